@@ -274,16 +274,15 @@ def _nodes_of(module: ModuleType) -> list[type[Node]]:
     return [kind for kind in kinds if kind is not Node and kind.__module__ == module.__name__]
 
 
-def _plugin(path: Path) -> ModuleType:
-    """Return the module of a plugin file; the file is imported once.
+def imported_file(path: Path, kind: str) -> ModuleType:
+    """Return the module of a user's own Python file, which is imported once. kind: "plugin" or "metric", for errors.
 
-    Its nodes can be pickled and sent to other processes, as long as the file is not moved or removed. Raises
-    RequestError if the file is not a Python file, if its import fails, or if it defines no Node class.
+    Raises RequestError if the file is not a Python file, or if its import fails.
     """
-    name = f"dspgraph_plugin_{path.stem}_{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}"
+    name = _module_name(path)
     if name in sys.modules:
         return sys.modules[name]
-    _check_plugin(path)
+    _check_file(path, kind)
     spec = spec_from_file_location(name, path)
     assert spec is not None  # there is a loader for the suffix .py
     assert spec.loader is not None
@@ -296,13 +295,29 @@ def _plugin(path: Path) -> ModuleType:
         if isinstance(error, KeyboardInterrupt):
             raise
         raise RequestError(
-            f"the plugin {path} failed while it was imported: {type(error).__name__}: {error}"
+            f"the {kind} {path} failed while it was imported: {type(error).__name__}: {error}"
         ) from error
-    if not _nodes_of(module):
-        del sys.modules[name]
-        raise RequestError(f"the plugin {path} has no Node class in it")
-
     closure(name)  # remembers the files as they are now, so that digests describe the code that was imported
+    return module
+
+
+def _module_name(path: Path) -> str:
+    return f"dspgraph_plugin_{path.stem}_{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}"
+
+
+def _plugin(path: Path) -> ModuleType:
+    """Return the module of a plugin file; the file is imported once.
+
+    Its nodes can be pickled and sent to other processes, as long as the file is not moved or removed. Raises
+    RequestError if the file is not a Python file, if its import fails, or if it defines no Node class.
+    """
+    known = _module_name(path) in sys.modules
+    module = imported_file(path, "plugin")
+    if known:
+        return module
+    if not _nodes_of(module):
+        del sys.modules[module.__name__]
+        raise RequestError(f"the plugin {path} has no Node class in it")
 
     def reduce(node: Node) -> tuple[Any, ...]:
         return revive, (str(path), type(node).__name__), node.__getstate__()
@@ -312,13 +327,14 @@ def _plugin(path: Path) -> ModuleType:
     return module
 
 
-def _check_plugin(path: Path) -> None:
+def _check_file(path: Path, kind: str) -> None:
     if path.suffix != ".py":
-        raise RequestError(f"the plugin {path} is not a Python file: give the path of a .py file with Node classes")
+        what = "Node classes" if kind == "plugin" else "metrics"
+        raise RequestError(f"the {kind} {path} is not a Python file: give the path of a .py file with {what}")
     try:
         read_file(path, MOST_PLUGIN_BYTES)
     except FileError as error:
-        raise RequestError(f"the plugin cannot be imported: {error}") from None
+        raise RequestError(f"the {kind} cannot be imported: {error}") from None
 
 
 def revive(path: str, kind: str) -> Node:

@@ -15,6 +15,7 @@ from dspgraph.cli.options import (
     StrictCommand,
     executor_options,
     f0_range_option,
+    metric_option,
     overwrite_option,
     pipeline_options,
     recorded_command,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 @click.option("-o", "--out", required=True, help="Folder for the results.", type=PATH)
 @click.option("--vary", help="Compare all combinations of the variants of these slots.", metavar="SLOT,SLOT")
 @click.option("--metrics", "names", help="Compute these metrics only.", metavar="NAME,NAME")
+@metric_option
 @f0_range_option
 @click.option("--assets", is_flag=True, help="Store sounds and pictures in files beside the page instead of inside it.")
 @overwrite_option
@@ -44,6 +46,7 @@ def compare(
     plugins: tuple[str, ...],
     vary: str | None,
     names: str | None,
+    metric_files: tuple[Path, ...],
     f0_range: tuple[float, float] | None,
     assets: bool,
     overwrite: bool,
@@ -83,6 +86,7 @@ def compare(
             described.document.about,
             [name.strip() for name in names.split(",")] if names is not None else None,
             f0_range=f0_range or F0_RANGE,
+            metric_files=metric_files,
             executor=executor,
             assets=assets,
             overwrite=overwrite,
@@ -109,9 +113,16 @@ def compare(
 @click.command(cls=StrictCommand)
 @click.argument("reference", type=PATH)
 @click.argument("degraded", type=PATH)
+@metric_option
 @f0_range_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the settings and versions of all metrics.")
-def score(reference: Path, degraded: Path, f0_range: tuple[float, float] | None, as_json: bool) -> None:
+def score(
+    reference: Path,
+    degraded: Path,
+    metric_files: tuple[Path, ...],
+    f0_range: tuple[float, float] | None,
+    as_json: bool,
+) -> None:
     """Measure by every metric how far DEGRADED is from REFERENCE.
 
     Both are audio files of the same sentence. A metric without a value has a '-'; where the metric knows why, the
@@ -119,7 +130,7 @@ def score(reference: Path, degraded: Path, f0_range: tuple[float, float] | None,
     """
     from dspgraph.evaluation import metrics
 
-    found, measured, notes = metrics.score(reference, degraded, f0_range or metrics.F0_RANGE)
+    found, measured, notes = metrics.score(reference, degraded, f0_range or metrics.F0_RANGE, metric_files)
     values, reasons = measured.values, measured.reasons
     if as_json:
         rows = [{**asdict(one), "value": values[one.name], "reason": reasons.get(one.name, "")} for one in found]

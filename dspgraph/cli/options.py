@@ -111,6 +111,16 @@ f0_range_option = click.option(
 )
 
 
+metric_option = click.option(
+    "--metric",
+    "metric_files",
+    multiple=True,
+    metavar="FILE",
+    type=PATH,
+    help="Add the metrics of your own Python file. The file is run. Repeatable.",
+)
+
+
 def pipeline_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the argument PIPELINE and the options that change it: `--set`, `--swap` and `--plugin`."""
     return click.argument("pipeline")(change_options(command))

@@ -14,10 +14,11 @@ from pathlib import Path
 from dspgraph.diagram.formats import FORMATS
 from dspgraph.errors import FileError, RequestError, describe_error
 from dspgraph.evaluation import metrics
+from dspgraph.evaluation.listening import ANCHOR
 from dspgraph.evaluation.metrics import F0_RANGE
 from dspgraph.evaluation.report import write_page
 from dspgraph.evaluation.results import JSON as RESULTS
-from dspgraph.evaluation.results import TABLE, Recording, Results, Score, Variant, earlier_results, write
+from dspgraph.evaluation.results import TABLE, Metric, Recording, Results, Score, Variant, earlier_results, write
 from dspgraph.evaluation.variants import Choice
 from dspgraph.graph import Graph
 from dspgraph.io.arrays import SUFFIX as ARRAYS
@@ -58,6 +59,7 @@ def compare(
     names: Sequence[str] | None = None,
     *,
     f0_range: tuple[float, float] = F0_RANGE,
+    metric_files: Sequence[str | Path] = (),
     executor: Executor = Serial(),  # noqa: B008 it has no state
     assets: bool = False,
     overwrite: bool = True,
@@ -74,19 +76,22 @@ def compare(
 
     files: as `corpus.gather` takes them. title, about: the name and the description of the pipeline, for the page.
     names: the names of the metrics, by default all. f0_range: lowest and highest pitch that metrics of pitch look for,
-    Hz. executor: where the work is done. assets: write the sounds and pictures of the page to files beside it, not into
-    the page. overwrite: whether any other comparison in `out` may be replaced; with False, RequestError is raised if a
-    variant, a recording or a metric of the other comparison would be lost. started: called once, with the number of
-    recordings. done: called with the result of each recording as soon as it is known. note: called with a line about
-    files that were left out (see `corpus.gather`). command: the command line, for the ledger, the results and the page.
+    Hz. metric_files: Python files with more metrics (see `metrics.known`). executor: where the work is done. assets:
+    write the sounds and pictures of the page to files beside it, not into the page. overwrite: whether any other
+    comparison in `out` may be replaced; with False, RequestError is raised if a variant, a recording or a metric of the
+    other comparison would be lost. started: called once, with the number of recordings. done: called with the result of
+    each recording as soon as it is known. note: called with a line about files that were left out (see
+    `corpus.gather`). command: the command line, for the ledger, the results and the page.
 
     Raises RequestError, before anything is rendered, for choices and files that cannot be compared and for results that
     must not be replaced, and UnknownName for a metric that does not exist.
     """
     check_system()
-    metrics.check_names(names or ())
+    metrics.check_names(names or (), metric_files)
     metrics.check_f0_range(f0_range)
-    job = CompareJob(tuple(choices), Path(out), tuple(dict.fromkeys(names or metrics.METRICS)), f0_range)
+    wanted = tuple(dict.fromkeys(names or metrics.known(metric_files)))
+    own = tuple(Path(os.path.realpath(path)) for path in metric_files)
+    job = CompareJob(tuple(choices), Path(out), wanted, f0_range, own)
     items = gather(files, AUDIO_SUFFIXES, Path(out), note)
     for item in items:
         if item.path.suffix.lower() == ARRAYS:
@@ -187,7 +192,7 @@ def _results(
             for one in job.choices
         ],
         [Recording(item.id, str(item.path), rows[item.id].seconds) for item in items],
-        metrics.descriptions(job.metrics, job.f0_range),
+        job.described,
         [score for item in items for score in _scores(rows[item.id], job.choices)],
         job.stages,
         command.settings,
@@ -253,22 +258,23 @@ class CompareJob:
     out: Path
     metrics: tuple[str, ...]
     f0_range: tuple[float, float] = F0_RANGE
+    metric_files: tuple[Path, ...] = ()
     reader: Mapping[str, str] = field(default_factory=reader_provenance)  # where the job was made
 
     def __post_init__(self) -> None:
         if not self.choices:
             raise RequestError("a comparison needs at least one variant; found none")
-        twice = [name for name, count in Counter(self.names).items() if count > 1]
+        twice = [name for name, count in Counter([*self.names, ANCHOR]).items() if count > 1]
         if twice:
             raise RequestError(
-                f"each variant needs a name of its own, other than '{REFERENCE}', which is the recording; found "
-                f"{', '.join(twice)} twice: rename one"
+                f"each variant needs a name of its own, other than '{REFERENCE}' and '{ANCHOR}' (of blind tests); "
+                f"found {', '.join(twice)} twice: rename one"
             )
         for choice in self.choices:
             for stream in (choice.input, choice.graph.outputs[choice.output]):
                 assert isinstance(stream, Audio)
                 _check_rate(choice.name, stream)
-        _ = self._merged  # computed now, so that the digests are made in the process that makes the job
+        _ = self._merged, self.described  # computed now, in the process that makes the job
 
     # ---- the job of an executor -------------------------------------------------------------------------------------
 
@@ -280,6 +286,7 @@ class CompareJob:
     def check(self) -> None:
         """Raise RequestError if this process would not get the same samples as the process that made the job."""
         check_same(reader_provenance(), self.reader)
+        check_same(metrics.descriptions(self.metrics, self.f0_range, self.metric_files), self.described)
         for whole, digest in self._merged.values():
             check_same(whole.digest, digest)
 
@@ -292,6 +299,11 @@ class CompareJob:
         """Return the failed result of a recording whose worker died or whose timeout expired. reason: what happened."""
         exists = file_stamp(item.path).size >= 0
         return Compared(item.id, str(item.path), error=f"{item.path}: {reason}", input_exists=exists)
+
+    @cached_property
+    def described(self) -> list[Metric]:
+        """The descriptions of the metrics. Those of own files have a hash of the code in their settings."""
+        return metrics.descriptions(self.metrics, self.f0_range, self.metric_files)
 
     # ---- files ------------------------------------------------------------------------------------------------------
 
@@ -419,7 +431,9 @@ class CompareJob:
             return Score(item.id, name, {}, error)
         try:
             degraded = AudioSource(self.audio_file(item, name), stream).read()
-            found = metrics.evaluate(reference, degraded, stream.rate, self.metrics, f0_range=self.f0_range)
+            found = metrics.evaluate(
+                reference, degraded, stream.rate, self.metrics, f0_range=self.f0_range, files=self.metric_files
+            )
             return Score(item.id, name, found.values, reasons=found.reasons)
         except Exception as failed:  # a metric may be computed by a package that raises anything
             return Score(item.id, name, {}, f"{item.path}: {describe_error(failed)}")

@@ -76,6 +76,25 @@ def test_compare_prints_the_means_and_where_to_listen(tmp_path: Path, pipeline: 
     assert (data["pipeline"], data["about"], data["stages"]) == ("toys", "Toys.", {"asked": 6, "computed": 4})
 
 
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_compare_and_score_take_metrics_of_an_own_file(tmp_path: Path, pipeline: Path, folder: Path, jobs: str) -> None:
+    own = tmp_path / "own.py"
+    own.write_text(
+        "from dspgraph.evaluation.metrics import metric\n\n@metric('', 'lower', {})\ndef peak(pair):\n"
+        "    'The peak.'\n    return abs(pair.degraded).max() / abs(pair.reference).max()\n"
+    )
+    out = tmp_path / "out"
+    words = ("--plugin", TOYS, "--metric", own, "--metrics", "peak,si_sdr", "-j", jobs)
+    result = dspgraph("compare", pipeline, folder, "-o", out, "--swap", "end=toy_scale", *words)
+    assert result.exit_code == 0, result.output
+    data = json.loads((out / "results.json").read_text())
+    assert [one["name"] for one in data["metrics"]] == ["peak", "si_sdr"]
+    assert [score["values"]["peak"] for score in data["scores"]] == pytest.approx([0.5, 0.5], abs=1e-4)
+    sound = out / "audio" / "reference" / "c0.flac"
+    scored = dspgraph("score", sound, sound, "--metric", own, "--json")
+    assert [one["value"] for one in json.loads(scored.stdout)["metrics"] if one["name"] == "peak"] == [1.0]
+
+
 def test_compare_reports_failures_and_conversions(tmp_path: Path, pipeline: Path, folder: Path) -> None:
     soundfile.write(folder / "c1.wav", np.zeros((4800, 2)) + 0.1, 48000)
     missing = folder / "missing.wav"

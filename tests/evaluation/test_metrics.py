@@ -114,6 +114,47 @@ def test_packages_announce_metrics_by_entry_point(tmp_path: Path, value: str, ex
     assert re.search(expected, done.stdout + done.stderr)
 
 
+OWN_METRIC = """from dspgraph.evaluation.metrics import metric
+
+@metric("dB", "lower", {"floor_db": -100})
+def peak_error(pair):
+    '''Difference of the peaks.'''
+    return abs(pair.reference).max() - abs(pair.degraded).max()
+"""
+
+
+def test_metrics_of_an_own_file_are_there_with_a_hash_of_their_code(tmp_path: Path) -> None:
+    path = tmp_path / "own.py"
+    path.write_text(OWN_METRIC)
+    x = np.full(9000, 0.5)
+    found = measure(x, x / 2, 16000, files=[path])
+    assert list(found) == [*ALL, "peak_error"] and found["peak_error"] == 0.25
+    (described,) = descriptions(["peak_error"], files=[path])
+    assert described.settings["floor_db"] == -100 and described.settings["file"] == "own.py"
+    again = tmp_path / "again" / "own.py"
+    again.parent.mkdir()
+    again.write_text(OWN_METRIC.replace("max()", "mean()"))
+    (other,) = descriptions(["peak_error"], files=[again])
+    assert other.settings["source"] != described.settings["source"], "another code is another metric"
+    with pytest.raises(UnknownName, match="there is no metric 'peak_eror'; did you mean 'peak_error'"):
+        measure(x, x, 16000, ["peak_eror"], files=[path])
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("own.txt", OWN_METRIC, r"the metric .*own.txt is not a Python file: give the path of a .py file with metrics"),
+        ("none.py", "from dspgraph.evaluation.metrics.cepstral import mcd", "none.py has no metric in it: decorate"),
+        ("bad.py", "1 / 0", "the metric .*bad.py failed while it was imported: ZeroDivisionError"),
+        ("lsd.py", OWN_METRIC.replace("peak_error", "lsd"), "two metrics are called 'lsd': rename one"),
+    ],
+)
+def test_a_file_without_a_good_metric_is_refused(tmp_path: Path, name: str, text: str, message: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(RequestError, match=message):
+        measure(np.ones(9000), np.ones(9000), 16000, files=[tmp_path / name])
+
+
 def test_the_settings_of_pitch_are_those_of_its_pipeline() -> None:
     settings, graph = METRICS["log_f0_rmse"].metric.settings, load("f0", (), {"pitch": "swipe"})
     (tracker,) = graph.nodes.values()

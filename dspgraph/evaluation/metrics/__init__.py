@@ -10,7 +10,16 @@ index of a frame.
 from dspgraph.evaluation.metrics.definition import Measure, NoValue, metric
 from dspgraph.evaluation.metrics.pair import F0_RANGE, RATES, Pair
 from dspgraph.evaluation.metrics.pitch import check_f0_range
-from dspgraph.evaluation.metrics.registry import METRICS, Measured, check_names, descriptions, evaluate, measure, score
+from dspgraph.evaluation.metrics.registry import (
+    METRICS,
+    Measured,
+    check_names,
+    descriptions,
+    evaluate,
+    known,
+    measure,
+    score,
+)
 
 __all__ = [
     "F0_RANGE",
@@ -24,6 +33,7 @@ __all__ = [
     "check_names",
     "descriptions",
     "evaluate",
+    "known",
     "measure",
     "metric",
     "score",

@@ -56,9 +56,9 @@ def integrated_loudness(x: Array, rate: Number) -> float | None:
 
     sections = [[*b, *a] for b, a in (filter_at_rate(*one, float(rate)) for one in K_WEIGHTING)]
     weighted = signal.sosfilt(np.array(sections), x.reshape(len(x), -1), axis=0)
-    power = (weighted**2).sum(axis=1)
+    energy = (weighted**2).sum(axis=1)
     hop = samples(LOUDNESS_BLOCK / 4, to_fraction(rate))
-    quarters = power[: len(x) // hop * hop].reshape(-1, hop).mean(axis=1)
+    quarters = energy[: len(x) // hop * hop].reshape(-1, hop).mean(axis=1)
     if len(quarters) < 4:
         return None
     blocks = np.lib.stride_tricks.sliding_window_view(quarters, 4).mean(axis=1)

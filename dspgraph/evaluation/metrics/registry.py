@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 
 from dspgraph import registry
+from dspgraph.closure import closure
 from dspgraph.errors import RequestError, UnknownName, suggest
 from dspgraph.evaluation.metrics.cepstral import mcd, mcd_dtw
 from dspgraph.evaluation.metrics.definition import Measure, NoValue
@@ -44,7 +48,7 @@ def _all() -> Iterator[Measure]:
         yield found
 
 
-def _by_name(measures: Iterator[Measure]) -> dict[str, Measure]:
+def _by_name(measures: Iterable[Measure]) -> dict[str, Measure]:
     found: dict[str, Measure] = {}
     for one in measures:
         if one.metric.name in found:
@@ -56,6 +60,30 @@ def _by_name(measures: Iterator[Measure]) -> dict[str, Measure]:
 
 METRICS: Mapping[str, Measure] = MappingProxyType(_by_name(_all()))
 """Name -> metric, for all metrics whose packages are installed, in the order in which they are shown."""
+
+
+def known(files: Sequence[str | Path] = ()) -> Mapping[str, Measure]:
+    """Return METRICS and the metrics of a user's own Python files: name -> metric. The files are imported.
+
+    The settings of such a metric get the name of the file, and a hash of its code and of the modules that it imports.
+    Raises RequestError for a file that cannot be imported or has no metric, and for two metrics with the same name.
+    """
+    return _known(tuple(os.path.realpath(path) for path in files)) if files else METRICS
+
+
+@lru_cache(maxsize=8)
+def _known(files: tuple[str, ...]) -> Mapping[str, Measure]:
+    return MappingProxyType(_by_name(chain(METRICS.values(), *(_of_file(Path(path)) for path in dict.fromkeys(files)))))
+
+
+def _of_file(path: Path) -> Iterator[Measure]:
+    module = registry.imported_file(path, "metric")
+    found = [one for one in vars(module).values() if isinstance(one, Measure) and one.of.__module__ == module.__name__]
+    if not found:
+        raise RequestError(f"{path} has no metric in it: decorate a function of a pair with dspgraph's metric(...)")
+    source = {"file": path.name, "source": closure(module.__name__).digest}
+    for one in found:
+        yield replace(one, metric=replace(one.metric, settings={**one.metric.settings, **source}))
 
 
 @dataclass(frozen=True)
@@ -77,12 +105,13 @@ def measure(
     names: Sequence[str] | None = None,
     *,
     f0_range: tuple[float, float] = F0_RANGE,
+    files: Sequence[str | Path] = (),
 ) -> dict[str, float | None]:
     """Return name of a metric -> value, in the order of `names`; None for a metric with nothing to measure.
 
     The arguments and errors are those of `evaluate`, which also returns the reasons for missing values.
     """
-    return evaluate(reference, degraded, rate, names, f0_range=f0_range).values
+    return evaluate(reference, degraded, rate, names, f0_range=f0_range, files=files).values
 
 
 def evaluate(
@@ -92,37 +121,46 @@ def evaluate(
     names: Sequence[str] | None = None,
     *,
     f0_range: tuple[float, float] = F0_RANGE,
+    files: Sequence[str | Path] = (),
 ) -> Measured:
     """Return the values of metrics, in the order of `names`, and the reasons for missing values.
 
-    reference, degraded, rate: see `Pair`, which may raise SignalError. names: the names of metrics, by default all in
-    METRICS. f0_range: lowest and highest pitch that metrics of pitch look for, Hz. Raises UnknownName for a name that
-    is not in METRICS, and RequestError for a range that cannot be searched.
+    reference, degraded, rate: see `Pair`, which may raise SignalError. names: the names of metrics, by default all.
+    f0_range: lowest and highest pitch that metrics of pitch look for, Hz. files: Python files with more metrics (see
+    `known`). Raises UnknownName for a name that no metric has, and RequestError for a range that cannot be searched.
     """
-    names = list(METRICS) if names is None else names
-    check_names(names)
+    measures = known(files)
+    names = list(measures) if names is None else names
+    check_names(names, files)
     check_f0_range(f0_range)
     pair = Pair(reference, degraded, rate, f0_range)
     found = Measured({}, {})
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # samples may be near the largest float
         for name in names:
             try:
-                found.values[name] = _finite(METRICS[name](pair)) if len(pair.reference) else None
+                found.values[name] = _finite(measures[name](pair)) if len(pair.reference) else None
             except NoValue as reason:
                 found.values[name], found.reasons[name] = None, str(reason)
     return found
 
 
-def descriptions(names: Sequence[str] | None = None, f0_range: tuple[float, float] = F0_RANGE) -> list[Metric]:
-    """Return the descriptions of metrics, by default of all. Metrics of pitch have `f0_range`, in Hz, as a setting."""
-    return [METRICS[name].described(f0_range) for name in (METRICS if names is None else names)]
+def descriptions(
+    names: Sequence[str] | None = None, f0_range: tuple[float, float] = F0_RANGE, files: Sequence[str | Path] = ()
+) -> list[Metric]:
+    """Return the descriptions of metrics, by default of all. Metrics of pitch have `f0_range`, in Hz, as a setting.
+
+    files: Python files with more metrics.
+    """
+    measures = known(files)
+    return [measures[name].described(f0_range) for name in (measures if names is None else names)]
 
 
-def check_names(names: Sequence[str]) -> None:
-    """Raise UnknownName for a name that is not in METRICS."""
+def check_names(names: Sequence[str], files: Sequence[str | Path] = ()) -> None:
+    """Raise UnknownName for a name that no metric has. files: Python files with more metrics."""
+    measures = known(files)
     for name in names:
-        if name not in METRICS:
-            raise UnknownName(f"there is no metric '{name}'; {suggest(name, METRICS)}")
+        if name not in measures:
+            raise UnknownName(f"there is no metric '{name}'; {suggest(name, measures)}")
 
 
 def _finite(value: float | None) -> float | None:
@@ -130,7 +168,10 @@ def _finite(value: float | None) -> float | None:
 
 
 def score(
-    reference: Path, degraded: Path, f0_range: tuple[float, float] = F0_RANGE
+    reference: Path,
+    degraded: Path,
+    f0_range: tuple[float, float] = F0_RANGE,
+    files: Sequence[str | Path] = (),
 ) -> tuple[list[Metric], Measured, list[str]]:
     """Return (descriptions of all metrics, their values for two audio files, notes on conversions of the files).
 
@@ -149,4 +190,5 @@ def score(
         longer = sources[int(lengths[1] > lengths[0])].path
         seconds = [f"{float(stream.seconds(n)):.3f} s" for n in sorted(lengths)]
         notes.append(f"{longer}: cut from {seconds[1]} to {seconds[0]}, the length of the other")
-    return descriptions(f0_range=f0_range), evaluate(signals[0], signals[1], stream.rate, f0_range=f0_range), notes
+    measured = evaluate(signals[0], signals[1], stream.rate, f0_range=f0_range, files=files)
+    return descriptions(f0_range=f0_range, files=files), measured, notes
