@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dspgraph.function_node import as_node
     from dspgraph.graph import Graph
     from dspgraph.io.arrays import read_arrays
+    from dspgraph.io.sound import Sound
     from dspgraph.live.events import Play, Set, Stop, Swap
     from dspgraph.live.performance import Performance, perform
     from dspgraph.node import Field, Input, Node, Output, State, generator, require_alike, require_mono
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Array", "Audio", "Batch", "DspgraphError", "Field", "File", "FileError", "Frames", "Graph", "GraphError", "Input",
     "LawError", "LoopError", "ModelError", "Node", "NodeError", "Output", "ParameterError", "Performance",
-    "PipelineError", "Play", "RequestError", "Session", "SessionError", "Set", "SignalError", "State", "Stop",
+    "PipelineError", "Play", "RequestError", "Session", "SessionError", "Set", "SignalError", "Sound", "State", "Stop",
     "Stream", "Swap", "Symbols", "UnknownName", "WireError", "as_node", "generator", "load", "perform", "read_arrays",
     "render", "require_alike", "require_mono", "to_fraction",
 ]  # fmt: skip
@@ -49,6 +50,7 @@ _HOMES = {
     "function_node": ("as_node",),
     "graph": ("Graph",),
     "io.arrays": ("read_arrays",),
+    "io.sound": ("Sound",),
     "live.events": ("Play", "Set", "Stop", "Swap"),
     "live.performance": ("Performance", "perform"),
     "node": ("Field", "Input", "Node", "Output", "State", "generator", "require_alike", "require_mono"),
@@ -67,3 +69,7 @@ def __getattr__(name: str) -> Any:
     home = next((module for module, names in _HOMES.items() if name in names), "errors")
     value = globals()[name] = getattr(import_module(f"dspgraph.{home}"), name)
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

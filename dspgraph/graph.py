@@ -64,6 +64,12 @@ class Graph(Wiring):
             raise SignalError(f"only a graph with one input takes an array without a name: give it {names}")
         return dict.fromkeys(self.inputs, signal[0])
 
+    def _repr_html_(self) -> str:
+        """Return the picture of this graph, which a notebook shows."""
+        from dspgraph.diagram.svg import svg
+
+        return svg(self)
+
     def session(self) -> Session:
         """Return a new session, which runs one signal through this graph block by block."""
         return Session(self, self.plan)

@@ -1,15 +1,20 @@
-"""Ten jobs of a first hour with dspgraph, each in a few lines. Everything is written into the folder OUT.
+"""Thirteen jobs of a first hour with dspgraph, each in a few lines. Everything is written into the folder OUT.
 
 python examples/first_hour.py OUT
+
+The blind test needs playwright and Chromium, which play the listener. The last job installs dspgraph a second time.
 """
 
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import soundfile
+from playwright.sync_api import Page, sync_playwright
 
 from dspgraph import Array, Audio, Graph, as_node, load, read_arrays
 from dspgraph.io.audio import example_speech
@@ -88,6 +93,60 @@ def two_slots_compared(out: Path) -> str:
     return "compared/report.html"
 
 
+def an_own_metric(out: Path) -> str:
+    (out / "own.py").write_text(
+        "from dspgraph.evaluation.metrics import metric\n\n@metric('', 'lower', {})\ndef peak_ratio(pair):\n"
+        "    'Ratio of the peaks.'\n    return abs(pair.degraded).max() / abs(pair.reference).max()\n"
+    )
+    words = ("--metric", out / "own.py", "--metrics", "peak_ratio", "-o", out / "measured", "--overwrite")
+    dspgraph("compare", "lpc_vocoder", SPEECH, "--vary", "excitation", *words)
+    return "measured/results.csv"
+
+
+def a_blind_mushra_filled_in_by_keyboard(out: Path) -> str:
+    with page_of(out / "measured" / "report.html") as page:
+        page.locator("#blind").press("Enter")
+        page.keyboard.type("ann\n")  # the name of the listener begins a MUSHRA
+        give_scores(page, "123")
+        page.reload()  # the answers are kept
+        give_scores(page, "456")
+        with page.expect_download() as answers:
+            page.locator("#download").press("Enter")
+        answers.value.save_as(out / "ann.csv")
+    dspgraph("listen", "merge", out / "ann.csv", "--all-listeners", "-o", out / "merged.csv")
+    return f"{len((out / 'merged.csv').read_text().splitlines()) - 1} results"
+
+
+def an_install_from_a_fresh_clone(out: Path) -> str:
+    clone = out / "clone"
+    shutil.rmtree(clone, ignore_errors=True)
+    subprocess.run(["git", "clone", "--quiet", Path(__file__).parents[1], clone], check=True)
+    subprocess.run([sys.executable, "-m", "venv", clone / ".venv"], check=True)
+    pip = f"{clone}/.venv/bin/python -m pip install --quiet --constraint {clone}/constraints.txt"
+    subprocess.run([*pip.split(), clone], check=True)
+    done = subprocess.run([clone / ".venv" / "bin" / "dspgraph", "--version"], check=True, capture_output=True)
+    return done.stdout.decode().strip()
+
+
+@contextmanager
+def page_of(path: Path) -> Iterator[Page]:
+    """Show a page in Chromium without a window."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto(path.resolve().as_uri())
+        yield page
+        browser.close()
+
+
+def give_scores(page: Page, keys: str) -> None:
+    """Give each sound a score between 50 and 60. keys: the keys of the sounds."""
+    for key in keys:
+        page.keyboard.press(key)
+        for _ in range(int(key)):
+            page.keyboard.press("ArrowUp")
+
+
 def tone(pitch: float) -> Array:
     """Return one second of a harmonic sound, [16000], at 16 kHz. pitch: Hz."""
     phase = 2 * np.pi * pitch / 16000 * np.arange(16000)
@@ -106,6 +165,9 @@ JOBS: list[Callable[[Path], str]] = [
     a_function_as_a_node,
     many_signals_at_once,
     two_slots_compared,
+    an_own_metric,
+    a_blind_mushra_filled_in_by_keyboard,
+    an_install_from_a_fresh_clone,
 ]
 
 if __name__ == "__main__":

@@ -27,7 +27,8 @@ def demo(out: Path, weights: Path | None, overwrite: bool) -> None:
     excitations, and by the networks whose weights come with dspgraph. OUT gets the audio, the page report.html and a
     picture with all spectrograms.
     """
-    from dspgraph.evaluation.compare import PAGE, REFERENCE, audio_files, compare
+    from dspgraph.evaluation.compare import PAGE, audio_files, compare
+    from dspgraph.evaluation.listening import REFERENCE
     from dspgraph.evaluation.variants import Choice, choices
     from dspgraph.io.audio import example_speech
     from dspgraph.pipeline.pipeline import Pipeline, load

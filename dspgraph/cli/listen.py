@@ -45,7 +45,7 @@ def merge(files: tuple[Path, ...], out: Path | None, all_listeners: bool) -> Non
     found = summarise(read_answers(files), screened=not all_listeners)
     if out:
         write_whole(out, csv_bytes(_cells(found)))
-    echo(f"{len(found.listeners)} listener{'' if len(found.listeners) == 1 else 's'}: {', '.join(found.listeners)}")
+    echo(f"{_count(len(found.listeners), 'listeners')}: {', '.join(found.listeners)}")
     for listener, reason in found.left_out.items():
         echo(f"left out of MUSHRA: {listener} {reason} (BS.1534; --all-listeners keeps all)")
     if found.open:
@@ -58,7 +58,13 @@ def _tables(found: Summary) -> dict[str, list[tuple[str, ...]]]:
     over = found.mushra[0].over if found.mushra else ""
     return {
         f"MUSHRA: mean score, 95 % interval over the {over}": [
-            (one.sound, f"{one.mean.value:.1f}", _interval(one.mean, 1), f"{one.mean.n} {over}") for one in found.mushra
+            (
+                one.sound,
+                f"{one.mean.value:.1f}",
+                _interval(one.mean, 1),
+                _count(one.mean.n, over),
+            )
+            for one in found.mushra
         ],
         "MUSHRA: differences over the recordings, p of the t-test and of Wilcoxon's test": [
             (
@@ -85,6 +91,10 @@ def _tables(found: Summary) -> dict[str, list[tuple[str, ...]]]:
             for one in found.preference
         ],
     }
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what if n != 1 else what.removesuffix('s')}"
 
 
 def _interval(one: Estimate, decimals: int) -> str:

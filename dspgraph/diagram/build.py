@@ -9,14 +9,15 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from dspgraph.diagram.model import Box, Diagram, Edge, StreamLabel
-from dspgraph.graph import Graph
 from dspgraph.node import Node
 from dspgraph.shown import escaped, shortened
 from dspgraph.streams import Audio, Frames, Stream, Symbols, hertz, milliseconds
 from dspgraph.wiring.duration import Duration
+from dspgraph.wiring.latency import latency
+from dspgraph.wiring.wiring import Wiring
 
 
-def build_diagram(graph: Graph) -> Diagram:
+def build_diagram(graph: Wiring) -> Diagram:
     """Return the diagram of a graph: boxes for its inputs, the nodes that run and its outputs; wires; remarks."""
     precision = common_precision(graph)
     boxes: list[Box] = []
@@ -57,7 +58,7 @@ def _parameters(node: Node) -> Iterator[str]:
         yield shortened(f"{name}={value if plain else json.dumps(value, default=str)}", 200)
 
 
-def common_precision(graph: Graph) -> str:
+def common_precision(graph: Wiring) -> str:
     """Return the most frequent precision of the streams of a graph: "float64" or "float32".
 
     The precision of complex numbers is that of their real parts. Labels mention the precision only of streams that do
@@ -85,15 +86,15 @@ def _label(stream: Stream, precision: str) -> StreamLabel:
     return StreamLabel(type(stream).__name__, items, hertz(stream.rate), size, centre, dtype)
 
 
-def _remarks(graph: Graph, boxes: Sequence[Box], wires: Sequence[Edge]) -> Iterator[tuple[str, str]]:
+def _remarks(graph: Wiring, boxes: Sequence[Box], wires: Sequence[Edge]) -> Iterator[tuple[str, str]]:
     """Yield remarks on the graph as a whole, as (label, sentence).
 
     They are about the latency, the outputs that are longer or shorter than the input, the nodes that hold the whole
     signal, the wires on which items wait for these nodes, and the nodes that do not run.
     """
-    latency = graph.latency()
-    through = f", through {' -> '.join(latency.path)}" if latency.path else ""
-    yield "latency", f"{milliseconds(latency.seconds)}{through}"
+    slowest = latency(graph)
+    through = f", through {' -> '.join(slowest.path)}" if slowest.path else ""
+    yield "latency", f"{milliseconds(slowest.seconds)}{through}"
     lasting = {name: graph.durations[origin] for name, origin in graph.origins.items()}
     if changed := [f"'{name}' lasts {duration}" for name, duration in lasting.items() if duration != Duration()]:
         yield "duration", "; ".join(changed)

@@ -6,7 +6,7 @@ from dspgraph.diagram.graphviz import dot
 from dspgraph.diagram.mermaid import mermaid
 from dspgraph.diagram.svg import svg
 from dspgraph.diagram.text import text
-from dspgraph.graph import Graph
+from dspgraph.wiring.wiring import Wiring
 
-FORMATS: dict[str, Callable[[Graph], str]] = {"text": text, "mermaid": mermaid, "dot": dot, "svg": svg}
+FORMATS: dict[str, Callable[[Wiring], str]] = {"text": text, "mermaid": mermaid, "dot": dot, "svg": svg}
 """Name of a format -> the function that returns the diagram of a graph in this format."""

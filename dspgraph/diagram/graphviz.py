@@ -5,10 +5,10 @@ from __future__ import annotations
 from dspgraph.diagram.build import build_diagram
 from dspgraph.diagram.groups import box_lines, grouped, wire_label
 from dspgraph.diagram.model import Box
-from dspgraph.graph import Graph
+from dspgraph.wiring.wiring import Wiring
 
 
-def dot(graph: Graph) -> str:
+def dot(graph: Wiring) -> str:
     """Return the diagram of a graph as the text of a Graphviz digraph."""
     shown = build_diagram(graph)
     lines = ["digraph dspgraph {", "  rankdir=LR", '  node [shape=box, style=rounded, fontname="Helvetica"]',

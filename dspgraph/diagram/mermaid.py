@@ -7,10 +7,10 @@ import re
 from dspgraph.diagram.build import build_diagram
 from dspgraph.diagram.groups import box_lines, grouped, wire_label
 from dspgraph.diagram.model import Box
-from dspgraph.graph import Graph
+from dspgraph.wiring.wiring import Wiring
 
 
-def mermaid(graph: Graph) -> str:
+def mermaid(graph: Wiring) -> str:
     """Return the diagram of a graph as the text of a Mermaid flowchart."""
     shown = build_diagram(graph)
     lines = ["flowchart LR"]

@@ -9,8 +9,8 @@ from xml.sax.saxutils import escape, quoteattr
 from dspgraph.diagram.build import build_diagram
 from dspgraph.diagram.layout import MARGIN, Layout
 from dspgraph.diagram.model import Box, Diagram, StreamLabel
-from dspgraph.graph import Graph
 from dspgraph.shown import shortened
+from dspgraph.wiring.wiring import Wiring
 
 _PAD = 11  # pixels between the text in a box and its edge
 _HEAD, _ROW, _LINE = 44, 17, 14  # heights in pixels: of name and type together, a row of ports, a line of parameters
@@ -18,7 +18,7 @@ _LONGEST = 30  # the most characters in a line of a box
 _NARROW, _WIDE = frozenset("iljtfrI.,:;'|!()[]/ "), frozenset("mwMWGOQ@%")
 
 
-def svg(graph: Graph) -> str:
+def svg(graph: Wiring) -> str:
     """Return the diagram of a graph as the text of an SVG file: boxes, wires, a legend of the colours, and remarks."""
     diagram = build_diagram(graph)
     ends = [", ".join(box.name for box in diagram.boxes if box.role == role) for role in ("input", "output")]

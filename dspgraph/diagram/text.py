@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from itertools import zip_longest
 
 from dspgraph.diagram.build import build_diagram, common_precision
-from dspgraph.graph import Graph
 from dspgraph.shown import shortened
+from dspgraph.wiring.wiring import Wiring
 
 _WIDTH = 110
 """The width of the text in characters. Long names make it wider."""
 
 
-def text(graph: Graph) -> str:
+def text(graph: Wiring) -> str:
     """Return the diagram of a graph as plain text.
 
     First come the nodes that run, in running order, each with its type, parameters, wires and streams; then remarks.

@@ -14,7 +14,7 @@ from pathlib import Path
 from dspgraph.diagram.formats import FORMATS
 from dspgraph.errors import FileError, RequestError, describe_error
 from dspgraph.evaluation import metrics
-from dspgraph.evaluation.listening import ANCHOR
+from dspgraph.evaluation.listening import ANCHOR, REFERENCE
 from dspgraph.evaluation.metrics import F0_RANGE
 from dspgraph.evaluation.report import write_page
 from dspgraph.evaluation.results import JSON as RESULTS
@@ -37,12 +37,6 @@ from dspgraph.rendering.system import check_system
 from dspgraph.rendering.targets import check_targets, is_inside, make_folder, make_inside
 from dspgraph.streams import Array, Audio
 from dspgraph.wiring.merge import merge
-
-REFERENCE = "reference"
-"""The name of the original recordings, beside the names of the choices.
-
-Copies of the recordings are written under this name, at the highest sample rate that a choice takes.
-"""
 
 AUDIO, PAGE = "audio", "report.html"
 
@@ -309,7 +303,10 @@ class CompareJob:
 
     @property
     def names(self) -> list[str]:
-        """The names under which sounds are written: REFERENCE, then the names of the choices."""
+        """The names under which sounds are written: REFERENCE, then the names of the choices.
+
+        Copies of the recordings are written under REFERENCE, at the highest sample rate that a choice takes.
+        """
         return [REFERENCE, *(choice.name for choice in self.choices)]
 
     def audio_file(self, item: Item, name: str) -> Path:

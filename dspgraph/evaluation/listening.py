@@ -26,9 +26,9 @@ from dspgraph.io.paths import read_file
 from dspgraph.io.tables import original
 
 REFERENCE, ANCHOR = "reference", "anchor"
-"""The names of the hidden reference and of the anchor in files of answers."""
+"""The names of the original recordings, and of the anchor in blind tests, beside the names of variants."""
 
-COLUMNS = (
+ANSWER_COLUMNS = (
     "page", "session", "saved", "test", "listener", "loudness", "trial", "recording", "a", "b", "x", "answer", "score",
 )  # fmt: skip
 """The columns that a file of answers must have. It also has a column `comment`."""
@@ -175,13 +175,13 @@ def _rows(path: Path) -> list[dict[str, str]]:
         rows = list(reader)
     except (UnicodeDecodeError, csv.Error) as error:
         raise FileError(f"{path} is not a file of answers: {error}") from None
-    missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+    missing = [name for name in ANSWER_COLUMNS if name not in (reader.fieldnames or ())]
     if missing:
         raise FileError(
             f"{path} is not a file of answers: it has no column '{missing[0]}': give files that the button 'Download "
             "the answers' of report.html has made"
         )
-    return [{name: original(row[name] or "") for name in COLUMNS} for row in rows]
+    return [{name: original(row[name] or "") for name in ANSWER_COLUMNS} for row in rows]
 
 
 def _answer(row: Mapping[str, str], path: Path, line: int) -> Answer:

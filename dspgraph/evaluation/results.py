@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 import math
 import operator
@@ -205,6 +206,19 @@ class Results:
         """A hash of the variants and recordings, by which answers of listeners are known to belong together."""
         compared = [[one.name, one.digest] for one in self.variants], [one.id for one in self.recordings]
         return hashlib.sha256(json.dumps([self.pipeline, *compared]).encode()).hexdigest()[:16]
+
+    def _repr_html_(self) -> str:
+        """Return the table of means, which a notebook shows. The best mean of each metric is bold."""
+
+        def row(tag: str, cells: Iterable[str]) -> str:
+            return "<tr>" + "".join(f"<{tag}>{cell}</{tag}>" for cell in cells) + "</tr>"
+
+        units = [f"{one.name} ({one.unit})" if one.unit else one.name for one in self.metrics]
+        rows = [row("th", ["variant", *map(html.escape, units)])]
+        for variant, cells in zip(self.variants, self.table(), strict=True):
+            texts = [f"<b>{cell.text}</b>" if cell.best else cell.text for cell in cells]
+            rows.append(row("td", [html.escape(variant.name), *texts]))
+        return f"<table>{''.join(rows)}</table>"
 
     def missing_values(self) -> list[str]:
         """Return a sentence for each metric that has no value in some scores for known reasons, with one example."""

@@ -23,7 +23,8 @@ import numpy as np
 import soundfile
 
 from dspgraph import Audio, load
-from dspgraph.evaluation.compare import REFERENCE, audio_files, compare
+from dspgraph.evaluation.compare import audio_files, compare
+from dspgraph.evaluation.listening import REFERENCE
 from dspgraph.evaluation.variants import Choice
 from dspgraph.io.audio import AudioSource, example_speech
 

@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from dspgraph import Audio, Field, Frames, Input, Node, Output, Stream, Symbols
+from dspgraph import Audio, Field, Frames, Input, Node, Output, Stream, Symbols, load
 from dspgraph.diagram.formats import FORMATS
 from dspgraph.diagram.graphviz import dot
 from dspgraph.diagram.mermaid import mermaid
@@ -582,3 +582,8 @@ def test_every_label_can_be_read(colours: dict[str, str], ink: str) -> None:
     for ground in ("paper", "fill", *(["pill"] if ink in ("ink", "grey") else [])):
         dark, light = sorted((luminance(colours[ink]), luminance(colours[ground])))
         assert (light + 0.05) / (dark + 0.05) >= 4.5, f"{ink} on {ground}"
+
+
+def test_a_notebook_shows_the_picture_of_a_graph() -> None:
+    graph = load("lpc_vocoder")
+    assert graph._repr_html_() == svg(graph)

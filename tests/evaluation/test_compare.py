@@ -17,7 +17,8 @@ import soundfile
 from dspgraph import Array, Audio, Graph, Input, Node, Output, RequestError, State, load
 from dspgraph.errors import FileError
 from dspgraph.evaluation import metrics as measures
-from dspgraph.evaluation.compare import PAGE, REFERENCE, Compared, CompareJob, compare
+from dspgraph.evaluation.compare import PAGE, Compared, CompareJob, compare
+from dspgraph.evaluation.listening import REFERENCE
 from dspgraph.evaluation.results import Results, Score
 from dspgraph.evaluation.variants import Choice, choices
 from dspgraph.io.atomic import is_part

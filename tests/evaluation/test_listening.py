@@ -11,7 +11,7 @@ import soundfile
 from playwright.sync_api import Page
 from scipy import stats
 
-from dspgraph.evaluation.listening import COLUMNS, read_answers, summarise
+from dspgraph.evaluation.listening import ANSWER_COLUMNS, read_answers, summarise
 from dspgraph.evaluation.report.sounds import gains, low_passed
 from helpers.commands import dspgraph
 from helpers.report_pages import (
@@ -322,7 +322,7 @@ def test_pitch_and_difference_can_be_shown(page: Page) -> None:
 
 def answers(path: Path, test: str, listener: str, rows: list[Row], **common: str) -> Path:
     base = {"page": "p", "session": f"s {listener}", "saved": "2030-01-01", "test": test, "listener": listener} | common
-    write(path, [{name: str({**base, **row}.get(name, "")) for name in COLUMNS} for row in rows])
+    write(path, [{name: str({**base, **row}.get(name, "")) for name in ANSWER_COLUMNS} for row in rows])
     return path
 
 

@@ -81,3 +81,11 @@ def test_many_variants_are_tested_with_the_first_only() -> None:
     found = results(count, {(r, v): float(v + r * v) for r in range(4) for v in range(count)})
     assert [(one.a, one.b) for one in found.tests()] == [("v0", f"v{k}") for k in range(1, count)]
     assert "each is tested with the first" in found.tests_about
+
+
+def test_a_notebook_shows_the_means_with_the_best_in_bold() -> None:
+    shown = results(2, {(r, v): 1.0 + v for r in range(4) for v in range(2)})._repr_html_()
+    assert shown == (
+        "<table><tr><th>variant</th><th>mcd (dB)</th></tr><tr><td>v0</td><td><b>1.00</b></td></tr>"
+        "<tr><td>v1</td><td>2.00</td></tr></table>"
+    )

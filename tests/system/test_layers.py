@@ -17,8 +17,8 @@ CORE = ROOT / "dspgraph"
 PACK = ROOT / "nodes" / "dspgraph_nodes"
 
 FLOORS = [
-    "shown _version closure", "errors", "streams parameters", "node", "function_node wiring", "engine", "graph", "live",
-    "io", "registry diagram", "testing pipeline nodes", "plotting rendering notes", "training evaluation", "cli", "__main__",
+    "shown _version closure", "errors", "streams parameters", "node", "function_node wiring", "diagram engine", "graph", "live",
+    "io", "registry", "testing pipeline nodes", "plotting rendering notes", "training evaluation", "cli", "__main__",
 ]  # fmt: skip
 """The core from the ground up: a package (or module) imports only from floors below its own."""
 
@@ -200,6 +200,10 @@ def test_listing_the_nodes_imports_none_of_them() -> None:
     loaded = run_python(code).split()
     assert not [name for name in loaded if name.startswith("dspgraph_nodes")]
     assert "torch" not in loaded
+
+
+def test_the_face_lists_its_names_before_they_are_used() -> None:
+    assert run_python("import dspgraph; print(set(dspgraph.__all__) <= set(dir(dspgraph)))") == "True"
 
 
 def test_no_module_hides_a_name_of_the_face() -> None:

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from dspgraph import Array, load
 from dspgraph._version import __version__
 from dspgraph.cli.main import main
-from dspgraph.evaluation.listening import COLUMNS
+from dspgraph.evaluation.listening import ANSWER_COLUMNS
 from dspgraph.registry import shipped_pipelines
 from helpers.paths import ROOT
 from helpers.speech import speech
@@ -70,7 +70,7 @@ def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     torch.save({"state_dict": state}, "checkpoint.pth")
     (tmp_path / "answers").mkdir()
     answer = "page,1,now,mushra,ann,matched,1,a,pulse,,,,50\n"
-    (tmp_path / "answers" / "ann.csv").write_text(",".join(COLUMNS) + "\n" + answer)
+    (tmp_path / "answers" / "ann.csv").write_text(",".join(ANSWER_COLUMNS) + "\n" + answer)
     found = commands("dspgraph")
     assert len(found) > 10
     for words in found:
