@@ -71,7 +71,7 @@ def by_engine(graph: Graph, x: Array, n: int) -> list[Array]:
 
 
 class Nothing(Node):
-    """A node that returns each block unchanged.
+    """Return each block unchanged.
 
     The time of a chain of such nodes is almost only the time of the engine.
     """
@@ -84,7 +84,7 @@ class Nothing(Node):
 
 
 class Rows(Node):
-    """A node that returns the same row for every quantum of samples."""
+    """Return the same row for every quantum of samples."""
 
     x = Input(Audio)
     rows = Output(Frames, "row")
@@ -100,7 +100,7 @@ class Rows(Node):
 
 
 class Late(Node):
-    """A node that holds back the last samples, as a node with lookahead does, so that the rows come earlier."""
+    """Hold back the last samples, as a node with lookahead does, so that the rows come earlier."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -122,7 +122,7 @@ class Late(Node):
 
 
 class Meet(Node):
-    """A node that returns its rows unchanged. Its inputs, samples and rows, have two rates."""
+    """Return the rows unchanged. The two inputs, samples and rows, have different rates."""
 
     x = Input(Audio)
     rows = Input(Frames, "row")

@@ -1,4 +1,4 @@
-"""What a module depends on, found without importing it."""
+"""The closure of a module, which is found without importing the module."""
 
 import ast
 import sys
@@ -15,7 +15,7 @@ FOLDERS = ("dspgraph", "nodes", "tests", "benchmarks")
 
 
 def by_parser(path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The import statements of a file as Python itself reads them, those for types alone left out."""
+    """Yield the import statements of a file as Python's parser reads them, without those for types only."""
     waiting: list[ast.AST] = [ast.parse(path.read_text())]
     while waiting:
         item = waiting.pop()
@@ -131,14 +131,14 @@ def test_odd_spellings_are_read_as_the_parser_reads_them(what: str, tmp_path: Pa
 
 
 def forget() -> None:
-    """Forget what was read, as a new process does."""
+    """Clear the caches of files and closures, which are empty in a new process."""
     closure.cache_clear()
     read_source.cache_clear()
 
 
 @pytest.fixture
 def pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A package that is not installed, with a module beside it."""
+    """Return a package that is not installed, with a module beside it."""
     monkeypatch.syspath_prepend(tmp_path)
     forget()
     files = {

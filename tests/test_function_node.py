@@ -1,4 +1,4 @@
-"""Nodes made of functions: they are nodes like any other, and the laws find functions that look at other items."""
+"""Nodes made from functions: they are nodes like all others, and the laws find functions that read other items."""
 
 # An argument has the class of its stream as annotation, and is an array when the function runs.
 # mypy: disable-error-code="operator, arg-type, call-overload, index, no-any-return, valid-type"

@@ -32,7 +32,7 @@ SPEECH = {"speech": Audio(Fraction(16000))}
 
 
 def two_paths(**changes: Any) -> Graph:
-    """speech -> scale -> late -> sum, and straight to the sum."""
+    """Return a graph in which speech reaches a sum by two ways: through scale and late, and directly."""
     arguments: dict[str, Any] = {
         "nodes": {"scale": ToyScale(), "late": ToyLate(), "sum": ToySum()},
         "wires": {"scale.x": "speech", "late.x": "scale", "sum.x": ["late.y", "speech"]},
@@ -102,7 +102,7 @@ def test_a_node_no_output_needs_is_idle() -> None:
 
 
 def test_two_paths_arrive_together() -> None:
-    """The slow path comes late, not shifted: the sum is 2x + x, sample by sample."""
+    """The slower way comes later, but not shifted: the sum is 2 * x + x, sample by sample."""
     x = np.random.default_rng(0).standard_normal(5000)
     np.testing.assert_array_equal(two_paths()(speech=x)["y"], 2 * x + x)
 
@@ -156,7 +156,7 @@ def test_the_description_does_not_depend_on_the_order_things_were_written_in() -
 
 
 class ToyTable(Node):
-    """A node of a file."""
+    """Return the signal; the parameter `table` is a file."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -198,7 +198,10 @@ def test_latency_is_the_longest_path_and_names_it(graph: Graph, seconds: Any, pa
 
 
 def levels(rate: int, hop: int, late: int) -> Graph:
-    """Each sample times the energy of its row: samples wait for the end of their row, and for a late path."""
+    """Return a graph that multiplies each sample by the energy of its row.
+
+    Samples wait for the end of their row, and for a path with a delay.
+    """
     nodes = {"late": ToyLate(samples=late), "frames": ToyFrames(hop=hop), "energy": ToyEnergy(), "apply": ToyApply()}
     wires = {
         "late.x": "x",
@@ -212,7 +215,7 @@ def levels(rate: int, hop: int, late: int) -> Graph:
 
 @pytest.mark.parametrize(("rate", "hop", "late"), [(16000, 160, 100), (22050, 441, 3), (8000, 50, 50), (16000, 7, 13)])
 def test_latency_is_what_pushing_sample_by_sample_shows(rate: int, hop: int, late: int) -> None:
-    """Law: item k is out `latency` after its span has ended, at the latest, and some item takes that long."""
+    """Every item comes out at most `latency` after the end of its span, and some item takes as long as that."""
     graph = levels(rate, hop, late)
     session = graph.session()
     out, worst = 0, 0
@@ -265,7 +268,7 @@ def test_what_makes_no_graph_is_refused_by_name(make: Any, error: type[DspgraphE
 @pytest.mark.parametrize(("one", "other"), [(ToyFrames(), ToyFrames(centre=0.005)), (ToyFrames(), ToyFrames(hop=80))])
 def test_frames_that_meet_agree_on_rate_and_centre(one: Node, other: Node) -> None:
     class Meet(Node):
-        """Two frame streams meet."""
+        """Take two streams of frames."""
 
         a = Input(Frames, "wave")
         b = Input(Frames, "wave")
@@ -282,7 +285,7 @@ def test_frames_that_meet_agree_on_rate_and_centre(one: Node, other: Node) -> No
 
 def test_the_centre_of_frames_that_are_used_for_their_spans_does_not_matter() -> None:
     class Span(Node):
-        """Two frame streams meet; the rows of one are used for their spans."""
+        """Take two streams of frames, and use only the spans of the rows of one."""
 
         a = Input(Frames, "wave")
         b = Input(Frames, "wave", any_centre=True)
@@ -298,7 +301,7 @@ def test_the_centre_of_frames_that_are_used_for_their_spans_does_not_matter() ->
 
 
 class Faulty(Node):
-    """Whatever is asked for goes wrong."""
+    """Fail in the method `hook`, or return `gives` from it."""
 
     x = Input(Audio)
     y = Output(Audio)

@@ -44,7 +44,7 @@ class Smoother(Node):
 
 
 class Rate(Node):
-    """A node whose parameter must be given."""
+    """Return the signal; the parameter `rate` has no default."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -109,7 +109,7 @@ def test_one_place_writes_every_rule() -> None:
 
 
 class Table(Node):
-    """A node with files."""
+    """Return the signal; the parameters `first` and `second` are files."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -188,7 +188,7 @@ def test_a_node_that_takes_signals_of_one_kind_refuses_others() -> None:
 
 
 def test_a_generator_is_philox_keyed_by_the_seed() -> None:
-    """Recorded samples and law 5 stand on these numbers: the key is the seed itself, up to 128 bits."""
+    """Recorded samples and law 5 depend on these numbers: the key is the seed itself, up to 128 bits."""
     for seed in (0, 7, 2**128 - 1):
         expected = np.random.Generator(np.random.Philox(key=seed)).standard_normal(5)
         assert np.array_equal(generator(seed).standard_normal(5), expected)

@@ -1,4 +1,4 @@
-"""Finding nodes: packs and plugins that are broken, given twice, or needed in another process."""
+"""The registry: packages and plugins that are broken, given twice, or needed in another process."""
 
 import os
 import pickle
@@ -22,7 +22,7 @@ def written(path: Path, text: str) -> Path:
 
 
 def run(*arguments: object, path: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """The command in a fresh process, with one more folder on its path: as after `pip install` of what is in it."""
+    """Run the command in a new process with one more folder on its path, as after `pip install` of a package."""
     folders = [str(path)] if path else []
     begin = f"import sys; sys.path[:0] = {[*folders, *filter(None, sys.path)]!r}; from dspgraph.cli.main import main; main()"
     return subprocess.run([sys.executable, "-c", begin, *map(str, arguments)], capture_output=True, text=True)
@@ -33,7 +33,10 @@ def run(*arguments: object, path: Path | None = None) -> subprocess.CompletedPro
 
 @pytest.fixture
 def broken(tmp_path: Path) -> Path:
-    """Installed packs: of two nodes one cannot be imported, one is no node, one leaves the program."""
+    """Return a folder with an installed package whose three nodes cannot be used.
+
+    One cannot be imported, one is not a node, and one ends the program.
+    """
     site = tmp_path / "site"
     written(site / "brokenpack-0.1.dist-info" / "METADATA", "Metadata-Version: 2.1\nName: brokenpack\nVersion: 0.1\n")
     written(
@@ -87,7 +90,7 @@ def test_asking_for_a_broken_node_names_its_pack(broken: Path, tmp_path: Path, n
 
 @pytest.fixture
 def pack(tmp_path: Path) -> Path:
-    """An installed pack: two pipelines, of which one is not there, a model, and a metric that cannot be imported."""
+    """Return a folder with an installed package: two pipelines, one of which is missing, a model, and a broken metric."""
     site = tmp_path / "site"
     info = site / "voices-0.1.dist-info"
     written(info / "METADATA", "Metadata-Version: 2.1\nName: voices\nVersion: 0.1\n")
@@ -182,7 +185,7 @@ def test_a_plugin_that_cannot_be_imported_is_refused_at_once(tmp_path: Path, wha
 
 
 def test_a_plugin_given_twice_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By its path, by another path to it, and by a link."""
+    """The plugin is given by its path, by another path to it, and by a link."""
     (tmp_path / "link.py").symlink_to(TOYS)
     monkeypatch.chdir(TOYS.parent)
     everything = registry.nodes([TOYS, TOYS, "toys.py", tmp_path / "link.py"])
@@ -196,7 +199,7 @@ def test_a_plugin_with_a_path_too_long_for_a_file_is_refused() -> None:
 
 @pytest.mark.process
 def test_a_node_of_a_plugin_is_pickled_for_another_process(tmp_path: Path) -> None:
-    """A worker that has never heard of the plugin gets the graph, and what comes out of it is the same."""
+    """A worker that does not know the plugin gets the graph, and gives the same output."""
     text = "inputs: {x: {audio: 16000}}\nnodes: {end: {node: toy_scale, x: x, factor: 3}}\noutputs: {y: end}\n"
     graph = load(written(tmp_path / "mine.yaml", text), plugins=[TOYS])
     code = (

@@ -1,4 +1,4 @@
-"""Values as messages show them: short, on one line, harmless to a terminal."""
+"""Values as messages show them: short, on one line, and harmless to a terminal."""
 
 import tracemalloc
 

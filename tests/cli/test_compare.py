@@ -1,4 +1,4 @@
-"""The output of demo, compare, score, and render --profile."""
+"""The output of the commands demo, compare, score, and render --profile."""
 
 import json
 import math
@@ -36,7 +36,7 @@ def pipeline(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two clips of real speech, half a second each."""
+    """Return a folder with two audio files, each with half a second of real speech."""
     path = tmp_path / "in"
     path.mkdir()
     for k in range(2):
@@ -219,7 +219,7 @@ def test_jobs_and_assets_reach_the_comparison(tmp_path: Path, pipeline: Path, fo
 @pytest.mark.slow
 @pytest.mark.process
 def test_a_terminal_shows_a_progress_bar_and_a_table_that_fits(tmp_path: Path, pipeline: Path, folder: Path) -> None:
-    """Twelve variants; columns that do not fit are printed below the others."""
+    """The request has twelve variants. Columns that do not fit are printed below the others."""
     request = ("compare", pipeline, folder, "-o", tmp_path / "out", "--plugin", TOYS, "--vary", "end",
                "-s", "first.factor=0.1,0.2,0.3,0.4", "--metrics", "lsd,si_sdr,loudness_difference")  # fmt: skip
     pipeline.write_text(PIPELINE.replace(", factor: 0.5}", "}").replace("late: {", "longer_name_of_it: {"))
@@ -247,7 +247,7 @@ def test_a_mean_of_fewer_recordings_gives_their_number(tmp_path: Path, pipeline:
 
 
 def pair(folder: Path, kind: str) -> tuple[Path, Path]:
-    """Write one second of real speech and a changed copy."""
+    """Write one second of real speech and a changed copy, and return the paths of both. kind: how the copy is changed."""
     x = speech()[8000:24000]
     noise = np.random.default_rng(0).standard_normal(len(x))
     made = {
@@ -320,7 +320,9 @@ def test_score_of_a_missing_file_is_one_clear_message(tmp_path: Path) -> None:
 def test_a_profile_says_what_each_node_costs_and_changes_no_sample(
     tmp_path: Path, pipeline: Path, folder: Path, options: list[str]
 ) -> None:
-    """Both files are in the table, stepped together or in two processes: a flush for each, and all their quanta."""
+    """The profile counts both files, whether they are computed together or in two processes: all quanta, and two
+    flushes.
+    """
     common = ("render", pipeline, folder, "--plugin", TOYS, "--swap", "end=noise")
     assert dspgraph(*common, "-o", tmp_path / "plain").exit_code == 0
     result = dspgraph(*common, "-o", tmp_path / "watched", "--profile", *options)
@@ -342,7 +344,10 @@ def test_a_profile_says_what_each_node_costs_and_changes_no_sample(
 def test_the_demo_ends_with_a_page_and_a_trained_model_is_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first run has a model; its results are gone after the second run, which has none and is told to replace."""
+    """The first run has a trained model.
+
+    The second run has none and replaces the first, so the model's results are gone.
+    """
     clip = tmp_path / "clip.wav"
     soundfile.write(clip, speech()[8000:16000], RATE)
     monkeypatch.setattr("dspgraph.io.audio.example_speech", lambda: clip)

@@ -1,4 +1,4 @@
-"""What all commands share: help, paths, and errors."""
+"""The properties that all commands have in common: help, paths, and errors."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from helpers.commands import TOYS, dspgraph
 
 
 def test_the_list_of_commands_fits_into_eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A summary that is too long would be cut off, with dots."""
+    """A summary that is too long for a line would be cut off, with dots at its end."""
     monkeypatch.setenv("COLUMNS", "80")
     listing = dspgraph("--help").output.partition("Commands:\n")[2].splitlines()
     assert [line.split()[0] for line in listing] == sorted(main.commands)

@@ -1,4 +1,4 @@
-"""`dspgraph plot`: what it draws, where, and how it refuses."""
+"""The command `plot`: the pictures, the paths of their files, and the requests that it refuses."""
 
 import csv
 from pathlib import Path
@@ -22,7 +22,9 @@ def plot(*arguments: object) -> Result:
 
 @pytest.fixture
 def wav(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Half a second of real speech; the current folder is another one, and empty."""
+    """Return an audio file with half a second of real speech, after a change of the current folder to another, empty
+    one.
+    """
     here = tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)
@@ -33,7 +35,7 @@ def wav(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def written(wav: Path) -> list[str]:
-    """Every file there is but the recording, half-written ones as well."""
+    """Return the names of all files except the recording, also of unfinished files."""
     return sorted(path.name for path in wav.parent.parent.rglob("*") if path.is_file() and path != wav)
 
 
@@ -44,7 +46,7 @@ def written(wav: Path) -> list[str]:
     "options", [["--rainbowgram"], ["--rainbowgram", "--swap", "spectrum=stft"], ["--spectrogram"]]
 )
 def test_the_picture_shows_sound_where_there_is_some(wav: Path, options: list[str]) -> None:
-    """Half a second of a tone, then silence: light in the left half only."""
+    """The sound is a tone of half a second, then silence: only the left half of the picture may be bright."""
     time = np.arange(16000) / 16000
     soundfile.write(wav, np.where(time < 0.5, np.sin(2 * np.pi * 1000 * time), 0), 16000)
     result = plot(wav, *options, "-o", "tone.png")
@@ -62,7 +64,7 @@ def test_the_picture_shows_sound_where_there_is_some(wav: Path, options: list[st
     "options", [["--rainbowgram"], ["--rainbowgram", "--swap", "spectrum=stft"], ["--spectrogram"]]
 )
 def test_a_higher_tone_is_drawn_higher(wav: Path, options: list[str]) -> None:
-    """A low and a high tone: the brightest row of the picture, counted from the top, falls as the tone rises."""
+    """The brightest row of the picture, counted from the top, is higher up for a high tone than for a low tone."""
     rows = []
     for hertz in (150, 3500):
         soundfile.write(wav, 0.5 * np.sin(2 * np.pi * hertz * np.arange(16000) / 16000), 16000)
@@ -174,7 +176,10 @@ def test_an_unknown_variant_is_refused_with_the_nearest(wav: Path) -> None:
 
 @pytest.fixture
 def npz(tmp_path: Path, wav: Path) -> Path:
-    """Half a second of mixtures whose scale is set for each phone, with labels beside it."""
+    """Return an .npz file with half a second of mixtures of logistics, with a label file beside it.
+
+    The scale of the mixtures is fixed for each phone.
+    """
     phones = spoken(["aa1_B", "s_E"], 8000)
     write_labels(wav.with_name("u.lab"), phones)
     path = write_mixture(wav.with_name("u.npz"), mixtures(phones, {"aa1_B": 10**-3.25, "s_E": 10**-1.55}))

@@ -1,4 +1,4 @@
-"""Bad surroundings: closed and full streams, few files, signals, and what numpy would print."""
+"""Commands in a bad environment: closed and full streams, few file descriptors, signals, and warnings of numpy."""
 
 import json
 import os
@@ -46,7 +46,9 @@ class Noisy(Node):
 
 @pytest.fixture
 def clips(tmp_path: Path) -> Path:
-    """Two clips of two seconds of speech, and one whose rendering by `Noisy` is not finite."""
+    """Return a folder with two files of two seconds of speech, and a file whose rendering by the node `Noisy` is not
+    finite.
+    """
     folder = tmp_path / "in"
     folder.mkdir()
     for name in ("a", "b"):
@@ -57,7 +59,7 @@ def clips(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def noisy(tmp_path: Path, clips: Path) -> list[object]:
-    """The arguments that render the clips with the node `Noisy`, into the folder `out`."""
+    """Return the arguments of the command that renders the clips with the node `Noisy` into the folder `out`."""
     (tmp_path / "noisy.py").write_text(NOISY)
     (tmp_path / "noisy.yaml").write_text(
         "{inputs: {x: {audio: 16000}}, nodes: {n: {node: noisy, x: x}}, outputs: {y: n}}"
@@ -203,7 +205,7 @@ SAID = {
 def test_a_signal_ends_the_run_with_a_sentence_and_leaves_nothing(
     tmp_path: Path, clips: Path, number: signal.Signals, jobs: str, to_all: bool
 ) -> None:
-    """to_all: the signal goes to the workers too, as from a terminal."""
+    """to_all: whether the signal goes to the workers too, as it does from a terminal."""
     process = started(tmp_path, clips, "-j", jobs)
     below = children(process)
     os.killpg(process.pid, number) if to_all else process.send_signal(number)
@@ -217,7 +219,7 @@ def test_a_signal_ends_the_run_with_a_sentence_and_leaves_nothing(
 
 
 def test_workers_end_with_a_program_that_is_killed(tmp_path: Path, clips: Path) -> None:
-    """The workers are inside a call that holds the GIL, as compiled code does."""
+    """Both workers are inside a call that holds Python's interpreter lock, as calls of compiled code do."""
     for name in ("a", "b"):
         samples = speech()[:32000]
         samples[16000] = deadly.STUCK  # the first sample of the second block
@@ -248,7 +250,7 @@ def test_signals_that_follow_do_not_interrupt_the_cleaning_up(tmp_path: Path, cl
 
 
 def test_a_hangup_that_is_ignored_stays_ignored(tmp_path: Path, clips: Path) -> None:
-    """As under nohup."""
+    """The program starts with SIGHUP ignored, as under nohup."""
     process = started(tmp_path, clips, hangup=signal.SIG_IGN)
     os.killpg(process.pid, signal.SIGHUP)
     process.communicate(timeout=60)
@@ -276,7 +278,7 @@ signal.raise_signal(signal.SIGINT)
 
 
 def test_what_fails_because_of_a_signal_is_not_printed() -> None:
-    """An object that the signal leaves half made fails when it is deleted."""
+    """The object is only partly made when the signal comes, so its `__del__` fails."""
     code = """
 import signal
 from dspgraph.cli import process

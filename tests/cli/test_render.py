@@ -1,4 +1,4 @@
-"""The command `render`: what it prints and what it writes."""
+"""The command `render`: its output and the files that it writes."""
 
 import json
 import shlex
@@ -237,7 +237,7 @@ def test_a_terminal_shows_a_progress_bar_and_a_pipe_plain_lines(tmp_path: Path, 
 
 
 def test_unprintable_characters_of_a_file_name_are_escaped(tmp_path: Path, wav: Path, scale: Path) -> None:
-    """An escape sequence would colour the terminal; a line end would look like two files."""
+    """Unescaped, an escape sequence would colour the terminal, and a line end would look like a second file."""
     odd = wav.rename(wav.with_name("a\x1b[31m\nb.wav"))
     result = dspgraph("render", scale, odd, "-o", tmp_path / "out", "--plugin", TOYS)
     assert result.exit_code == 0

@@ -1,4 +1,4 @@
-"""Bad requests and bad files: one clear message, and nothing is written."""
+"""Bad requests and bad files give one clear message, and nothing is written."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What `dspgraph show` prints and draws: nothing is missing, nothing is broken, nothing lies over anything else."""
+"""The diagrams of `dspgraph show`: they are complete and valid, and nothing in a drawing overlaps."""
 
 import math
 import os
@@ -29,7 +29,7 @@ SPEECH = {"speech": Audio(Fraction(16000))}
 
 
 class Weigh(Node):
-    """Weigh samples."""
+    """Multiply samples by a weight."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -46,7 +46,7 @@ class Total(Node):
 
 
 class Window(Node):
-    """Cut into frames."""
+    """Cut a signal into frames."""
 
     x = Input(Audio)
     wave = Output(Frames, "wave")
@@ -61,7 +61,7 @@ class Window(Node):
 
 
 class Transform(Node):
-    """Complex spectra."""
+    """Compute complex spectra."""
 
     wave = Input(Frames, "wave")
     spectrum = Output(Frames, "spectrum")
@@ -71,7 +71,7 @@ class Transform(Node):
 
 
 class Track(Node):
-    """Pitch by a search over the whole signal."""
+    """Track the pitch, for which the whole signal is needed."""
 
     x = Input(Audio)
     f0 = Output(Frames, "f0")
@@ -86,7 +86,7 @@ class Track(Node):
 
 
 class Halves(Node):
-    """Codes, in two halves."""
+    """Convert a signal to codes, in two halves."""
 
     x = Input(Audio)
     coarse = Output(Symbols, "coarse")
@@ -97,7 +97,7 @@ class Halves(Node):
 
 
 class Join(Node):
-    """Audio again."""
+    """Convert two halves of codes to a signal."""
 
     coarse = Input(Symbols, "coarse")
     fine = Input(Symbols, "fine")
@@ -108,7 +108,7 @@ class Join(Node):
 
 
 class Voice(Node):
-    """Speech from spectra and pitch."""
+    """Make speech from spectra and pitch."""
 
     spectrum = Input(Frames, "spectrum")
     f0 = Input(Frames, "f0")
@@ -125,7 +125,11 @@ def chain(n: int) -> Graph:
 
 
 def vocoder() -> Graph:
-    """Fan-out, fan-in, wires that skip layers, two rates, a node that holds the whole signal, one that never runs."""
+    """Return a graph with all kinds of wires and nodes that a diagram shows.
+
+    It has an output with several wires, an input with several wires, wires that skip layers, two rates, a node that
+    needs the whole signal, and a node that never runs.
+    """
     nodes: dict[str, Node] = {
         "pre": Weigh(weight=0.5), "frames": Window(hop=160), "spectra": Transform(), "pitch": Track(hop=160),
         "voice": Voice(), "spare": Weigh(), "sum": Total(),
@@ -138,7 +142,7 @@ def vocoder() -> Graph:
 
 
 def nested() -> Graph:
-    """Pipelines that stand as nodes, one in another; two outputs of one node."""
+    """Return a graph with pipelines used as nodes, one inside another, and with a node that has two outputs."""
     nodes: dict[str, Node] = {
         "codec/halves": Halves(),
         "codec/inner/join": Join(),
@@ -154,7 +158,7 @@ def nested() -> Graph:
 
 
 def tangle(n: int, seed: int) -> Graph:
-    """Every node takes from one to three of the eight before it."""
+    """Return a random graph of n nodes, in which every node takes from one to three of the eight before it."""
     draw, names = random.Random(seed), ["speech"]
     wires = {}
     for k in range(n):
@@ -177,7 +181,7 @@ every_graph = pytest.mark.parametrize("graph", GRAPHS.values(), ids=GRAPHS.keys(
 
 
 def wires_of(graph: Graph) -> Counter[tuple[str, str]]:
-    """Every wire that carries something, as (origin as a pipeline writes it, port or output)."""
+    """Return the wires of a graph that lead to an output, as counts of (origin as in a pipeline file, port or output)."""
     found = Counter(
         (origin, f"{name}.{port.name}") for name in graph.order for port, origin in graph.sources(name)
     ) + Counter((origin, name) for name, origin in graph.origins.items())
@@ -214,7 +218,10 @@ def test_the_text_has_every_node_and_wire(graph: Graph) -> None:
 
 
 def drawn(lines: str, declared: str, wired: str) -> tuple[dict[str, str], Counter[tuple[str, str]]]:
-    """The labels of the boxes of a Mermaid or dot file, and how many wires lead from which to which."""
+    """Return box number -> label, and how many wires lead from one box to another, from a Mermaid or dot file.
+
+    declared, wired: the regular expressions of a box and of a wire.
+    """
     return dict(re.findall(declared, lines, re.M)), Counter(re.findall(wired, lines))
 
 
@@ -242,7 +249,10 @@ def test_mermaid_and_dot_have_every_node_and_wire(
 
 
 def sorted_by_number(labels: Mapping[str, str], names: list[str]) -> list[str]:
-    """The names the boxes should have, in the order they were declared: a node drops the name of its group."""
+    """Return the names that the boxes should have, in the order in which they were declared.
+
+    The name of the group of a node is left out.
+    """
     return [re.sub(r"^(\w+/)+", "", names[int(number[1:])]) for number in labels]
 
 
@@ -438,7 +448,7 @@ def test_a_node_that_holds_the_whole_signal_is_marked() -> None:
 @pytest.mark.slow
 @pytest.mark.process
 def test_two_runs_give_the_same_files() -> None:
-    """Two interpreters that hash strings differently: no order hangs on a set."""
+    """The two runs are interpreters with different hashes of strings, so no order may depend on a set."""
     code = f"import runpy; g = runpy.run_path({__file__!r}); print(*(f(x) for f in g['FORMATS'].values() for x in g['GRAPHS'].values()))"
     runs = {
         subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONHASHSEED": seed}, check=True,
@@ -470,7 +480,7 @@ def wires_in(root: ElementTree.Element) -> list[ElementTree.Element]:
 
 
 def rectangles(root: ElementTree.Element) -> dict[str, Rectangle]:
-    """Name (or "> name" for an output) to left, top, right, bottom."""
+    """Return name of a box -> (left, top, right, bottom). The name of an output has "> " before it."""
     found = {}
     for box in boxes_in(root):
         x, y, w, h = (float(str(box[1].get(key))) for key in ("x", "y", "width", "height"))
@@ -484,7 +494,7 @@ def path_of(wire: ElementTree.Element) -> str:
 
 
 def points(path: str) -> Iterator[Point]:
-    """Places on a path of M, C and H commands, close together."""
+    """Yield points, close together, on an SVG path of M, C and H commands."""
     x = y = 0.0
     for command, arguments in re.findall(r"([MCH])([^MCH]*)", path):
         n = [float(one) for one in arguments.split()]
@@ -502,7 +512,7 @@ def points(path: str) -> Iterator[Point]:
 
 
 def ends_of(graph: Graph, wire: ElementTree.Element) -> tuple[str, str]:
-    """The names of the boxes a wire joins, as `rectangles` has them."""
+    """Return the names of the two boxes that a wire joins, as `rectangles` has them."""
     origin, to = str(wire.get("data-from")), str(wire.get("data-to"))
     tail = origin if origin in {*graph.nodes, *graph.inputs} else origin.rpartition(".")[0]
     return tail, f"> {to}" if to in graph.outputs else to.rpartition(".")[0]
@@ -551,7 +561,7 @@ def test_a_chain_is_drawn_as_one_straight_line() -> None:
 
 
 def test_wires_that_need_not_cross_do_not() -> None:
-    """Two chains, crossed in the order they are written in."""
+    """The two chains of nodes are declared in an order in which their wires would cross."""
     nodes = {name: Weigh() for name in ("a", "b", "a2", "b2")}
     inputs = {"one": Audio(Fraction(16000)), "two": Audio(Fraction(16000))}
     graph = Graph(nodes, {"a.x": "two", "b.x": "one", "a2.x": "b", "b2.x": "a"}, inputs, {"p": "b2", "q": "a2"})
@@ -561,7 +571,9 @@ def test_wires_that_need_not_cross_do_not() -> None:
 
 @every_graph
 def test_labels_stay_in_their_boxes(graph: Graph) -> None:
-    """At 0.6 em a letter, which the widths of DejaVu Sans and Mono, the widest of the fonts named, are near."""
+    """A letter is taken to be 0.6 em wide, about as wide as in DejaVu Sans Mono, the widest of the fonts that are
+    named.
+    """
     for box in boxes_in(ElementTree.fromstring(svg(graph))):
         width = float(str(box[1].get("width")))
         for label in box.iter(f"{SVG}text"):
@@ -578,7 +590,7 @@ def luminance(colour: str) -> float:
 @pytest.mark.parametrize("colours", [_LIGHT, _DARK], ids=["light", "dark"])
 @pytest.mark.parametrize("ink", ["ink", "grey", "audio", "frames", "symbols", "whole"])
 def test_every_label_can_be_read(colours: dict[str, str], ink: str) -> None:
-    """4.5 : 1 is what WCAG 2 asks of small text (success criterion 1.4.3)."""
+    """WCAG 2 (success criterion 1.4.3) asks for a contrast of 4.5 : 1 for small text."""
     for ground in ("paper", "fill", *(["pill"] if ink in ("ink", "grey") else [])):
         dark, light = sorted((luminance(colours[ink]), luminance(colours[ground])))
         assert (light + 0.05) / (dark + 0.05) >= 4.5, f"{ink} on {ground}"

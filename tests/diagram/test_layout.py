@@ -1,4 +1,4 @@
-"""The layout by itself: layers, order, heights and routes, of boxes of any size."""
+"""The layout alone: layers, order, heights and routes of boxes of any size."""
 
 import random
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ LABEL = StreamLabel("Audio", "", "16000 Hz")
 
 
 def diagram(roles: str, wires: Sequence[tuple[int, int]]) -> Diagram:
-    """Boxes by the first letter of their role, and wires between their numbers."""
+    """Return a diagram. roles: the first letter of the role of each box; wires: pairs of numbers of boxes."""
     names = {"i": "input", "n": "node", "o": "output"}
     boxes = tuple(Box(names[role], f"{role}{k}", "") for k, role in enumerate(roles))
     return Diagram(boxes, tuple(Edge(a, 0, b, 0, f"{a}", f"{b}", LABEL) for a, b in wires), ())
@@ -24,7 +24,7 @@ def laid_out(roles: str, wires: Sequence[tuple[int, int]], height: int = 40) -> 
 
 
 def shape(layout: Layout, number: int) -> list[int]:
-    """The heights of a wire along its route."""
+    """Return the heights of a wire along its route."""
     return [y for *_, y in layout.route(number)]
 
 
@@ -50,7 +50,7 @@ def test_two_crossed_chains_are_uncrossed() -> None:
 
 
 def test_a_complete_bipartite_pair_has_its_one_crossing() -> None:
-    """K(2, 2) cannot be drawn in two layers without a crossing, nor K(2, 3) with fewer than 3."""
+    """Two layers with 2 and 2 boxes, all joined, need one crossing; with 2 and 3 boxes they need three."""
     two = laid_out("iioo", [(a, b) for a in (0, 1) for b in (2, 3)])
     assert two._crossings(two.layers) == 1
     three = laid_out("iiooo", [(a, b) for a in (0, 1) for b in (2, 3, 4)])
@@ -58,7 +58,7 @@ def test_a_complete_bipartite_pair_has_its_one_crossing() -> None:
 
 
 def test_a_box_between_two_stands_half_way() -> None:
-    """The least sum of squares of two equal wires is at their mean. They climb too much to be made straight."""
+    """The sum of squares of two equal wires is least at the mean of their ends. They are too steep to be made straight."""
     layout = laid_out("iino", [(0, 2), (1, 2), (2, 3)], height=100)
     y = [layout.rectangle(k)[1] for k in range(4)]
     assert y[2] == y[3] == (y[0] + y[1]) // 2

@@ -1,4 +1,4 @@
-"""Batches: each signal gets what it gets alone."""
+"""Batches: each signal gives the outputs that it gives alone."""
 
 import pickle
 from collections.abc import Iterator
@@ -67,7 +67,7 @@ def test_session_is_a_door_of_the_graph() -> None:
 
 
 class Spread(Node):
-    """The level of each row, once for each of its samples: a row that lasts beyond the signal gives too many."""
+    """Return the level of each row once for each of its samples, also beyond the end of the signal."""
 
     level = Input(Frames, "level")
     y = Output(Audio)
@@ -80,7 +80,7 @@ class Spread(Node):
 
 
 def test_a_last_row_in_part_holds_no_more_samples_than_the_signal() -> None:
-    """1000 samples last 62.5 ms; the seventh row of 10 ms lasts beyond, and what is made of it ends with the signal."""
+    """1000 samples last 62.5 ms. The seventh row of 10 ms lasts longer, but its samples end with the signal."""
     nodes: dict[str, Node] = {"spread": Spread(), "sum": ToySum()}
     inputs = {"x": Audio(16000), "level": Frames(100, "level", 1)}
     graph = Graph(nodes, {"spread.level": "level", "sum.x": ["spread", "x"]}, inputs, {"y": "sum", "level": "spread"})
@@ -118,7 +118,7 @@ def test_batch_lets_a_bad_signal_fail_alone() -> None:
 
 
 def test_what_fails_as_a_signal_starts_ends_that_signal_alone() -> None:
-    """A node may open a file as it starts, which another signal has not to answer for."""
+    """Open a file in `start` may fail for one signal. Other signals are not affected."""
     starts = iter([None, FileNotFoundError("weights"), None, None])
 
     class Opens(Node):
@@ -142,7 +142,7 @@ def test_what_fails_as_a_signal_starts_ends_that_signal_alone() -> None:
 
 def test_what_fails_in_step_many_ends_all_that_were_in_the_call() -> None:
     class Together(Node):
-        """All at once."""
+        """Compute all signals in one call of `step_many`."""
 
         x = Input(Audio)
         y = Output(Audio)
@@ -165,7 +165,7 @@ def test_a_keyed_node_forgets_what_it_cached_under_another_seed() -> None:
     from functools import cached_property
 
     class Table(Node):
-        """Noise from a table."""
+        """Return noise from a cached table."""
 
         x = Input(Audio)
         y = Output(Audio)
@@ -190,7 +190,7 @@ def test_a_keyed_node_forgets_what_it_cached_under_another_seed() -> None:
 
 def test_an_interrupted_session_is_spent() -> None:
     class Interrupted(Node):
-        """Stopped by its user."""
+        """Raise KeyboardInterrupt."""
 
         x = Input(Audio)
         y = Output(Audio)
@@ -228,7 +228,7 @@ def test_snapshots_are_exchanged_between_equal_graphs_written_in_another_order()
 
 def test_in_batch_a_signal_that_ends_badly_ends_alone() -> None:
     class BadEnd(Node):
-        """All at once; a loud signal cannot be ended."""
+        """Compute all signals in one call of `step_many`; fail in `flush` for a loud signal."""
 
         x = Input(Audio)
         y = Output(Audio)
@@ -262,10 +262,10 @@ def test_a_seed_is_a_whole_number(seed: Any) -> None:
 
 
 def test_an_error_in_a_node_names_the_line_of_the_node_it_came_through() -> None:
-    """Not the line in numpy or in a helper of another file, and not that of the engine."""
+    """The line is not the one in numpy or in a helper in another file, and not one of the engine."""
 
     class Broken(Node):
-        """Calls a helper that fails."""
+        """Call a helper that fails."""
 
         x = Input(Audio)
         y = Output(Audio)

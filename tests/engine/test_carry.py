@@ -1,4 +1,4 @@
-"""A session that goes on with another graph."""
+"""Sessions that continue with another graph."""
 
 import pickle
 from fractions import Fraction
@@ -100,7 +100,7 @@ def test_other_inputs_are_refused() -> None:
 
 
 class ToyTwice(Node):
-    """Give every sample twice."""
+    """Return every sample twice."""
 
     x = Input(Audio)
     y = Output(Audio)

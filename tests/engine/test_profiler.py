@@ -1,4 +1,4 @@
-"""Most tests here replace the clock by one that only the nodes of the test advance: every figure is then exact."""
+"""The profiler. Most tests replace the clock by one that only the nodes of the test advance, so all figures are exact."""
 
 import ctypes
 import math
@@ -45,7 +45,7 @@ RATE = 1000  # samples per second: ten in a quantum of 10 ms
 
 
 class Clock:
-    """Time as the nodes below make it pass."""
+    """A clock that shows the time that the nodes below say has passed."""
 
     now = 0.0
     compiled: set[str] = set()
@@ -58,7 +58,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class ToySpend(Node):
-    """Takes as many milliseconds as its samples sum to, and some at the end."""
+    """Take as many milliseconds as the sum of its samples, and some more at the end."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -76,7 +76,7 @@ class ToySpend(Node):
 
 
 class ToyCompiled(Node):
-    """Takes a minute when it is first called, and another when it first ends: afterwards 1 ms a call."""
+    """Take a minute for the first step and for the first flush, and 1 ms for every later call."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -93,7 +93,7 @@ class ToyCompiled(Node):
 
 
 class ToySleep(Node):
-    """Sleeps whenever it is called."""
+    """Sleep in every call."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -106,7 +106,7 @@ class ToySleep(Node):
 
 
 def chain(**nodes: Node) -> Graph:
-    """Nodes one after another."""
+    """Return a graph of nodes in a chain."""
     names = list(nodes)
     wires = {f"{name}.x": before for name, before in zip(names, ["x", *names], strict=False)}
     return Graph(nodes, wires, {"x": Audio(RATE)}, {"y": names[-1]})
@@ -117,7 +117,7 @@ def cut_up(x: Array, cut: int = RATE) -> Iterator[dict[str, Array]]:
 
 
 def run(profiler: Profiler, blocks: Iterable[dict[str, Array]], session: Session | None = None) -> dict[str, Array]:
-    """Render one signal with an ordinary session on the profiler's plan, cut at every quantum."""
+    """Return the outputs of one signal, computed by a session on the plan of the profiler, cut at every quantum."""
     session = session or Session(profiler.graph, profiler.plan)
     parts = [session.push(**piece) for piece in profiler.blocks(blocks)]
     return joined([*parts, session.flush()])
@@ -135,7 +135,7 @@ def by_name(profile: Profile) -> dict[str, Row]:
 
 
 def spending(*milliseconds: float) -> Array:
-    """A signal on which ToySpend takes so many milliseconds in each quantum."""
+    """Return a signal for which ToySpend takes the given milliseconds, one number for each quantum."""
     return np.repeat(np.asarray(milliseconds) / 10, 10)
 
 
@@ -143,7 +143,11 @@ def spending(*milliseconds: float) -> Array:
 
 
 def everything(rate: Any, peak: bool) -> Graph:
-    """Every way a node can take its blocks: straight, late, framed, two rates, many wires, noise, the whole signal."""
+    """Return a graph whose nodes take their blocks in all ways that there are.
+
+    It has a delay, frames, two rates, an input with many wires, noise and, if `peak` is true, a node that waits for the
+    whole signal.
+    """
     nodes: dict[str, Node] = {
         "late": ToyLate(samples=37), "frames": ToyFrames(hop=160), "energy": ToyEnergy(), "apply": ToyApply(),
         "noise": ToyNoise(), "sum": ToySum(), "last": ToyPeak() if peak else ToyScale(),
@@ -159,7 +163,7 @@ def everything(rate: Any, peak: bool) -> Graph:
 @pytest.mark.parametrize("cut", [7, 441, 30000])
 @pytest.mark.parametrize("rate", [22050, "44100/7"])
 def test_outputs_are_bit_for_bit_those_of_a_session(rate: Any, cut: int, peak: bool) -> None:
-    """30000 samples are longer than the rehearsal at either rate, 5000 shorter; 10 ms are 220.5 or 63 samples."""
+    """30000 samples are longer than the rehearsal at both rates, 5000 are shorter. 10 ms are 220.5 or 63 samples."""
     graph = everything(rate, peak)
     profiler = Profiler(graph)
     for n in (5000, 30000) if cut > 7 else (5000,):
@@ -333,7 +337,7 @@ def test_a_node_that_sleeps_is_found_and_the_verdict_hears_of_it() -> None:
 
 
 class ToyTogether(Node):
-    """Takes 1 ms for a step of its own, and 2 ms for a step of several signals."""
+    """Take 1 ms for a step of one signal, and 2 ms for a step of several signals."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -348,7 +352,9 @@ class ToyTogether(Node):
 
 
 def test_a_batch_is_timed_round_by_round(clock: None) -> None:
-    """Two signals of 4 and 2 quanta: rounds of both, one in which the shorter ends, and those of the longer."""
+    """The two signals have 4 and 2 quanta: some rounds have both signals, in one the shorter ends, later ones have the
+    longer.
+    """
     graph = chain(a=ToySpend(), together=ToyTogether())
     profiler = Profiler(graph)
     signals = [cut_up(spending(1, 2, 3, 4)), cut_up(spending(5, 6))]
@@ -480,7 +486,7 @@ def test_the_table_has_a_head_a_row_per_node_and_the_sum(clock: None) -> None:
 
 
 def test_what_a_node_holds_back_is_counted() -> None:
-    """ToyLate keeps a view of its 700 samples and the 10 of the last quantum: the memory of 710."""
+    """ToyLate keeps a view of its 700 samples and of the 10 samples of the last quantum, so 710 samples stay in memory."""
     profile = profiled(chain(late=ToyLate(samples=700), last=ToyScale()), np.zeros(3000))
     assert by_name(profile)["late"].held == 710 * 8
     assert by_name(profile)["last"].held == 0
@@ -504,7 +510,10 @@ def test_what_waits_at_an_input_is_the_engines() -> None:
 
 
 def test_memory_is_looked_at_less_often_as_a_signal_grows_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every second for ten seconds, then a tenth apart (at most ln 40 / ln 1.1 = 39 times to 400), and at the end."""
+    """Memory is measured every second for ten seconds, then at times that grow by a tenth, and at the end.
+
+    Up to 400 s these are at most ln 40 / ln 1.1 = 39 further times.
+    """
     looks: list[int] = []
 
     def counted(plan: Plan, state: SessionState) -> Iterator[int]:
@@ -536,7 +545,7 @@ class Slotted:
 
 
 class Foreign:
-    """Owns memory as numba's own allocator does: arrays show it, and their base is no array."""
+    """An object that owns memory as numba's allocator does: arrays use it, but their base is not an array."""
 
     def __init__(self, n: int) -> None:
         self._memory = (ctypes.c_double * n)()
@@ -562,7 +571,7 @@ class Foreign:
     ],
 )
 def test_an_array_counts_once_and_whole_wherever_it_lies(wrap: Any) -> None:
-    """1000 numbers have 8000 bytes; what is around them has less than 1000."""
+    """An array of 1000 numbers has 8000 bytes; the objects that contain it have less than 1000."""
     assert 8000 <= size(wrap(np.zeros(1000)), {}) < 9000
 
 
@@ -583,7 +592,7 @@ def test_nothing_is_held_by_names_of_code() -> None:
 
 
 class ToyTable(Node):
-    """Has a table of its own, which its state refers to beside its own numbers."""
+    """Return the signal; the state refers to a table of the node beside its own numbers."""
 
     x = Input(Audio)
     y = Output(Audio)

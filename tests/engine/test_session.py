@@ -30,7 +30,7 @@ from helpers.toys import ToyApply, ToyNoise, ToyScale
 
 
 def by_hand(graph: Graph, x: Array, hop: int) -> Array:
-    """The same in plain numpy."""
+    """Return the output of the graph for x, computed with numpy only."""
     rows = np.concatenate([x, np.zeros(-len(x) % hop)]).reshape(-1, hop)
     level = np.repeat((rows**2).sum(axis=1), hop)[: len(x)]
     noise = graph(x=x * 0)["y"] / 2  # what is left when the signal is silent
@@ -94,7 +94,7 @@ def test_each_call_hands_a_node_blocks_of_one_time_span() -> None:
     seen: list[tuple[int, int]] = []
 
     class Watch(Node):
-        """Note the sizes of its blocks."""
+        """Record the sizes of the blocks."""
 
         x = Input(Audio)
         level = Input(Frames, "level")
@@ -115,7 +115,7 @@ def test_a_grain_is_counted_from_item_0_and_the_last_may_be_short() -> None:
     seen: list[int] = []
 
     class Watch(Node):
-        """Blocks of 64."""
+        """Take blocks of 64 samples."""
 
         x = Input(Audio)
         y = Output(Audio)
@@ -232,7 +232,7 @@ def test_a_failing_node_is_named_with_its_place_and_the_session_is_spent() -> No
 
 def test_a_node_that_gives_too_many_blocks_is_named() -> None:
     class Twice(Node):
-        """Two blocks for one output."""
+        """Return two blocks for the only output."""
 
         x = Input(Audio)
         y = Output(Audio)

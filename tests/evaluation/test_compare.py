@@ -1,4 +1,4 @@
-"""Variants side by side: what is computed, what is kept, what is scored, and what one that fails costs the others."""
+"""Comparison of variants: what is computed, kept and scored, and how a failing variant affects the others."""
 
 import csv
 import dataclasses
@@ -37,7 +37,7 @@ RATE = 16000
 
 
 class Loud(Node):
-    """Fails at a sample above 0.9."""
+    """Fail at a sample above 0.9."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -87,7 +87,11 @@ EXCITATIONS = [
 
 @pytest.fixture(scope="module")
 def five(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Results, int]:
-    """Five clips through all excitations of lpc_vocoder, all metrics; and how often its node `lpc` was given blocks."""
+    """Compare all excitations of lpc_vocoder on five files, by all metrics.
+
+    Return the folder of the files, the folder of the results, the results, and how many blocks the node `lpc` was
+    given.
+    """
     folder = tmp_path_factory.mktemp("five")
     with pytest.MonkeyPatch.context() as patch:
         given = counted(patch, "lpc")
@@ -96,7 +100,7 @@ def five(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Results,
 
 
 def counted(patch: pytest.MonkeyPatch, name: str) -> list[int]:
-    """One item for each call of a node's `step` from now on."""
+    """Return a list that gets an item for every call of `step` of the node `name` from now on."""
     kind, calls = find(name), list[int]()
     before = kind.step
 
@@ -112,7 +116,7 @@ def counted(patch: pytest.MonkeyPatch, name: str) -> list[int]:
 def test_what_is_the_same_in_all_variants_is_computed_once(
     five: tuple[Path, Path, Results, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All four together give a node as many blocks as one of them alone does."""
+    """In all four variants together, the node gets as many blocks as in one variant alone."""
     files, _, found, given = five
     assert found.stages == {"asked": 42, "computed": 27}
     alone = counted(monkeypatch, "lpc")
@@ -211,7 +215,7 @@ def test_known_signals_have_the_values_that_can_be_computed_by_hand(tmp_path: Pa
 
 
 def refused(found: Sequence[Choice], tmp_path: Path, message: str, *metrics: str, files: Any = None) -> None:
-    """Before anything is written."""
+    """Assert that a comparison is refused with a message before anything is written."""
     with pytest.raises(RequestError, match=message):
         compared(found, files or [clips(tmp_path / "in", 1)], tmp_path / "out", *metrics)
     assert not (tmp_path / "out").exists()
@@ -346,7 +350,7 @@ def test_what_an_earlier_run_made_does_not_pass_for_what_failed(tmp_path: Path) 
 
 
 def test_audio_that_no_comparison_has_written_stays(tmp_path: Path) -> None:
-    """Neither a recording that fails nor a variant that fails costs a file of somebody else."""
+    """If a recording or a variant fails, the files that another program has written are not removed."""
     clips(tmp_path / "in", 2, 0.1)
     (tmp_path / "in" / "c0.wav").write_bytes(b"")
     soundfile.write(tmp_path / "in" / "c1.wav", np.full(1600, 0.95), RATE)
@@ -361,7 +365,7 @@ def test_audio_that_no_comparison_has_written_stays(tmp_path: Path) -> None:
 
 
 def test_audio_stays_if_the_input_is_not_there(tmp_path: Path) -> None:
-    """The input may come back; if it then fails, the audio that was kept is removed."""
+    """If the input comes back later and its rendering fails then, the audio that was kept is removed."""
     files = sorted(clips(tmp_path / "in", 2, 0.1).iterdir())
     compared(TWO, files, tmp_path / "out")
     before = names(tmp_path / "out" / "audio")
@@ -385,7 +389,7 @@ def test_a_variant_that_is_left_out_for_one_run_still_has_its_audio_removed(tmp_
 
 
 def test_a_worker_that_dies_leaves_no_audio_of_its_recording(tmp_path: Path) -> None:
-    """The audio was written by this run, before the worker died."""
+    """This run has written the audio before its worker dies."""
     work = CompareJob(tuple(TWO), tmp_path / "out", ("lsd",))
     (item,) = (Item("c0", path) for path in clips(tmp_path / "in", 1, 0.1).iterdir())
     list(work.run([item]))
@@ -478,7 +482,7 @@ def test_parts_of_recordings_and_their_channels_are_compared(tmp_path: Path) -> 
 
 
 def test_the_reference_is_what_the_variant_of_the_highest_rate_hears(tmp_path: Path) -> None:
-    """A variant of a lower rate is worse for what it cannot carry."""
+    """A variant with a lower rate is compared with the reference at the highest rate, so it has worse scores."""
     found = [Choice(str(rate), toy(ToyScale(factor=1.0), Audio(rate))) for rate in (8000, 24000, 16000)]
     soundfile.write(tmp_path / "a.wav", 0.1 * np.random.default_rng(0).standard_normal(24000), 24000, "FLOAT")
     rows: list[Compared] = []
@@ -511,7 +515,7 @@ def results_of(folder: Path, executor: Executor | None, found: Sequence[Choice])
 
 @pytest.mark.process
 def test_processes_and_a_second_run_give_the_same_files(tmp_path: Path) -> None:
-    """The audio, the scores and the page, noise included."""
+    """The files are the audio, with noise, the scores and the page."""
     clips(tmp_path / "in", 3, 0.2)
     (tmp_path / "in" / "c1.wav").write_bytes(b"")
     found = EXCITATIONS
@@ -530,7 +534,7 @@ def test_actors_of_a_cluster_give_the_same_files(tmp_path: Path) -> None:
 
 def test_a_recording_that_ends_its_worker_is_an_error_in_every_variant(tmp_path: Path) -> None:
     class Lost:
-        """Loses the second recording."""
+        """A job that loses the second recording."""
 
         def run(self, work: Any, items: Sequence[Item]) -> Any:
             yield from work.run(items[:1])
@@ -553,7 +557,7 @@ def test_a_system_without_locks_is_a_wrong_request(tmp_path: Path, monkeypatch: 
 
 
 def test_two_comparisons_at_a_time_take_two_folders(tmp_path: Path) -> None:
-    """Else one would sweep away what the other is writing."""
+    """In one folder, one comparison would remove files that the other is writing."""
     clips(tmp_path / "in", 1, 0.2)
     (tmp_path / "out").mkdir()
     with Ledger(tmp_path / "out"), pytest.raises(RequestError, match="another run is writing"):

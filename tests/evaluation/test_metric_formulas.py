@@ -1,4 +1,4 @@
-"""Metrics against other programs, recommendations, and their formulas."""
+"""Metrics, compared with other programs, with recommendations, and with their formulas."""
 
 import math
 import warnings
@@ -31,7 +31,7 @@ def spectra(x: Array, n_fft: int, hop: int, length: int) -> Array:
 
 
 def test_the_cepstra_are_those_of_pysptk() -> None:
-    """sp2mc of librosa's spectra; both warp the same cepstrum, to rounding of some 1e-13."""
+    """pysptk's sp2mc gets librosa's spectra. Both warp the same cepstrum; they differ by rounding, about 1e-13."""
     x = speech()
     powers = spectra(x, 512, 80, 400) ** 2
     floored = np.maximum(powers, powers.max(axis=1, keepdims=True) * 1e-10)
@@ -61,14 +61,14 @@ def test_the_rates_of_the_table_are_warped_as_everybody_does() -> None:
     ],
 )
 def test_distortion_is_that_of_other_programs(snr: float, melcd: float, pymcd: float, pymcd_dtw: float) -> None:
-    """Figures of nnmnkwii 0.1.3 and pymcd 0.2.1, recorded with
+    """The figures of nnmnkwii 0.1.3 and pymcd 0.2.1 were recorded with
 
         x, y, heard = cepstra(Pair(speech(), noisy(snr), 16000)); melcd(x[heard], y[heard])
         Calculate_MCD("plain" | "dtw").calculate_mcd("speech.wav", "noisy.wav")
 
-    melcd is the same formula. pymcd has others: 22050 Hz, envelopes by WORLD, order 13, alpha 0.65, all frames, c_0 in
-    the sum, an approximate DTW, and 1e-8 added to all powers, under which the softer noise disappears: it puts the
-    three in the same order, and agrees on the size of the last.
+    melcd has the same formula. pymcd differs: 22050 Hz, envelopes by WORLD, order 13, alpha 0.65, all frames, c_0 in
+    the sum, an approximate DTW, and 1e-8 added to all powers, which hides the softer noise. So only the order of the
+    three figures, and the size of the last one, are compared with it.
     """
     found = measure(speech(), noisy(snr), RATE, ["mcd", "mcd_dtw"])
     assert found["mcd"] == pytest.approx(melcd, rel=1e-6)  # as far as machines agree on logarithms and sums
@@ -77,7 +77,7 @@ def test_distortion_is_that_of_other_programs(snr: float, melcd: float, pymcd: f
 
 
 def test_the_path_of_warping_is_that_of_librosa() -> None:
-    """Of 0.75 s, within whose 150 frames the reach of 200 bounds nothing."""
+    """The signals have 0.75 s, 150 frames, so that the limit of 200 frames has no effect on the path."""
     x, y = speech()[8000:20000], np.concatenate([speech()[9000:17000], speech()[15500:20000]])[:12000]
     pair = Pair(x, y, RATE)
     a, b, heard = cepstral.cepstra(pair)
@@ -89,7 +89,7 @@ def test_the_path_of_warping_is_that_of_librosa() -> None:
 
 
 def test_the_reach_of_warping_is_kept() -> None:
-    """A syllable 1 s later in silence, whose frames are all alike, meets itself; 1.1 s later none of its frames do."""
+    """A syllable that comes 1 s later in silence is matched with itself; if it comes 1.1 s later, no frame of it is."""
     syllable, late = speech()[16000:17600], {}
     for seconds in (1.0, 1.1):
         x, y = np.zeros(48000), np.zeros(48000)
@@ -123,9 +123,9 @@ def test_blocks_of_spectra_change_nothing(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 44100, 48000, 96000, 192000])
 def test_a_full_scale_sine_of_997_hz_has_the_loudness_the_recommendation_gives_it(rate: int) -> None:
-    """BS.1770-4: -3.01 LKFS in one channel. Below 44.1 kHz the bilinear transform bends the shelf, which begins there.
+    """BS.1770-4 gives -3.01 LKFS for one channel. Below 44.1 kHz, the bilinear transform bends the shelf filter.
 
-    Measured: 0.20, 0.10, 0.05 and 0.02 dB less at 8, 11.025, 16 and 22.05 kHz, as its error falls with rate**2.
+    Measured: 0.20, 0.10, 0.05 and 0.02 dB less at 8, 11.025, 16 and 22.05 kHz; the error falls with rate**2.
     """
     found = integrated_loudness(tone(997, 4, rate), rate)
     assert found == pytest.approx(-3.01, abs=0.01 + (0.22 * (8000 / rate) ** 2 if rate < 44100 else 0))
@@ -139,7 +139,9 @@ def test_the_filters_at_48_khz_are_those_of_the_recommendation() -> None:
 
 @pytest.mark.parametrize("rate", [16000, 44100, 96000])
 def test_the_filters_weigh_the_same_at_other_rates(rate: int) -> None:
-    """To 0.1 dB up to an eighth of the lower rate: the bilinear transform bends the rest."""
+    """The gains agree to 0.1 dB up to an eighth of the lower rate; above that the bilinear transform bends the
+    response.
+    """
     hertz = np.geomspace(20, min(rate, 48000) / 8, 50)
     gains = []
     for one in (48000, rate):
@@ -149,8 +151,10 @@ def test_the_filters_weigh_the_same_at_other_rates(rate: int) -> None:
 
 
 def test_loudness_is_gated() -> None:
-    """Silence does not count, nor what is 10 LU below the mean of the rest: 13.5 dB softer, of equal length, lies 10.7
-    below that mean, 12 dB softer lies 9.3 below it and counts.
+    """Silence does not count, and neither do blocks more than 10 LU below the mean of the rest.
+
+    A part that is 13.5 dB softer and equally long lies 10.7 LU below that mean; a part that is 12 dB softer lies 9.3 LU
+    below it and counts.
     """
     loud, rate = tone(997, 10, 48000, -20), 48000
     alone = integrated_loudness(loud, rate)
@@ -177,7 +181,10 @@ def test_listening_models_are_what_their_packages_say() -> None:
 
 
 def test_long_signals_are_cut_for_the_listening_models() -> None:
-    """pesq 0.0.4 dies of 60 utterances: it has room for 50. In pieces it takes them, and gives their mean."""
+    """pesq 0.0.4 crashes for 60 utterances, because it has memory for 50.
+
+    Cut into pieces the signal has a value, their mean.
+    """
     from pesq import pesq
 
     burst = np.concatenate([speech()[8000:14000], np.zeros(4000)])

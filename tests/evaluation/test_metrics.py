@@ -1,4 +1,4 @@
-"""Metrics: known signals have the values that theory gives them, and hard ones have a value or none."""
+"""Metrics: known signals have the values that follow from theory, and difficult signals have a value or None."""
 
 import json
 import math
@@ -36,7 +36,7 @@ OWN = ["mcd", "mcd_dtw", "lsd", "mrstft", "log_f0_rmse", "voicing_error", "si_sd
 
 
 def pulses(f0: float, seconds: float = 1.0, rate: int = RATE) -> Array:
-    """All harmonics of f0 below 7 kHz, falling 6 dB per octave, peak 0.5."""
+    """Return a sum of the harmonics of f0 below 7 kHz, falling by 6 dB per octave, with the peak 0.5."""
     t = 2 * np.pi * f0 / rate * np.arange(round(seconds * rate))
     x: Array = sum((np.cos(k * t) / k for k in range(1, int(7000 / f0))), np.zeros(len(t)))
     x *= 0.5 / np.abs(x).max()
@@ -171,13 +171,15 @@ def test_the_settings_of_pitch_are_those_of_its_pipeline() -> None:
     ("low", "high"), [(225, 450), (190, 380), (240, 480), (250, 500), (50, 55), (150, 300), (200, 210), (400, 800)]
 )
 def test_two_vowels_of_known_pitch_differ_by_their_interval(low: float, high: float) -> None:
-    """To 15 cents: pulses stand at whole samples, so a period of 20 to 70 samples is up to 0.8 % off in a window."""
+    """The tolerance is 15 cents: pulses lie at whole samples, so the measured period of 20 to 70 samples is off by up
+    to 0.8 %.
+    """
     found = value("log_f0_rmse", vowel(low), vowel(high))
     assert found == pytest.approx(1200 * math.log2(high / low), abs=15)
 
 
 def semitones() -> Iterator[Any]:
-    """Yield each F0 with each vowel. All but a few, and those with the most unequal pulses, are slow."""
+    """Yield each pitch with each vowel as parameters of a test. Most of them are marked as slow."""
     for k, f0 in enumerate(SEMITONES):
         for formants in "aiu":
             unequal = formants == "i" and round(f0) in (605, 680)  # in number of samples per period
@@ -187,7 +189,7 @@ def semitones() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("f0", "formants"), [*semitones()])
 def test_a_vowel_a_semitone_higher_is_100_cents_higher(f0: float, formants: str) -> None:
-    """To a few cents for most, and far from the 1200 of an octave for all."""
+    """The tolerance excludes the 1200 cents of an octave error by far."""
     found = value("log_f0_rmse", vowel(f0, formants), vowel(f0 * 2 ** (1 / 12), formants))
     assert found == pytest.approx(100, abs=60)
 
@@ -255,7 +257,7 @@ def test_a_gain_of_6_db_is_6_db_for_those_that_hear_level_and_nothing_for_the_ot
 
 
 def test_a_delay_of_one_sample_is_heard_by_waveform_metrics_only() -> None:
-    """White noise and its neighbour are uncorrelated: a is 0 within 4 / sqrt(n), and SI-SDR at most -36 dB there."""
+    """Neighbouring samples of white noise are uncorrelated: a is 0 within 4 / sqrt(n), so SI-SDR is at most -36 dB."""
     x = noise(64000) * 0.1
     found = measure(x[1:], x[:-1], RATE, OWN)
     assert found["si_sdr"] is not None and found["si_sdr"] < 10 * math.log10(16 / 64000)
@@ -264,7 +266,7 @@ def test_a_delay_of_one_sample_is_heard_by_waveform_metrics_only() -> None:
 
 
 def test_warping_undoes_a_delay_of_whole_frames() -> None:
-    """0.1 s, 20 frames: on the path all but the first 20 frames, where the other has none, meet their own."""
+    """The delay is 0.1 s, 20 frames. On the path, every frame meets its copy, except for the first 20 frames."""
     x = speech(48000)
     delayed = np.concatenate([np.zeros(1600), x])
     plain, warped = value("mcd", x, delayed), value("mcd_dtw", x, delayed)
@@ -272,9 +274,11 @@ def test_warping_undoes_a_delay_of_whole_frames() -> None:
 
 
 def test_white_noise_at_a_known_snr_gives_that_si_sdr() -> None:
-    """With c the correlation of noise and signal and r the ratio of their norms it is (1 + c r)**2 / (1 - c**2) / r**2.
+    """SI-SDR is (1 + c * r)**2 / (1 - c**2) / r**2: c is the correlation of noise and signal, r the ratio of their
+    norms.
 
-    c has a deviation of 1 / sqrt(n): within 4 of them, and to first order, the ratio moves by 8 r / sqrt(n).
+    c has a standard deviation of 1 / sqrt(n). The tolerance is four of them: to first order the value then moves by 8 *
+    r / sqrt(n).
     """
     x = speech()
     x -= x.mean()
@@ -292,7 +296,7 @@ def test_white_noise_at_a_known_snr_gives_that_si_sdr() -> None:
 
 
 def test_what_is_60_db_softer_than_the_loudest_frame_is_silence() -> None:
-    """Noise is replaced by a tone in its soft half. A frame of noise has its energy within 2 dB, and the loudest counts."""
+    """The soft half of a noise is replaced by a tone. The energies of frames of noise differ by up to 2 dB."""
     loud, soft, other = noise(8000) * 0.1, noise(8000, 4), tone(1000, 0.5, RATE)
     for level, heard in ((-55, True), (-66, False)):
         scale = 0.1 * 10 ** (level / 20)
@@ -310,7 +314,9 @@ def test_orthogonal_noise_gives_si_sdr_exactly_whatever_the_gain_and_the_means()
 
 @pytest.mark.parametrize("factor", [1.05, 0.8, 1.5])
 def test_a_pitch_shift_by_a_factor_is_1200_log2_of_it_cents(factor: float) -> None:
-    """To 7 cents: SWIPE' interpolates strengths of pitches 12.5 cents apart; measured 4.7."""
+    """The tolerance is 7 cents: SWIPE' interpolates strengths of pitches that are 12.5 cents apart; measured: 4.7
+    cents.
+    """
     found = value("log_f0_rmse", pulses(120.0), pulses(120.0 * factor))
     assert found == pytest.approx(abs(1200 * math.log2(factor)), abs=7)
 
@@ -321,7 +327,7 @@ def test_a_pitch_shift_in_a_file_of_another_rate_is_the_same() -> None:
 
 
 def test_a_signal_silenced_halfway_has_half_its_voicing_wrong() -> None:
-    """To 5 frames of 400, 1.25 %: the tracker is late or early by some at an end of voice."""
+    """The tolerance is 5 frames of 400, 1.25 %: the tracker finds the end of a voice some frames too early or too late."""
     x = pulses(120.0, 2.0)
     half = x * (np.arange(len(x)) < len(x) // 2)
     assert value("voicing_error", x, half) == pytest.approx(50, abs=1.25)
@@ -419,7 +425,7 @@ def test_channels_are_mixed() -> None:
 
 
 def test_warping_ends_at_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its path takes 401 bytes per frame: 289 MB. Shortened here."""
+    """For an hour, the path of dynamic time warping takes 401 bytes per frame, 289 MB. The test lowers this limit."""
     assert cepstral.DTW_LONGEST == 3600
     monkeypatch.setattr(cepstral, "DTW_LONGEST", 1.0)
     assert measure(speech(16001), speech(16001), RATE, ["mcd_dtw", "mcd"]) == {"mcd_dtw": None, "mcd": 0}

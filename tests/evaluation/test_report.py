@@ -1,4 +1,6 @@
-"""The page to listen to, in a real browser: what plays, what it says, how it looks, and what it cannot do."""
+"""The page to listen to, in a real browser: what plays, what is shown, how it looks, what the blind mode hides, and
+what is forbidden.
+"""
 
 import base64
 import hashlib
@@ -38,7 +40,7 @@ HOSTILE = "<img src=x onerror=alert(1)>.wav"
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
-    """Three recordings of three variants; the second variant of the last one failed."""
+    """Return a comparison of three recordings and three variants; the second variant of the last recording has failed."""
     return comparison(tmp_path_factory.mktemp("plain") / "sounds", ["one", "two", "three"], ENGLISH, (2, 2))
 
 
@@ -70,7 +72,7 @@ def test_every_player_decodes_to_the_right_length(page: Page) -> None:
 
 @pytest.mark.parametrize("how", ["key", "button"])
 def test_switching_keeps_the_position_and_plays_the_right_one(page: Page, how: str) -> None:
-    """Late in a sound as well: Chromium's player cannot seek to the last frames of a FLAC file."""
+    """The position is also late in a sound: Chromium's player cannot seek to the last frames of a FLAC file."""
     page.evaluate(
         "window.seen = []; for (const what of ['play', 'pause']) "
         "document.addEventListener(what, ({target}) => seen.push([what, target.duration, target.currentTime]), true)"
@@ -353,7 +355,7 @@ def test_there_is_one_heading_for_each_part_and_a_name_for_each_control(page: Pa
 
 
 def test_names_do_no_harm_whatever_they_are(browser: Page, tmp_path: Path) -> None:
-    """Names of files and variants are text, in the page, its script and its preferences."""
+    """Names of files and variants are shown as text, never run as code, in the page, its script and its settings."""
     ids = [HOSTILE, "</script ><script>alert(2)</script >", "a\udcffb\u202e.wav", "{{ 7 * 7 }}<!--"]
     variants = ["\"'><svg onload=alert(3)>", "=cmd|' /C calc'!A0", "&lt;ok&gt; </style>"]
     harm = comparison(tmp_path / "sounds", ids, variants)

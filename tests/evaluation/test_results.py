@@ -1,4 +1,4 @@
-"""Scores of recordings and variants: their means, how far these can be trusted, who is best, and the two files."""
+"""The results of a comparison: means, confidence intervals, the ranking of variants, and the two files."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ def metric(name: str, better: Literal["lower", "higher", "zero"] = "lower") -> M
 
 
 def of(values: dict[str, list[float | None]], better: Literal["lower", "higher", "zero"] = "lower") -> Results:
-    """Results of one metric: a row of values per variant, one for each recording."""
+    """Return the results of one metric. values: name of a variant -> its values, one for each recording."""
     count = max(map(len, values.values()))
     scores = [Score(f"r{k}", name, {"m": row[k]}) for k in range(count) for name, row in values.items()]
     recordings = [Recording(f"r{k}", f"r{k}.wav", 1.0) for k in range(count)]
@@ -43,7 +43,9 @@ def test_a_mean_is_over_the_recordings_that_have_a_value() -> None:
 
 
 def test_an_interval_is_the_one_of_a_percentile_bootstrap() -> None:
-    """Both draw 10,000 times; the standard error of a 2.5 % point is then about 0.02 of the standard error."""
+    """Both draw 10,000 times, so the standard error of a 2.5 % quantile is about 0.02 of the standard error of the
+    mean.
+    """
     values = np.random.default_rng(5).gamma(2.0, 3.0, size=30)
     low, high = interval(values)
     other = scipy.stats.bootstrap(
@@ -67,7 +69,7 @@ def test_an_interval_is_the_same_each_time_and_however_much_is_drawn_at_once(mon
 
 
 def test_intervals_of_many_recordings_need_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of 100,000 recordings, 10,000 drawings are 8 GB at once."""
+    """10,000 drawings of 100,000 recordings would take 8 GB if they were drawn at once."""
     monkeypatch.setattr(results, "RESAMPLINGS", 30)
     low, high = interval(np.full(100_000, 2.0))
     assert (low, high) == (2.0, 2.0)
@@ -104,7 +106,7 @@ def odd() -> Results:
 
 
 def plain(text: str) -> str:
-    """Keep bytes that are not valid text, so that names stay different."""
+    """Return a text in which bytes that are not valid UTF-8 are escaped, so that different names stay different."""
     return text.encode(errors="backslashreplace").decode()
 
 
@@ -131,7 +133,9 @@ FORMULAS = [
 
 @pytest.mark.parametrize("text", FORMULAS)
 def test_no_text_of_the_table_is_a_formula(tmp_path: Path, text: str) -> None:
-    """A single quote before it makes a spreadsheet take it for text; without this quote it is the text itself."""
+    """With a single quote before it, a spreadsheet takes a cell for text; without this quote the cell is the text
+    itself.
+    """
     given = Results("p", "", [Variant(text, "")], [Recording(text, text, 1.0)], [metric("m")], [Score(text, text, {"m": -1.5}, text)])  # fmt: skip
     table, data = write(given, tmp_path)
     with table.open(newline="") as file:
@@ -144,7 +148,7 @@ def test_no_text_of_the_table_is_a_formula(tmp_path: Path, text: str) -> None:
 
 
 def test_texts_of_the_table_are_quoted_and_numbers_are_not(tmp_path: Path) -> None:
-    """A program that divides cells at ";" makes no cell from the middle of a text."""
+    """So a program that divides cells at ";" does not make a cell of a part of a text."""
     given = Results("p", "", [Variant("v", "")], [Recording("a;=1", "", 1.0)], [metric("m"), metric("n")], [Score("a;=1", "v", {"m": 1.5, "n": None})])  # fmt: skip
     assert write(given, tmp_path)[0].read_text() == '"recording","variant","m","n","error"\n"a;=1","v",1.5,"",""\n'
 

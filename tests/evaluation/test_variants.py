@@ -1,4 +1,4 @@
-"""Which graphs of a pipeline are compared, and what they are called."""
+"""The choice of the variants of a pipeline that are compared, and their names."""
 
 from pathlib import Path
 from typing import Any

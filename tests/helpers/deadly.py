@@ -197,9 +197,9 @@ At STUCK it holds the GIL while it does not return, as a long call of compiled c
 
 
 class Deadly(Node):
-    """A node that halves the signal.
+    """Halve the signal.
 
-    By the value of the first sample of a block it ends the process, raises an error or waits instead.
+    By the value of the first sample of a block this node ends the process, raises an error or waits instead.
     """
 
     x = Input(Audio)
@@ -221,7 +221,7 @@ class Deadly(Node):
 
 
 class DeadlyStart(Node):
-    """A node that ends its process in `start`, before the first sample."""
+    """End the process of this node in `start`, before the first sample."""
 
     x = Input(Audio)
     y = Output(Audio)

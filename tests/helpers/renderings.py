@@ -13,7 +13,7 @@ MARK = 0.25
 
 
 class Unprepared(Node):
-    """A node that raises an error in `start`, as if a file were missing."""
+    """Raise an error in `start`, as if a file were missing."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -41,7 +41,7 @@ def copied(good: Path, name: str) -> Path:
 
 
 class Raises(Node):
-    """A node that raises an error at a block whose first sample is `MARK`, and otherwise returns its input."""
+    """Return each block unchanged, but raise an error at a block whose first sample is `MARK`."""
 
     x = Input(Audio)
     y = Output(Audio)

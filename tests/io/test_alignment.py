@@ -1,4 +1,4 @@
-"""Alignments as a stream of symbols: exact rounding, and reports of what does not fit."""
+"""Alignments as streams of symbols: exact rounding, and reports of what does not fit the recording."""
 
 from fractions import Fraction
 from itertools import pairwise
@@ -39,7 +39,7 @@ def test_every_sample_has_its_phone_and_samples_outside_have_a_label_of_their_ow
 
 
 def test_10_ms_phones_at_22050_hz_do_not_drift() -> None:
-    """A phone has 220.5 samples. Cut to 220 each, the thousandth phone would begin 500 samples too early."""
+    """A phone has 220.5 samples. If each had 220, the thousandth phone would begin 500 samples too early."""
     phones = [Interval(Fraction(k, 100), Fraction(k + 1, 100), "ab"[k % 2]) for k in range(1000)]
     found = phone_symbols(phones, 22050, 220500)
     assert found.coverage == 1
@@ -96,7 +96,7 @@ def test_no_items_and_no_intervals_are_no_error() -> None:
 
 
 def test_an_offset_moves_every_time_exactly(tmp_path: Path) -> None:
-    """The audio of a model that puts 768 zeros before every recording is 768 samples late."""
+    """A model that puts 768 zeros before every recording makes the audio 768 samples later than the alignment."""
     path = tmp_path / "a.lab"
     path.write_text("0 1000000 a\n1000000 2000000 b\n")
     moved = read_alignment(path, offset="768/22050").intervals
@@ -163,7 +163,7 @@ def test_a_folder_and_a_file_of_many_have_the_alignments_of_a_corpus(tmp_path: P
 
 
 def test_transcripts_and_descriptions_beside_an_alignment_are_not_in_its_way(tmp_path: Path) -> None:
-    """As in TIMIT (a.phn, a.wrd, a.txt), and in the output folder of `render` (a.json)."""
+    """TIMIT has the files a.phn, a.wrd and a.txt side by side; the output folder of `render` has a.json."""
     (tmp_path / "a.phn").write_text("0 16000 x\n")
     (tmp_path / "a.wrd").write_text("0 16000 word\n")
     (tmp_path / "a.txt").write_text("0 16000 A whole sentence.\n")

@@ -1,4 +1,4 @@
-"""Features in files: what a graph gives as rows is what the next graph starts from."""
+"""Frames in .npz files: what one graph writes is what another graph reads."""
 
 import io
 import json
@@ -52,7 +52,7 @@ def save(path: Path, signals: dict[str, Array], cut: int = 37) -> Path:
 
 
 def names(folder: Path) -> list[str]:
-    """The names in a folder, without the ledger and the sidecars."""
+    """Return the sorted names of the files in a folder, without the ledger and the sidecars."""
     return sorted(path.name for path in folder.iterdir() if path.suffix not in (".json", ".jsonl"))
 
 
@@ -110,7 +110,7 @@ def test_an_interrupted_file_is_not_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rows", [4, 2000])
 def test_a_full_disk_is_one_error_and_leaves_nothing(tmp_path: Path, rows: int) -> None:
-    """Few rows wait in a buffer until the file is closed; many do not fit into it. A temporary file has no room left."""
+    """Few rows wait in a buffer until the file is closed; many rows do not fit into it. The disk has no room left."""
     sink = ArraySink(tmp_path / "a.npz", {"lpc": STREAMS["lpc"]})
 
     def write() -> None:

@@ -1,4 +1,4 @@
-"""Files are complete or not there."""
+"""Atomic files: a file is complete, or it does not exist."""
 
 import os
 from pathlib import Path

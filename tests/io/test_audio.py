@@ -1,4 +1,4 @@
-"""Audio files: what is read is all there is, what is written is all there or not there at all."""
+"""Audio files: they are read completely, and written completely or not at all."""
 
 import os
 import re
@@ -62,7 +62,7 @@ def test_a_whole_file_is_read_whole(tmp_path: Path, kind: str, n: int) -> None:
 @pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize("left", [0.33, 0.67, 0.99, 1])
 def test_a_file_that_lost_its_end_is_refused(tmp_path: Path, kind: str, left: float) -> None:
-    """At the least a byte. An MP3 promises frames, not bytes, and the last of them may be padding: it needs a few."""
+    """At least one byte is missing. An MP3 header states frames, not bytes, so an MP3 file must miss more."""
     content = written(tmp_path / "whole", kind, speech()[:32000]).read_bytes()
     lost = 1000 if kind == "mp3" else 1
     (tmp_path / "cut").write_bytes(content[: min(int(len(content) * left), len(content) - lost)])
@@ -136,14 +136,14 @@ def test_a_file_whose_name_is_not_utf8_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rate", [8000, 11025, 15999, 16001, 22050, 44100, 48000, 192000])
 def test_a_converted_file_has_its_seconds_in_samples(tmp_path: Path, rate: int) -> None:
-    """ceil(seconds * rate), the number that every stream has."""
+    """The number of samples is ceil(seconds * rate), as in every stream."""
     for n in (1, 2, 3, 10, 100, 101, rate - 1, rate, rate + 1):
         soundfile.write(tmp_path / "v.wav", np.full(n, 0.5), rate)
         assert len(AudioSource(tmp_path / "v.wav", MONO).read()) == MONO.count(Fraction(n, rate)), n
 
 
 def test_the_end_of_a_converted_file_is_sound_and_not_padding(tmp_path: Path) -> None:
-    """Every third sample of a slow tone, up to the last: sample k of 16 kHz is sample 3 k of 48 kHz."""
+    """Sample k at 16 kHz must be sample 3 * k of the file at 48 kHz, up to the last sample of a low tone."""
     n = 3 * 800 + 1
     time = np.arange(n) / 48000
     tone = np.sin(2 * np.pi * 440 * time) * np.minimum(1, time[-1] - time) ** 2 * 400  # fades out: no step at the end
@@ -164,7 +164,7 @@ def test_a_converted_file_is_the_same_in_blocks_of_any_length(tmp_path: Path, mo
 
 @pytest.mark.parametrize(("rate", "channels"), [(48000, 1000), (2**31 - 1, 2)])
 def test_the_rate_and_channels_of_a_header_cost_no_memory(tmp_path: Path, rate: int, channels: int) -> None:
-    """A second of these files is 366 MiB and 32 GiB; all the samples they have are 64 MiB, a block is at most 8 MiB."""
+    """A second of these files has 366 MiB or 32 GiB. All their samples have 64 MiB, and a block has at most 8 MiB."""
     n = 2**23 // channels
     soundfile.write(tmp_path / "v.wav", np.zeros((n, channels), "i2"), rate, "PCM_U8")
     source = AudioSource(tmp_path / "v.wav", Audio(rate))
@@ -214,7 +214,7 @@ def test_a_part_is_that_slice_of_the_whole(tmp_path: Path, kind: str, start: str
 
 
 def test_parts_that_meet_neither_share_a_sample_nor_lose_one(tmp_path: Path) -> None:
-    """Of thirds of a second no length is a whole number of samples: 5333 and 5334 take turns."""
+    """A third of a second is no whole number of samples: the parts have 5333 and 5334 samples in turn."""
     path = written(tmp_path / "v.wav", "wav", speech()[:32000])
     ends = [Fraction(k, 3) for k in range(7)]
     parts = [AudioSource(path, MONO, begin, end - begin).read() for begin, end in pairwise(ends)]
@@ -279,7 +279,7 @@ def test_a_nan_in_a_part_is_named_by_its_place_in_the_file_and_outside_of_it_har
 
 
 def riff(channels: int, rate: int, length: int, samples: bytes, bits: int = 16) -> bytes:
-    """Return the bytes of a WAV with the given fields in its header."""
+    """Return the bytes of a WAV file whose header has these fields."""
     align = channels * bits // 8 % 2**16
     form = struct.pack("<HHIIHH", 1, channels, rate, rate * align % 2**32, align, bits)
     head = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", length)
@@ -304,9 +304,9 @@ LIARS: dict[str, tuple[Callable[[Path], bytes], str]] = {
 
 @pytest.mark.thorough
 def test_headers_that_lie_cost_no_memory(tmp_path: Path) -> None:
-    """Each is a row with its reason, or all there is; what python, numpy and libsndfile take themselves is 60 MB.
+    """Every file is read to its end or refused with a reason. Python, numpy and libsndfile alone take 60 MB.
 
-    A block is at most 8 MiB: with its copies, and those of the graph and of the file that is written, less than 100.
+    A block has at most 8 MiB; with its copies, and those of the graph and of the written file, less than 100 MB.
     """
     for number, (make, _) in enumerate(LIARS.values()):
         (tmp_path / f"{number}.wav").write_bytes(make(tmp_path / "first"))
@@ -367,7 +367,7 @@ def test_a_file_of_no_samples_is_not_written(tmp_path: Path, suffix: str) -> Non
 
 
 def pages(content: bytes) -> Iterator[bytes]:
-    """The pages of an Ogg file (RFC 3533, section 6)."""
+    """Yield the bytes of each page of an Ogg file (RFC 3533, section 6)."""
     at = 0
     while at < len(content):
         sizes = content[at + 27 : at + 27 + content[at + 26]]
@@ -377,7 +377,10 @@ def pages(content: bytes) -> Iterator[bytes]:
 
 
 def crc(page: bytes) -> int:
-    """The sum of a page, bit by bit as RFC 3533 has it: polynomial 0x04c11db7, from 0, with 0 where it stands itself."""
+    """Return the check sum of an Ogg page, computed bit by bit as in RFC 3533: polynomial 0x04c11db7, start value 0.
+
+    The check sum inside the page counts as 0.
+    """
     found = 0
     for byte in page[:22] + bytes(4) + page[26:]:
         found ^= byte << 24
@@ -387,7 +390,7 @@ def crc(page: bytes) -> int:
 
 
 def test_an_ogg_file_has_the_sums_of_the_standard_and_one_number(tmp_path: Path) -> None:
-    """The oracle counts bit by bit; it is asked about a page of libogg's own first."""
+    """The expected check sum is computed bit by bit; first this computation is compared with a page written by libogg."""
     written(tmp_path / "own.ogg", "ogg", speech()[:8000])
     for page in pages((tmp_path / "own.ogg").read_bytes()):
         assert crc(page) == int.from_bytes(page[22:26], "little")
@@ -495,7 +498,7 @@ def test_a_written_file_has_the_permissions_of_any_new_file(tmp_path: Path) -> N
 
 
 def test_an_end_that_was_rounded_is_the_end_of_the_file(tmp_path: Path) -> None:
-    """Ten milliseconds: manifests are written with two decimals."""
+    """The end may be up to ten milliseconds late, because manifests are written with two decimals."""
     path = written(tmp_path / "v.wav", "wav", speech()[:1600])
     source = AudioSource(path, Audio(16000), Fraction("0.05"), Fraction("0.06"))
     assert source.conversions == ["cut at the end of the file, 0.01 s before that of the part"]
@@ -504,7 +507,7 @@ def test_an_end_that_was_rounded_is_the_end_of_the_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rate", [1, 62])
 def test_a_rate_that_no_audio_has_is_refused_before_a_filter_is_made_for_it(tmp_path: Path, rate: int) -> None:
-    """16000 / 256 is 62.5: a filter from 1 Hz would take a gigabyte."""
+    """16000 / 256 is 62.5: a filter from a rate of 1 Hz would take a gigabyte."""
     path = tmp_path / "slow.wav"
     soundfile.write(path, np.zeros(10), rate)
     with pytest.raises(FileError, match=rf"slow.wav has {rate} Hz, .* 16000 Hz: more than 256 times apart"):

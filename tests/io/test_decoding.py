@@ -1,4 +1,4 @@
-"""The decoder: messages of files that are not read, and damage that a library complains about."""
+"""The decoder: messages about files that are not read, and damage that a library reports."""
 
 from pathlib import Path
 
@@ -69,7 +69,7 @@ UNCHECKED = {
 def test_a_format_whose_length_is_not_checked_is_not_read(
     tmp_path: Path, suffix: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """In these formats libsndfile reads a truncated file, or what stands behind the samples, without a word."""
+    """In these formats, libsndfile reads a truncated file, or the bytes after the samples, without an error."""
     form, subtype = UNCHECKED[suffix]
     soundfile.write(tmp_path / f"v.{suffix}", speech()[:2000], 8000, subtype, format=form)
     with pytest.raises(FileError, match=rf"{form[:3]}.* is not supported: convert it: ffmpeg -i v.{suffix} out.wav"):
@@ -79,7 +79,7 @@ def test_a_format_whose_length_is_not_checked_is_not_read(
 
 @pytest.mark.parametrize("kind", [kind for kind in BY_LIBSNDFILE if kind not in ("ircam", "pvf")])
 def test_a_file_that_is_cut_short_is_never_read(tmp_path: Path, kind: str) -> None:
-    """In the formats ircam and pvf no header has a length."""
+    """In the formats ircam and pvf, headers have no length."""
     path = by_libsndfile(tmp_path / "v", kind, speech()[8000:24000])
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
     with pytest.raises(FileError):

@@ -1,4 +1,4 @@
-"""A part of a file is read as if it were a file."""
+"""Parts of files, which are read as if they were files."""
 
 import io
 from pathlib import Path
@@ -13,7 +13,7 @@ CONTENT = bytes(range(100))
 
 @pytest.fixture
 def part(tmp_path: Path) -> FilePart:
-    """5 bytes of its own, then 10 to 20 and 50 to 80 of a file."""
+    """Return a FilePart of 5 given bytes, then the bytes 10 to 20 and 50 to 80 of a file."""
     (tmp_path / "v").write_bytes(CONTENT)
     return FilePart(tmp_path / "v", Piece((b"headb", Span(10, 20), Span(50, 80))))
 

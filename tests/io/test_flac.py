@@ -1,4 +1,4 @@
-"""FLAC: a length of 0 is unknown (RFC 9639, section 8.2), and a wrong one is not believed."""
+"""FLAC: a length of 0 means unknown (RFC 9639, section 8.2), and a wrong length is not trusted."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ SAMPLES = speech()[8000:28000]
 
 
 def with_length(path: Path, length: int) -> Path:
-    """A FLAC file of SAMPLES whose STREAMINFO has another number of samples (36 bits)."""
+    """Write a FLAC file of SAMPLES whose STREAMINFO states `length` samples (36 bits), and return its path."""
     soundfile.write(path, SAMPLES, 16000, "PCM_16", format="FLAC")
     content = bytearray(path.read_bytes())
     content[21] = content[21] & 0xF0 | length >> 32
@@ -58,7 +58,7 @@ def test_a_file_that_has_fewer_samples_than_promised_is_refused(tmp_path: Path, 
 @pytest.mark.parametrize("n", [1, 15, 16, 255, 256, 4095, 4096, 4097, 16384, 300_000])
 @pytest.mark.parametrize("channels", [1, 2, 8])
 def test_the_last_frame_says_how_long_a_file_is(tmp_path: Path, n: int, channels: int) -> None:
-    """The number of the last frame takes from 1 to 2 bytes here, its length stands in a code or in one or two bytes."""
+    """The number of the last frame has 1 or 2 bytes; its block size is a code, or has one or two bytes."""
     random = np.random.default_rng(n)
     soundfile.write(tmp_path / "v.flac", random.uniform(-0.9, 0.9, (n, channels)), 44100, "PCM_16")
     with (tmp_path / "v.flac").open("rb") as file:
@@ -132,7 +132,10 @@ def test_very_many_joined_files_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_end_of_a_file_is_searched_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Four headers, then many bytes that could begin one, then four headers: a file of 100 of these took a minute."""
+    """Four headers are followed by many bytes that could begin a header, and four headers again.
+
+    A file of 100 of these once took a minute.
+    """
     tried: list[bytes] = []
     end_of_frame = flac._end_of_frame
 
@@ -149,7 +152,7 @@ def test_the_end_of_a_file_is_searched_once(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("at", [0, 1, 2**20 - 43, 2**20 - 3, 2**20 + 5])
 def test_a_second_file_is_found_wherever_it_begins(tmp_path: Path, at: int) -> None:
-    """The file is searched in parts of 2**20 bytes."""
+    """The file is searched in pieces of 2**20 bytes."""
     content = with_length(tmp_path / "v.flac", 20000).read_bytes()
     (tmp_path / "v.flac").write_bytes(content[:42] + bytes(at) + content)
     with (tmp_path / "v.flac").open("rb") as file:

@@ -1,4 +1,4 @@
-"""Formats that are written: limits are checked before an encoder is opened; 16 bits are dithered."""
+"""Formats in which files are written: limits are checked before an encoder is opened; 16-bit samples are dithered."""
 
 from pathlib import Path
 
@@ -62,7 +62,10 @@ def test_16_bits_are_the_samples_to_two_steps_and_24_to_one(tmp_path: Path, suff
 
 
 def test_the_error_of_dithered_samples_does_not_depend_on_the_signal() -> None:
-    """Mean 0 and power 1/4 of a step squared: at 100,000 samples the standard errors are 0.0016 and 0.0008 steps."""
+    """The mean is 0, the power 1/4 of a squared step.
+
+    With 100,000 samples the standard errors are 0.0016 and 0.0008 steps.
+    """
     for level in (0.0, 0.25, 0.5, 0.75, 1000.3):
         x = np.full(100_000, level / 2**15)
         error = round_to_16_bits(x, generator(1)) - level

@@ -1,4 +1,4 @@
-"""Alignments of gentle: omitted keys, and durations that add up exactly."""
+"""Alignments of gentle: keys may be missing, and durations add up exactly."""
 
 import json
 from fractions import Fraction
@@ -40,7 +40,7 @@ def test_phones_begin_where_the_one_before_ends_and_omitted_keys_are_no_error(tm
 
 
 def test_a_thousand_durations_add_up_exactly(tmp_path: Path) -> None:
-    """In floats, a thousand times 0.01 is 9.999999999999831; cut to whole samples at 22050 Hz one by one, 9.977."""
+    """In floats, a thousand times 0.01 is 9.999999999999831; rounded to samples at 22050 Hz one by one, it is 9.977."""
     phones = [{"duration": 0.01, "phone": "a"}] * 1000
     found = read_alignment(written(tmp_path, {"words": [{"start": 0.005, "phones": phones}]}))
     assert found.intervals[-1].end == Fraction("10.005")

@@ -1,4 +1,4 @@
-"""What all readers of alignments share: exact numbers, intervals, and texts in several encodings."""
+"""Parts that all readers of alignments share: exact numbers, intervals, and texts in several encodings."""
 
 from fractions import Fraction
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""MPEG audio: the frames are counted, whatever a header says of their number; ffmpeg is the oracle."""
+"""MPEG audio: the frames are counted, whatever number a header states. ffmpeg is the reference."""
 
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def test_a_layer_2_file_is_read_whole(tmp_path: Path) -> None:
 
 
 def test_joined_files_are_read_to_the_end_and_it_is_said(tmp_path: Path) -> None:
-    """`cat a.mp3 b.mp3`: the tag of the first tells of the first alone."""
+    """After `cat a.mp3 b.mp3`, the tag of the first file describes only that file."""
     first = by_ffmpeg(tmp_path, "mp3 cbr", speech()[:20000], 44100).read_bytes()
     path = tmp_path / "both.mp3"
     path.write_bytes(first * 2)

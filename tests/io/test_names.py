@@ -1,4 +1,4 @@
-"""Names that look the same: a missing file, and one in another Unicode form."""
+"""File names that look the same: a missing file, and a file whose name has another Unicode form."""
 
 from pathlib import Path
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Ogg: links of a chained file are read one after the other, pages are checked."""
+"""Ogg: the links of a chained file are read one after the other, and pages are checked."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ MONO = Audio(16000)
 
 
 def chained(path: Path, kind: str, lengths: tuple[int, ...] = (16000, 9000, 12345)) -> Path:
-    """Files one behind the other: an ordinary chained file (RFC 3533, section 4)."""
+    """Write a chained Ogg file (RFC 3533, section 4) with a link for each of `lengths`, and return its path."""
     parts = []
     for k, n in enumerate(lengths):
         parts.append(by_libsndfile(path.with_suffix(f".{k}"), kind, speech()[5000 * k :][:n]).read_bytes())
@@ -75,7 +75,7 @@ def with_number(page: bytes, number: int) -> bytes:
 
 
 def page(number: int, flags: int, content: bytes) -> bytes:
-    """A page of a stream of its own, with one packet of up to 254 bytes."""
+    """Return the bytes of a page of a stream with one packet of up to 254 bytes."""
     head = b"OggS\0" + bytes((flags,)) + bytes(8) + b"mine" + number.to_bytes(4, "little") + bytes(4)
     whole = head + bytes((1, len(content))) + content
     return whole[:22] + page_sum(whole).to_bytes(4, "little") + whole[26:]
@@ -84,7 +84,7 @@ def page(number: int, flags: int, content: bytes) -> bytes:
 @pytest.mark.parametrize("kind", ["vorbis", "opus"])
 @pytest.mark.parametrize("first", [b"fishead\0" + bytes(56), b"\x80theora" + bytes(35)])
 def test_streams_without_sound_are_left_out_and_it_is_said(tmp_path: Path, kind: str, first: bytes) -> None:
-    """Skeleton, which describes a file, and a film."""
+    """The streams without sound are Skeleton, which describes a file, and a film."""
     path = by_libsndfile(tmp_path / "v.ogg", kind, np.tile(speech(), 2))
     content, whole = split(path), AudioSource(path, MONO).read()
     middle = [page(k, 0, b"picture") for k in (1, 2)]
@@ -137,7 +137,7 @@ def test_bytes_between_pages_are_damage_and_behind_them_are_not(tmp_path: Path) 
 
 @pytest.mark.parametrize("kind", ["vorbis", "opus"])
 def test_a_recorded_broadcast_is_read_to_its_end(tmp_path: Path, kind: str) -> None:
-    """Its headers stand before pages from the middle: the positions count from the start of the broadcast."""
+    """The headers are followed by pages from the middle of a broadcast, whose positions count from its start."""
     path = by_libsndfile(tmp_path / "v.ogg", kind, speech())
     content = split(path)
     heads = 2 if kind == "opus" else next(k for k, page in enumerate(content) if int.from_bytes(page[6:14], "little"))

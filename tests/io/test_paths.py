@@ -1,4 +1,4 @@
-"""Files that anybody may have made: what is not a regular file is refused before it is read."""
+"""Files that anybody may have made: a file that is not regular is refused before it is read."""
 
 import os
 import socket

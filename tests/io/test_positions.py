@@ -1,4 +1,4 @@
-"""Positions in Ogg streams: no sample is lost where they do not count the samples; ffmpeg is the oracle."""
+"""Positions in Ogg streams: no sample is lost where positions are wrong. ffmpeg is the reference."""
 
 import time
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def split(path: Path) -> list[Page]:
 
 
 def changed(page: Page, position: int | None = None, flags: int | None = None, number: int | None = None) -> Page:
-    """A page with other values in its head, and the check sum that belongs to them."""
+    """Return a page with other values in its head, and with the check sum that belongs to them."""
     content = bytearray(page.content)
     if position is not None:
         content[6:14] = position.to_bytes(8, "little")
@@ -45,7 +45,7 @@ def moved(sound: list[Page], by: int) -> list[Page]:
 
 
 def empty(page: Page, number: int) -> Page:
-    """A page without content behind another page, which ends the stream."""
+    """Return a page without content, with the number `number`, that ends the stream of `page`."""
     return changed(page._replace(content=page.content[: HEAD - 1] + b"\0"), flags=ENDS, number=number)
 
 
@@ -136,7 +136,7 @@ def test_an_empty_last_page_changes_no_sample(tmp_path: Path, kind: str) -> None
 
 
 def test_a_picture_among_the_comments_takes_no_time(tmp_path: Path) -> None:
-    """6 MB in one packet: 24000 segments on 93 pages."""
+    """The picture has 6 MB in one packet: 24000 segments on 93 pages."""
     source = by_libsndfile(tmp_path / "v.opus", "opus", speech()[:16000])
     head, _, *sound = split(source)
     picture = b"METADATA_BLOCK_PICTURE=" + b"A" * 6_000_000

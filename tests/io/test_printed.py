@@ -1,4 +1,4 @@
-"""What C libraries print is caught; what Python prints is not."""
+"""Text that C libraries print is caught; text that Python prints is not."""
 
 import ctypes
 import os

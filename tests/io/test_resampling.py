@@ -1,4 +1,4 @@
-"""Resampling of files and of whole signals: one filter, two ways to end."""
+"""Resampling of files and of whole signals: the same filter, with two ways to end a signal."""
 
 from fractions import Fraction
 
@@ -28,7 +28,7 @@ def test_the_cut_changes_nothing(cut: int) -> None:
 
 
 def test_a_sine_keeps_its_frequency_and_phase() -> None:
-    """The filter passes 0.9 of the band of the lower rate; 1 kHz is in its middle. 20 bits are 1e-6."""
+    """The filter passes 0.9 of the band of the lower rate, and 1 kHz is in the middle of it. 20 bits are 1e-6."""
     x = np.sin(2 * np.pi * 1000 * np.arange(4000) / 16000)
     expected = np.sin(2 * np.pi * 1000 * np.arange(11025) / 44100)
     middle = slice(1000, -1000)  # the ends differ: the signal begins and ends there

@@ -1,4 +1,4 @@
-"""A sink closes its file once, places it after that, and leaves nothing behind when it fails."""
+"""Sinks: a file is closed once and then placed; after a failure nothing is left."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from dspgraph.io.sink import Sink
 
 
 class Lines(Sink):
-    """Writes lines; counts what is asked of it."""
+    """A sink that writes lines, and counts the calls of its methods."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)

@@ -1,4 +1,4 @@
-"""Tables as CSV: no text is a formula, numbers are numbers."""
+"""Tables as CSV files: no text is taken for a formula, and numbers stay numbers."""
 
 import csv
 import io
@@ -12,7 +12,9 @@ FORMULAS = ["=1+1", "+a", "-a", "@sum", " =1", "\t=1", "\ta", "\uff1d1", "'a", "
 
 @pytest.mark.parametrize("text", FORMULAS)
 def test_no_text_is_a_formula(text: str) -> None:
-    """A single quote before it makes a spreadsheet take it for text; without this quote it is the text itself."""
+    """With a single quote before it, a spreadsheet takes a cell for text; without this quote the cell is the text
+    itself.
+    """
     table = io.StringIO(csv_bytes([[text, -1.5]]).decode(), newline="")
     assert list(csv.reader(table)) == [[f"'{text}", "-1.5"]]
     assert as_text(text) == f"'{text}"
@@ -24,7 +26,7 @@ def test_other_texts_are_as_they_are(text: str) -> None:
 
 
 def test_texts_are_quoted_and_numbers_are_not() -> None:
-    """A program that divides cells at ";" makes no cell from the middle of a text."""
+    """So a program that divides cells at ";" does not make a cell of a part of a text."""
     assert csv_bytes([["a;=1", 1.5, None, -2], ['say "b"', 0, 0.25, 1]]) == (
         b'"a;=1",1.5,"",-2\r\n"say ""b""",0,0.25,1\r\n'
     )

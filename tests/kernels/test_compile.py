@@ -1,4 +1,4 @@
-"""Compiled kernels: kept on disk, and never out of date."""
+"""Compiled kernels: they are kept on disk, and compiled again when a file has changed."""
 
 import ast
 import errno
@@ -46,7 +46,7 @@ print(json.dumps([y, sum(used.stats.cache_hits.values()), sum(used.stats.cache_m
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A copy of the sources with a kernel that calls one of another file."""
+    """Return a copy of the sources, with a kernel that calls a function in another file."""
     copied(tmp_path)
     (tmp_path / KERNELS / "helper_of_test.py").write_text(HELPER.format(factor=2))
     (tmp_path / KERNELS / "user_of_test.py").write_text(USER)
@@ -113,7 +113,7 @@ def test_a_folder_for_caches_that_is_given_is_used(tree: Path, tmp_path: Path) -
 
 
 def test_where_nothing_can_be_kept_kernels_are_compiled_all_the_same_and_that_is_said_once(tree: Path) -> None:
-    """As in a read-only installation of a user without a home: `__pycache__` and the home are no folders."""
+    """The installation is read-only and the user has no home folder: `__pycache__` and the home are no folders."""
     shutil.rmtree(tree / KERNELS / "__pycache__", ignore_errors=True)
     (tree / KERNELS / "__pycache__").write_text("")
     nowhere = {
@@ -194,7 +194,7 @@ def test_the_time_of_all_compilations_counts(capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.slow
 def test_only_a_kernel_that_is_compiled_counts(tree: Path) -> None:
-    """The notice is begun and ended for each compilation, and for nothing else."""
+    """The notice begins and ends with each compilation, and with nothing else."""
     run = RUN.replace("import json", """
 import json
 from dspgraph_nodes._kernels.compile import jit

@@ -1,4 +1,4 @@
-"""The elementary functions against numpy's in extended precision, and at the edges of their domains."""
+"""The elementary functions, compared with numpy's in extended precision, and at the ends of their domains."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ N = 50_000
 
 
 def units(found: Array, expected: Array) -> float:
-    """The largest error in units of the last place of the expected value."""
+    """Return the largest error, in units of the last place of the expected value."""
     return float(
         np.max(np.abs(found.astype(np.longdouble) - expected) / np.spacing(np.abs(expected.astype(found.dtype))))
     )

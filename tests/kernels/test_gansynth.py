@@ -1,6 +1,6 @@
-"""The GANSynth representation and the rainbowgram: what they are known to keep, on notes from MIDI 24 to 84.
+"""The GANSynth representation and the rainbowgram: what survives analysis and synthesis, on notes from MIDI 24 to 84.
 
-Thresholds are those of the project's acceptance list; beside them stands what was measured here.
+The docstrings of the tests state the measured values, from which the thresholds keep a distance.
 """
 
 from typing import Any
@@ -58,7 +58,7 @@ def test_the_pictures_have_the_published_shapes_and_pads(frames: int, bins: int,
 @pytest.mark.parametrize("midi", MIDI)
 @pytest.mark.parametrize(("bins", "variant"), [(1024, "gansynth"), (512, "plain")])
 def test_a_note_comes_back_without_its_nyquist_bin(bins: int, variant: str, midi: int) -> None:
-    """Measured at the least: 89.1 dB with 1024 bins, 85.6 with 512 (float32 rows, float64 within the nodes)."""
+    """The lowest measured values are 89.1 dB with 1024 bins, and 85.6 dB with 512 (float32 rows, float64 in the nodes)."""
     x = note(midi)
     y = passed("gansynth_if", x, spectrogram=variant)
     assert len(y) == 64000
@@ -68,7 +68,10 @@ def test_a_note_comes_back_without_its_nyquist_bin(bins: int, variant: str, midi
 @pytest.mark.parametrize("midi", MIDI)
 @pytest.mark.parametrize("bins", [1024, 512])
 def test_a_note_comes_back_without_its_dc_bin_as_far_as_it_can(bins: int, midi: int) -> None:
-    """Measured: 52 to 112 dB with 1024 bins, 45 to 109 with 512; the lowest notes have most in the bin at DC."""
+    """Measured: 52 to 112 dB with 1024 bins, 45 to 109 dB with 512.
+
+    The lowest notes have the most energy in the bin at DC.
+    """
     x = note(midi)
     graph = load("gansynth", ["precision=float32", "drop=dc", f"bins={bins}"])
     assert snr(x, graph(speech=x.astype(np.float32))["speech"]) >= (65 if midi >= 48 else 42)
@@ -76,7 +79,7 @@ def test_a_note_comes_back_without_its_dc_bin_as_far_as_it_can(bins: int, midi: 
 
 @pytest.mark.parametrize("midi", MIDI)
 def test_a_note_with_silence_on_both_sides_comes_back_to_its_end(midi: int) -> None:
-    """Measured: 89.1 dB at the least."""
+    """The lowest measured value is 89.1 dB."""
     x = note(midi)
     y = passed("gansynth_if", np.append(x, np.zeros(END)))[:64000]
     assert snr(x, y, end=0) >= 70
@@ -87,7 +90,9 @@ def test_a_note_with_silence_on_both_sides_comes_back_to_its_end(midi: int) -> N
 
 @pytest.mark.parametrize("frequency", [100, 261.6, 440, 1000, 3000, 7000])
 def test_a_tone_turns_with_its_frequency(frequency: float) -> None:
-    """Between hops of 512 samples a tone turns by 2 f hop / rate half turns; from that f is read off to 0.01 Hz."""
+    """From hop to hop (512 samples) a tone turns by 2 * f * hop / rate half turns; the test computes f from it, to 0.01
+    Hz.
+    """
     x = (0.5 * np.cos(2 * np.pi * frequency * np.arange(64000) / RATE + 0.3)).astype(np.float32)
     picture = gansynth_spectrogram(x)[10:]
     peak = int(picture[..., 0].sum(axis=0).argmax())
@@ -132,9 +137,9 @@ def test_the_normaliser_is_the_published_one() -> None:
 
 
 def edges_one_by_one(bins: int) -> tuple[Array, int]:
-    """The published rule, in numpy: the edges of the bands in Hz, and how many bands were widened.
+    """Return the edges of the mel bands in Hz by the published rule, in numpy, and the number of widened bands.
 
-    The lower edges, the middles and the upper edges are views of one array, so a band that is widened moves the next.
+    The lower edges, the middles and the upper edges are views of one array, so a widened band moves the next band.
     """
 
     def hertz(mel: Array) -> Array:
@@ -153,7 +158,7 @@ def edges_one_by_one(bins: int) -> tuple[Array, int]:
 
 @pytest.mark.parametrize(("bins", "widened", "rank", "column"), [(1024, 852, 811, 2.7616), (512, 426, 405, 2.7219)])
 def test_852_of_1024_mel_bands_are_widened(bins: int, widened: int, rank: int, column: float) -> None:
-    """The counts, the rank and the sums are those of the published program's own matrices."""
+    """The counts, the rank and the sums are those of the matrices that the published program computes."""
     edges, count = edges_one_by_one(bins)
     assert count == widened
     low, middle, high = edges[:-2], edges[1:-1], edges[2:]
@@ -170,7 +175,7 @@ def test_852_of_1024_mel_bands_are_widened(bins: int, widened: int, rank: int, c
 
 
 def test_the_middles_of_the_lowest_bands_are_three_quarters_of_a_bin_apart() -> None:
-    """In Hz, as the published program computes them for 1024 bands."""
+    """The expected numbers, in Hz, are those that the published program computes for 1024 bands."""
     edges = mel_edges(1024, RATE)
     assert_allclose(edges[1:6], [1.77181292, 7.65524689, 13.5384841, 19.42152774, 25.30438095], rtol=1e-7)
     assert_allclose(np.diff(edges)[10:850], 0.75 * 8000 / 1024, rtol=1e-2)
@@ -188,7 +193,10 @@ def test_the_mel_matrices_are_those_of_the_published_program(bins: int) -> None:
 
 @pytest.mark.skipif(not RECORDED.exists(), reason="the recorded notes do not lie beside the repository")
 def test_normalised_mel_rows_and_the_way_back_are_those_of_the_published_program() -> None:
-    """Two notes of 1024 samples, 16 frames of 128 bins. Angles are compared where a band is louder than -60 dB."""
+    """The recorded data are two notes of 1024 samples, 16 frames of 128 bins.
+
+    Angles are compared in bands above -60 dB.
+    """
     with np.load(RECORDED / "gansynth_small_specgrams.npz") as recorded:
         notes = {name: recorded[name] for name in recorded.files}
     assert_allclose(inverse_mel_matrix(128, RATE), notes["mel2l"], rtol=0, atol=1e-6)
@@ -210,7 +218,10 @@ def test_the_mel_matrices_give_a_constant_back() -> None:
 
 
 def fundamental(x: Array, near: float) -> float:
-    """The frequency near a known one whose first ten harmonics carry the most, over 3 s."""
+    """Return the frequency, in cents relative to `near` (Hz), at which the first ten harmonics of x are strongest.
+
+    Three seconds of x are used.
+    """
     x = x[8000:56000] * np.hanning(48000)
     time = np.arange(48000) / RATE
 
@@ -227,14 +238,18 @@ def fundamental(x: Array, near: float) -> float:
 
 @pytest.mark.parametrize("midi", MIDI)
 def test_mel_bands_keep_the_pitch(midi: int) -> None:
-    """In cents. Measured: 0.01 at the most."""
+    """The error is in cents; the largest measured value is 0.01."""
     y = passed("gansynth_mel", note(midi))
     assert abs(fundamental(y.astype(np.float64), pitch(midi))) < 1
 
 
 @pytest.mark.parametrize("midi", [48, 60])
 def test_mel_bands_lose_little_magnitude_much_phase_and_less_as_phasors(midi: int) -> None:
-    """Measured in dB at 48 and 60: as published 10.2 and 9.2, magnitude alone 31.7 and 32.7, phasors 21.1 and 18.2."""
+    """Measured, in dB, for the notes 48 and 60.
+
+    With the published angles: 10.2 and 9.2; with the true angles and mel magnitudes: 31.7 and 32.7; as phasors: 21.1
+    and 18.2.
+    """
     x = note(midi)
     for scale, least in (("mel", 6), ("phasor_mel", 17)):  # the part of `gansynth_mel` without its high-pass
         graph = load("gansynth", ["precision=float32", f"scale={scale}", "drop=dc", "normalise=true"])
@@ -251,7 +266,7 @@ def test_mel_bands_lose_little_magnitude_much_phase_and_less_as_phasors(midi: in
 @pytest.mark.parametrize("variant", ["constant_q", "stft"])
 @pytest.mark.parametrize("frequency", [261.6, 1000, 3000])
 def test_a_steady_tone_has_one_hue(variant: str, frequency: float) -> None:
-    """wrap(2 pi f hop / rate), to a thousandth of a radian. Measured: 8e-6 rad at the most."""
+    """The hue must show wrap(2 * pi * f * hop / rate), to a thousandth of a radian. Measured: 8e-6 rad at most."""
     x = 0.5 * np.cos(2 * np.pi * frequency * np.arange(48000) / RATE)
     rows = load("rainbowgram", (), {"spectrum": variant})(speech=x)
     inside = slice(30, -30)  # half the longest window from either end
@@ -263,7 +278,7 @@ def test_a_steady_tone_has_one_hue(variant: str, frequency: float) -> None:
 
 
 def test_what_is_70_db_down_is_not_seen_in_a_rainbowgram() -> None:
-    """Two tones 60 and 80 dB below a third: the first is seen, the second is black."""
+    """Two tones are 60 and 80 dB below a third: the first is visible, the second is black."""
     time = np.arange(32000) / RATE
     tones = {300.0: 1.0, 900.0: 1e-3, 2500.0: 1e-4}
     x = sum(0.5 * level * np.cos(2 * np.pi * f * time) for f, level in tones.items())

@@ -1,4 +1,4 @@
-"""Levels of harmonics, against sums of cosines whose levels are known."""
+"""Levels of harmonics, compared with sums of cosines whose levels are known."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,10 @@ from dspgraph_nodes._kernels.signal.harmonic_levels import relative_level
 
 
 def cosines(f: float, m: int, level: float) -> Array:
-    """Harmonics of f up to 3 kHz, of amplitude 1 if they are harmonics of m * f, else of amplitude `level`."""
+    """Return the sum of the harmonics of f up to 3 kHz.
+
+    Harmonics of m * f have the amplitude 1, all others the amplitude `level`.
+    """
     t = np.arange(16000) / 16000
     lines = [(1.0 if k % m == 0 else level) * np.cos(2 * np.pi * k * f * t + k) for k in range(1, int(3000 / f))]
     total: Array = sum(lines, np.zeros(len(t)))

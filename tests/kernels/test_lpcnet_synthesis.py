@@ -1,4 +1,4 @@
-"""LPCNet's kernels: against torch and the C program, bit for bit in lanes, and the levels that are drawn."""
+"""LPCNet's kernels, compared with torch and with the C program, bit for bit in lanes; and the codes that are drawn."""
 
 from typing import Any
 
@@ -44,7 +44,10 @@ def conditions(network: Network, frames: int, seed: int = 0) -> tuple[Array, Arr
 
 
 def part(network: Network, frames: int, seed: int, count: int | None = None) -> Segment:
-    """A signal of its own: conditions, predictors, sharpness, and as many numbers as it has samples."""
+    """Return a segment of a random signal: conditions, predictors, sharpness, and a random number for every sample.
+
+    count: the number of samples.
+    """
     _, f = conditions(network, frames, seed)
     lpc = np.tile([-0.9, 0.2, 0.0, 0.1], (frames, 1)) * drawn(frames, 1, seed=seed)
     given = loop.frame_inputs(network.frame, f, lpc, 1 + drawn(frames, seed=seed))
@@ -57,7 +60,9 @@ SIZES = [SMALL, sized(16, 16), sized(32, 32), sized(80, 48)]
 
 @pytest.mark.parametrize("config", [*SIZES, Config()], ids=lambda c: f"{c.gru_a}/{c.gru_b}")
 def test_a_lane_has_the_bits_its_signal_has_alone(config: Config) -> None:
-    """2, 16 and 17 signals of different lengths side by side: idle lanes, full ones, and lanes used again."""
+    """The batches have 2, 16 and 17 signals of different lengths: some lanes are idle, all are in use, or are used
+    again.
+    """
     network = pack_weights(random_arrays(config))
     for count in (2, 16, 17):
         lengths = [1 + (5 * k) % 7 for k in range(count)]
@@ -97,7 +102,10 @@ def test_teacher_forced_it_is_the_network_of_torch(config: Config) -> None:
 
 @pytest.mark.skipif(not GOLDEN.is_file(), reason="what the C program gave is recorded beside the repository")
 def test_teacher_forced_it_is_the_published_program() -> None:
-    """Recorded beside the repository, where that is there: random weights of full size, 640 samples."""
+    """The network of the recorded run has random weights and the published sizes; the run has 640 samples.
+
+    The test is skipped if the record, which is kept beside the repository, is not there.
+    """
     golden = np.load(GOLDEN)
     model = from_keras({name: golden[name] for name in golden if name.startswith("weights/")})
     network = pack_weights({name: value.numpy() for name, value in model.state_dict().items()})
@@ -117,7 +125,7 @@ def test_teacher_forced_it_is_the_published_program() -> None:
 
 @pytest.mark.parametrize(("pitch", "row"), [(-1.36, 33), (-1.34, 33), (-1.0, 50), (3.1, 255), (3.12, 255), (9.0, 255)])
 def test_a_pitch_has_its_row_of_the_table(pitch: float, row: int) -> None:
-    """floor(0.1 + 50 f + 100), held within 33 and 255, as in torch."""
+    """The row is floor(0.1 + 50 * pitch + 100), limited to 33 .. 255, as in torch."""
     network = pack_weights(random_arrays(SMALL))
     found = loop.features(network.frame, np.zeros((1, 18)), np.full((1, 1), pitch), np.zeros((1, 1)))
     assert found.shape == (1, 24)
@@ -151,7 +159,10 @@ def test_free_running_at_full_size_it_draws_the_same_codes_as_torch_for_a_second
 
 
 def test_tables_are_the_embeddings_times_the_weights() -> None:
-    """LUT equality: 256 rows for each of the three codes, within 1e-5 of E W in double; measured 1e-7."""
+    """The tables have 256 rows for each of the three codes.
+
+    They equal E W, computed in float64, to 1e-5; measured: 1e-7.
+    """
     config = Config()
     arrays = random_arrays(config)
     tables = pack_weights(arrays).sample.tables
@@ -175,7 +186,9 @@ def dense(one: Blocks, columns: int) -> Array:
 
 @pytest.mark.parametrize("density", [0.0, 0.01, 0.1, 0.5, 1.0])
 def test_every_kept_block_is_there_once_and_no_other(density: float) -> None:
-    """N = 192, density 0.1: of 2304 blocks 230 are kept; steps are padded to the longest of four rows of blocks."""
+    """With 192 units and density 0.1, 230 of 2304 blocks are kept; steps are filled up to the longest of four rows of
+    blocks.
+    """
     kept: Array = np.zeros(36 * 192, bool)
     kept[: round(density * len(kept))] = True
     kept = np.random.Generator(np.random.Philox(key=3)).permutation(kept).reshape(36, 192)
@@ -188,7 +201,7 @@ def test_every_kept_block_is_there_once_and_no_other(density: float) -> None:
 
 
 def test_the_diagonal_is_kept_apart_and_whole() -> None:
-    """Protected weights of a sparse GRU: 3 N of them, though no block of theirs need be kept."""
+    """The 3 * N weights on the diagonals are stored apart, even if none of the blocks that they lie in is kept."""
     arrays = random_arrays(Config(gru_a=192), densities=(0.05, 0.05, 0.2))
     network, recurrent = pack_weights(arrays).sample, arrays["gru_a.weight_hh_l0"].reshape(3, 192, 192)
     diagonal = network.diagonal_a.reshape(12, 3, 16).swapaxes(0, 1).reshape(3, 192)
@@ -205,7 +218,7 @@ def test_the_diagonal_is_kept_apart_and_whole() -> None:
 
 @pytest.mark.parametrize(("g", "c"), [(0, 1), (1 / 3, 1), (0.5, 1.25), (2 / 3, 1.5), (1, 2)])
 def test_periodic_frames_are_sharpened(g: float, c: float) -> None:
-    """c = 1 + max(0, 1.5 g - 0.5), and the correlation of a frame is g - 0.5."""
+    """c = 1 + max(0, 1.5 * g - 0.5), where the correlation of a frame is g - 0.5."""
     assert_allclose(loop.sharpness(np.array([g - 0.5])), [c], atol=1e-6)
     assert_allclose(loop.sharpness(np.array([g - 0.5]), 2.0), [c / 2], atol=1e-6)
 
@@ -231,7 +244,7 @@ def test_a_distribution_is_tempered_cut_and_normalised_twice() -> None:
 
 
 def constant_network(logits: Array) -> Network:
-    """Return a network that ignores its inputs and always has these logits."""
+    """Return a network that ignores its inputs and always gives these logits."""
     arrays = {name: np.zeros_like(array) for name, array in random_arrays(SMALL).items()}
     arrays["dual_fc.factor"][0] = logits
     arrays["dual_fc.bias"][0] = 30.0  # its tanh is 1
@@ -239,7 +252,7 @@ def constant_network(logits: Array) -> Network:
 
 
 def codes_of(network: Network, numbers: Array, sharp: float, threshold: float, lanes: int) -> Array:
-    """Levels drawn by these numbers: the signal itself, for nothing is predicted."""
+    """Return the codes that these random numbers draw. Nothing is predicted, so the codes are those of the signal."""
     n = len(numbers) // lanes
     parts = []
     for k in range(lanes):
@@ -254,7 +267,9 @@ def codes_of(network: Network, numbers: Array, sharp: float, threshold: float, l
 
 @pytest.mark.parametrize("lanes", [1, 16])
 def test_levels_are_drawn_by_the_inverse_of_their_distribution(lanes: int) -> None:
-    """20000 even numbers: every level has its share to within one of them, in ascending order, and no other is drawn."""
+    """20000 evenly spaced numbers draw each level as often as its probability says, to within one, and in ascending
+    order.
+    """
     logits = 5 * drawn(256, seed=2)
     network = constant_network(logits)
     for g, threshold in ((0.0, 0.0), (0.5, 0.002), (1.0, 0.002), (1.0, 0.0)):
@@ -268,7 +283,10 @@ def test_levels_are_drawn_by_the_inverse_of_their_distribution(lanes: int) -> No
 
 
 def test_one_and_sixteen_draw_the_same_where_the_last_bit_decides() -> None:
-    """Nearly equal levels, and a threshold that leaves a ten thousandth of each: an ulp of their sum is a thousandth."""
+    """The levels are nearly equal, and after the threshold each keeps a ten thousandth of its probability.
+
+    So a difference in the last bit of their sum changes them by a thousandth.
+    """
     for seed in range(10):
         network = constant_network(1e-3 * drawn(256, seed=seed))
         numbers = drawn(16 * 500, seed=seed)
@@ -279,7 +297,10 @@ def test_one_and_sixteen_draw_the_same_where_the_last_bit_decides() -> None:
 
 @pytest.mark.parametrize("lanes", [1, 16])
 def test_the_ends_of_the_numbers_draw_what_is_possible(lanes: int) -> None:
-    """0 and the float32 before 1 fall in the first and last level that has a part, whatever is around it."""
+    """The numbers are 0 and the largest float32 below 1.
+
+    They draw the first and the last level whose probability is not 0.
+    """
     logits = np.full(256, -50.0)
     logits[[7, 8, 200]] = 1.0, 3.0, 2.0
     network = constant_network(logits)
@@ -293,7 +314,9 @@ def test_the_ends_of_the_numbers_draw_what_is_possible(lanes: int) -> None:
 
 
 def test_two_to_a_power_is_right_within_a_ten_millionth() -> None:
-    """The tanh of the frame network is made of it: over its range the error is below two in float32's last place."""
+    """The tanh of the frame-rate network is computed from 2**x; its error is below two units in the last place of
+    float32.
+    """
     x = np.linspace(-12, 12, 16 * 2000).astype(np.float32)
     weight = np.float32(2 / np.log(2)) * np.eye(16, dtype=np.float32)
     one = Matrix(blocks(weight), np.zeros(32, np.float32))

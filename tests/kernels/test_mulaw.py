@@ -1,4 +1,4 @@
-"""Mu-law levels that are rounded down, as NSynth's networks read and give them."""
+"""The mu-law levels of NSynth's networks, which are rounded down."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from dspgraph_nodes._kernels.signal.mulaw import floor_levels, floor_samples
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_levels_are_those_of_the_formula(dtype: Any) -> None:
-    """Away from the edges of the levels, where the last bit of a logarithm decides."""
+    """Samples near the edges of levels, where the last bit of a logarithm decides, are left out."""
     x = np.linspace(-1, 1, 20011).astype(dtype)
     y = np.sign(x) * np.log1p(255 * np.abs(x.astype(np.float64))) / np.log(256) * 128
     clear = np.abs(y - np.rint(y)) > 1e-4
@@ -27,7 +27,7 @@ def test_edges_belong_to_the_level_above() -> None:
 
 
 def test_samples_lie_within_their_levels_and_silence_is_0() -> None:
-    """The middle of a level, in the logarithmic scale; but level 128, which begins at 0, has the sample 0."""
+    """The sample of a level is its middle on the logarithmic scale; but level 128, which begins at 0, has the sample 0."""
     assert_array_equal(floor_levels(floor_samples()), np.arange(256))
     y = (np.arange(256) - 127.5) / 128
     expected = np.sign(y) * (256 ** np.abs(y) - 1) / 255

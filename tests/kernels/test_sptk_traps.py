@@ -1,6 +1,6 @@
-"""What SPTK's C library and its wrapper stumble over, and the nodes that take their place do not.
+"""Inputs that SPTK's C library or its Python wrapper handle wrongly, and the nodes of this project right.
 
-Nodes are found by name: a test needs only those that are there.
+Nodes are found by name, so that a test runs if the nodes that it needs are there.
 """
 
 import sys
@@ -26,7 +26,7 @@ CEPSTRA[:, 3:] = 0  # what the filter bears: an exponent of 2 at the most
 
 
 def maths(name: str) -> Any:
-    """The module of a node, where its function on arrays is."""
+    """Return the module of a node, which has the node's function on arrays."""
     return sys.modules[registry.find(name).__module__]
 
 
@@ -68,7 +68,7 @@ HERE = [pytest.param(name, call, id=name) for name, call in CALLS if name in NOD
 
 
 def strided(array: Array) -> Array:
-    """The same values, no two of them neighbours in memory, the last first."""
+    """Return an array with the same values whose elements are not neighbours in memory and are in reverse order there."""
     spread = np.repeat(array[..., ::-1], 3, axis=-1)
     return spread[..., ::-1][..., ::3]
 

@@ -1,4 +1,4 @@
-"""WaveNet's kernels: against torch, against the published programs, and bit for bit in lanes."""
+"""WaveNet's kernels, compared with torch and with the published programs, and bit for bit in lanes."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,10 @@ def run(
     forced: list[Array] | None = None,
     many: int = ALONE,
 ) -> list[tuple[Array, Array]]:
-    """Samples and parameters of signals with these features; forced: the samples or levels that are given instead."""
+    """Return samples and parameters of signals with these features.
+
+    seeds: of the random numbers; forced: samples or levels that the network reads in place of those it draws.
+    """
     segments = []
     for k, (one, seed) in enumerate(zip(rows, seeds, strict=True)):
         segment = WaveNetState(network, generator(seed)).push(network, one, last=True)
@@ -68,7 +71,7 @@ SIZES = [
 
 @pytest.mark.parametrize("config", SIZES)
 def test_teacher_forced_and_free_running_it_is_the_network_of_torch(config: Config) -> None:
-    """Free running, the parameters are those that torch gives for the samples that were drawn."""
+    """For a free-running kernel, torch is given the samples that were drawn, and must give the same parameters."""
     arrays, rows = random_arrays(config), generator(5).standard_normal((9, config.bands))
     network, count = packed(config, arrays), 9 * config.hop
     silence, centres = (32, network.form.centres) if config.kind == "categorical" else (0, None)
@@ -84,7 +87,7 @@ def test_teacher_forced_and_free_running_it_is_the_network_of_torch(config: Conf
 
 
 def test_24_layers_and_2048_samples_lose_no_digits() -> None:
-    """Sample by sample as all at once: rounding does not add up along layers or rings."""
+    """The kernel, sample by sample, equals torch, all samples at once: rounding errors do not grow with layers or time."""
     config = tiny(layers=24, stacks=4, residual=32, gate=64, skip=32, components=10, scales=(16, 16))
     arrays, rows = random_arrays(config), generator(5).standard_normal((8, config.bands))
     given = 2 * generator(6).random(2048) - 1
@@ -105,7 +108,7 @@ def test_a_lane_has_the_bits_its_signal_has_alone(config: Config) -> None:
 
 @pytest.mark.parametrize("scales", [(4, 4, 4, 4), (4, 5), (2,), (1, 3)])
 def test_the_table_of_factors_and_the_upsampling_in_torch_are_a_chain_of_convolutions(scales: tuple[int, ...]) -> None:
-    """For signals shorter and longer than what a frame reaches to; near both ends all beyond counts as 0."""
+    """The signals are shorter and longer than the frames that a sample depends on. Frames beyond the ends count as 0."""
     stretch = Stretch(tiny(scales=scales))
     taps = [generator(k).random(2 * s + 1) for k, s in enumerate(scales)]
     stretch.taps = torch.nn.ParameterList(torch.from_numpy(one) for one in taps)
@@ -137,7 +140,7 @@ def test_frames_before_the_last_do_not_need_the_end() -> None:
 @pytest.mark.parametrize("name", ["head", "y2018"])
 @pytest.mark.parametrize("many", [ALONE, TOGETHER])
 def test_with_the_recorded_random_numbers_it_draws_the_samples_of_the_published_program(name: str, many: int) -> None:
-    """The whole recording; and the parameters, free running and teacher-forced."""
+    """The whole recorded signal is compared, and the parameters, free-running and teacher-forced."""
     path = GOLDEN / f"wavenet_{name}.npz"
     if not path.is_file():
         pytest.skip("what the programs gave is recorded beside the repository")

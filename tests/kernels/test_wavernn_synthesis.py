@@ -1,4 +1,4 @@
-"""WaveRNN's kernels: the equations, the recorded runs of the published programs, lanes and cuts."""
+"""WaveRNN's kernels: the equations, recorded runs of the published programs, lanes and cuts."""
 
 from typing import Any
 
@@ -33,12 +33,15 @@ def random_frames(config: Config, count: int, seed: int = 0) -> Array:
 def whole(
     net: WaveRNNWeights, config: Config, frames: Array, numbers: Array, forced: Array | None = None, lanes: int = 1
 ) -> tuple[Array, Array]:
-    """What the loop draws and puts out for all frames of a signal. numbers: [n, draws], as the loop takes them."""
+    """Return the draws of the loop and the outputs of the network for all frames of a signal.
+
+    numbers: [n, draws], the random numbers that the loop reads.
+    """
     return run(net, np.pad(frames, ((config.context, config.context), (0, 0))), numbers, forced, lanes)
 
 
 def plain_run(config: Config, arrays: dict[str, Array], frames: Array, uniform: Array) -> tuple[Array, Array]:
-    """The same in float64, sample by sample: what is drawn [n, d], and the outputs [n, outputs]."""
+    """Return the draws [n, d] and the outputs [n, outputs] of a signal, computed in float64, sample by sample."""
     plain, outputs = PlainWaveRNN(config, arrays, frames), []
     drawn: list[list[float]] = []
     last: Any = 0.0 if config.kind != "coarse_fine" else np.array(config.first_halves)
@@ -62,7 +65,9 @@ def plain_run(config: Config, arrays: dict[str, Array], frames: Array, uniform: 
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("lanes", [1, 16])
 def test_the_kernel_draws_what_the_equations_draw(name: str, lanes: int) -> None:
-    """For as long as no random number lies where float32 and float64 differ: these seeds have none for 96 samples."""
+    """With these seeds, no random number of the 96 samples lies so near an edge that float32 and float64 draw
+    differently.
+    """
     config = SMALL[name]
     arrays = random_weights(config)
     net, frames = packed(config, arrays), random_frames(config, 12)
@@ -80,7 +85,7 @@ def test_the_kernel_draws_what_the_equations_draw(name: str, lanes: int) -> None
 
 @pytest.mark.parametrize("name", SMALL)
 def test_free_running_is_teacher_forcing_with_its_own_samples(name: str) -> None:
-    """E3, bit for bit: the same loop computes both."""
+    """The results are the same bit for bit, because the same loop computes both."""
     config = SMALL[name]
     net, frames = packed(config, random_weights(config)), random_frames(config, 8)
     numbers = generator(1).random((len(frames) * config.hop, net.draws))
@@ -97,7 +102,9 @@ def test_free_running_is_teacher_forcing_with_its_own_samples(name: str) -> None
 
 @pytest.mark.parametrize("name", SMALL)
 def test_cuts_and_batches_change_no_bit(name: str) -> None:
-    """Five signals of different lengths, alone and whole, or together and in pieces; with and without lanes."""
+    """Five signals of different lengths are computed alone and whole, or together and in pieces, with and without
+    lanes.
+    """
     config = SMALL[name]
     net = packed(config, random_weights(config))
     signals = [random_frames(config, 5 + 3 * k, seed=k) for k in range(5)]
@@ -141,7 +148,9 @@ def test_the_distribution_is_that_of_the_draws(name: str, temperature: float) ->
 
 
 def test_levels_go_from_minus_one_to_one() -> None:
-    """mu-law as fatchord/WaveRNN decodes it: sgn(y) ((1 + mu)**|y| - 1) / mu, with y = 2 k / mu - 1 and mu = 511."""
+    """mu-law is decoded as in fatchord/WaveRNN: sgn(y) * ((1 + mu)**|y| - 1) / mu, with y = 2 * k / mu - 1 and mu =
+    511.
+    """
     for mulaw in (False, True):
         values = even_samples(512, mulaw)
         assert_allclose(values[[0, -1]], [-1, 1], rtol=1e-15)
@@ -152,7 +161,7 @@ def test_levels_go_from_minus_one_to_one() -> None:
 
 
 def test_a_constant_stays_constant_between_frames() -> None:
-    """Filters whose taps add up to 1 weigh the frames around with weights that add up to 1."""
+    """If the taps of the filters sum to 1, the weights of the frames in the interpolation sum to 1 too."""
     widths = (11, 11, 23)
     assert reach((5, 5, 11), widths) == 2
     taps = interpolation(5, (5, 5, 11), [np.full(n, 1 / n) for n in widths])[2 * 275 : 3 * 275]

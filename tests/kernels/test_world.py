@@ -1,4 +1,4 @@
-"""The WORLD pipeline, in numbers."""
+"""The WORLD pipeline, compared with recorded numbers."""
 
 from fractions import Fraction
 

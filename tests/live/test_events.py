@@ -1,4 +1,4 @@
-"""Events and pushes that are refused leave nothing behind, and say what is wrong."""
+"""Refused events and pushes: they change nothing, and the message says what is wrong."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Performances: the four laws, and that the check of the laws finds faults."""
+"""Performances: the four laws, and faults that the check of the laws must find."""
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -141,7 +141,7 @@ def a_fade_that_begins_again_in_every_block(patch: pytest.MonkeyPatch) -> None:
 
 
 class _Numpy:
-    """numpy with another `arange`."""
+    """A stand-in for numpy with another `arange`."""
 
     def __init__(self, arange: Callable[..., Array]) -> None:
         self.arange = arange
@@ -232,7 +232,7 @@ def test_two_quick_swaps_are_made_one_after_the_other() -> None:
 
 
 def test_a_swap_makes_no_click() -> None:
-    """Energy above 3 kHz of a sine of 440 Hz that is halved at a peak: a hard cut has -38 dB; measured here: -92."""
+    """A sine of 440 Hz is halved at a peak. Energy above 3 kHz: -38 dB with a hard cut; measured here: -92 dB."""
     n = np.arange(RATE)
     x = np.sin(2 * np.pi * 440 * n / RATE)
 

@@ -1,4 +1,4 @@
-"""How a score is played: with a graph whose sounds are known, and with a small network."""
+"""The player of scores: with a graph whose sounds are known, and with a small network."""
 
 from fractions import Fraction
 from typing import Any, ClassVar
@@ -18,7 +18,7 @@ RATE, LENGTH = 1000, 2000  # of sounds of two seconds
 
 
 class Tones(Node):
-    """Make sounds whose samples are all the pitch + 1: the pitch 0 sounds too."""
+    """Make sounds whose samples are all the pitch + 1, so that the pitch 0 is not silent."""
 
     latent = Input(Frames, "latent")
     pitch = Input(Symbols, "pitch")
@@ -106,7 +106,7 @@ def test_latents_are_drawn_as_the_node_says(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_more_notes_than_are_computed_together_change_no_sound() -> None:
-    """Of a network: the sound of a note depends on its time and its pitch alone."""
+    """With a network, the sound of a note depends only on its time and its pitch."""
     graph = NoteGraph(load("gansynth_notes", overrides()))
     many = [ScoredNote(0.4 * k, 0.02, 24 + k % 7) for k in range(18)]
     found, alone = play(many, graph, seed=5), play(many[17:], graph, seed=5)

@@ -44,7 +44,7 @@ def test_a_score_has_a_bound() -> None:
 
 
 def midi_file(path: Path, *messages: mido.Message | mido.MetaMessage) -> Path:
-    """Write a file with 480 ticks a beat."""
+    """Write a MIDI file with 480 ticks per beat, and return its path."""
     file = mido.MidiFile(ticks_per_beat=480)
     file.tracks.append(mido.MidiTrack(messages))
     file.save(path)
@@ -52,7 +52,7 @@ def midi_file(path: Path, *messages: mido.Message | mido.MetaMessage) -> Path:
 
 
 def test_a_midi_file_is_read_with_its_tempo(tmp_path: Path) -> None:
-    """Beats of 0.25 s, then of 1 s."""
+    """A beat lasts 0.25 s at first, then 1 s."""
     path = midi_file(
         tmp_path / "tune.mid",
         mido.MetaMessage("set_tempo", tempo=250_000, time=0),

@@ -1,4 +1,4 @@
-"""A pipeline that the tests of several files read."""
+"""A pipeline that the tests of several files use."""
 
 from pathlib import Path
 

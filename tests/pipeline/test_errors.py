@@ -1,4 +1,4 @@
-"""Errors of pipelines: file, line and path, found, expected, the way out."""
+"""Errors of pipelines: they say file, line and path, what was found and expected, and what to do."""
 
 from pathlib import Path
 
@@ -306,7 +306,7 @@ def test_a_pipeline_that_stands_as_a_node_takes_every_class_of_input(tmp_path: P
 
 
 def test_precision_and_seed_belong_to_the_whole(tmp_path: Path) -> None:
-    """The outer precision counts; a seed of the inner file that is another one is refused, never ignored."""
+    """The precision of the outer pipeline counts. An inner file with another seed is refused."""
     noise = "inputs: {x: {audio: 16000}}\nnodes: {a: {node: toy_noise, like: x}}\noutputs: {y: a}\n"
     written(tmp_path, "precision: float32\nseed: 5\n" + noise, "noise.yaml")
     written(tmp_path, HEAD + "  end: {pipeline: noise.yaml, x: x}\n" + TAIL, "between.yaml")
@@ -354,7 +354,7 @@ def test_what_is_inside_a_pipeline_can_be_set_and_swapped(tmp_path: Path, base: 
 
 
 def test_a_pipeline_that_stands_in_many_places_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two in each of 5 levels, 63 in all, of 6 files."""
+    """There are two pipelines in each of 5 levels, 63 pipelines of 6 files in all."""
     one = "inputs: {x: {audio: 16000}}\nnodes: {a: {node: toy_scale, x: x}}\noutputs: {y: a}\n"
     written(tmp_path, one, "p0.yaml")
     for k in range(1, 6):
@@ -380,7 +380,7 @@ def test_a_pipeline_that_stands_in_many_places_is_read_once(tmp_path: Path, monk
     ],
 )
 def test_pipelines_that_would_fill_the_memory_are_refused(tmp_path: Path, levels: int, message: str) -> None:
-    """Two in each of 30 levels would be 2**30 pipelines."""
+    """Two pipelines in each of 30 levels would be 2**30 pipelines."""
     written(tmp_path, "inputs: {x: {audio: 16000}}\nnodes: {a: {node: toy_scale, x: x}}\noutputs: {y: a}\n", "p0.yaml")
     for k in range(1, levels + 1):
         nodes = f"  a: {{pipeline: p{k - 1}.yaml, x: x}}\n  b: {{pipeline: p{k - 1}.yaml, x: x}}\n"
@@ -506,7 +506,7 @@ def test_every_shipped_pipeline_says_what_it_is_about() -> None:
 
 @pytest.mark.slow
 def test_a_long_chain_of_pipelines_that_pass_their_input_on_is_followed(tmp_path: Path) -> None:
-    """Followed by a function that calls itself, the chain was longer than Python allows."""
+    """A recursive function could not follow the chain, because it is longer than Python's recursion limit."""
     pass_on = "inputs: {x: {audio: 16000}}\nnodes: {idle: {node: toy_scale, x: x}}\noutputs: {y: x}\n"
     written(tmp_path, pass_on, "pass.yaml")
     last = 900
@@ -540,7 +540,7 @@ def test_a_list_of_thousands_of_wrong_elements_is_refused_soon(tmp_path: Path, e
 
 
 def test_the_text_of_a_file_reaches_no_terminal_as_it_is(tmp_path: Path) -> None:
-    """Printed as it is, it could set the title of the terminal, or forge a second message."""
+    """Printed unchanged, the text could set the title of the terminal or forge a second message."""
     own = written(tmp_path, '"\\e]0;title\\a\\nforged": 1\n' + HEAD + "  end: {node: toy_scale, x: x}\n" + TAIL)
     with pytest.raises(PipelineError) as caught:
         load(own, plugins=[TOYS])
@@ -565,7 +565,7 @@ def test_an_unknown_node_names_the_option_for_plugins(tmp_path: Path) -> None:
 
 
 def test_a_hint_names_only_nodes_that_give_what_is_taken(tmp_path: Path) -> None:
-    """`log_magnitude` gives log_magnitude for magnitudes, but log_mel for mel bands."""
+    """`log_magnitude` returns log_magnitude for magnitudes, and log_mel for mel bands."""
     nodes = "nodes:\n  end: {node: cepstrum, log_magnitude: x}\n"
     for kind, hint in [("magnitude", ": put a 'log_magnitude' node between them"), ("mel", "")]:
         text = f"inputs: {{x: {{frames: {kind}, rate: 100, width: 513}}}}\n{nodes}{TAIL}"

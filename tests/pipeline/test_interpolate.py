@@ -1,4 +1,4 @@
-"""Vars: a value keeps its type, a text is put together, faults have a place, and the work is bounded."""
+"""Vars: a value keeps its type, texts are put together, errors name a place, and the work is limited."""
 
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,7 @@ def test_two_uses_of_one_var_are_two_values(tmp_path: Path) -> None:
 
 
 def levels(count: int, last: str, each: str) -> str:
-    """Vars a0 ... where each is made of the next: `each` holds {next}."""
+    """Return the text of vars a0, a1 ..., each made from the next one. each: a value with {next} in it."""
     lines = [f"  a{k}: {each.format(next=f'${{a{k + 1}}}')}" for k in range(count)]
     return "\n".join(["vars:", *lines, f"  a{count}: {last}", ""])
 
@@ -100,7 +100,7 @@ TOO_MUCH = {
 
 @pytest.mark.parametrize("what", TOO_MUCH)
 def test_vars_that_would_fill_the_memory_are_refused_at_once(tmp_path: Path, what: str) -> None:
-    """Filled in without a limit most of these would never end."""
+    """Without a limit, most of these files would never be finished."""
     source = parse(TOO_MUCH[what], "mine.yaml", lines=True)
     message = r"mine.yaml:\d+: .*more than 10000 values, 4000000 letters or 50 levels"
     with soon(), pytest.raises(PipelineError, match=message):
@@ -108,7 +108,7 @@ def test_vars_that_would_fill_the_memory_are_refused_at_once(tmp_path: Path, wha
 
 
 def test_a_million_backslashes_are_read_at_once(tmp_path: Path) -> None:
-    """A pattern that tries each of them as the beginning would need their square."""
+    """A regular expression that tries each backslash as a beginning would need a quadratic number of steps."""
     slashes = "\\" * 900_000
     with soon():
         assert filled(tmp_path, f"about: '{slashes}a${{a}}'\nvars: {{a: 1}}\n")["about"] == f"{slashes}a1"

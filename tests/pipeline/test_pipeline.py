@@ -1,4 +1,4 @@
-"""Pipelines that are right: the graph that each describes."""
+"""Correct pipelines, and the graph that each of them describes."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -108,7 +108,7 @@ outputs: {y: sized}
 
 
 def test_an_input_can_be_the_stream_that_a_port_takes(tmp_path: Path) -> None:
-    """Also the input of a pipeline that is used as a node; the precision is that of the file."""
+    """This includes an input of a pipeline that is used as a node. The precision is that of the file."""
     own = written(tmp_path, SIZED, "own.yaml")
     assert graph_of(own).inputs == {"rows": Frames(100, "level", 3)}
     assert graph_of(own, "width=7", "precision=float32").inputs == {"rows": Frames(100, "level", 7, dtype=np.float32)}

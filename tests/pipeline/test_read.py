@@ -1,4 +1,4 @@
-"""Pipeline files as plain data: the values of YAML 1.2, and limits that keep hostile files from filling the memory."""
+"""Pipeline files as plain data: the values of YAML 1.2, and limits that protect the memory from hostile files."""
 
 import math
 from pathlib import Path
@@ -77,7 +77,7 @@ def test_an_integer_of_more_than_128_bits_is_refused_wherever_it_stands(tmp_path
 
 
 def nested(levels: int) -> str:
-    """A list in a list, written with aliases: 2**levels values."""
+    """Return lists within lists, written with YAML aliases, that have 2**levels values."""
     return "a0: &a0 [1, 1]\n" + "".join(f"a{k}: &a{k} [*a{k - 1}, *a{k - 1}]\n" for k in range(1, levels))
 
 

@@ -1,4 +1,4 @@
-"""The files of a phone study: recordings and alignments are brought together, and what does not fit is told."""
+"""The files of a phone study: alignments are matched with recordings, and notes say what does not match."""
 
 import math
 from pathlib import Path
@@ -34,7 +34,7 @@ def test_the_scale_of_every_phone_comes_through_files(npz: Path) -> None:
 
 
 def test_an_offset_brings_an_alignment_back(npz: Path) -> None:
-    """768 zeros before the recording: without the offset, phones get samples of their neighbours."""
+    """The labels are 768 samples late; without the offset, phones get samples of their neighbours."""
     late = write_labels(npz.with_suffix(".lab"), PHONES, late=768)
     shifted, right = study_files(npz, late), study_files(npz, late, offset="-768/16000")
     assert right.rows["sil"].deviation < 1e-7
@@ -99,7 +99,7 @@ def test_notes_of_alignments_are_told_once(tmp_path: Path) -> None:
 
 
 def test_scales_are_studied_too_and_a_stream_is_chosen_by_its_name(tmp_path: Path) -> None:
-    """As `mixture_scale` gives them: natural logarithms, one a row."""
+    """The scales are those of `mixture_scale`: natural logarithms, one in each row."""
     streams = {
         "expected": Frames(RATE, "log_scale", 1), "deviation": Frames(RATE, "log_deviation", 1),
         "speech": Audio(RATE), "codes": Symbols(RATE, "mulaw", 256),

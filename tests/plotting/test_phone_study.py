@@ -1,4 +1,4 @@
-"""The phone study: studies with a known answer, against histograms by numpy."""
+"""The phone study, with known results, compared with histograms by numpy."""
 
 import csv
 import io
@@ -34,7 +34,7 @@ def study(spread: float, blocks: int = 1) -> tuple[PhoneStudy, np.ndarray, np.nd
 
 @pytest.mark.parametrize("spread", [0.0, 0.5])
 def test_a_scale_that_is_set_for_each_phone_is_recovered_within_a_bin(spread: float) -> None:
-    """The bin with the most samples of a phone is that of its scale; its neighbour at most, if the scales scatter."""
+    """The bin with the most samples of a phone is that of its scale, or a neighbour if the scales vary."""
     found, _, _ = study(spread)
     edges, counts = found.histogram()
     assert found.phones == sorted(SCALES)
@@ -47,9 +47,9 @@ def test_a_scale_that_is_set_for_each_phone_is_recovered_within_a_bin(spread: fl
 
 
 def test_the_counts_are_those_of_independent_draws() -> None:
-    """Total variation between the histogram of drawn components and the exact one: below 0.05 for 20,000 samples.
+    """For 20,000 samples, the total variation distance of drawn components from the exact histogram is below 0.05.
 
-    One vector of random numbers that all samples share, as a published script has it, is more than 0.3 away.
+    If all samples share one vector of random numbers, as in a published script, the distance is above 0.3.
     """
     found, rows, _ = study(0.5)
     edges, counts = found.histogram()

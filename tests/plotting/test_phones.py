@@ -1,4 +1,4 @@
-"""The picture of a phone study: rows, bins, counts and densities stand where they belong."""
+"""The picture of a phone study: rows, bins, counts and densities are at the right places."""
 
 import math
 

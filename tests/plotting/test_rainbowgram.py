@@ -1,4 +1,4 @@
-"""Rainbowgrams: colours, and where the rows of a picture stand."""
+"""Rainbowgrams: the colours, and the places of the rows of a picture."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from helpers.toys import ToyScale
 
 
 def test_a_mask_darkens_what_is_faint() -> None:
-    """Open at the largest magnitude, half open 35 dB below, closed from 70 dB on."""
+    """The brightness is 1 at the largest magnitude, 1/2 at 35 dB below it, and 0 from 70 dB below it on."""
     decibels = np.array([[0, -35, -69.999, -70, -90]])
     magnitude = decibels * np.log(10) / 20 + 3
     colours = rainbow(magnitude, np.full((1, 5), 0.2))
@@ -48,7 +48,7 @@ def test_equally_spaced_rows_are_centred_on_their_frequency() -> None:
 
 @pytest.mark.parametrize("variant", ["constant_q", "stft"])
 def test_the_loudest_column_of_a_tone_has_its_frequency(variant: str) -> None:
-    """To half a step between columns."""
+    """The frequency agrees to half a step between columns."""
     graph = load("rainbowgram", swap={"spectrum": variant})
     tone = np.sin(2 * np.pi * 1000 / 16000 * np.arange(16000))
     frequencies = column_frequencies(graph, "magnitude")
@@ -66,7 +66,7 @@ def test_a_graph_without_a_frequency_axis_is_refused() -> None:
 
 
 def test_the_rows_of_a_file_follow_the_variant(tmp_path: Path) -> None:
-    """The constant-Q transform marks octaves from 65.4 Hz on, the short-time transform ends half a bin above 8 kHz."""
+    """The axis of the constant-Q transform has octaves from 65.4 Hz on; that of the STFT ends half a bin above 8 kHz."""
     soundfile.write(tmp_path / "a.wav", np.sin(2 * np.pi * 440 / 16000 * np.arange(8000)), 16000)
     octaves, linear = (
         file_rainbowgram(tmp_path / "a.wav", {"spectrum": variant}).axes[0] for variant in ("constant_q", "stft")

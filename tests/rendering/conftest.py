@@ -1,4 +1,4 @@
-"""Files that the tests of several files render."""
+"""Audio files that the tests of several files render."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from helpers.speech import speech
 
 @pytest.fixture
 def good(tmp_path: Path) -> Path:
-    """Half a second of speech."""
+    """Return the path of a file with half a second of speech."""
     (tmp_path / "in").mkdir()
     soundfile.write(tmp_path / "in" / "good.wav", speech()[8000:16000], 16000)
     return tmp_path / "in" / "good.wav"
@@ -20,6 +20,6 @@ def good(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def marked(tmp_path: Path, good: Path) -> Path:
-    """A short file whose first sample is the mark."""
+    """Return the path of a short file whose first sample is `MARK`."""
     soundfile.write(good.with_name("bad.wav"), np.array([MARK, 0.5, -MARK]), 16000)
     return good.with_name("bad.wav")

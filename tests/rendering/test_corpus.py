@@ -1,4 +1,4 @@
-"""The items of a corpus: every way to name files, and every mistake, with the line it is in."""
+"""The items of a corpus: all ways to name files, and all mistakes, with the line of the mistake."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def ids(*arguments: Any, out: Path | None = None) -> list[str]:
 
 
 def notes(*arguments: Any, out: Path | None = None) -> list[str]:
-    """Return the lines about files that were left out."""
+    """Return the lines about left-out files that `gather` reports for these arguments."""
     found: list[str] = []
     gather(arguments, AUDIO_SUFFIXES, out, found.append)
     return found
@@ -126,7 +126,7 @@ def test_a_pattern_gives_what_matches_with_the_folders_below_its_fixed_part(
 
 
 def test_links_to_folders_are_not_followed_and_links_to_files_are(tmp_path: Path) -> None:
-    """A link that leads back would give each file forty times."""
+    """A link back to a parent folder would list each file forty times."""
     touched(tmp_path / "speech", "a.wav", "deep/b.wav")
     (tmp_path / "speech" / "deep" / "back").symlink_to(tmp_path / "speech")
     (tmp_path / "speech" / "c.wav").symlink_to(tmp_path / "speech" / "a.wav")

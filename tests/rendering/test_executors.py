@@ -1,4 +1,4 @@
-"""Executors: the results are those of one process, even if workers die or never end."""
+"""Executors: their results are those of one process, even if workers die or items never end."""
 
 import importlib
 import json
@@ -184,7 +184,7 @@ def test_a_job_that_a_worker_cannot_do_is_refused_before_any_item_is_opened(log:
 
 def test_a_graph_with_a_node_class_made_in_a_function_cannot_be_sent(tmp_path: Path) -> None:
     class Local(Node):
-        """A class that no other process can import."""
+        """Return the signal. No other process can import this class."""
 
         x = Input(Audio)
         y = Output(Audio)
@@ -250,7 +250,7 @@ def test_a_node_that_kills_the_process_as_it_starts_is_a_row(tmp_path: Path, cli
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """30 clips of speech, 0.2 to 0.6 s."""
+    """Return a folder with 30 clips of speech, of 0.2 to 0.6 s."""
     folder = tmp_path_factory.mktemp("clips")
     for k in range(30):
         begin = 1900 * k
@@ -259,13 +259,13 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Return the content of every file except the ledger."""
+    """Return path -> content for all files in a folder except the ledger."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "ledger.jsonl")
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def ledger(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return the rows by id, without the measured time and the command line."""
+    """Return the lines of the ledger by id, without the measured time and the command line."""
     rows = [json.loads(line) for line in (folder / "ledger.jsonl").read_text().splitlines()]
     assert len({row["id"] for row in rows}) == len(rows)
     own = ("id", "seconds", "command")
@@ -274,7 +274,7 @@ def ledger(folder: Path) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> Path:
-    """The clips rendered in one process, one at a time, with noise as excitation."""
+    """Return the folder of the clips, rendered one at a time in one process, with noise as excitation."""
     out = tmp_path_factory.mktemp("alone")
     render(load("lpc_vocoder", swap={"excitation": "whisper"}), [clips], out)
     return out
@@ -308,7 +308,7 @@ LATE = f"took longer than 1 s, 2 times: {TIMEOUT_ADVICE}"
 
 @pytest.fixture
 def clips_and_hang(tmp_path: Path, clips: Path) -> Path:
-    """Six clips, and a seventh that the node `Deadly` never returns from."""
+    """Return a folder with six clips, and a seventh for which the node `Deadly` never returns."""
     folder = tmp_path / "in"
     folder.mkdir()
     for path in sorted(clips.iterdir())[:6]:
@@ -362,7 +362,7 @@ def test_the_error_of_a_late_item_names_its_causes_and_the_way_out() -> None:
 
 @pytest.mark.parametrize("batch", [1, 2, 5, 8, 16])
 def test_an_item_that_never_ends_costs_at_most_twice_its_batch(batch: int, log: Path) -> None:
-    """Each try costs the timeout once for every item that is open. An odd batch has no equal halves."""
+    """Each attempt costs the timeout for every open item. A batch with an odd number of items has no equal halves."""
     for guilty in range(batch):
         queue, cost, rows = ItemQueue(Deeds(log, batch), plain(batch), 1), 0, list[Any]()
         while chunk := queue.next_chunk():
@@ -373,7 +373,7 @@ def test_an_item_that_never_ends_costs_at_most_twice_its_batch(batch: int, log: 
 
 
 def test_the_time_of_an_item_counts_from_its_own_opening(log: Path) -> None:
-    """Eight items of 0.4 s in one chunk take longer than the timeout, each of them does not."""
+    """Eight items of 0.4 s in one chunk together take longer than the timeout, but no single item does."""
     assert len(ItemQueue(Deeds(log), plain(32), 1).next_chunk()) == 8
     rows = list(Processes(1, 2.5).run(Deeds(log), [*named(*(f"nap-{k}" for k in range(8))), *plain(24)]))
     assert len(rows) == 32 and not failed(rows)
@@ -391,7 +391,7 @@ def test_a_timeout_is_a_time(executor: Any, timeout: float) -> None:
 
 
 def gathered(executor: Executor, log: Path) -> Counter[str]:
-    """Return how often each item is in the summaries that reach this process."""
+    """Run a job, and return how often each item occurs in the summaries that reach this process."""
     deadly.Counted.gathered.clear()
     items = named(*(f"plain-{k}" for k in range(10)), "exit-0", *(f"plain-{k}" for k in range(10, 20)))
     assert failed(list(executor.run(deadly.Counted(log), items))) == {"exit-0": EXITED}
@@ -437,7 +437,7 @@ def run(pipeline: Path, files: Sequence[Path], out: Path, *options: str) -> tupl
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> list[Path]:
-    """Seven good clips, and six that cannot be rendered: one kills its process."""
+    """Return seven good clips, and six that cannot be rendered, one of which kills its process."""
     folder = tmp_path / "in"
     folder.mkdir()
     clip = speech()[8000:12000]
@@ -458,7 +458,10 @@ SIX = ["exit", "missing", "nan", "raise", "truncated", "unreadable"]
 
 
 def assert_six_fail(corpus: list[Path], pipeline: Path, tmp_path: Path, *options: str) -> None:
-    """Assert that six clips fail, and the rest is as in one process, which is not given the clip that would kill it."""
+    """Assert that six clips fail, and that the others are rendered as by one process.
+
+    That process does not get the clip that would kill it.
+    """
     unreadable = corpus[0].with_name("unreadable.wav")
     (tmp_path / "manifest.jsonl").write_text(json.dumps({"id": "unreadable", "path": str(unreadable)}))
     files = [*corpus, tmp_path / "manifest.jsonl"]
@@ -492,7 +495,7 @@ def test_the_command_line_gives_up_a_file_after_its_timeout(
 
 
 def start(pipeline: Path, clips: Path, out: Path) -> subprocess.Popen[str]:
-    """Start a run with two workers and 0.1 s for a clip; return when it has rendered three."""
+    """Start a run with two workers and 0.1 s per clip; return when it has rendered three clips."""
     line = command(pipeline, [clips], out, "-j", "2", "-s", "end.seconds=0.1")
     lead = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True)
     wait_until(lambda: (out / "ledger.jsonl").exists() and (out / "ledger.jsonl").read_bytes().count(b"\n") > 2)
@@ -577,7 +580,7 @@ def test_workers_end_by_themselves_when_the_run_is_killed(pipeline: Path, clips:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    """Two machines of one core each, as Ray sees them; this process is on the first."""
+    """Start a Ray cluster with two machines of one core each; this process is on the first."""
     environment = pytest.MonkeyPatch()
     environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
     environment.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -596,7 +599,7 @@ def cluster() -> Iterator[Any]:
 
 @pytest.fixture
 def unconnected(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make this process look as if it were part of no cluster."""
+    """Make it look as if this process did not belong to a cluster."""
     import ray
 
     monkeypatch.setattr(ray, "is_initialized", lambda: False)

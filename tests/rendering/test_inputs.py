@@ -1,4 +1,4 @@
-"""Several audio files as the inputs of one graph: lengths, rates, what is recorded, and what is refused."""
+"""Several audio files as inputs of one graph: their lengths and rates, the sidecar, and requests that are refused."""
 
 import json
 from pathlib import Path
@@ -36,7 +36,7 @@ def both(**inputs: Audio) -> Graph:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Three recordings of 16 kHz: 2.5, 1.25 and 4 seconds, and one of 8 kHz."""
+    """Return a folder with recordings of 2.5, 1.25 and 4 s at 16 kHz, and one at 8 kHz."""
     for name, begin, end in (("a", 0, 40000), ("short", 8000, 28000), ("long", 0, 64000)):
         soundfile.write(tmp_path / f"{name}.wav", speech()[begin:end], 16000, "DOUBLE")
     soundfile.write(tmp_path / "slow.wav", speech()[:30000:2], 8000, "DOUBLE")

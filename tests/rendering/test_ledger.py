@@ -1,4 +1,4 @@
-"""The ledger: the next run continues exactly where the last one ended, however it ended."""
+"""The ledger: a run continues where the last one ended, however it ended."""
 
 import errno
 import json
@@ -36,7 +36,7 @@ GUILTY = 0.125
 
 
 class Scale(Node):
-    """Multiply by a factor, and count the signals in STARTED."""
+    """Multiply a signal by a factor, and count the signals in STARTED."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -58,7 +58,7 @@ def graph(factor: float = 0.5) -> Graph:
 
 @pytest.fixture
 def clips(tmp_path: Path) -> Path:
-    """Three clips of 0.1 s, of which the second cannot be rendered."""
+    """Return a folder with three clips of 0.1 s, the second of which cannot be rendered."""
     STARTED.clear()
     folder = tmp_path / "in"
     folder.mkdir()
@@ -113,7 +113,7 @@ def test_a_line_is_in_the_file_as_soon_as_it_is_appended(tmp_path: Path) -> None
 
 @pytest.mark.thorough
 def test_a_row_takes_less_than_300_bytes_of_memory(tmp_path: Path) -> None:
-    """Its id and its place in the file: about 170 bytes, whatever else it holds (notes, a source, a digest)."""
+    """The id and the place in the file take about 170 bytes, however much the line contains."""
     n = 20_000
     common = {"status": "done", "notes": ["resampled from 44100 Hz to 16000 Hz"] * 3, "digest": "a" * 64}
     with (tmp_path / "ledger.jsonl").open("w") as file:
@@ -403,7 +403,7 @@ def test_another_file_of_the_same_name_size_and_time_is_another_file(clips: Path
 def test_another_corpus_under_the_same_relative_path_is_another_corpus(
     clips: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The sidecars alone cannot tell the two apart: they hold the relative path."""
+    """The sidecars alone cannot distinguish the two, because they have relative paths."""
     for name in ("one", "two"):
         shutil.copytree(clips, clips.with_name(name) / "in")
         monkeypatch.chdir(clips.with_name(name))
@@ -497,7 +497,7 @@ def test_files_that_may_be_of_another_run_are_rendered_again(clips: Path, what: 
 def test_without_a_ledger_no_file_of_one_corpus_is_taken_for_that_of_another(
     clips: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two folders, each with its own `in/a.wav`, are rendered into one output folder by relative paths."""
+    """Two folders, each with a file `in/a.wav`, are rendered into one output folder, by relative paths."""
     other = clips.parent / "elsewhere" / clips.name
     other.mkdir(parents=True)
     soundfile.write(other / "a.wav", np.full(800, 0.5), 16000)
@@ -514,7 +514,7 @@ def test_without_a_ledger_no_file_of_one_corpus_is_taken_for_that_of_another(
 def test_after_a_kill_between_two_files_of_an_item_the_item_is_rendered_again(
     clips: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The audio is of the second run by then; the ledger and the sidecar are still of the first."""
+    """At that moment the audio is of the second run, but the ledger and the sidecar are still of the first."""
     out = clips.with_name("out")
     resumed(clips)
     whole = everything(out)
@@ -602,7 +602,7 @@ def test_a_file_that_no_run_has_recorded_is_replaced_only_on_request(clips: Path
 
 
 def test_the_same_result_may_be_made_again(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also by other code, from a changed file, or beside results of other recordings."""
+    """This is allowed with other code, for a file that has changed, and beside results of other recordings."""
     out = clips.with_name("out")
     render(graph(), [clips / "a.wav"], out)
     monkeypatch.setattr("dspgraph.rendering.job.library_version", lambda name: f"another {name}")
@@ -647,7 +647,9 @@ def test_a_ledger_without_room_keeps_its_lines_and_the_run_ends(tmp_path: Path) 
 
 @pytest.mark.parametrize("room", [0, 100, 400, 1000, 2000, 3000, 4000])
 def test_a_run_without_room_leaves_nothing_in_part_and_goes_on_later(clips: Path, room: int) -> None:
-    """An output has 3 kB, the whole ledger 1.5 kB: there is room for no line, for some lines, or for failed rows only."""
+    """An output has 3 kB, the whole ledger 1.5 kB: there is space for no line, some lines, or lines of failed items
+    only.
+    """
     out = clips.with_name("out")
     whole = everything_of(clips)
     with files_no_larger_than(room), suppress(FileError):
@@ -660,13 +662,13 @@ def test_a_run_without_room_leaves_nothing_in_part_and_goes_on_later(clips: Path
 
 
 def everything_of(clips: Path) -> dict[str, bytes]:
-    """Return the files of an undisturbed run."""
+    """Return the files of a run that is not disturbed, by path."""
     render(graph(), [clips], clips.with_name("undisturbed"))
     return everything(clips.with_name("undisturbed"))
 
 
 def test_a_folder_that_cannot_be_written_to_is_a_wrong_request(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a read-only file system. Permissions would not do: the tests may run as root."""
+    """The folder looks as on a read-only file system. Permissions cannot be used, because the tests may run as root."""
     out = clips.with_name("out")
     resumed(clips)
     before = everything(out)

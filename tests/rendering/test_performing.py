@@ -1,4 +1,4 @@
-"""A recording through a pipeline with a file of events."""
+"""Rendering of a recording with a file of events."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Rendering files: every file has a result, and a file that fails costs no other file its result."""
+"""Rendering of files: every file has a result, and a file that fails does not affect the others."""
 
 import gc
 import json
@@ -30,7 +30,7 @@ from helpers.toys import ToyScale
 
 
 class Divides(Node):
-    """Divide by the difference between the first sample of a block and the mark."""
+    """Divide by the difference between the first sample of a block and `MARK`."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -143,7 +143,7 @@ def test_a_file_of_one_sample_is_rendered(tmp_path: Path) -> None:
 def test_of_several_outputs_all_are_put_in_place_or_none(
     tmp_path: Path, good: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file of the first output turns out short when it is closed, after the second one was written whole."""
+    """The file of the first output is found to be too short when it is closed, after the second file was completed."""
     two = Graph({"end": ToyScale()}, {"end.x": "x"}, {"x": Audio(16000)}, {"dry": "x", "wet": "end"})
     info = soundfile.info
     calls: list[object] = []
@@ -193,7 +193,7 @@ def test_dither_depends_on_seed_item_and_output_and_on_nothing_else(tmp_path: Pa
 
 
 def test_an_encoder_that_would_die_costs_its_items_only(tmp_path: Path, good: Path) -> None:
-    """Above 200 kHz libvorbis ends the process."""
+    """Above 200 kHz, libvorbis ends the process."""
     high = Graph({"end": ToyScale()}, {"end.x": "x"}, {"x": Audio(250_000)}, {"y": "end"})
     (row,) = render(high, [good], tmp_path / "out", ".ogg")
     assert re.search("good.ogg cannot be written: ogg:VORBIS holds up to 200000 Hz", row.error)
@@ -223,7 +223,10 @@ def truncated(good: Path) -> Path:
 
 
 def unreadable(good: Path) -> Path:
-    """A folder: permissions would not do, because root may read every file."""
+    """Return the path of a folder with the name of an audio file.
+
+    Permissions cannot be used, because root may read every file.
+    """
     good.with_name("unreadable.wav").mkdir()
     return good.with_name("unreadable.wav")
 
@@ -308,7 +311,7 @@ def test_what_fails_for_a_whole_batch_costs_the_guilty_one_alone(tmp_path: Path,
 
 @pytest.fixture
 def many(tmp_path: Path) -> Path:
-    """Twenty clips of different lengths and three rates."""
+    """Return a folder with twenty clips of different lengths and three rates."""
     (tmp_path / "many").mkdir()
     for k in range(20):
         rate = (16000, 22050, 48000)[k % 3]
@@ -334,7 +337,7 @@ def test_a_batch_that_is_none_is_refused(tmp_path: Path, good: Path) -> None:
 
 
 def test_files_are_closed_as_they_are_done(tmp_path: Path, many: Path) -> None:
-    """At the end as many files are open as before, and never more than the batch needs."""
+    """At the end as many files are open as before, and in between never more than the batch needs."""
     gc.collect()  # close the files that other tests have left open
     begun, most = len(os.listdir("/proc/self/fd")), []
     render(noisy(), [many], tmp_path / "out", batch=2, done=lambda row: most.append(len(os.listdir("/proc/self/fd"))))
@@ -357,7 +360,7 @@ def no_masks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_system_that_is_not_supported_is_a_wrong_request(
     tmp_path: Path, good: Path, monkeypatch: pytest.MonkeyPatch, lacks: Callable[[pytest.MonkeyPatch], None]
 ) -> None:
-    """As on Windows, which has neither."""
+    """Windows has neither POSIX file locks nor signal masks."""
     monkeypatch.setattr("platform.system", lambda: "Windows")
     lacks(monkeypatch)
     with pytest.raises(RequestError, match="renders and compares on Linux and macOS; this system is Windows: use one"):
@@ -398,7 +401,7 @@ def test_a_rate_beyond_files_is_a_wrong_request(tmp_path: Path, good: Path) -> N
 def test_looking_whether_a_folder_can_be_written_to_makes_no_name_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A process that is killed at that moment leaves no file behind, as a named file would be."""
+    """So a process that is killed at that moment leaves no file behind."""
     unlinked: list[object] = []
     monkeypatch.setattr("os.unlink", unlinked.append)
     make_folder(tmp_path)

@@ -1,4 +1,4 @@
-"""What an earlier run has left: what may be replaced, and what is kept."""
+"""Files that an earlier run has left: which of them may be replaced, and which are kept."""
 
 import errno
 import json
@@ -16,12 +16,12 @@ from helpers.toys import ToyFrames
 
 
 def spoilt(good: Path) -> None:
-    """The file as it was, but marked, so that the node `Raises` fails."""
+    """Replace the first sample of a file by `MARK`, so that the node `Raises` fails."""
     soundfile.write(good, np.concatenate([[MARK], speech()[8001:16000]]), 16000)
 
 
 def with_rows(node: Node) -> Graph:
-    """Two audio outputs, and rows in an .npz file."""
+    """Return a graph with two audio outputs, and rows for an .npz file."""
     nodes = {"end": node, "rows": ToyFrames()}
     wires = {"end.x": "x", "rows.x": "x"}
     return Graph(nodes, wires, {"x": Audio(16000)}, {"y": "end", "z": "x", "rows": "rows"})
@@ -73,7 +73,7 @@ def test_a_file_that_no_run_has_written_stays(tmp_path: Path, good: Path, what: 
 
 
 def test_a_file_of_another_name_in_a_sidecar_stays(tmp_path: Path, good: Path) -> None:
-    """A sidecar that was changed by hand removes nothing outside its folder."""
+    """If somebody has changed the sidecar, no file outside its folder is removed."""
     out = tmp_path / "out"
     render(graph(), [good], out, ".wav")
     (tmp_path / "voice.flac").write_text("mine")
@@ -97,7 +97,7 @@ def test_older_outputs_of_other_names_are_removed_with_their_sidecar(tmp_path: P
 
 
 def test_an_older_output_that_another_item_has_replaced_stays(tmp_path: Path, good: Path) -> None:
-    """`good` with two outputs, and `good.y` with one, have a file of the same name."""
+    """The item `good` with two outputs and the item `good.y` with one have an output file of the same name."""
     out, other = tmp_path / "out", copied(good, "good.y.wav")
     render(with_rows(Raises()), [good], out)
     render(graph(), [other], out)
@@ -107,7 +107,7 @@ def test_an_older_output_that_another_item_has_replaced_stays(tmp_path: Path, go
 
 
 def test_an_older_output_that_is_an_input_stays(tmp_path: Path, good: Path) -> None:
-    """`first.json` speaks of two files from which the second run reads: that of its own item, and of another item."""
+    """`first.json` names two files that the second run reads: one for its own item, one for another item."""
     out, lines = tmp_path / "out", tmp_path / "m.jsonl"
     for name in ("first", "second"):
         render(graph(), [copied(good, f"{name}.wav")], out, ".wav")
@@ -131,7 +131,7 @@ def test_nothing_goes_through_a_link_out_of_the_folder(tmp_path: Path, good: Pat
 
 
 def test_the_outputs_of_an_input_that_is_not_there_stay(tmp_path: Path, good: Path) -> None:
-    """A disk that is not mounted must not cost a corpus."""
+    """If a disk is not mounted, the results of a corpus must not be removed."""
     out = tmp_path / "out"
     render(graph(), [good], out)
     before = everything(out)

@@ -1,4 +1,4 @@
-"""A run that is killed, at any moment and several times, ends with the files of an undisturbed run."""
+"""Runs that are killed, at any moment and several times, end with the files of an undisturbed run."""
 
 import json
 import os
@@ -49,7 +49,7 @@ outputs: {y: half}
 
 
 def corpus(folder: Path, n: int) -> Path:
-    """Clips of real speech, of 0.1 to 0.14 s, in folders."""
+    """Write n clips of real speech, of 0.1 to 0.14 s, to folders; return the folder that contains them."""
     for number in range(n):
         path = folder / f"s{number % 3}" / f"{number:03d}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -126,7 +126,7 @@ CLIPS = 60
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, noisy: Path) -> tuple[Path, dict[str, bytes]]:
-    """Clips, and the files of a run that is not interrupted."""
+    """Return the clips, and the files of a run that is not interrupted, by path."""
     folder = tmp_path_factory.mktemp("undisturbed")
     runs = Runs(noisy, corpus(folder / "in", CLIPS), folder / "out", *plugins(noisy))
     runs.finish()

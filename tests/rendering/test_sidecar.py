@@ -1,4 +1,4 @@
-"""The file beside a result: what it is, and where it comes from."""
+"""The sidecar of a result: what the result is, and what it was made from."""
 
 import hashlib
 import json
@@ -77,7 +77,7 @@ def test_the_sidecar_says_what_the_outputs_are_and_where_they_come_from(tmp_path
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_hash_is_of_the_samples_as_they_were_computed(tmp_path: Path, dtype: type) -> None:
-    """So it is the same for every file format."""
+    """So the hash is the same for all file formats."""
     soundfile.write(tmp_path / "v.wav", speech()[:20000], 16000)
     x = soundfile.read(tmp_path / "v.wav")[0].astype(dtype)
     whole = noisy()
@@ -96,7 +96,7 @@ def test_the_sidecar_is_the_same_in_every_run(tmp_path: Path, good: Path) -> Non
 
 
 def test_the_sidecar_is_enough_to_make_the_graph_again(tmp_path: Path, good: Path) -> None:
-    """From the file alone, and the classes of the nodes by their names: the outputs are the same bytes."""
+    """The graph is made from the file and the classes of the nodes alone, and gives the same bytes."""
     render(noisy(), [good], tmp_path / "out")
     found = said(tmp_path / "out", "good")["graph"]
     classes = load_all([TOYS])

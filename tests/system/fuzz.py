@@ -1,4 +1,4 @@
-"""Fuzzing: files that are damaged at random go through the command line, and every fault is told with its input.
+"""Fuzzing: files that are damaged at random go through the command line, and every fault is reported with its input.
 
     python tests/system/fuzz.py --seconds 60              # what fits into a minute
     python tests/system/fuzz.py --inputs 20000 --seed 7   # a number of inputs
@@ -404,7 +404,10 @@ _PAGE_SUMS = [_page_sum_of(byte) for byte in range(256)]
 
 
 class Outcome(NamedTuple):
-    """What came of one input: the exit code, None if an exception escaped; what was printed; the memory at its peak."""
+    """The outcome of one input: the exit code, what was printed, and the peak of the memory.
+
+    code: None if an exception was not caught.
+    """
 
     code: int | None
     stdout: str
@@ -452,7 +455,7 @@ class Worker:
         self.patience = 1  # by which the limits of time are multiplied
 
     def run(self, arguments: list[str]) -> Outcome | str:
-        """Return the outcome of a list of arguments, or the fault because of which there is none."""
+        """Run `dspgraph` with these arguments; return the outcome, or, as text, the fault that prevented an outcome."""
         if self.runs >= RUNS_OF_A_WORKER:
             self.stop()
             context = multiprocessing.get_context("spawn")
@@ -630,7 +633,7 @@ def _fuzz(given: argparse.Namespace, folder: Path) -> int:
 
 
 def _compile(worker: Worker, valids: list[Valid], folder: Path) -> None:
-    """Run `dspgraph` on files without damage, so that kernels are compiled and kept: it counts to no limit later."""
+    """Run `dspgraph` on undamaged files, so that kernels are compiled before limits of time and memory apply."""
     worker.patience = 60
     for valid in valids:
         found, fault = run_one(worker, valid, valid.content, folder)

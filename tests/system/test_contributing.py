@@ -1,4 +1,4 @@
-"""CONTRIBUTING is true: its example is a node that keeps the laws, and the files that it names exist."""
+"""CONTRIBUTING: its example is a node that keeps the laws, and the files that it names exist."""
 
 import re
 import sys

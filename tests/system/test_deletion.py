@@ -1,4 +1,4 @@
-"""Deleting node files breaks the tests of these nodes, the pipelines that name them, and nothing else."""
+"""Deleting the files of nodes breaks the tests of these nodes and the pipelines that name them, and nothing else."""
 
 import shutil
 import subprocess
@@ -17,7 +17,10 @@ NODES = [path for path in FILES if path.parent.name != "models"]
 @pytest.mark.parametrize("deleted", [0, 1])
 @pytest.mark.parametrize("bit", range(len(NODES).bit_length()))
 def test_deleting_node_files_breaks_their_own_tests_only(bit: int, deleted: int, tmp_path: Path) -> None:
-    """Half of the nodes at a time: of any two there is a run, by a bit of their numbers, that lacks one of them only."""
+    """Half of the nodes are deleted at a time, by a bit of their numbers.
+
+    For any two nodes there is a run in which only one of them is deleted.
+    """
     gone = [path for number, path in enumerate(NODES) if number >> bit & 1 == deleted]
     ignored = shutil.ignore_patterns(".venv", ".git", ".*_cache", "dist", "demo")
     copy = Path(shutil.copytree(ROOT, tmp_path / "copy", ignore=ignored))

@@ -1,4 +1,4 @@
-"""Pipelines for everyday work: another tempo, another pitch, noise at a given level."""
+"""Pipelines for everyday tasks: another tempo, another pitch, noise at a given level."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The examples run as they stand, from any folder."""
+"""The examples run unchanged, from any folder."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The weights of FARGAN that come with dspgraph: their file, their card, and how they speak."""
+"""The weights of FARGAN that come with dspgraph: their file, its card, and the speech that they make."""
 
 import re
 from hashlib import sha256
@@ -18,7 +18,7 @@ CARD = VOICE.with_suffix(".md")
 
 
 def distance(x: Array, y: Array) -> float:
-    """The root of the mean square of the differences of log spectra, in dB, floored 60 dB below the loudest."""
+    """Return the RMS difference of log spectra in dB. Values are raised to at least 60 dB below the loudest."""
     frames = [np.abs(np.fft.rfft(one[: len(one) // 160 * 160].reshape(-1, 160) * np.hanning(160))) for one in (x, y)]
     floor = 1e-3 * frames[0].max()
     a, b = (20 * np.log10(np.maximum(one, floor)) for one in frames)
@@ -41,7 +41,9 @@ def test_the_card_is_of_this_file() -> None:
 
 
 def test_it_speaks_what_it_is_given_and_nothing_else() -> None:
-    """Nearer to the speech than noise with the same spectra is, as loud as the speech within 3 dB, without outbursts."""
+    """The output is nearer to the speech than noise with the same spectra, and as loud to within 3 dB, without
+    outbursts.
+    """
     x = speech()
     y = load("fargan")(speech=x)["speech"]
     assert len(y) == len(x)

@@ -1,4 +1,4 @@
-"""The fuzz program: it finds faults, and a small run, always the same, finds none."""
+"""The fuzz program: it finds faults, and a small run with a fixed seed finds none in dspgraph."""
 
 import subprocess
 import sys

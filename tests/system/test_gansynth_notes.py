@@ -46,7 +46,7 @@ def test_the_shipped_weights_are_small_and_those_of_their_preset() -> None:
 
 
 def test_a_wheel_has_the_shipped_weights() -> None:
-    """The whole folder of pipelines is put into it."""
+    """The wheel contains the whole folder of pipelines."""
     wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert wheel["force-include"] == {"pipelines": "dspgraph/pipelines"}
     assert VOICE.parent == ROOT / "pipelines"
@@ -62,7 +62,7 @@ def test_the_card_tells_how_the_shipped_weights_were_made() -> None:
 @pytest.mark.parametrize("seed", ["0", "3"])
 @pytest.mark.parametrize("note", ["C4", "E4", "G4"])
 def test_a_note_that_is_played_without_settings_has_its_pitch(note: str, seed: str, tmp_path: Path) -> None:
-    """Within 50 cents, by SWIPE'."""
+    """The pitch by SWIPE' is within 50 cents."""
     out = tmp_path / "note.wav"
     done = CliRunner().invoke(main, ["notes", note, "--seed", seed, "-o", str(out)])
     assert (done.exit_code, done.output) == (0, f"{out}\n")
@@ -72,7 +72,7 @@ def test_a_note_that_is_played_without_settings_has_its_pitch(note: str, seed: s
 
 
 def test_a_chord_is_played_without_settings(tmp_path: Path) -> None:
-    """The power at its three notes is more than 8 dB above the mean between them."""
+    """The power at the three pitches is more than 8 dB above the mean between them."""
     out = tmp_path / "chord.wav"
     done = CliRunner().invoke(main, ["notes", "C4 E4 G4", "--seed", "3", "-o", str(out)])
     assert (done.exit_code, done.output) == (0, f"{out}\n")

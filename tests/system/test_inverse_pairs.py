@@ -1,4 +1,7 @@
-"""Two nodes that undo each other, wired together. They are found by name: a pair needs both of its nodes, no other."""
+"""Pairs of nodes that are inverse to each other, wired together.
+
+The nodes are found by name, and a test runs only if both nodes of its pair are there.
+"""
 
 from fractions import Fraction
 from typing import Any

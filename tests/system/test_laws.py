@@ -1,6 +1,6 @@
-"""Every node keeps every law: its own test file declares the examples, this one puts them to the checks.
+"""The laws for every node: the node's own test file declares the examples, and the tests here run the checks.
 
-One test id for each node and check: `pytest tests/system/test_laws.py -k "mulaw_encode and noise"`.
+Each node and check has one test id: `pytest tests/system/test_laws.py -k "mulaw_encode and noise"`.
 """
 
 import importlib.util
@@ -65,14 +65,17 @@ def test_no_cut_changes_a_node(found: registry.NodeSource) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("found", EVERY)
 def test_single_items_change_nothing_to_the_end(found: registry.NodeSource) -> None:
-    """The check of law 2 cuts only the beginning of a signal into single items: the whole takes minutes."""
+    """The check of law 2 cuts only the beginning of a signal into single items, because the whole takes minutes."""
     for example in examples_of(found.domain, found.name):
         for precision in PRECISIONS:
             check_cut(example.graph(precision), example.arrays, [1], example.whole(precision))
 
 
 def check_any_cut(example: Example) -> None:
-    """Let hypothesis choose the cuts. A node that waits for the whole signal gets it in one call, whatever the cut."""
+    """Check law 2 at cuts that hypothesis chooses.
+
+    A node that waits for the whole signal gets it in one call for any cut, so one cut is enough.
+    """
     waits = example.graph().bindings["node"].waits_for_the_end
 
     @settings(max_examples=1 if waits else 20, deadline=None, derandomize=True)

@@ -1,4 +1,4 @@
-"""The layout that keeps a large code base small: who may import whom, and what the core must not know."""
+"""The layers of the code: which package may import which, and names that the core must not contain."""
 
 import ast
 import re
@@ -128,7 +128,7 @@ def test_a_kernel_knows_nothing_of_graphs() -> None:
 
 
 def test_deleting_a_node_breaks_only_its_own_test() -> None:
-    """A node's test needs its own node's file and no other's."""
+    """The test of a node needs the file of this node, and of no other node."""
     for path in (ROOT / "tests" / "nodes").glob("*/*.py"):
         own = f"dspgraph_nodes.{path.parent.name}.{path.stem.removeprefix('test_')}"
         for name in imports(path):
@@ -152,7 +152,7 @@ def docstrings(tree: ast.AST) -> Iterator[ast.expr]:
 
 
 def said(item: ast.AST) -> set[str]:
-    """Every identifier of a piece of code, and every word of its strings."""
+    """Return all identifiers of a piece of code, and all words of its strings."""
     fields = [value for value in vars(item).values() if isinstance(value, str)]
     if isinstance(item, ast.Constant) and isinstance(item.value, str):
         return {item.value} | set(re.findall(r"\w+", item.value)) - PLAIN_WORDS
@@ -160,7 +160,7 @@ def said(item: ast.AST) -> set[str]:
 
 
 def test_the_core_names_no_node() -> None:
-    """No identifier and no string of the core is a node's name: it finds them all by looking."""
+    """No identifier and no string of the core is the name of a node: the core finds nodes by searching."""
     names = set(registry.nodes()) - CALLED
     classes = {"".join(part.title() for part in name.split("_")) for name in names}
     for path in FILES:

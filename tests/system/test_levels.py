@@ -1,4 +1,4 @@
-"""Every shipped vocoder is as loud as its input, whatever was recorded: the table of `python -m benchmarks.levels`."""
+"""Every shipped vocoder is as loud as its input for all recordings of the table of `python -m benchmarks.levels`."""
 
 import numpy as np
 import pytest
@@ -63,7 +63,7 @@ def test_the_table_has_the_extremes_at_the_end(capsys: pytest.CaptureFixture[str
 
 
 def test_a_row_outside_the_bounds_has_a_mark() -> None:
-    """A recording of single steps of 16 bits: mu-law of 8 bits, whose finest step is larger, makes it silent."""
+    """The recording has single steps of 16 bits. 8-bit mu-law, whose finest step is larger, makes it silent."""
     (one,) = (one for one in recordings() if one.name == "noise of one step of 16 bits")
     graph = load("mulaw_bits", ["levels=256"])
     found = compared(one.samples, graph(speech=one.samples)["speech"], 16000)

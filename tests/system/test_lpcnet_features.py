@@ -1,4 +1,4 @@
-"""The pipelines made of LPCNet's features, on the recording that the published program has read too."""
+"""The pipelines that use LPCNet's features, on the recording that the published program has processed too."""
 
 import numpy as np
 import pytest

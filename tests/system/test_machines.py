@@ -1,4 +1,4 @@
-"""The machine changes nothing: the same bits with several threads and one, and without the widest vectors."""
+"""Results are the same on all machines: with one and several threads, and without the widest vectors."""
 
 import os
 import subprocess
@@ -91,7 +91,7 @@ A_FEW = ("lpc", "mulaw_decode", "stft", "pulse_noise", "mulaw_bits")
 @pytest.mark.thorough
 @pytest.mark.parametrize("names", [A_FEW, ()], ids=["a few", "all"])
 def test_a_plainer_processor_gives_the_same_bits(names: tuple[str, ...], tmp_path: Path) -> None:
-    """This is how numpy's expm1, whose last bit depends on AVX-512, was found in a decoding table."""
+    """A table for decoding once depended on the last bit of numpy's expm1, which depends on AVX-512."""
     signals = tmp_path / "signals.npz"
     here = bits(signals, names, **THREADS)
     assert {_first_word(line) for line in here} >= set(names or {*registry.nodes(), *shipped_pipelines()})

@@ -1,4 +1,4 @@
-"""The mel-cepstral vocoder: what is heard of it, in numbers."""
+"""The mel-cepstral vocoder: the quality of its output, as numbers."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.thorough
 
 
 def envelopes(x: Array) -> Array:
-    """Log spectra in dB, smoothed to 24 cepstral coefficients, of the frames that are no pauses in the recording."""
+    """Return log spectra in dB, smoothed to 24 cepstral coefficients, of frames that are not pauses in the recording."""
     frames = sliding_window_view(x, 512)[::80]
     loud = (sliding_window_view(speech(), 512)[::80] ** 2).mean(axis=1) > 1e-5
     cepstra = np.fft.irfft(10 * np.log10(np.abs(np.fft.rfft(frames * np.hanning(512), axis=1)) ** 2 + 1e-9), axis=1)
@@ -23,7 +23,7 @@ def envelopes(x: Array) -> Array:
 
 
 def distance(y: Array) -> float:
-    """Mean over frames of the RMS difference to the recording's envelope, dB."""
+    """Return the mean over frames of the RMS difference to the envelope of the recording, in dB."""
     return float(np.sqrt(((envelopes(y) - envelopes(speech())) ** 2).mean(axis=1)).mean())
 
 

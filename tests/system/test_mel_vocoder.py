@@ -1,4 +1,4 @@
-"""The pipeline `mel_vocoder`: four vocoders on one page, and what they have in common is computed once."""
+"""The pipeline `mel_vocoder`: four vocoders on one page, whose common stages are computed once."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ VOCODERS = ["griffin_lim", "wavernn", "wavenet", "lpcnet"]
 
 
 def compared(folder: Path, *options: str) -> Result:
-    """Return what `compare` says about all vocoders on a quarter of a second of speech."""
+    """Run `compare` for all vocoders on a quarter of a second of speech, and return its result."""
     soundfile.write(folder / "clip.wav", speech()[16000:20000], 16000)
     arguments = ["compare", "mel_vocoder", str(folder / "clip.wav"), "-o", str(folder / "out"), "--metrics", "lsd"]
     return CliRunner().invoke(main, [*arguments, *options])

@@ -1,4 +1,4 @@
-"""The pipeline that makes a trajectory of states, in numbers."""
+"""The pipeline that turns states into a trajectory: its results, as numbers."""
 
 import numpy as np
 import pytest

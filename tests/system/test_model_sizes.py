@@ -1,4 +1,4 @@
-"""A model is a folder of what is its own, and its lines of code are counted."""
+"""The sizes of models: the lines of code in the folder of each model are counted."""
 
 import ast
 import io
@@ -21,14 +21,14 @@ NODES = {"wavenet_autoencoder": ["wavenet_encoder", "wavenet_decoder"]}
 
 
 def own(model: str) -> list[Path]:
-    """The files of one model: its folder, its kernels and its nodes."""
+    """Return the files of one model: its folder, its kernels and its nodes."""
     kernels = (PACK / "_kernels" / "neural").glob(f"{model}_*.py")
     nodes = [path for name in NODES.get(model, [model]) if (path := PACK / "neural" / f"{name}.py").is_file()]
     return sorted([*(PACK / "models" / model).glob("*.py"), *kernels, *nodes])
 
 
 def lines_of_code(text: str) -> int:
-    """The number of lines with code: without comments, docstrings and empty lines."""
+    """Return the number of lines with code, without comments, docstrings and empty lines."""
     texts = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):

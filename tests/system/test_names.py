@@ -1,4 +1,4 @@
-"""One public name has one meaning in the whole repository."""
+"""Public names: each has one meaning in the whole repository."""
 
 import ast
 from collections import defaultdict

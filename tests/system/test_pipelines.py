@@ -1,4 +1,4 @@
-"""The shipped pipelines, on real speech: what they promise, and that no cut changes a sample of any of them."""
+"""The shipped pipelines on real speech: their properties, and that no cut changes a sample."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -37,14 +37,14 @@ def at_rate(graph: Graph, samples: Array) -> dict[str, Array]:
 @pytest.mark.parametrize("precision", [pytest.param("float32", marks=pytest.mark.slow), "float64"])
 @pytest.mark.parametrize(("name", "swap"), OTHER_VARIANTS_SLOW, ids=NAMES)
 def test_no_cut_changes_a_shipped_pipeline(name: str, swap: dict[str, str], precision: str) -> None:
-    """Through a Session at every cut, a Batch of 5 signals of different length, and a snapshot in the middle."""
+    """The pipelines run in a session at every cut, in a batch of 5 signals of different lengths, and from a snapshot."""
     graph = load(name, [f"precision={precision}", *overrides(name)], swap)
     check_graph(graph, at_rate(graph, speech()[8000:11177]))
 
 
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
-    """Real speech in files of other rates, 24 bits."""
+    """Return rate -> file with real speech at that rate, 24 bits."""
     folder = tmp_path_factory.mktemp("recordings")
     files = {}
     for rate in (48000, 22050, 11025):
@@ -66,7 +66,9 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
 def test_no_cut_changes_a_shipped_pipeline_on_files_of_other_rates(
     name: str, swap: dict[str, str], rate: int, precision: str, recordings: dict[int, Path]
 ) -> None:
-    """At the file's own rate, in quanta of 10 ms too (220.5 samples at 22050 Hz), and converted to 16 kHz."""
+    """The files are read at their own rate, also in quanta of 10 ms (220.5 samples at 22050 Hz), and converted to 16
+    kHz.
+    """
     for own in ([f"rate={rate}", *overrides(name, rate)], overrides(name)):
         graph = load(name, [f"precision={precision}", *own], swap)
         ((key, stream),) = graph.inputs.items()
@@ -95,7 +97,7 @@ def test_residual_excitation_reconstructs_the_input(precision: str, least: float
 
 
 def test_8_bits_of_mulaw_cost_the_snr_they_are_known_to_leave() -> None:
-    """A mu-law coder of 8 bits leaves about 38 dB, whatever the level, for signals well inside its range."""
+    """8-bit mu-law leaves a signal-to-noise ratio of about 38 dB at any level well inside its range."""
     x = speech()
     y = load("mulaw_bits", ["levels=256"])(speech=x)["speech"]
     assert 34 <= snr(x, y) <= 40
@@ -113,14 +115,14 @@ def test_mulaw_residual_is_between_the_residual_and_the_model() -> None:
 
 @pytest.mark.parametrize("excitation", ["pulse_noise", "whisper"])
 def test_a_unit_power_excitation_gives_back_the_level_of_the_speech(excitation: str) -> None:
-    """The gain is the RMS of the prediction error, so unit power in gives the power of the speech out, within 3 dB."""
+    """The gain is the RMS of the prediction error, so an excitation of power 1 gives the power of the speech, to 3 dB."""
     x = speech()
     y = load("lpc_vocoder", (), {"excitation": excitation})(speech=x)["speech"]
     assert abs(10 * np.log10((y**2).mean() / (x**2).mean())) < 3
 
 
 def test_unused_stages_do_not_run() -> None:
-    """The pitch waits for later frames; where no excitation asks for it, the vocoder does not."""
+    """The pitch waits for later frames. If no excitation needs the pitch, the vocoder does not wait."""
     assert load("lpc_vocoder").latency().seconds > Fraction(1, 10)
     streaming = load("lpc_vocoder", (), {"excitation": "residual"})
     assert "pitch" in streaming.unused
@@ -135,7 +137,7 @@ def test_inverse_filter_then_allpole_is_the_identity() -> None:
 
 @pytest.mark.parametrize(("name", "swap"), EVERY, ids=NAMES)
 def test_silence_stays_silence(name: str, swap: dict[str, str]) -> None:
-    """Nothing comes out of nothing, but for the -147 dB that a mel-cepstrum calls silence; features are finite."""
+    """The output is 0, or -147 dB, which is silence in a mel-cepstrum; features are finite."""
     graph = load(name, overrides(name), swap)
     drawn = bool(overrides(name)) or "lpcnet" in swap.values()  # by a network of random weights, which knows no silence
     for output, array in graph(speech=np.zeros(5000)).items():

@@ -1,4 +1,4 @@
-"""The README, CONTRIBUTING and the pages of docs are true: their commands run, their links and paths exist."""
+"""The README, CONTRIBUTING and the pages of docs: their commands run, and their links and paths exist."""
 
 import re
 import shlex
@@ -60,7 +60,7 @@ def test_the_python_runs() -> None:
 
 @pytest.mark.process
 def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the order of the page: `score` reads what `compare` has written."""
+    """The commands run in the order of the page, because `score` reads files that `compare` has written."""
     monkeypatch.chdir(tmp_path)
     for name in ("speech", "corpus"):
         (tmp_path / name).mkdir()

@@ -1,4 +1,4 @@
-"""The commands of examples/voice: a corpus of recorded speech, and the tables of vocoders on it."""
+"""The programs of examples/voice: a corpus of recorded speech, and tables that compare vocoders on it."""
 
 import json
 import runpy
@@ -19,7 +19,7 @@ FOLDER = ROOT / "examples" / "voice"
 
 
 def example(name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The names of an example, as a module that dataclasses can find."""
+    """Return the names that a program of examples/voice defines, after running it as a module."""
     monkeypatch.setitem(sys.modules, name, type(sys)(name))
     found = runpy.run_path(str(FOLDER / f"{name}.py"), run_name=name)
     vars(sys.modules[name]).update(found)
@@ -52,7 +52,7 @@ def test_a_prompt_is_in_one_part_whatever_its_language(monkeypatch: pytest.Monke
 
 
 def make_packages(folder: Path, sources: Sequence[Any]) -> None:
-    """Write a recording for every source, coded as a WAV, whatever its name ends with."""
+    """Write a recording for every source, always as a WAV file, whatever the suffix of its name is."""
     for k, source in enumerate(sources):
         for name in ("one", "two", "silence/5"):
             path = folder / source.pattern.replace("**/", "").replace("*/", "da/").replace("*", name)

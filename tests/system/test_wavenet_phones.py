@@ -1,4 +1,4 @@
-"""The pipeline `wavenet_phones`: what it says about the mixtures is true of the samples that were drawn from them."""
+"""The pipeline `wavenet_phones`: its statistics of the mixtures fit the samples that were drawn from them."""
 
 import csv
 from pathlib import Path
@@ -33,10 +33,10 @@ def test_looking_inside_changes_no_sample(outputs: dict[str, Array]) -> None:
 
 
 def test_every_sample_was_drawn_from_the_row_beside_it(outputs: dict[str, Array]) -> None:
-    """The distribution function of row t at sample t is uniformly distributed: Kolmogorov-Smirnov, p > 0.001.
+    """The distribution function of row t at sample t is uniformly distributed: Kolmogorov-Smirnov test, p > 0.001.
 
-    And the error of the predicted mean does not depend on that mean: the correlation, times the root of the number of
-    samples, is below 4 standard deviations. With the row after the sample's own it is above 10.
+    The error of the predicted mean is not correlated with this mean: the correlation times the root of the number of
+    samples is below 4 standard deviations. With the row of the next sample it is above 10.
     """
     speech, (logits, means, log_scales) = outputs["speech"], np.split(outputs["distribution"], 3, axis=1)
     seen = 3 * (speech - 0.6 * np.concatenate([[0], speech[:-1]]))
@@ -54,7 +54,10 @@ def test_every_sample_was_drawn_from_the_row_beside_it(outputs: dict[str, Array]
 
 
 def test_the_histogram_of_drawn_components_is_the_exact_one(outputs: dict[str, Array]) -> None:
-    """Total variation of log-scales, in bins of 0.1 nats: < 0.05. The output `expected` is the mean of both."""
+    """The total variation distance of log-scales, in bins of 0.1 nats, is below 0.05.
+
+    The output `expected` is the mean of the exact histogram, and nearly that of the drawn one.
+    """
     logits, _, log_scales = np.split(outputs["distribution"], 3, axis=1)
     weights = softmax(logits, axis=1)
     edges = np.arange(-9, 3, 0.1)

@@ -1,4 +1,4 @@
-"""The law of files: however the reading is cut, the samples are those of one forward read."""
+"""The law of files: the samples are those of one read from start to end, however the reading is cut."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -120,7 +120,7 @@ def test_the_law_holds_at_200_parts_of_files_of_unknown_length(tmp_path: Path, k
 
 
 def test_a_low_rate_in_the_header_makes_no_small_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At 1 Hz, a block of a second is one sample: the check of a file of 6 MB took minutes."""
+    """At 1 Hz, a block of a second would be one sample, and the check of a file of 6 MB took minutes."""
     soundfile.write(tmp_path / "v.wav", speech()[:20000], 1)
     blocks, cuts = Decoder.blocks, set[tuple[int, int]]()
 
@@ -134,7 +134,7 @@ def test_a_low_rate_in_the_header_makes_no_small_blocks(tmp_path: Path, monkeypa
 
 
 def test_what_was_not_compared_is_said_and_channels_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The memory of the check does not grow with the number of channels."""
+    """The memory that the check needs does not grow with the number of channels."""
     monkeypatch.setattr(files, "_LONGEST", 2**12)
     soundfile.write(tmp_path / "v.wav", stereo(5000), 16000)
     assert check_file(tmp_path / "v.wav").endswith(", 5000 samples, the first 2048 compared")
@@ -143,7 +143,7 @@ def test_what_was_not_compared_is_said_and_channels_count(tmp_path: Path, monkey
 def test_a_file_that_breaks_the_law_is_named_with_its_format_the_cut_and_the_sample(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A decoder that loses a sample at a cut: what seeking in an MP3 file does."""
+    """The decoder loses a sample at a cut, as a seek in an MP3 file can do."""
     path = by_libsndfile(tmp_path / "v.mp3", "mp3", speech()[:16000])
     blocks = Decoder.blocks
 
@@ -167,7 +167,7 @@ def test_a_file_of_one_sample_keeps_the_law(tmp_path: Path) -> None:
 
 
 def test_a_part_of_a_long_file_is_its_slice(tmp_path: Path) -> None:
-    """Libvorbis, asked to seek near the end of a file, answers with samples that lie 24 ms later."""
+    """After a seek near the end of a file, libvorbis returns samples that lie 24 ms later."""
     samples = np.tile(speech(), 8)[:320000]
     path = by_libsndfile(tmp_path / "v.ogg", "vorbis", samples)
     whole = AudioSource(path, Audio(16000)).read()

@@ -1,4 +1,4 @@
-"""The check of models passes on a sound toy, and names each fault that is planted in it."""
+"""The check of models: it passes for a correct model, and names each fault that is put into the model."""
 
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ def test_a_planted_fault_is_named(fault: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lost", ["optimizers", "mean", "updates"])
 def test_a_checkpoint_that_lacks_something_is_found(lost: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The state of the optimiser, the moving average, or the number of updates (on which the learning rate depends)."""
+    """The state of the optimiser, the moving average, or the number of updates (for the learning rate) is lost."""
 
     def forgetful(run: trainer.Run, saved: Any) -> None:
         assert run.mean is not None

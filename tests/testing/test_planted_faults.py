@@ -1,4 +1,4 @@
-"""The law check has teeth: every planted fault is caught, and the message names the law it breaks."""
+"""The checks of the laws: they find every fault that is put into a node, and the message names the law."""
 
 import random
 from collections.abc import Callable, Generator, Iterator
@@ -16,7 +16,7 @@ SIGNAL = (Audio(16000), speech()[8000:12321])  # 4321 samples of voiced speech: 
 
 
 class Sound(Node):
-    """A one-pole smoother that keeps every law: the base line the faults are measured against."""
+    """Smooth the signal by one pole. The node keeps all laws; the faulty nodes are compared with it."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -70,7 +70,7 @@ class CountsItsUses(Node):
 
 
 class DelayLine(Node):
-    """Holds 100 samples back. `lookahead` and `flush` are what the faulty ones below get wrong."""
+    """Hold 100 samples back. `lookahead` and `flush` can be made wrong by the parameters."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -93,7 +93,7 @@ class DelayLine(Node):
 
 
 class Shifted(Node):
-    """A delay line that pads in front instead of coming late: its output is there too early."""
+    """Put samples before the signal in place of delaying it, so that the output comes too early."""
 
     x = Input(Audio)
     y = Output(Frames, "wave")
@@ -204,7 +204,7 @@ class Uncopyable(Node):
 
 
 class SharedCopy(Node):
-    """Its state copies, but the copy and the original go on with one buffer."""
+    """Delay the signal by a buffer that the state and its copies share."""
 
     buffers: ClassVar[list[Any]] = []
     x = Input(Audio)
@@ -229,7 +229,7 @@ class InPlace(Node):
 
 
 class ReusedBuffer(Node):
-    """Gives its output in a buffer it writes again."""
+    """Return the output in a buffer that is overwritten later."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -242,7 +242,7 @@ class ReusedBuffer(Node):
 
 
 class KeepsItsInput(Node):
-    """Keeps the last block itself, not a copy, and clears it when it is done with it."""
+    """Keep the last block itself, not a copy, and clear it later."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -298,7 +298,7 @@ class WrongDtypeLater(Node):
 
 
 class Unstable(Node):
-    """A filter that grows without bound: NaN equals NaN at every cut."""
+    """Filter the signal so that it grows without limit: NaN equals NaN at every cut."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -358,7 +358,7 @@ class WholeForNothing(Node):
 
 
 class PeakOfTheWhole(Node):
-    """Needs the whole signal: no fault."""
+    """Divide the signal by its peak. The node needs the whole signal and keeps all laws."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -371,7 +371,7 @@ class PeakOfTheWhole(Node):
 
 
 class LateHops(Node):
-    """The level of each hop of 160 samples, promised `surplus` seconds after the hop has ended."""
+    """Return the level of each hop of 160 samples, promised `surplus` seconds after the hop ends."""
 
     x = Input(Audio)
     y = Output(Frames, "level")
@@ -469,7 +469,7 @@ def test_a_lookahead_that_is_too_long_is_told_the_shortest() -> None:
 @pytest.mark.parametrize("make", [UnseededNoise, GlobalNoise])
 @pytest.mark.parametrize("name", ["law5_noise", "law2_cuts", "law4_batch", "law1_snapshot", "law0_blocks"])
 def test_noise_from_outside_the_state_is_blamed_on_law_5(make: Callable[[], Node], name: str) -> None:
-    """Each check that compares samples would find it; all name the law that is broken, and the way out."""
+    """All checks that compare samples would find the fault; all of them name law 5 and the remedy."""
     with pytest.raises(LawError, match=r"made with dspgraph.generator\(self.seed\)") as caught:
         NODE_CHECKS[name](Example(make(), x=SIGNAL), np.float32)
     assert caught.value.law == 5
@@ -523,7 +523,7 @@ def test_check_graph_names_the_guilty_node(late: type[Node]) -> None:
 
 
 def test_a_reset_leaves_nothing_of_the_first_signal() -> None:
-    """A delay line that forgets to clear its last sample, an error known from a published effect, would show here."""
+    """A delay line that did not clear its last sample, as in a published effect, would be found here."""
     graph = Example(DelayLine(), x=SIGNAL).graph()
     session = graph.session()
     session.push(x=np.ones(1000))

@@ -1,4 +1,4 @@
-"""What a model must offer to be trained, and models of other packages."""
+"""The members that a model must have to be trained, and models of other packages."""
 
 from importlib.metadata import EntryPoint
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Conversion of checkpoints whose arrays or settings have another form: an error in words, whatever the form."""
+"""Conversion of checkpoints whose arrays or settings have a wrong form: each gives an error in words."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -72,7 +72,7 @@ def test_a_setting_of_another_type_is_an_error_in_words(tmp_path: Path, monkeypa
 
 
 def test_a_block_with_a_huge_number_is_refused_at_once() -> None:
-    """It is not the number of blocks, by which the channels double."""
+    """The number is not taken for the number of blocks, by which the channels double."""
     name = "Generator/progressive_gan_generator/progressive_gan_block_99999999999999/conv1/conv2d/kernel"
     with pytest.raises(ValueError, match="lacks the array 'blocks.3.conv1.bias'"):
         convert_gansynth({**of_gansynth(), name: np.zeros((3, 3, 1, 1))}, {"pitches": 7})

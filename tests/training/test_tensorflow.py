@@ -1,4 +1,4 @@
-"""Checkpoints of TensorFlow, written here byte by byte: what is read, and what is refused."""
+"""Checkpoints of TensorFlow, written byte by byte: what is read, and what is refused."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def test_a_data_file_that_is_missing_or_cut_is_named(tmp_path: Path) -> None:
 
 
 def test_a_damaged_index_is_refused(tmp_path: Path) -> None:
-    """Every byte is changed, and the file is cut everywhere: the arrays are read, or the file is refused."""
+    """Every byte is changed, and the file is cut at every place: either the arrays are read, or the file is refused."""
     path = Path(f"{checkpoint(tmp_path, ARRAYS)}.index")
     whole = path.read_bytes()
     messages = []
@@ -56,7 +56,7 @@ def test_a_damaged_index_is_refused(tmp_path: Path) -> None:
 
 
 def index_file(folder: Path, blocks: list[bytes], places: list[int]) -> Path:
-    """An index of these blocks. places: the numbers of the blocks that it lists."""
+    """Write an index of these blocks, and return its path. places: the numbers of the blocks that it lists."""
     begins = [sum(map(len, blocks[:k])) for k in range(len(blocks))]
     listed = block([(b"%08d" % n, varint(begins[k]) + varint(len(blocks[k]) - 5)) for n, k in enumerate(places)])
     content = b"".join(blocks)
@@ -68,7 +68,7 @@ def index_file(folder: Path, blocks: list[bytes], places: list[int]) -> Path:
 
 
 def test_a_small_index_that_would_fill_the_memory_or_never_end_is_refused(tmp_path: Path) -> None:
-    """Entries of a few bytes that share a long name, and a block that is listed again and again."""
+    """Entries of a few bytes share a long name, and one block is listed again and again."""
     name, entry = b"x" * 2**15, number(1, 7)
     long = varint(0) + varint(len(name)) + varint(len(entry)) + name + entry
     long += (varint(len(name)) + varint(1) + varint(len(entry)) + b"y" + entry) * 1000

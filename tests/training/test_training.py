@@ -1,4 +1,4 @@
-"""`dspgraph train` and `dspgraph plot --distribution`: from recordings to weights to a picture, and the refusals."""
+"""`dspgraph train` and `dspgraph plot --distribution`: from recordings to weights and to a picture; refused requests."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def asked(*settings: str) -> list[str]:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A folder of recordings: one of another rate, one in a folder of its own, and what is no recording."""
+    """Return a folder with recordings, one at another rate and one in a subfolder, and a file that is not a recording."""
     folder = tmp_path / "data"
     (folder / "more").mkdir(parents=True)
     soundfile.write(folder / "a.wav", speech()[16000:22000], 16000)
@@ -163,7 +163,7 @@ def test_the_picture_of_a_distribution_is_drawn(tmp_path: Path) -> None:
 
 
 def test_likely_levels_are_light_and_true_levels_are_dotted(tmp_path: Path) -> None:
-    """A model that is certain of level 200 in the first half and of 50 in the second; right, and then wrong."""
+    """The model is certain of level 200 in the first half and of 50 in the second; first this is right, then wrong."""
     levels = np.repeat([200, 50], 4000)
     certain = np.eye(256, dtype=np.float32)[levels]
     rows = {}
@@ -178,7 +178,7 @@ def test_likely_levels_are_light_and_true_levels_are_dotted(tmp_path: Path) -> N
 
 
 def test_entropy_and_cross_entropy_are_drawn_below() -> None:
-    """A model that knows nothing in the first half, ln 256 nats, and is certain in the second, where it costs nothing."""
+    """In the first half all levels are equally likely, ln 256 nats; in the second half the model is certain and right."""
     levels = np.full(8000, 3)
     expected = np.repeat([np.full(256, 1 / 256), np.eye(256)[3]], 4000, axis=0)
     below = draw(expected, levels, 16000, "half").axes[1]
@@ -247,7 +247,7 @@ def test_the_picture_of_a_distribution_has_no_pipeline_to_change(tmp_path: Path)
 
 
 def test_a_manifest_selects_parts_of_recordings(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Manifests are read as for `render`."""
+    """Manifests are read as they are for `render`."""
     parts = [{"id": f"part {k}", "path": str(data / "a.wav"), "start": k / 4, "duration": 0.125} for k in range(2)]
     manifest = tmp_path / "m.jsonl"
     manifest.write_text("\n".join(map(json.dumps, parts)))

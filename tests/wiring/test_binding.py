@@ -1,4 +1,4 @@
-"""Bindings: blocks and tables that would not fit the memory are refused before memory is asked for."""
+"""Bindings: blocks and tables that are too large for the memory are refused before memory is allocated."""
 
 import tracemalloc
 from typing import Any
@@ -25,7 +25,7 @@ from dspgraph.wiring.binding import MOST_NUMBERS
 
 
 class Wide(Node):
-    """A node whose outputs, lookahead and blocks have any size."""
+    """Return rows of any width; lookahead and blocks can have any size too."""
 
     x = Input(Audio)
     y = Output(Frames)

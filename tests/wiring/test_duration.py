@@ -1,4 +1,4 @@
-"""Nodes that change the duration: how many items come, where streams meet, what is said about it."""
+"""Nodes that change the duration: the number of items, streams that meet, and the messages about them."""
 
 from fractions import Fraction
 from typing import Any
@@ -15,7 +15,7 @@ from helpers.speech import speech
 
 
 class Slower(Node):
-    """Repeat every sample `times` times, and `after` zeros at the end."""
+    """Repeat every sample `times` times, and add `after` zeros at the end."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -58,7 +58,7 @@ class Blocks(Node):
 
 
 class Both(Node):
-    """The first of two signals."""
+    """Return the first of two signals."""
 
     a = Input(Audio)
     b = Input(Audio)
@@ -92,7 +92,7 @@ def test_stretches_multiply_and_tails_are_stretched() -> None:
 
 
 def test_rows_of_a_part_are_counted_from_the_true_duration() -> None:
-    """11 rows of 10 ms cover 1001 samples of 16 kHz at a stretch of 1; the rows after a stretch of 1/2 need 6."""
+    """11 rows of 10 ms cover 1001 samples at 16 kHz with a stretch of 1; after a stretch of 1/2 there are 6 rows."""
 
     class Half(Node):
         """Drop every second row."""

@@ -1,4 +1,4 @@
-"""Graphs in one: each gives what it gives alone, bit for bit, and what they have in common is there once."""
+"""Merged graphs: each gives the outputs that it gives alone, bit for bit, and common nodes occur once."""
 
 import pickle
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ X = np.random.default_rng(1).standard_normal(700)
 
 
 def every(pipeline: str, *settings: str) -> list[Graph]:
-    """All variants of a shipped pipeline; where one needs a network, with one of random weights."""
+    """Return all variants of a shipped pipeline; networks get random weights."""
     return [load(pipeline, [*settings, *overrides(pipeline)], swap) for swap in variants(pipeline)]
 
 
@@ -32,7 +32,7 @@ def alone(graphs: list[Graph], **signals: np.ndarray) -> Iterator[tuple[str, np.
 
 
 def check_same(graphs: list[Graph], **signals: np.ndarray) -> Graph:
-    """What the union gives is what each of the graphs does."""
+    """Assert that the merged graph gives the outputs of each of the graphs, and return it."""
     together = merge(graphs)
     found = together(**signals)
     for name, array in alone(graphs, **signals):
@@ -51,7 +51,7 @@ def test_all_variants_of_a_shipped_pipeline_give_in_one_what_each_gives_alone(pi
 
 
 def test_what_the_variants_of_a_pipeline_have_in_common_is_there_once() -> None:
-    """Of 3 * 11 + 9 + 9 + 13 stages: all six share the first five, from pre to lpc; what follows differs."""
+    """The six variants have 3 * 11 + 9 + 9 + 13 stages in all. They share the first five, from pre to lpc."""
     graphs = every("lpc_vocoder")
     assert sum(len(graph.order) for graph in graphs) == 64
     assert len(merge(graphs).order) == 39
@@ -82,7 +82,7 @@ def test_noise_under_two_names_is_two() -> None:
 
 
 def test_noise_under_one_name_beside_other_signals_is_two_that_are_the_same() -> None:
-    """A node that stands for another graph's draws what it draws there: its key is its name there."""
+    """A node that was copied from another graph draws the numbers that it draws there, by its noise key."""
     together = check_same([noise(), noise(of=ToyScale(factor=3.0))], x=X)
     assert dict(together.noise_keys) == {"v1/draw": "draw"}
     check_same([together, noise("v1/draw"), noise()], x=X)  # and again, in a union of unions
@@ -121,7 +121,7 @@ def test_a_name_for_a_node_that_is_not_there_is_refused() -> None:
 
 
 def test_ports_that_take_many_keep_the_order_of_their_wires() -> None:
-    """Sums of floats depend on their order."""
+    """Sums of floats depend on the order of their terms."""
 
     def mix(*order: str) -> Graph:
         nodes = {"a": ToyScale(factor=0.1), "b": ToyScale(factor=0.2), "c": ToyScale(factor=0.3), "end": ToySum()}
@@ -167,7 +167,9 @@ def test_one_graph_alone_keeps_its_nodes() -> None:
 
 
 def test_names_never_meet() -> None:
-    """In the first graph a pipeline stands as a node called v1: what is in it has the name of the second's filter."""
+    """A pipeline is used as a node called v1 in the first graph, so a node in it has the name of one of the second
+    graph.
+    """
     first = Graph(
         {"start": ToyScale(), "v1/start": ToyScale(factor=5.0)},
         {"start.x": "x", "v1/start.x": "start"}, {"x": Audio(8000)}, {"y": "v1/start"},

@@ -1,4 +1,4 @@
-"""The digest covers the code that samples depend on, and no other."""
+"""The digest of a graph covers the code that samples depend on, and no other code."""
 
 import hashlib
 import subprocess
@@ -40,7 +40,7 @@ print(json.dumps({"nodes": nodes, "graphs": graphs}))
 
 
 def plugin_graph(folder: Path, name: str, code: str) -> Graph:
-    """A graph of one node, which runs this code."""
+    """Return a graph of one node, which runs this code."""
     path = folder / f"{name.lower()}.py"
     path.write_text(NODE.format(name=name, code=code))
     kind = registry.find(name.lower(), [path])
@@ -48,14 +48,14 @@ def plugin_graph(folder: Path, name: str, code: str) -> Graph:
 
 
 class Tree:
-    """A copy of the source tree."""
+    """A copy of the source tree, in which files can be changed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = copied(folder)
         self.found = run_in(folder, ALL)
 
     def changed(self, *files: str) -> tuple[set[str], set[str]]:
-        """The nodes and the pipelines whose code is another once these files have one more comment."""
+        """Add a comment to these files; return the nodes and the pipelines whose digests have changed."""
         before = self.found
         for file in files:
             path = self.folder / file
@@ -74,7 +74,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
 
 
 def test_code_that_is_edited_while_it_runs_keeps_its_digest(tmp_path: Path) -> None:
-    """A later process would otherwise take the results of the old code for those of the new code."""
+    """Otherwise a later process would take results of the old code for results of the new code."""
     for name in ("used_before", "only_loaded"):
         (tmp_path / name).mkdir()
     graph = plugin_graph(tmp_path / "used_before", "Edited", "x = 2 * x")
@@ -167,7 +167,7 @@ def test_a_library_of_another_name_than_its_distribution_has_a_version() -> None
 
 @pytest.mark.parametrize("name", sorted(registry.nodes()))
 def test_a_shipped_node_imports_no_computed_name_and_no_torch(name: str) -> None:
-    """What the closure cannot see would be missing from the digest; and nothing is learned while a graph runs."""
+    """The digest would not cover such a module; and no node learns while a graph runs."""
     found = closure(registry.nodes()[name].load().__module__)
     assert found.computed == ()
     assert "torch" not in found.libraries

@@ -1,4 +1,4 @@
-"""Published checkpoints of FARGAN: their names and their weight normalisation, both forms."""
+"""Published checkpoints of FARGAN: the names of their arrays, and both forms of weight normalisation."""
 
 from typing import Any
 
@@ -20,7 +20,10 @@ OTHERS = {"embed_pitch": "cond_net.pembed", "frame1": "cond_net.fdense1", "frame
 
 
 def published(arrays: dict[str, Array], parametrized: bool) -> dict[str, Array]:
-    """Return the network as the published program saves it: torch itself normalises the weights of the gates."""
+    """Return the arrays, by name, that the published program saves; torch normalises the weights of the gates.
+
+    parametrized: whether the names are those of newer versions of torch.
+    """
     found = {}
     for ours, theirs in OTHERS.items():
         for kind in ("weight", "bias"):

@@ -1,4 +1,4 @@
-"""FARGAN passes every check of models. It draws nothing: a sample is what the network gives."""
+"""FARGAN passes every check of models. It draws nothing: its outputs are the samples."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""FARGAN's networks: the equations of the published program, restated; the loss; the products with late gradients."""
+"""FARGAN's networks: the published equations in numpy, the loss, and the gradients."""
 
 from collections.abc import Callable
 
@@ -25,7 +25,7 @@ def sigmoid(x: Array) -> Array:
 
 
 def gru(w: Callable[[str], Array], name: str, x: Array, h: Array) -> Array:
-    """The cell of torch without biases: gates r, z, n."""
+    """Return the next state of a GRU of torch without biases (gates r, z, n). x: its inputs; h: its state."""
     a, b = w(f"{name}_inputs") @ x, w(f"{name}_states") @ h
     ar, az, an = np.split(a, 3)
     br, bz, bn = np.split(b, 3)
@@ -35,7 +35,10 @@ def gru(w: Callable[[str], Array], name: str, x: Array, h: Array) -> Array:
 
 
 def restated(arrays: dict[str, Array], condition: Array, period: int, memory: Array, state: list[Array]) -> Array:
-    """One sub-frame by the published equations, in float64; `state` (last inputs, three GRUs) is changed in place."""
+    """Return one sub-frame, computed from the published equations in float64.
+
+    state: the last inputs and the states of the three GRUs; changed in place.
+    """
 
     def w(name: str) -> Array:
         return arrays[f"{name}.weight"].astype(np.float64)
@@ -62,7 +65,7 @@ def restated(arrays: dict[str, Array], condition: Array, period: int, memory: Ar
 
 
 def oracle(arrays: dict[str, Array], cepstrum: Array, pitch: Array, correlation: Array) -> Array:
-    """The samples of a signal before de-emphasis, in float64, from the equations alone."""
+    """Return the samples of a signal before de-emphasis, computed from the equations in float64."""
     period = periods(pitch[:, 0])
     x = frame_inputs(cepstrum, pitch[:, 0], correlation[:, 0]).astype(np.float64)
     x = np.tanh(np.concatenate((x, arrays["embed_pitch.weight"][period - 32]), 1) @ arrays["frame1.weight"].T)
@@ -87,7 +90,7 @@ def small(dtype: torch.dtype = torch.float64) -> tuple[FARGAN, dict[str, Array]]
 
 
 def test_torch_and_kernel_compute_the_published_equations() -> None:
-    """Found: 1e-15 for torch in float64, 3e-7 for the kernel, of samples up to 1."""
+    """The measured differences, for samples up to 1: 1e-15 for torch in float64, 3e-7 for the kernel."""
     network, arrays = small()
     given = fargan_features(12)
     given["pitch"][:3] = [[-1.36], [-1.3], [3.1]]  # 32 and 35 samples, which a sub-frame goes beyond, and 255
@@ -103,13 +106,15 @@ def test_torch_and_kernel_compute_the_published_equations() -> None:
 
 
 def test_the_published_network_has_its_number_of_weights() -> None:
-    """817,525 in the published program, of which 928 are the gains of weight normalisation."""
+    """The published program has 817,525 weights, of which 928 are the lengths of weight normalisation."""
     with torch.device("meta"):
         assert sum(one.numel() for one in FARGAN(PRESETS["fargan"]).parameters()) == 817_525 - 928
 
 
 def test_periods_and_inputs_are_those_of_the_published_program() -> None:
-    """T = round(clip(256 / 2**(p + 1.5), 32, 255)) for its pitch p; half periods of LPCNet's are rounded down."""
+    """T = round(clip(256 / 2**(p + 1.5), 32, 255)) for the pitch p of that program; LPCNet's half periods are rounded
+    down.
+    """
     pitch = np.array([-1.36, 0.0, 3.1, 0.01, -0.99, 5.0, -3.0])
     assert periods(pitch).tolist() == [32, 100, 255, 100, 50, 255, 32]
     assert periods(pitch.astype(np.float32)).tolist() == periods(pitch).tolist()
@@ -128,7 +133,7 @@ def test_places_repeat_a_short_period_and_stay_in_the_memory() -> None:
 
 @pytest.mark.parametrize("training", [False, True])
 def test_the_gradients_are_those_of_autograd(training: bool) -> None:
-    """Autograd goes through sub-frame after sub-frame, with the same noise. Measured: 1e-14 of the largest."""
+    """Autograd computes one sub-frame after the other, with the same noise. Measured: 1e-14 of the largest gradient."""
     network, _ = small()
     network.train(training)
     torch.manual_seed(0)
@@ -168,7 +173,7 @@ def test_the_gradients_are_those_of_autograd(training: bool) -> None:
 
 
 def test_the_spectral_loss_is_that_of_the_formula() -> None:
-    """Restated with numpy; the loss of equal signals is 0, that of silence is 1."""
+    """The loss is computed again with numpy. It is 0 for equal signals, and 1 for silence."""
     draw = np.random.default_rng(0)
     true, made = draw.standard_normal((2, 3, 4000))
 
@@ -190,7 +195,9 @@ def test_the_spectral_loss_is_that_of_the_formula() -> None:
 
 
 def test_the_first_frame_has_the_true_past_and_is_not_judged() -> None:
-    """A network that made the true signal would have no loss, whatever it makes in the first frame."""
+    """A network that made the true signal after the first frame would have no loss, whatever it made in the first
+    frame.
+    """
     config = SMALL.replace(hop=160, rate=16000)
 
     class Right(FARGAN):

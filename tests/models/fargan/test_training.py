@@ -1,4 +1,4 @@
-"""A training run of FARGAN: its data, the schedule of its learning rate, and training in two processes."""
+"""A training run of FARGAN: its data, the schedule of the learning rate, and training in two processes."""
 
 from pathlib import Path
 
@@ -50,7 +50,7 @@ def test_a_chunk_is_a_part_of_the_signal_with_its_features() -> None:
 
 
 def test_another_level_is_heard_in_the_cepstrum() -> None:
-    """The features of the changed chunk are those that the changed signal has, where no band is below its floor."""
+    """The features of the changed chunk are those of the changed signal, where no band is below its floor."""
     loud = 8 * np.random.default_rng(0).standard_normal(16000) / 32
     one = utterance(loud, features)
     chunk = FarganChunks([one], 5, seed=0)[0, 7]
@@ -62,7 +62,7 @@ def test_another_level_is_heard_in_the_cepstrum() -> None:
 
 
 def test_a_copy_has_another_pitch() -> None:
-    """A tone of 200 Hz becomes one between 160 and 250 Hz, and the length changes by the same factor."""
+    """The pitch of a tone of 200 Hz becomes 160 to 250 Hz, and the length changes by the same factor."""
     tone = 0.1 * np.sin(2 * np.pi * 200 / 16000 * np.arange(16000))
     heights = []
     for seed in range(6):

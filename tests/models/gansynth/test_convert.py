@@ -1,4 +1,4 @@
-"""Published checkpoints of GANSynth: what is read from them, and what the notes sound like."""
+"""Published checkpoints of GANSynth: the arrays that are read from them, and the sound of the notes."""
 
 from pathlib import Path
 
@@ -18,7 +18,10 @@ RECORDED = GOLDEN / "gansynth"
 
 
 def as_published(arrays: dict[str, Array], average: bool) -> dict[str, Array]:
-    """The same arrays by their names; if `average`, as the moving average, beside weights that are all zero."""
+    """Return arrays by the names that the published program gives them.
+
+    average: whether they are stored as moving averages, beside weights that are all 0.
+    """
     found = {}
     for name, array in arrays.items():
         name, array = their_name(name), theirs(array)
@@ -60,7 +63,7 @@ def test_what_does_not_fit_is_refused() -> None:
 
 @pytest.mark.skipif(not RECORDED.is_dir(), reason="what other programs gave is recorded beside the repository")
 def test_the_notes_of_a_published_checkpoint_are_those_of_its_program(tmp_path: Path) -> None:
-    """From the files of TensorFlow to samples. Found: 1.6e-5 of the peak."""
+    """The test goes from the files of TensorFlow to samples. The measured difference is 1.6e-5 of the peak."""
     checkpoint = RECORDED / "tf_checkpoint_small" / "stage_00005" / "model.ckpt-4800.index"
     assert convert_weights(checkpoint, tmp_path / "a.safetensors").model == "gansynth"
     graph = load("gansynth_notes", [f"weights={tmp_path / 'a.safetensors'}"])

@@ -1,4 +1,4 @@
-"""GANSynth's networks: their sizes, their parts, and what the published program computes with the same weights."""
+"""GANSynth's networks: their sizes, their parts, and the results of the published program for the same weights."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -42,7 +42,7 @@ def count(module: torch.nn.Module) -> int:
 
 @pytest.mark.parametrize("preset", ["gansynth", "gansynth-256"])
 def test_the_published_networks_have_their_numbers_of_weights(preset: str) -> None:
-    """As counted in the published program: 7,311,246 and 6,831,230, for both shapes of pictures."""
+    """The published program has 7,311,246 and 6,831,230 weights, for both shapes of pictures."""
     with torch.device("meta"):
         assert count(Generator(PRESETS[preset])) == 7_311_246
         assert count(Discriminator(PRESETS[preset])) == 6_831_230
@@ -86,7 +86,7 @@ def test_the_first_convolution_is_a_dense_layer_with_the_filter_turned() -> None
 
 
 def test_the_convolution_of_one_pixel_is_that_of_the_pixel_between_zeros() -> None:
-    """Found: 2e-15."""
+    """The measured difference is 2e-15."""
     short = StartConvolution(5, 3, (4, 8)).double()
     padded = Convolution(5, 3, (4, 8), (3, 7)).double()
     padded.load_state_dict(short.state_dict())
@@ -116,7 +116,7 @@ def published_pair(dtype: torch.dtype) -> GansynthPair:
 
 
 def off(found: Tensor, expected: Array) -> float:
-    """The largest difference, in terms of the largest number expected."""
+    """Return the largest difference, relative to the largest expected number."""
     return float(np.abs(found.detach().numpy() - expected).max() / np.abs(expected).max())
 
 
@@ -135,9 +135,10 @@ def step(case: str) -> tuple[Mapping[str, Array], dict[str, Any]]:
 @recorded
 @pytest.mark.parametrize(("case", "gradients"), [("a", 3e-5), ("b", 3e-3)])
 def test_pictures_losses_and_gradients_are_those_of_the_published_program(case: str, gradients: float) -> None:
-    """Case a: progress 2.3, two blocks mixed; case b: 3. Found: pictures 3e-5, losses 1e-7, gradients 1e-5 and 1e-3.
+    """Case a has progress 2.3, where two blocks are mixed, case b has progress 3.
 
-    In case b, a tanh of nearly 1 lies just inside or just outside of the clip, by rounding.
+    Measured differences: pictures 3e-5, losses 1e-7, gradients 1e-5 (a) and 1e-3 (b): in case b, rounding decides
+    whether a tanh near 1 is clipped.
     """
     pair = published_pair(torch.float32)
     given, inputs = step(case)
@@ -167,7 +168,10 @@ def test_pictures_losses_and_gradients_are_those_of_the_published_program(case: 
 
 @recorded
 def test_two_updates_of_both_networks_are_those_of_the_published_program() -> None:
-    """Adam, the generator first: 99.8 % of the changes within 1e-5; the others are signs of tiny gradients."""
+    """The optimiser is Adam, and the generator is updated first. 99.8 % of the changes agree to 1e-5.
+
+    The others belong to tiny gradients, whose sign depends on rounding.
+    """
     _, inputs = step("a")
     settings = Settings(preset="gansynth-tiny", device="cpu", threads=1)
     x = made_note(0, 0, 4000).samples
@@ -191,7 +195,7 @@ def test_two_updates_of_both_networks_are_those_of_the_published_program() -> No
 
 
 def features_of_zeros(config: Config) -> dict[str, Array]:
-    """The outputs of the pipeline for silence, without running it."""
+    """Return the outputs that the pipeline gives for silence, without running the pipeline."""
     return dict.fromkeys(("magnitude", "angle"), np.zeros((config.rows, config.bins)))
 
 

@@ -1,4 +1,4 @@
-"""Training of GANSynth: data and labels, growing, exact resume, and what training on made notes reaches."""
+"""Training of GANSynth: data and labels, growing pictures, exact resume, and the results of training on made notes."""
 
 import csv
 import json
@@ -67,7 +67,7 @@ def rows(out: Path) -> list[dict[str, str]]:
 
 
 def test_the_picture_grows_as_in_the_published_schedule() -> None:
-    """Progress by the published formula, floor(n / 2s) + max(0, (n mod 2s - s) / s), up to the last block."""
+    """The published formula for progress is floor(n / 2s) + max(0, (n mod 2s - s) / s), up to the last block."""
     size, blocks = 800_000, 7
     for n in range(0, 14 * size, 12_345):
         capped = min(n, blocks * size + (blocks - 1) * size - 1)
@@ -78,7 +78,7 @@ def test_the_picture_grows_as_in_the_published_schedule() -> None:
 
 
 def test_the_moments_begin_anew_with_every_stage_and_other_blocks_stay() -> None:
-    """Two blocks: stages begin with batches 0, 2 and 4. In stage 0, block 2 is not trained."""
+    """There are two blocks: stages begin with the batches 0, 2 and 4. In stage 0, block 2 is not trained."""
     settings = Settings(**{**TINY, "stage_images": 8})
     recordings, labels = notes("gansynth-tiny", 12)
     begun = Run(task(labels, settings, recordings, features(settings)), settings)
@@ -112,7 +112,7 @@ def test_generator_first_each_update_changes_one_of_both() -> None:
 
 @pytest.mark.parametrize("kind", [pytest.param("adversarial", marks=pytest.mark.slow), "regression"])
 def test_a_resumed_run_is_the_unbroken_one(kind: str, tmp_path: Path) -> None:
-    """It is broken within a stage of growing, which the sixth batch ends."""
+    """The run is interrupted within a stage of growing, which ends with the sixth batch."""
     more: dict[str, Any] = {"kind": kind, "stage_images": 12}
     whole = trained(tmp_path / "whole", **more)
     trained(tmp_path / "parts", **more, steps=5)
@@ -177,7 +177,7 @@ def test_train_makes_weights_that_the_pipeline_of_notes_plays(preset: str, tmp_p
 
 
 def test_a_picture_is_that_of_the_published_program() -> None:
-    """3 rows of silence, then the first 4 s: those of `gansynth_spectrogram` for a clip of 64000 samples."""
+    """The picture has 3 rows of silence, then the rows of `gansynth_spectrogram` for the first 64000 samples, 4 s."""
     from dspgraph_nodes.spectrum.gansynth_spectrogram import gansynth_spectrogram
 
     settings = Settings(preset="gansynth")
@@ -272,7 +272,9 @@ def test_a_folder_has_no_pitches_and_the_error_says_what_has(tmp_path: Path) -> 
 
 
 def test_the_pitches_of_nsynth_reach_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its notes are found by examples.json, which tells the pitch; recordings of 16 kHz become those of the preset."""
+    """The file examples.json names the notes and their pitches; recordings at 16 kHz are converted to the rate of the
+    preset.
+    """
     names = {f"bell_synthetic_00{k}-0{k}0-100": 60 + k for k in range(3)}  # the names say other pitches
     (tmp_path / "audio").mkdir()
     for name in names:
@@ -331,7 +333,7 @@ def test_the_loss_of_regression_is_zero_for_the_picture_made_and_phases_count_wh
 
 @pytest.fixture
 def one_thread() -> Iterator[None]:
-    """Torch computes in one thread, so that seconds of CPU are seconds of work."""
+    """Let torch compute in one thread during the test, so that CPU time measures work."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -349,7 +351,7 @@ def run_of(preset: str, **more: Any) -> tuple[Run, Notes]:
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize(("preset", "batches"), [("gansynth-tiny", 1000), ("gansynth-small", 2000)])
 def test_the_generator_can_learn_the_notes_and_their_pitches(preset: str, batches: int) -> None:
-    """By regression, in about 45 and 300 CPU seconds. Of the notes, 5 % are held out."""
+    """Training by regression takes about 45 and 300 CPU seconds. 5 % of the notes are held out."""
     begun, (_, labels) = run_of(preset, kind="regression", ema=0.99)
     for _ in range(batches):
         begun.step()
@@ -366,7 +368,7 @@ def test_the_generator_can_learn_the_notes_and_their_pitches(preset: str, batche
 @pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
 def test_the_adversarial_run_stays_finite_and_the_discriminator_learns_the_pitches() -> None:
-    """A smoke run of about 150 CPU seconds: the means over the last 200 batches."""
+    """The run takes about 150 CPU seconds; the means over the last 200 batches are compared."""
     begun, _ = run_of("gansynth-tiny", stage_images=0, latent_scale=0.3)
     found: dict[str, list[float]] = {}
     for _ in range(600):

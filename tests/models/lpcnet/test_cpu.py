@@ -21,7 +21,7 @@ def gradients(model: LPCNet, f: Tensor, loss: Tensor) -> dict[str, Tensor]:
 @pytest.mark.parametrize(("batch", "frames", "per_frame"), [(1, 1, 1), (3, 1, 20), (2, 4, 5)])
 @pytest.mark.parametrize("goes_on", [False, True], ids=["from silence", "from a state"])
 def test_logits_states_and_gradients_are_those_of_torch(batch: int, frames: int, per_frame: int, goes_on: bool) -> None:
-    """In float64, where rounding is far below what a missing term would be."""
+    """The comparison is in float64, where rounding errors are far below the effect of a missing term."""
     torch.manual_seed(0)
     model = LPCNet(SMALL).double()
     for parameter in model.parameters():  # biases and factors too are like no other
@@ -44,7 +44,7 @@ def test_logits_states_and_gradients_are_those_of_torch(batch: int, frames: int,
 
 
 def test_the_gradients_are_those_of_finite_differences() -> None:
-    """For every input, including the first state, whose gradient training does not use."""
+    """All inputs are tested, also the first state, whose gradient is not used in training."""
     torch.manual_seed(0)
 
     def drawn(*shape: int) -> Tensor:
@@ -64,7 +64,7 @@ def test_gradients_of_gradients_are_refused() -> None:
 
 
 def test_single_precision_is_as_near_as_its_rounding() -> None:
-    """After 480 samples the logits, up to 2, differed by 1e-6, and the gradients by 1.4e-6 of the largest of each."""
+    """After 480 samples the logits, up to 2, differed by 1e-6, and the gradients by 1.4e-6 of the largest gradient."""
     torch.manual_seed(0)
     model = LPCNet(SMALL)
     f, codes = torch.randn(2, 3, SMALL.condition, requires_grad=True), torch.randint(0, 256, (2, 3 * 160, 3))

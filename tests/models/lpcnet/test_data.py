@@ -1,4 +1,4 @@
-"""LPCNet's training data: noise in the loop, chunks, and augmented copies."""
+"""LPCNet's training data: noise in the prediction loop, chunks, and augmented copies."""
 
 from collections.abc import Callable
 
@@ -28,7 +28,7 @@ def zero() -> Array:
 
 
 def predicted(noisy: Array, lpc: Array) -> Array:
-    """-sum_k a[k] s[n-k], written out."""
+    """Return the prediction -sum_k a[k] * s[n-k] of every sample of `noisy` [n]. lpc: [frames, order]."""
     order, past = lpc.shape[1], np.concatenate((np.zeros(lpc.shape[1]), noisy))
     rows = np.repeat(lpc, HOP, axis=0).astype(np.float64)
     return -sum(
@@ -79,13 +79,16 @@ def snr(found: Array) -> float:
 
 
 def flatness(x: Array) -> float:
-    """The mean over quarters of a second: a spectrum that changes is not flat because its mean is."""
+    """Return the mean spectral flatness of quarters of a second of x.
+
+    The spectrum of a long signal could be flat on average although it changes.
+    """
     density = welch(x.reshape(-1, 4000), nperseg=256, axis=1)[1]
     return float((np.exp(np.log(density).mean(axis=1)) / density.mean(axis=1)).mean())
 
 
 def filtered(excitation: Array, lpc: Array) -> Array:
-    """Samples of the excitation through 1 / A, whose coefficients change every frame."""
+    """Return the samples of an excitation that is filtered by 1 / A, whose coefficients change with every frame."""
     out = np.zeros(16)
     for row, frame in zip(lpc.astype(np.float64), excitation.reshape(-1, HOP), strict=True):
         a = np.concatenate(([1.0], row))
@@ -95,7 +98,7 @@ def filtered(excitation: Array, lpc: Array) -> Array:
 
 @pytest.mark.parametrize("deviation", [1, 2])
 def test_the_right_target_leaves_the_error_white_and_small(deviation: float) -> None:
-    """Without a network: targets of the closed loop plus noise, against targets made from the clean past plus noise."""
+    """No network is used: closed-loop targets plus noise are compared with targets from the clean past plus noise."""
     noise = gaussian(deviation)
     right = closed_loop(clip().signal, clip().lpc, noise).noisy
     clean = encode(clip().signal - predicted(clip().signal, clip().lpc))
@@ -166,7 +169,9 @@ def test_a_chunk_without_noise_is_the_whole_utterance_cut() -> None:
 
 @pytest.mark.parametrize("form", ["c", "2018"])
 def test_the_inputs_of_a_chunk_with_noise_are_near_those_without(form: str) -> None:
-    """The loop begins two frames earlier, so the inputs differ from those of the clean signal by the noise alone."""
+    """The loop begins two frames before the chunk, so the inputs differ from those of the clean signal by the noise
+    only.
+    """
     codes, target = Chunks([clip()], 15, form, 3)[0, 3][3:]
     assert codes.shape == (2400, 3)
     assert target.shape == (2400,)
@@ -220,7 +225,10 @@ def test_an_augmented_copy_is_stable_within_full_scale_and_another_each_time() -
 
 
 def test_an_augmented_copy_has_the_levels_and_the_filters_it_says() -> None:
-    """Seen at a click: y[0] is the gain, y[1] / y[0] = b1 - a1, each from -3/8 to 3/8; ends are reached within 5 %."""
+    """The filter is seen in its response to a click: y[0] is the gain, and y[1] / y[0] = b1 - a1, each in -3/8 .. 3/8.
+
+    The extremes over 2000 copies come within 5 % of the limits.
+    """
     click = 1e-3 * np.eye(1, 100)[0]
     copies = np.array([augmented(click, rng(0, k)) for k in range(2000)])
     levels, tilts = 20 * np.log10(np.abs(copies[:, 0]) / 1e-3), copies[:, 1] / copies[:, 0]

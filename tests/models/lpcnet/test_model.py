@@ -39,7 +39,7 @@ Features = Mapping[str, Array]
 
 
 def drawn_features(frames: int, seed: int) -> Features:
-    """Return random features; the predictors are of stable filters."""
+    """Return random features by name; their predictors are stable."""
     draw = np.random.Generator(np.random.Philox(key=seed))
     radius = 0.3 + 0.5 * draw.random((frames, 1))
     return {
@@ -51,7 +51,7 @@ def drawn_features(frames: int, seed: int) -> Features:
 
 
 def write(path: Path, seed: int) -> None:
-    """Write random weights of a network that prefers quiet levels: its samples then stay within full scale."""
+    """Write random weights of a network that prefers soft levels, so that its samples stay within full scale."""
     arrays = random_arrays(CONFIG, seed)
     arrays["dual_fc.factor"][0] += 12 * np.exp(-(((np.arange(256, dtype=np.float32) - 128) / 30) ** 2))
     arrays["dual_fc.bias"][0] += 3
@@ -68,7 +68,7 @@ def per_sample(rows: Array, count: int) -> Array:
 def generate(
     path: Path, signals: Sequence[Features], seeds: Sequence[int], cut: int | None, tap: bool
 ) -> list[tuple[Array, Array | None]]:
-    """Return the codes of the excitation, found from the samples, and with `tap` their distributions."""
+    """Return, for each signal, the codes of the excitation, found from the samples, and their distributions if `tap`."""
     network = pack_weights(WEIGHTS.read(path)[1])
     draws = [np.random.Generator(np.random.Philox(key=seed)) for seed in seeds]
     states = [SpeechState(network, CONFIG.bands, ORDER, np.float64, HOP, draw) for draw in draws]
@@ -94,7 +94,7 @@ def generate(
 
 
 def predicted(samples: Array, lpc: Array) -> Array:
-    """Return the prediction of each sample."""
+    """Return the linear prediction of each sample [n]. lpc: [frames, order]."""
     padded, a = np.concatenate((np.zeros(ORDER), samples)), per_sample(lpc, len(samples))
     found = np.zeros(len(samples))
     for k in range(ORDER):
@@ -103,7 +103,7 @@ def predicted(samples: Array, lpc: Array) -> Array:
 
 
 def input_codes(codes: Array, lpc: Array) -> Array:
-    """Return the codes [n, 3] that the network is given for each sample. codes: those of the excitation, [n]."""
+    """Return the codes [n, 3] that the network reads for each sample. codes: [n], those of the excitation."""
     a, signal = per_sample(lpc, len(codes)), np.zeros(ORDER + len(codes))
     prediction = np.zeros(len(codes))
     for n, code in enumerate(codes):
@@ -115,7 +115,7 @@ def input_codes(codes: Array, lpc: Array) -> Array:
 
 
 def forward(path: Path, given: Features, codes: Array) -> Array:
-    """Return the distributions that follow from the logits of torch."""
+    """Return the distributions [n, 256] that follow from the logits of the network in torch."""
     model = load(WEIGHTS, LPCNet, path)
     with torch.no_grad():
         rows = [torch.from_numpy(given[name].astype(np.float32)) for name in ("cepstrum", "pitch", "correlation")]
@@ -126,7 +126,7 @@ def forward(path: Path, given: Features, codes: Array) -> Array:
 
 
 def forced(path: Path, given: Features, codes: Array, lanes: int) -> Array:
-    """Return the distributions of the kernel."""
+    """Return the distributions [n, 256] that the kernel computes for given codes."""
     network = pack_weights(WEIGHTS.read(path)[1])
     one = FrameNetworkState(network.frame, CONFIG.bands)
     rows = features(network.frame, given["cepstrum"], given["pitch"], given["correlation"])

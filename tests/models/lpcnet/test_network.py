@@ -1,4 +1,4 @@
-"""LPCNet's weights in files: what is written can be read, and what is not an LPCNet is refused."""
+"""LPCNet's files of weights: what is written can be read, and files that are not an LPCNet are refused."""
 
 import json
 import os
@@ -45,12 +45,14 @@ def test_the_shapes_are_those_of_the_network(config: Config) -> None:
 
 
 def test_the_full_network_has_as_many_weights_as_the_published_one() -> None:
-    """1.24 million, with 54 rows of the first convolution for features that the program sets to zero."""
+    """The published network has 1.24 million weights, with 54 rows of the first convolution for features that are
+    always 0.
+    """
     assert sum(int(np.prod(shape)) for shape in shapes(Config()).values()) + 54 * 128 == 1_239_904
 
 
 def test_the_embedding_of_codes_begins_as_a_ramp() -> None:
-    """Every dimension of the embedding: 0.1 sqrt(12) (i - 127.5) / 256 and noise of standard deviation 0.1."""
+    """Each dimension of the embedding is 0.1 * sqrt(12) * (i - 127.5) / 256, plus noise of standard deviation 0.1."""
     torch.manual_seed(0)
     weight = LPCNet(Config()).embed.weight.detach().numpy()
     ramp = 0.1 * np.sqrt(12) * (np.arange(256) - 127.5) / 256
@@ -73,7 +75,7 @@ def test_frame_features_reach_two_frames_on_either_side() -> None:
 
 @pytest.mark.parametrize(("pitch", "row"), [(-1.34, 33), (-1.0, 50), (0.0, 100), (3.1, 255), (3.12, 255), (9.0, 255)])
 def test_a_pitch_out_of_range_has_the_nearest_row_of_the_table(pitch: float, row: int) -> None:
-    """floor(0.1 + 50 f + 100), held within 33 and 255: 256 was one too many in the first programs."""
+    """The row is floor(0.1 + 50 * pitch + 100), limited to 33 .. 255; the first programs allowed row 256, one too many."""
     model = LPCNet(SMALL).eval()
     with torch.no_grad():
         model.embed_pitch.weight.zero_()
@@ -97,7 +99,10 @@ def test_two_layers_are_weighted_and_summed() -> None:
 
 
 def keras(config: Config, seed: int = 0, zeros: int = 18) -> dict[str, Array]:
-    """Random weights in the layout of Keras, `zeros` features of no use among them."""
+    """Return random weights, by name, in the layout of Keras.
+
+    zeros: the number of features that the network does not use.
+    """
     draw = np.random.Generator(np.random.Philox(key=seed))
     c, width = config, config.bands + zeros + 2 + config.pitch_embedding
     found: dict[str, tuple[int, ...]] = {
@@ -127,7 +132,10 @@ def sigmoid(x: Array) -> Array:
 
 
 def keras_step(w: dict[str, Array], name: str, x: Array, h: Array) -> Array:
-    """One step of a GRU with reset_after, gates z, r, h, as Keras writes it."""
+    """Return the next state of a GRU by the equations of Keras (reset_after, gates z, r, h).
+
+    x: its inputs; h: its state.
+    """
     n = len(h)
     a, b = x @ w[f"{name}/kernel"] + w[f"{name}/bias"][0], h @ w[f"{name}/recurrent"] + w[f"{name}/bias"][1]
     z, r = sigmoid(a[:n] + b[:n]), sigmoid(a[n : 2 * n] + b[n : 2 * n])
@@ -137,7 +145,7 @@ def keras_step(w: dict[str, Array], name: str, x: Array, h: Array) -> Array:
 
 @pytest.mark.parametrize("zeros", [0, 18])
 def test_a_keras_network_computes_the_same_after_it_is_converted(zeros: int) -> None:
-    """Against the equations of its layers written out."""
+    """The expected result is computed from the equations of the layers."""
     w = {name: array.astype(np.float64) for name, array in keras(SMALL, zeros=zeros).items()}
     model = from_keras({f"weights/{name}": array for name, array in w.items()})
     draw = np.random.Generator(np.random.Philox(key=1))
@@ -317,7 +325,7 @@ def test_a_configuration_that_is_nested_deeply_is_refused(tmp_path: Path) -> Non
 def test_a_foreign_file_is_refused_before_its_arrays_are_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file of a few bytes on the disk can hold an array of any size, if it is sparse."""
+    """The file is sparse: it has a few bytes on the disk, and an array of any size."""
     header = json.dumps(
         {"__metadata__": WEIGHTS.metadata(SMALL), "x": {"dtype": "F32", "shape": [2**38], "data_offsets": [0, 2**40]}}
     )
@@ -337,7 +345,10 @@ def test_numbers_that_numpy_lacks_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not GOLDEN.is_file(), reason="what the C program gave is recorded beside the repository")
 def test_the_published_network_is_computed() -> None:
-    """Recorded beside the repository, where that is there: conditions, logits and GRU_B of the program."""
+    """The record has conditions, logits and states of GRU_B of the published program.
+
+    The test is skipped if the record, which is kept beside the repository, is not there.
+    """
     golden = np.load(GOLDEN)
     model = from_keras({name: golden[name] for name in golden if name.startswith("weights/")})
     assert model.config == Config()
@@ -352,7 +363,7 @@ def test_the_published_network_is_computed() -> None:
 
 
 def test_weights_are_read_and_synthesised_without_torch() -> None:
-    """A graph then depends on no version of torch, and rendering does not wait for its import."""
+    """So a graph does not depend on the version of torch, and rendering does not wait for its import."""
     modules = "dspgraph_nodes.models.lpcnet.weights, dspgraph_nodes._kernels.neural.lpcnet_stream"
     code = f"import sys, dspgraph_nodes.neural.lpcnet, {modules}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""LPCNet, trained on one recording, resynthesises it better than pulses and noise."""
+"""LPCNet, trained on one recording, resynthesises this recording better than pulses and noise do."""
 
 import time
 from pathlib import Path
@@ -24,7 +24,7 @@ from helpers.utterances import features, loss
 
 
 def log_spectral_distance(copy: Array) -> float:
-    """Return the distance from the original by the metric `lsd`, in dB."""
+    """Return the distance of a copy from the recording by the metric `lsd`, in dB."""
     found = measure(speech(), copy, 16000, ["lsd"])["lsd"]
     assert found is not None
     return found
@@ -58,7 +58,7 @@ def test_one_clip_is_resynthesised_better_than_by_pulses_and_noise(tmp_path: Pat
 def test_after_the_last_removal_no_removed_block_comes_back_between_updates(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A batch has four updates here; blocks removed once per batch would come back for three of them."""
+    """A batch has four updates here. If blocks were removed once per batch, they would grow back in three of them."""
     seen = []
 
     def noticed(run: trainer.Run) -> None:

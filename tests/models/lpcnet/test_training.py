@@ -1,4 +1,4 @@
-"""Training LPCNet: files of a run, resuming, refusals, and the predicted distribution of an utterance."""
+"""Training of LPCNet: the files of a run, resuming, refused data, and the predicted distribution of an utterance."""
 
 import csv
 import errno
@@ -45,7 +45,7 @@ def recordings() -> dict[str, Array]:
 
 
 def trained(out: Path, resume: bool = False, **settings: Any) -> dict[str, Array]:
-    """The weights of a tiny run."""
+    """Train a tiny network, and return its weights by name."""
     path = train(recordings(), features, out, Settings(**{**TINY, **settings}), resume)
     with safe_open(path, "np") as file:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 it is no mapping
@@ -105,7 +105,7 @@ def test_a_run_leaves_weights_logs_and_few_blocks(tmp_path: Path) -> None:
 
 
 def test_a_run_is_heard_if_it_is_asked_for(tmp_path: Path) -> None:
-    """Half a second of the recording for validation, synthesised by the node's own kernel with the weights of the run."""
+    """Half a second of the recording for validation is synthesised by the kernel with the weights of the run."""
     trained(tmp_path, steps=2, audio=0.25)
     y, rate = soundfile.read(tmp_path / "audio" / "00000002_speech.wav")
     assert (len(y), rate) == (4000, 16000)
@@ -118,7 +118,7 @@ def test_a_run_is_heard_if_it_is_asked_for(tmp_path: Path) -> None:
 
 
 def test_each_gate_of_a_run_has_the_density_of_its_name(tmp_path: Path) -> None:
-    """Of 64 blocks a tenth of the reset gate's stay, a quarter of the update gate's, half of the state's."""
+    """Of 64 blocks, a tenth of the reset gate's are kept, a quarter of the update gate's, and half of the state's."""
     weights = trained(tmp_path, density_reset=0.1, density_update=0.25, density_state=0.5)
     for gate, count in zip(np.split(weights["gru_a.weight_hh_l0"], 3), (6, 16, 32), strict=True):
         blocks = ((gate != 0) & ~np.eye(32, dtype=bool)).reshape(2, 16, 32).sum(axis=1)
@@ -144,7 +144,10 @@ def test_no_gradient_is_longer_than_asked_and_adam_is_amsgrad(tmp_path: Path, mo
 
 
 def chunk_loss(model: LPCNet, whole: Utterance, first: int, frames: int) -> float:
-    """Return the loss of clean frames from `first` on, in nats per sample; the states of the GRUs begin at 0."""
+    """Return the mean loss of frames without noise from frame `first` on, in nats per sample.
+
+    The states of the GRUs begin at 0.
+    """
     span = slice(HOP * first, HOP * (first + frames))
     rows = (torch.from_numpy(each)[None] for each in (whole.cepstrum, whole.pitch, whole.correlation))
     with torch.no_grad():
@@ -165,7 +168,9 @@ def test_the_loss_in_validation_is_that_of_the_clean_chunks(tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_a_chunk_learnt_in_parts_has_the_loss_of_the_whole(tmp_path: Path) -> None:
-    """With noise off, a rate of next to nothing and all chunks in the batch: their mean, states carried over."""
+    """Without noise, with a learning rate near 0, and with all chunks in one batch, the loss is the mean over the
+    chunks.
+    """
     clip = {"a": speech()[16000:23840]}  # 49 frames: 15 chunks of 3 and the context
     for updates in (1, 4):
         settings = Settings(
@@ -231,7 +236,9 @@ def test_a_progress_bar_shows_the_loss(tmp_path: Path, capfd: pytest.CaptureFixt
 
 @pytest.mark.slow
 def test_the_weights_that_are_kept_are_the_running_mean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """mean = a mean + (1 - a) weights after every update, a = min(0.8, (1 + n) / (10 + n)); removed blocks stay removed."""
+    """After every update mean = a * mean + (1 - a) * weights, a = min(0.8, (1 + n) / (10 + n)); removed blocks stay
+    removed.
+    """
     weights: list[dict[str, Array]] = []
     begun: list[dict[str, Array]] = []
 
@@ -333,7 +340,7 @@ def test_a_run_stopped_before_the_first_validation_says_that_nothing_is_kept(
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["weights.safetensors", "checkpoint.ckpt"])
 def test_a_file_is_whole_when_the_disk_is_full(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The disk is full in the middle of the second write: the file of the first one is still there, whole."""
+    """The disk becomes full during the second write. The file of the first write is still complete."""
     write, count = Path.write_bytes, {name: 0}
 
     def full(self: Path, content: Any) -> int:
@@ -374,7 +381,7 @@ def test_training_on_a_missing_gpu_is_refused(tmp_path: Path, monkeypatch: pytes
 
 @pytest.mark.parametrize("where", ["training", "validation"])
 def test_a_run_whose_loss_is_not_finite_ends(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The weights of the last good validation remain."""
+    """The weights of the last good validation are kept."""
 
     def runs_away(run: trainer.Run) -> dict[str, float]:
         if run.batches == 4 and where == "training":
@@ -432,7 +439,7 @@ def test_every_sample_has_a_distribution_and_the_best_fixed_one_costs_its_entrop
 
 
 def test_the_distribution_of_a_sample_is_in_its_row(tmp_path: Path) -> None:
-    """A click at sample 1000: the excitation is loud there and nowhere before."""
+    """The recording has a click at sample 1000, so the excitation is loud there and silent before."""
     torch.manual_seed(0)
     save(WEIGHTS, LPCNet(Settings(**TINY).config), tmp_path / "w.safetensors")
     x = np.zeros(2000)

@@ -1,4 +1,4 @@
-"""The places of crops: all frames of a recording are seen, and crops move from epoch to epoch."""
+"""The places of crops: all frames of a recording are used, and crops move from epoch to epoch."""
 
 from hashlib import sha256
 
@@ -9,7 +9,10 @@ from dspgraph_nodes.models.shared.data import Crops
 
 @pytest.mark.parametrize("count", [12, 40, 41, 47, 79])
 def test_crops_that_overlap_move_in_every_epoch_and_reach_both_ends(count: int) -> None:
-    """Also if no frames are left over. Each crop lies within its recording; each end is reached in a fifth of epochs."""
+    """The crops move even if no frames are left over.
+
+    They lie within the recording; a fifth of the epochs reach each end.
+    """
     frames = 8
     crops = Crops([count], frames, 0, seed=1, beyond=frames // 2)
     first = [[crops.at(epoch, place)[1] for place in range(len(crops))] for epoch in range(200)]
@@ -30,7 +33,7 @@ def test_the_crops_of_validation_begin_with_the_recording() -> None:
 
 
 def test_crops_that_do_not_overlap_are_the_recorded_ones() -> None:
-    """Those of LPCNet, whose training stays as it was, bit for bit: the digest was recorded before crops could overlap."""
+    """LPCNet's crops do not overlap. Their digest was recorded before crops could overlap, and must not change."""
     crops = Crops([49, 60, 101], 15, 2, seed=3)
     places = [crops.at(epoch, place) for epoch in range(-1, 20) for place in range(len(crops))]
     assert sha256(repr(places).encode()).hexdigest()[:16] == "aa0f9b02db61186b"

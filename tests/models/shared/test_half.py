@@ -1,4 +1,4 @@
-"""Files of weights with numbers of 16 bits."""
+"""Files of weights whose numbers have 16 bits."""
 
 from pathlib import Path
 

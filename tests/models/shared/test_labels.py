@@ -1,4 +1,4 @@
-"""Labels of notes: pitches that a network has, and what is refused."""
+"""Labels of notes: pitches that a network has, and labels that are refused."""
 
 import pytest
 

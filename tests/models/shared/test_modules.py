@@ -1,4 +1,4 @@
-"""What the networks of torch share."""
+"""The parts that the networks in torch share."""
 
 import torch
 

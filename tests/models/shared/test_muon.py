@@ -10,7 +10,7 @@ from dspgraph_nodes.models.shared.muon import Muon, hidden_matrices, orthogonal
 
 @pytest.mark.parametrize("shape", [(64, 64), (48, 16), (16, 80)])
 def test_updates_are_those_of_torch(shape: tuple[int, int]) -> None:
-    """torch.optim.Muon computes in bfloat16, so that a step of it differs by some hundredths of its length."""
+    """torch.optim.Muon computes in bfloat16, so its steps differ by some hundredths of their length."""
     generator = torch.Generator().manual_seed(1)
     ours, theirs = (nn.Parameter(torch.zeros(shape)) for _ in range(2))
     mine, other = Muon([ours], 0.5), torch.optim.Muon([theirs], 0.5, weight_decay=0)
@@ -25,7 +25,7 @@ def test_updates_are_those_of_torch(shape: tuple[int, int]) -> None:
 
 
 def test_all_directions_are_moved_alike() -> None:
-    """Singular values of 1 to 0.01 become 0.7 to 1.2, and the directions stay."""
+    """Singular values of 1 to 0.01 become values of 0.7 to 1.2, and the directions stay."""
     generator = torch.Generator().manual_seed(2)
     u, v = (torch.linalg.qr(torch.randn(32, 32, generator=generator))[0] for _ in range(2))
     found = orthogonal(u @ torch.diag(torch.logspace(0, -2, 32)) @ v.mT)

@@ -1,4 +1,4 @@
-"""Made notes: the pitch that the manifest says is the pitch that is heard, also after GANSynth's spectrogram."""
+"""Notes made by formulas: their pitch is that of the manifest, also after GANSynth's spectrogram and its inverse."""
 
 import json
 import sys
@@ -18,18 +18,18 @@ from examples import make_notes
 
 
 def heard(x: Array) -> float:
-    """Return the median pitch by SWIPE', Hz; 0 if nothing is voiced."""
+    """Return the median pitch of x by SWIPE', in Hz; 0 if no frame is voiced."""
     f0 = track_swipe(x, Fraction(16000), 1600, 25.0, 1500.0, 0.1)
     return float(np.median(f0[f0 > 0])) if f0.any() else 0.0
 
 
 def is_right(x: Array, pitch: int) -> bool:
-    """Return whether the pitch heard is within 50 cents."""
+    """Return whether the pitch of x by SWIPE' is within 50 cents of a pitch, a MIDI number."""
     return bool(abs(1200 * np.log2(max(heard(x), 1e-3) / frequency_of(pitch))) < 50)
 
 
 def share_of_right_pitches(count: int) -> tuple[float, float]:
-    """Return the share of right pitches in notes of seed 0, and the share after spectrogram and inverse."""
+    """Return the share of right pitches among notes of seed 0, and their share after the spectrogram and its inverse."""
     graph, found = load("gansynth"), []
     for index in range(count):
         note = made_note(0, index)

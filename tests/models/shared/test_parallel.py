@@ -1,4 +1,4 @@
-"""Training in several processes: all of them get the mean of their gradients."""
+"""Training in several processes: all of them use the mean of their gradients."""
 
 from pathlib import Path
 

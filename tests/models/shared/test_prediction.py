@@ -1,4 +1,4 @@
-"""The picture of a distribution of WaveNet or WaveRNN shows what its samples are drawn from."""
+"""Predicted distributions of WaveNet and WaveRNN: they are those from which samples are drawn."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -38,7 +38,7 @@ EVERY = [(model, kind) for model, kinds in NETWORKS.items() for kind in kinds]
 
 
 def drawn(node: Node, rows: Array) -> tuple[Array, Array]:
-    """Return samples that a node draws for frames of mel bands, and the distributions they were drawn from."""
+    """Return samples that a node draws for frames of mel bands, and the distributions from which they were drawn."""
     stream = Frames("125/2", "log_mel", 80)
     graph = Graph({"v": node}, {"v.features": "mel"}, {"mel": stream}, {"y": "v.y", "rows": "v.distribution"})
     found = graph(mel=rows)
@@ -47,7 +47,7 @@ def drawn(node: Node, rows: Array) -> tuple[Array, Array]:
 
 @pytest.mark.parametrize(("model", "kind"), EVERY)
 def test_on_speech_that_was_drawn_it_is_the_distribution_of_the_draws(model: str, kind: str) -> None:
-    """Teacher forcing on drawn samples gives the row from which each was drawn, and its level is the drawn one."""
+    """Teacher-forced with drawn samples, the network gives the rows from which they were drawn, and their levels."""
     weights = NETWORKS[model][kind]()
     mel = load("mel_features")(speech=speech()[16000:17024])["mel"]
     node = Wavenet(weights=weights) if model == "wavenet" else Wavernn(weights=weights)
@@ -64,7 +64,7 @@ def test_on_speech_that_was_drawn_it_is_the_distribution_of_the_draws(model: str
 
 @pytest.mark.parametrize(("model", "kind"), EVERY)
 def test_there_is_a_row_for_every_sample_of_a_recording(model: str, kind: str) -> None:
-    """A click at sample 700 of 1000: the levels differ from silence there and nowhere before."""
+    """The recording has a click at sample 700 of 1000: there the level differs from silence, and nowhere before."""
     x = np.zeros(1000)
     x[700] = 0.9
     features = load("mel_features")

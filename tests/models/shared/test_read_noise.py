@@ -1,4 +1,4 @@
-"""Noise in the samples that a network reads while it learns."""
+"""Noise in the samples that a network reads in training."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def random(seed: int = 1) -> np.random.Generator:
 
 @pytest.mark.parametrize("level", [0.5, 0.01])
 def test_the_noise_follows_the_level_of_the_signal(level: float) -> None:
-    """Its standard deviation is a share of the slope of the companding, ln(256) * (1 / 255 + x) a unit."""
+    """The standard deviation is proportional to ln(256) * (1 / 255 + x), the inverse slope of the companding."""
     noise, x = ReadNoise(3.0), np.full(40000, level, np.float32)
     found = noise.added(x, random())
     steps = 3.0 * random().random()
@@ -54,7 +54,7 @@ def test_the_bounds_of_levels_and_samples_hold() -> None:
 
 
 def test_chunks_have_it_in_training_and_not_in_validation() -> None:
-    """It depends on the epoch and the place alone; the samples to be predicted have none."""
+    """The noise depends only on the epoch and the place. The samples to be predicted have no noise."""
     one = TrainingRecording(random().random(4000).astype(np.float32) - 0.5, {"mel": np.zeros((10, 2), np.float32)}, 400)
     chunks, plain = (MelChunks([one], 2, Edges(0, repeat=True), 0, 7, noise) for noise in (ReadNoise(4.0), ReadNoise()))
     for index in ((0, 0), (0, 1), (1, 0)):

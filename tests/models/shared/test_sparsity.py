@@ -1,4 +1,4 @@
-"""Which blocks are removed from a recurrent matrix, and when."""
+"""Sparse recurrent matrices: which blocks are removed, and when."""
 
 import pytest
 import torch

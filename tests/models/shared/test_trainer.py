@@ -1,4 +1,4 @@
-"""The training loop of all models, on a network of a few weights."""
+"""The training loop of all models, with a network of a few weights."""
 
 import csv
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ class Settings(TrainingSettings, frozen=True, extra="forbid"):
 
 
 class Network(nn.Module):
-    """y = w2 * tanh(w1 * x), with dropout, which draws random numbers in training."""
+    """A network y = w2 * tanh(w1 * x) with dropout, which draws random numbers in training."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ def rows(out: Path) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("more", [{}, {"ema": 0.9, "decay": 0.1}])
 def test_a_resumed_run_has_the_weights_and_the_log_of_an_unbroken_one(tmp_path: Path, more: dict[str, Any]) -> None:
-    """Bit for bit: order of the data, dropout, optimiser, learning rate, moving average."""
+    """The runs are compared bit for bit: order of the data, dropout, optimiser, learning rate, moving average."""
     whole = trained(tmp_path / "whole", steps=7, **more)
     trained(tmp_path / "parts", steps=3, **more)
     trained(tmp_path / "parts", True, steps=4)
@@ -127,7 +127,7 @@ def test_a_run_that_died_after_its_checkpoint_logs_no_batch_twice(
 
 
 def test_a_log_whose_last_line_is_cut_goes_on_without_that_line(tmp_path: Path) -> None:
-    """A run that is killed while batch 14 is written leaves a 1."""
+    """A run that is killed while it writes the line of batch 14 leaves a "1"."""
     whole, path = trained(tmp_path / "whole", steps=4), tmp_path / "parts" / "logs" / "metrics.csv"
     trained(tmp_path / "parts", steps=2)
     path.write_bytes(path.read_bytes() + b"1")
@@ -263,7 +263,7 @@ def test_a_size_that_no_network_has_is_refused_in_words() -> None:
 
 
 class Adversarial(nn.Module):
-    """A generator of numbers from noise, mean + spread * z, and a critic of numbers, w * (x - 1) + v * (x - 1)**2."""
+    """A network with a generator, mean + spread * z for noise z, and a critic, w * (x - 1) + v * (x - 1)**2."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -323,7 +323,7 @@ def adversarial(out: Path, resume: bool = False, **settings: Any) -> Path:
 
 
 def test_each_update_changes_the_weights_of_its_part_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the network and in its moving average, although the loss of the generator depends on the critic too."""
+    """This holds for the network and its moving average, although the generator's loss depends on the critic too."""
     follow, seen = trainer.Run._follow, []
 
     def noticed(run: trainer.Run) -> None:
@@ -344,7 +344,7 @@ def test_each_update_changes_the_weights_of_its_part_alone(tmp_path: Path, monke
 
 
 def test_a_run_with_parts_resumes_and_learns(tmp_path: Path) -> None:
-    """The mean of the drawn numbers goes from 0 to that of the data, 1.5, around which it swings."""
+    """The mean of the generated numbers moves from 0 to the mean of the data, 1.5, around which it oscillates."""
     whole = adversarial(tmp_path / "whole", steps=400, validate_every=400)
     adversarial(tmp_path / "parts", steps=100, validate_every=400)
     assert adversarial(tmp_path / "parts", True, steps=400).read_bytes() == whole.read_bytes()

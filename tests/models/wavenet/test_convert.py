@@ -1,4 +1,4 @@
-"""Published checkpoints of WaveNet are converted, with all that they do not tell."""
+"""Conversion of published checkpoints of WaveNet, and of the values that they do not contain."""
 
 import json
 from pathlib import Path
@@ -168,7 +168,7 @@ def test_what_cannot_be_converted_says_why(tmp_path: Path) -> None:
 
 
 def test_the_helper_of_these_tests_computes_what_the_program_computes() -> None:
-    """`published` and `restated` are two statements of one network: a fault in both would have to be the same."""
+    """`published` and `restated` describe the same network, so a fault in one of them would be noticed."""
     config = tiny(layers=2, stacks=1, context=0)
     arrays = random_arrays(config)
     weights = convert(published(config, arrays), given(config, arrays))[1]

@@ -37,7 +37,7 @@ def drawn_features(config: Config, frames: int, seed: int) -> Features:
 
 
 def seen(samples: Array, form: WaveNetForm) -> Array:
-    """Return samples as they are, or the levels that they are."""
+    """Return samples as the network reads them: unchanged for a mixture, their levels for a softmax."""
     return np.abs(samples[:, None] - form.centres).argmin(axis=1) if len(form.centres) else samples
 
 
@@ -82,7 +82,7 @@ def forward(path: Path, features: Features, samples: Array) -> Array:
 
 
 def below_and_up_to(config: Config, parameters: Array, samples: Array) -> tuple[Array, Array]:
-    """Return the probability of values below each sample, and of values up to it; all beyond +-1 is drawn as +-1."""
+    """Return the probability of values below each sample, and of values up to it. Draws are limited to -1 .. 1."""
     wide = parameters.astype(np.float64)
     if config.kind == "categorical":
         ends = np.cumsum(softmax(wide, axis=1), axis=1)

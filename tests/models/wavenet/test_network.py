@@ -1,4 +1,4 @@
-"""WaveNet in torch: against its equations, against the published programs, and what a sample depends on."""
+"""WaveNet in torch, compared with its equations and with the published programs; the samples that a sample depends on."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def model_of(config: Config, seed: int = 0) -> WaveNet:
 
 
 def signal(config: Config, frames: int, seed: int = 0) -> tuple[Array, Array]:
-    """Features of so many frames and of the context, and the samples or levels before each sample."""
+    """Return random features of `frames` frames and their context, and the samples or levels before each sample."""
     draw = np.random.Generator(np.random.Philox(key=seed))
     rows = draw.standard_normal((frames + 2 * config.context, config.bands))
     count = frames * config.hop
@@ -40,7 +40,7 @@ def test_the_file_has_the_arrays_of_the_network(config: Config) -> None:
 
 
 def test_the_published_network_has_the_published_size() -> None:
-    """3,702,210 numbers after weight normalisation is folded; the last layer's output, which nothing reads, is left out."""
+    """There are 3,702,210 weights after weight normalisation, without the output of the last layer, which is not used."""
     with torch.device("meta"):
         found = sum(one.numel() for one in WaveNet(PRESETS["wavenet"]).parameters())
     assert found + 128 * 128 + 128 == 3_702_210
@@ -60,7 +60,7 @@ def test_the_network_computes_its_equations_in_float64(config: Config) -> None:
 
 @pytest.mark.slow
 def test_sample_by_sample_24_layers_give_the_same_2048_samples_in_float64() -> None:
-    """Through all samples at once, as in training, and one after the other, as in synthesis."""
+    """The network computes all samples at once, as in training, and one after the other, as in synthesis."""
     config = tiny(layers=24, stacks=4, residual=8, gate=8, skip=8, bands=2, context=0)
     model, arrays = model_of(config).double(), random_arrays(config)
     draw = np.random.Generator(np.random.Philox(key=1))

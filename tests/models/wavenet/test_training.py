@@ -1,4 +1,4 @@
-"""Training of WaveNet: the loss falls, a resumed run is the unbroken one, and what is trained can be heard."""
+"""Training of WaveNet: the loss falls, a resumed run equals an unbroken one, and the result can be synthesised."""
 
 import csv
 from pathlib import Path
@@ -31,7 +31,7 @@ def tone(seconds: float = 0.5) -> Array:
 
 
 def bands(samples: Array) -> dict[str, Array]:
-    """Features that tell the level of 80 parts of every frame of 256 samples."""
+    """Return features with the level of 80 parts of every frame of 256 samples."""
     frames = -(-len(samples) // 256)
     padded = np.pad(samples, (0, 256 * frames - len(samples))).reshape(frames, 256)
     return {"mel": np.log(1e-5 + np.abs(np.resize(padded, (frames, 320)).reshape(frames, 80, 4)).sum(-1))}
@@ -113,7 +113,7 @@ def test_a_chunk_has_the_sample_before_each_sample_and_features_on_both_sides() 
 
 @pytest.mark.parametrize("kind", ["mixture", "categorical"])
 def test_the_beginning_and_the_end_of_a_recording_are_learnt_with_the_edges_that_synthesis_has(kind: str) -> None:
-    """Before the first frame and after the last, these count again; silence stands before the first sample."""
+    """The first and the last frame are repeated beyond the ends; before the first sample there is silence."""
     x = tone(4.5 * 256 / 16000)  # the last of five frames is filled with zeros; a chunk has four
     settings = Settings(steps=1, **{**SMALL, "kind": kind, "batch": 1})
     config, rows = settings.config, bands(x)["mel"].astype(np.float32)
@@ -130,7 +130,7 @@ def test_the_beginning_and_the_end_of_a_recording_are_learnt_with_the_edges_that
 
 
 def test_the_learning_rate_falls_by_both_settings() -> None:
-    """`decay` divides it by 1 + decay * n, and `halve_every` halves it."""
+    """`decay` divides the rate by 1 + decay * n, and `halve_every` halves it."""
     settings = Settings(steps=9, decay=0.5, halve_every=2, **SMALL)
     run = Run(task(settings, {"a": tone()}, bands), settings)
     run.updates = 2
@@ -152,7 +152,7 @@ def test_a_sample_gets_the_nearest_level(mulaw: Any) -> None:
 
 @pytest.mark.slow
 def test_one_second_of_a_tone_is_learnt() -> None:
-    """300 steps of a network of 46,000 weights; uniform noise has 11.09 nats, the best single mixture 10.10."""
+    """300 batches train 46,000 weights. Uniform noise has 11.09 nats per sample, the best constant mixture 10.10."""
     from dspgraph_nodes.models.wavenet.network import WaveNet
 
     torch.manual_seed(0)

@@ -1,4 +1,4 @@
-"""Checkpoints of the two programs: what is read from them, and what is refused."""
+"""Checkpoints of the two published programs: what is read from them, and which are refused."""
 
 from pathlib import Path
 from typing import Any
@@ -86,7 +86,7 @@ def of_chainer() -> dict[str, Array]:
 
 
 def test_weights_of_chainer_are_converted() -> None:
-    """In float32: 1 / 6 of a bias times 6, and a variance less 1e-5 and plus it, differ in the last digit."""
+    """The comparison allows for rounding to float32 where a bias is divided by 6, and a variance changed by 1e-5."""
     found = of_chainer()
     assert recognises(set(found)) and not recognises(set(found) - {"dcd_bias_conv/W"})
     config, arrays, untold = convert(found, CHAINER)

@@ -1,4 +1,4 @@
-"""The WaveNet autoencoder in torch, against its equations and against what NSynth's program gave."""
+"""The WaveNet autoencoder in torch, compared with its equations and with results of NSynth's program."""
 
 import json
 from itertools import pairwise
@@ -30,7 +30,7 @@ def levels(count: int, seed: int = 0) -> Array:
 
 
 def restated(config: Config, arrays: dict[str, Array], given: Array) -> tuple[Array, Array]:
-    """Frames and logits by the equations, sample by sample, in float64."""
+    """Return frames and logits, computed from the equations sample by sample in float64."""
     w: Any = {name: array.astype(np.float64) for name, array in arrays.items()}
     n, width, v = len(given), config.width, (given - 128) / 128
 
@@ -80,7 +80,7 @@ def test_frames_and_logits_are_those_of_the_equations() -> None:
 
 
 def test_a_frame_depends_on_samples_within_its_reach_and_on_no_others() -> None:
-    """All weights and samples are positive, so that no ReLU hides a sample."""
+    """All weights and samples are positive, so that no ReLU hides the effect of a sample."""
     arrays, hop = {name: np.abs(one) for name, one in random_arrays(TINY).items()}, TINY.hop
     model, given = network(TINY, arrays).double(), torch.from_numpy(128 + levels(8 * hop) // 4)
     assert TINY.reach == 15  # 1 + 2 (1 + 2 + 4)
@@ -109,7 +109,7 @@ def test_the_decoder_sees_all_samples_within_its_field_and_none_from_its_own_on(
 
 
 def test_the_published_network_has_its_number_of_weights() -> None:
-    """61,804,048, as counted in the published program, which has a last residual of 512 x 512 that nothing reads."""
+    """The program has 61,804,048 weights, with those of a last residual connection of 512 x 512, which is not used."""
     with torch.device("meta"):
         model = WaveNetAutoencoder(PRESETS["wavenet_autoencoder"])
     counts = [sum(one.numel() for one in part.parameters()) for part in (model.encoder, model.decoder)]
@@ -138,7 +138,7 @@ def test_the_encoding_has_a_row_for_every_whole_frame_and_other_lengths_are_refu
 
 
 def test_the_decoder_reads_the_one_hot_code_of_the_pitch_beside_every_frame() -> None:
-    """So another pitch adds the difference of two columns of the matrix of a condition."""
+    """So another pitch adds the difference of two columns of the condition's matrix."""
     z = torch.randn(2, 4, PITCHED.latent, generator=torch.Generator().manual_seed(0))
     rows = with_pitch(z, torch.tensor([2, 0]), PITCHED)
     assert torch.equal(rows[..., : PITCHED.latent], z)

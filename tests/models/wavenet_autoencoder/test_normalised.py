@@ -1,4 +1,4 @@
-"""The normalised form in torch, against its equations and against what wavenet-autoencoder-chainer gave."""
+"""The normalised form in torch, compared with its equations and with results of wavenet-autoencoder-chainer."""
 
 from typing import Any
 
@@ -25,7 +25,10 @@ def levels(count: int) -> Array:
 
 
 def restated(config: Config, arrays: dict[str, Array], given: Array, read: Array | None = None) -> tuple[Array, Array]:
-    """Frames and logits by the equations, sample by sample, in float64. read: the frames of the decoder."""
+    """Return frames and logits, computed from the equations sample by sample in float64.
+
+    read: the frames that the decoder reads; by default those of the encoder.
+    """
     w: Any = {name: array.astype(np.float64) for name, array in arrays.items()}
     n = len(given)
 
@@ -79,7 +82,9 @@ def test_frames_and_logits_are_those_of_the_equations(config: Config) -> None:
 def test_the_decoder_reads_odd_lags_unless_its_dilations_begin_with_2_and_never_a_later_sample(
     least: int, field: int
 ) -> None:
-    """1 + 2 (1 + 2 + 4) samples; with dilations from 2 the published network reads every other sample only."""
+    """The field has 1 + 2 * (1 + 2 + 4) samples; with dilations from 2, the published network reads only every other
+    sample.
+    """
     config = NORMALISED.replace(least_dilation=least)
     model, given = network(config, random_arrays(config)), torch.from_numpy(levels(3 * config.hop))
     z, other = torch.randn(1, 3, config.condition, generator=torch.Generator().manual_seed(0)), given.clone()
@@ -90,7 +95,7 @@ def test_the_decoder_reads_odd_lags_unless_its_dilations_begin_with_2_and_never_
 
 
 def test_a_frame_depends_on_samples_within_its_reach_and_on_no_others() -> None:
-    """14 = 2 (1 + 2 + 4) samples before a frame, and after it. Without biases all numbers are positive."""
+    """A frame depends on 14 = 2 * (1 + 2 + 4) samples before and after it. Without biases all numbers are positive."""
     arrays = {
         name: 0 * one if name.endswith("bias") else np.abs(one) for name, one in random_arrays(NORMALISED).items()
     }
@@ -111,7 +116,7 @@ def test_a_frame_depends_on_samples_within_its_reach_and_on_no_others() -> None:
 
 
 def test_the_published_network_has_its_number_of_weights_and_one_table_for_both_parts() -> None:
-    """134,288 weights, as counted in the program, and 30 * 2 * 2 * (32 + 16) running statistics."""
+    """There are 134,288 weights, as in the published program, and 30 * 2 * 2 * (32 + 16) running statistics."""
     config = PRESETS["wavenet_autoencoder-normalised"].replace(pitches=7)
     model = WaveNetAutoencoder(config)
     assert sum(one.numel() for one in model.parameters()) == 134_288
@@ -127,7 +132,7 @@ def test_another_number_of_channels_of_the_skip_connections_is_refused() -> None
 @pytest.mark.skipif(not RECORDED.is_dir(), reason="what other programs gave is recorded beside the repository")
 @pytest.mark.parametrize("name", ["small", "full"])
 def test_encodings_logits_and_loss_are_those_of_the_published_program(name: str) -> None:
-    """Found: 4e-6, 4e-5, 4e-6."""
+    """The measured differences are 4e-6, 4e-5 and 4e-6."""
     golden, config, arrays = recorded_by_chainer(name)
     model, target = network(config, arrays), torch.from_numpy(golden["target"]).long()
     with torch.no_grad():
@@ -143,7 +148,7 @@ def test_encodings_logits_and_loss_are_those_of_the_published_program(name: str)
 @pytest.mark.skipif(not RECORDED.is_dir(), reason="what other programs gave is recorded beside the repository")
 @pytest.mark.parametrize("name", ["small", "full"])
 def test_in_training_the_statistics_are_those_of_the_batch(name: str) -> None:
-    """The program adds 2e-5 to a variance and not 1e-5: all numbers differ by about 1e-5 for every layer."""
+    """The program adds 2e-5 to a variance in place of 1e-5, so all numbers differ by about 1e-5 per layer."""
     golden, config, arrays = recorded_by_chainer(name)
     model, target = network(config, arrays).train(), torch.from_numpy(golden["target"]).long()
     code = torch.from_numpy(golden["read"][:, config.latent :]).float()[None]
@@ -158,7 +163,10 @@ def test_in_training_the_statistics_are_those_of_the_batch(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.training
 def test_4096_samples_of_a_tone_are_learnt() -> None:
-    """Uniform noise has 5.55 nats. The encoder sees what the decoder predicts. Measured: 0.018 after 60 batches."""
+    """Uniform noise has 5.55 nats. The encoder reads the samples that the decoder predicts.
+
+    Measured: 0.018 after 60 batches.
+    """
     settings = Settings(
         preset="wavenet_autoencoder-normalised", rate=16000, frames=8, batch=1, steps=60, learning_rate=3e-3, ema=0.0,
         threads=1, device="cpu",

@@ -1,4 +1,4 @@
-"""Training of the WaveNet autoencoder: what it reads and predicts, exact resume, and what it learns."""
+"""Training of the WaveNet autoencoder: its inputs and targets, exact resume, and its results."""
 
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ def test_a_resumed_run_is_the_unbroken_one(optimizer: str, tmp_path: Path) -> No
 
 
 def test_the_pitch_of_a_recording_comes_with_each_of_its_crops(tmp_path: Path) -> None:
-    """Recordings without a pitch of the network are left out, and a line says so."""
+    """Recordings without a pitch of the network are left out, and a line in the report says so."""
     settings = Settings(**{**SMALL, "lowest": 60, "pitches": 3, "validation_share": 0.0})
     labels = {"a": {"pitch": "61"}, "b": {"pitch": "62"}, "c": {"pitch": "63"}}
     recordings = {"a": tone(), "b": tone() ** 2, "c": tone() ** 3}
@@ -140,7 +140,7 @@ def test_a_recording_shorter_than_a_crop_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_train_makes_weights_that_the_pipeline_plays_and_a_validation_can_be_heard(tmp_path: Path) -> None:
-    """The file has another rate than the preset; the training is that of the command line."""
+    """The recording has another rate than the preset. The training is started as by the command line."""
     soundfile.write(tmp_path / "a.wav", tone(8000, rate=8000), 8000)
     given = {"preset": "wavenet_autoencoder-tiny", "steps": 2, "batch": 2, "frames": 2, "layers": 4, "audio": 0.1,
              "device": "cpu", "threads": 1}  # fmt: skip
@@ -199,7 +199,10 @@ def test_samples_of_the_pipeline_are_those_of_the_recording_times_a_gain() -> No
 
 @pytest.mark.slow
 def test_4096_samples_of_a_tone_are_learnt() -> None:
-    """Uniform noise has 5.55 nats. The encoder sees what the decoder predicts. Measured: 0.05 after 60 batches."""
+    """Uniform noise has 5.55 nats. The encoder reads the samples that the decoder predicts.
+
+    Measured: 0.05 after 60 batches.
+    """
     settings = Settings(
         preset="wavenet_autoencoder-tiny", hop=512, rate=16000, frames=8, batch=1, steps=70, learning_rate=1e-2,
         optimizer="muon", ema=0.0, threads=1, device="cpu",

@@ -1,4 +1,4 @@
-"""Published checkpoints of WaveRNN: the four layouts, and what their programs compute from them."""
+"""Published checkpoints of WaveRNN: the four layouts, and the results of their programs."""
 
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ FATCHORD = {
 
 
 def as_fatchord(arrays: dict[str, Array]) -> dict[str, Array]:
-    """The arrays of a network with two GRUs, in the layout of fatchord/WaveRNN."""
+    """Return the arrays of a network with two GRUs in the layout of fatchord/WaveRNN."""
     found: dict[str, Array] = {
         "step": np.zeros(1, np.int64),
         "upsample.resnet.batch_norm.num_batches_tracked": np.zeros(()),
@@ -48,7 +48,7 @@ def as_fatchord(arrays: dict[str, Array]) -> dict[str, Array]:
 
 
 def as_torchaudio(arrays: dict[str, Array], blocks: int) -> dict[str, Array]:
-    """The same arrays in the layout of torchaudio."""
+    """Return the arrays of a network with two GRUs in the layout of torchaudio. blocks: the number of residual blocks."""
     found = {}
     for name, array in as_fatchord(arrays).items():
         for old, new in (
@@ -63,7 +63,7 @@ def as_torchaudio(arrays: dict[str, Array], blocks: int) -> dict[str, Array]:
 
 
 def given(config: Config) -> dict[str, Any]:
-    """What a checkpoint does not tell."""
+    """Return the values, by name, that a checkpoint does not contain."""
     return {"rate": config.rate, **({"mulaw": config.mulaw} if config.kind == "categorical" else {})}
 
 
@@ -95,7 +95,7 @@ def test_a_network_with_two_grus_is_found_again(name: str, layout: str) -> None:
 def torchaudios(
     factors: tuple[int, ...], classes: int, blocks: int, features: int, hidden: int, aux: int, units: int, dense: int
 ) -> dict[str, torch.Tensor]:
-    """A state dict of torchaudio's WaveRNN with random weights: every name and shape that its modules give."""
+    """Return a state dict of torchaudio's WaveRNN with random weights, with all names and shapes of its modules."""
     draw = torch.Generator().manual_seed(1)
 
     def uniform(*shape: int, size: float = 1.0) -> torch.Tensor:
@@ -132,7 +132,10 @@ def torchaudios(
 
 
 def torchaudios_outputs(w: dict[str, torch.Tensor], waveform: torch.Tensor, mel: torch.Tensor) -> torch.Tensor:
-    """What torchaudio's WaveRNN computes, [batch, n, classes]; waveform: [batch, n]; mel: [batch, features, frames]."""
+    """Return the outputs of torchaudio's WaveRNN, [batch, n, classes], computed from its equations.
+
+    waveform: [batch, n]; mel: [batch, features, frames].
+    """
 
     def norm(x: torch.Tensor, name: str) -> torch.Tensor:
         mean, variance, weight, bias = (
@@ -176,7 +179,7 @@ def torchaudios_outputs(w: dict[str, torch.Tensor], waveform: torch.Tensor, mel:
 
 @torch.no_grad()
 def test_a_checkpoint_of_torchaudio_is_converted_and_computes_what_its_program_computes(tmp_path: Path) -> None:
-    """Through files: what `torch.save` writes, `weights convert` reads."""
+    """The checkpoint is written by `torch.save` and read by `weights convert`."""
     theirs = torchaudios((2, 3, 4), 256, blocks=3, features=20, hidden=12, aux=16, units=32, dense=48)
     torch.save(theirs, tmp_path / "theirs.pth")
     converted = tmp_path / "ours.safetensors"
@@ -196,7 +199,10 @@ def test_a_checkpoint_of_torchaudio_is_converted_and_computes_what_its_program_c
 
 
 def as_dual(arrays: dict[str, Array]) -> dict[str, Array]:
-    """The arrays of a network without frames, as the original dual softmax: gates u, r, e, which are z, r, n."""
+    """Return the arrays of a network without frames in the layout of the original dual-softmax model.
+
+    Its gates u, r, e are called z, r, n here.
+    """
     heads = {"coarse1": "O1", "coarse2": "O2", "fine1": "O3", "fine2": "O4"}
     units = len(arrays["bias"]) // 3
     found = {

@@ -43,7 +43,7 @@ def write(config: Config, path: Path, seed: int) -> None:
 
 
 def inputs(config: Config, drawn: Array) -> Array:
-    """Return the inputs [n, d] of the network for every sample. drawn: [n], or halves [n, 2]."""
+    """Return the inputs [n, d] of the network for every sample. drawn: samples [n], or pairs of halves [n, 2]."""
     values = (
         drawn.reshape(len(drawn), -1)
         if config.kind == "mixture"
@@ -97,7 +97,7 @@ def generate(
 
 
 def cumulative(config: Config, parameters: Array, drawn: Array) -> tuple[Array, Array]:
-    """Return the probability of values below each sample, and of values up to it."""
+    """Return the probability of values below each sample, and of values up to it, [n] or [n, 2] each."""
     wide = parameters.astype(np.float64)
     if config.kind == "mixture":
         w, mean, scale = np.split(wide, 3, axis=1)

@@ -1,4 +1,4 @@
-"""WaveRNN in torch: the equations, the published networks, and what may not depend on what."""
+"""WaveRNN in torch: its equations, the sizes of the published networks, and the inputs that outputs depend on."""
 
 from typing import Any
 
@@ -22,14 +22,14 @@ def loaded(config: Config, seed: int = 0) -> WaveRNN:
 
 
 def frames_and_samples(config: Config, count: int, seed: int = 0) -> tuple[Array, Array]:
-    """Random frames [count, features], and inputs of the network [count * hop, d] between -1 and 1."""
+    """Return random frames [count, features], and random inputs of the network [count * hop, d], from -1 to 1."""
     draw = np.random.Generator(np.random.Philox(key=seed))
     width = 3 if config.kind == "coarse_fine" else 1
     return 2 * draw.random((count, config.features)) - 1, 2 * draw.random((count * config.hop, width)) - 1
 
 
 def forward(model: WaveRNN, frames: Array, samples: Array) -> Tensor:
-    """The outputs [n, outputs] of torch for frames without context and inputs [n, d]."""
+    """Return the outputs [n, outputs] of the network in torch. frames: without context; samples: inputs [n, d]."""
     context = model.config.context
     known = torch.from_numpy(np.pad(frames, ((context, context), (0, 0)))).float()[None]
     given = torch.from_numpy(samples).float()[None]
@@ -39,7 +39,7 @@ def forward(model: WaveRNN, frames: Array, samples: Array) -> Tensor:
 
 @pytest.mark.parametrize("name", SMALL)
 def test_the_network_computes_its_equations(name: str) -> None:
-    """Against the same network in float64, sample by sample."""
+    """The expected outputs are computed from the equations in float64, sample by sample."""
     config = SMALL[name]
     frames, samples = frames_and_samples(config, 5)
     plain = PlainWaveRNN(config, random_weights(config), frames)
@@ -60,7 +60,7 @@ def test_the_shapes_are_those_of_the_network(config: Config) -> None:
 
 
 def test_networks_have_as_many_parameters_as_the_published_ones() -> None:
-    """E5 for the divided state; fatchord/WaveRNN prints 4.481 and 4.234 million for the other two."""
+    """The paper states the size of the network with a divided state; fatchord/WaveRNN prints 4.481 and 4.234 million."""
     counts = {name: sum(one.numel() for one in network(config).parameters()) for name, config in PRESETS.items()}
     assert counts["wavernn-split"] == 3_050_048
     assert counts["wavernn"] == 4_480_941
@@ -69,7 +69,7 @@ def test_networks_have_as_many_parameters_as_the_published_ones() -> None:
 
 @pytest.mark.parametrize("name", ["one bias", "two biases"])
 def test_the_fine_half_alone_knows_the_coarse_half(name: str) -> None:
-    """E2: the gradient of the coarse logits with respect to the coarse half of the same sample is exactly 0."""
+    """The gradient of the coarse logits with respect to the coarse half of the same sample is exactly 0."""
     config = SMALL[name]
     model = loaded(config)
     frames, samples = frames_and_samples(config, 3)
@@ -91,7 +91,7 @@ def test_the_fine_half_alone_knows_the_coarse_half(name: str) -> None:
 
 
 def test_both_halves_read_the_whole_state() -> None:
-    """E2: the logits of each half depend on both halves of the state before."""
+    """The logits of each half depend on both halves of the previous state."""
     config = SMALL["one bias"]
     model = loaded(config)
     frames, samples = frames_and_samples(config, 1)

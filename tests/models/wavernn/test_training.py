@@ -1,4 +1,4 @@
-"""Training WaveRNN: codes and losses, a run and its files, resuming, sparsity, the two-halves toy, overfitting."""
+"""Training of WaveRNN: codes and losses, the files of a run, resuming, sparse matrices, and overfitting."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +32,7 @@ TINY: dict[str, Any] = {
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """Threads that wait for each other are slow where other programs run."""
+    """Let torch compute in one thread: threads that wait for each other are slow if other programs run."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -45,7 +45,7 @@ def features(x: Array) -> dict[str, Array]:
 
 
 def trained(out: Path, resume: bool = False, **settings: Any) -> dict[str, Array]:
-    """The weights of a tiny run."""
+    """Train a tiny network, and return its weights by name."""
     recordings = {"a": speech()[16000:22000], "b": speech()[30000:35000]}
     path = train(recordings, features, out, Settings(**{**TINY, **settings}), resume)
     return WEIGHTS.read(path)[1]
@@ -53,7 +53,7 @@ def trained(out: Path, resume: bool = False, **settings: Any) -> dict[str, Array
 
 @pytest.mark.parametrize("name", SMALL)
 def test_the_code_of_a_drawn_sample_is_what_was_drawn(name: str) -> None:
-    """Codes for training and samples of the node are inverse to each other, for every level."""
+    """The codes for training and the samples of the node are inverse to each other, for every level."""
     config = SMALL[name]
     net = packed(config, random_weights(config))
     if config.kind == "mixture":
@@ -75,7 +75,7 @@ def test_the_codes_are_those_of_the_samples_with_pre_emphasis_and_gain() -> None
 
 @pytest.mark.parametrize("bits", [4, 6, 8, 10, 12, 16])
 def test_halves_are_joined_to_the_code(bits: int) -> None:
-    """E1, as the loss splits codes."""
+    """The loss splits codes into halves in the same way."""
     distribution, u = CoarseFine(bits), torch.arange(1 << bits)
     c, f = distribution.halves(u)
     assert torch.equal(c * distribution.levels + f, u)
@@ -85,7 +85,7 @@ def test_halves_are_joined_to_the_code(bits: int) -> None:
 
 
 def test_the_loss_is_that_of_the_predicted_distribution() -> None:
-    """By hand, from the outputs of the network, for one chunk of each kind."""
+    """The expected loss is computed from the outputs of the network, for one chunk of each kind."""
     for name in ("categorical", "mixture", "one bias"):
         config = SMALL[name]
         torch.manual_seed(0)
@@ -120,7 +120,7 @@ def test_the_loss_is_that_of_the_predicted_distribution() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("preset", ["wavernn-small", "wavernn-small-mixture", "wavernn-small-split"])
 def test_a_resumed_run_has_the_weights_of_an_unbroken_one(tmp_path: Path, preset: str) -> None:
-    """Bit for bit, the running statistics of the residual network among them."""
+    """The weights are equal bit for bit, also the running statistics of the residual network."""
     sparse: dict[str, Any] = {"density_update": 0.5, "density_reset": 0.5, "density_state": 0.5, "ema": 0.5}
     whole = trained(tmp_path / "whole", preset=preset, audio=0.05, **sparse)
     trained(tmp_path / "parts", preset=preset, steps=2, audio=0.05, **sparse)
@@ -137,7 +137,7 @@ def test_a_resumed_run_has_the_weights_of_an_unbroken_one(tmp_path: Path, preset
 
 @pytest.mark.parametrize("preset", ["wavernn-small", "wavernn-small-mixture", "wavernn-small-split"])
 def test_the_beginning_and_the_end_of_a_recording_are_learnt_with_the_edges_that_synthesis_has(preset: str) -> None:
-    """Zeros stand before the first frame and after the last, and silence before the first sample."""
+    """There are zeros before the first frame and after the last, and silence before the first sample."""
     x = speech()[16000 : 16000 + 700]  # the last of three frames is filled with zeros; a chunk has two
     settings = Settings(**{**TINY, "preset": preset, "batch": 1, "augment": 0})
     config, rows = settings.config, seen(features(x)["mel"], True)
@@ -153,14 +153,14 @@ def test_the_beginning_and_the_end_of_a_recording_are_learnt_with_the_edges_that
 
 
 def tone_batches(count: int, length: int, seed: int = 0) -> Array:
-    """Codes [count, length + 1] of a sine of 500 Hz at 16 kHz, each row from another sample on."""
+    """Return codes [count, length + 1] of a sine of 500 Hz at 16 kHz. Each row begins at another sample."""
     first = np.random.Generator(np.random.Philox(key=seed)).integers(0, 32, (count, 1))
     x = 0.5 * np.sin(2 * np.pi * 500 / 16000 * (np.arange(length + 1) + first))
     return codes(x, Config(kind="coarse_fine", bits=16, auxiliary=0))
 
 
 def fitted(model: Split, code: Any, steps: int, rate: float) -> dict[str, float]:
-    """Train on batches of codes, and return the last losses. code: a function of the step."""
+    """Train on batches of codes, and return the last losses by name. code: a function from the step to the codes."""
     optimizer = torch.optim.Adam(model.parameters(), rate)
     for step in range(steps):
         batch = torch.from_numpy(code(step))
@@ -172,7 +172,7 @@ def fitted(model: Split, code: Any, steps: int, rate: float) -> dict[str, float]
 
 
 def toy_codes(step: int) -> Array:
-    """Codes of 4 bits, 7 or 8 with equal probability: coarse 1 goes with fine 3, coarse 2 with fine 0."""
+    """Return codes of 4 bits, 7 or 8 with equal probability: coarse half 1 with fine half 3, or coarse 2 with fine 0."""
     draw = np.random.Generator(np.random.Philox(key=step))
     return 7 + draw.integers(0, 2, (32, 33))
 
@@ -183,7 +183,7 @@ def toy() -> Split:
 
 
 def test_the_fine_half_learns_what_goes_with_the_coarse_half() -> None:
-    """E4: ln 2 = 0.693 nats are the least; 7 and 8 have all the probability."""
+    """The least possible loss is ln 2 = 0.693 nats; the codes 7 and 8 must get all the probability."""
     model = toy()
     fitted(model, toy_codes, 150, 0.02)
     with torch.no_grad():
@@ -208,7 +208,7 @@ def halves_of(code: torch.Tensor) -> torch.Tensor:
 
 
 def test_a_fine_half_that_ignores_the_coarse_half_is_noticed() -> None:
-    """E4: without its weights of the coarse half the best loss is 2 ln 2 = 1.386 nats."""
+    """Without the weights of the coarse half, the least possible loss is 2 * ln 2 = 1.386 nats."""
     model = toy()
     model.input_fine.register_hook(lambda gradient: gradient * torch.tensor([1.0, 1.0, 0.0]))  # type: ignore[no-untyped-call]  # torch's
     with torch.no_grad():
@@ -218,7 +218,10 @@ def test_a_fine_half_that_ignores_the_coarse_half_is_noticed() -> None:
 
 @pytest.mark.slow
 def test_a_sine_is_learned() -> None:
-    """E6: a coarse and a fine loss of less than 1 nat together after 120 batches of 16 x 96; it begins at 11.1; found: 0.11."""
+    """After 120 batches of 16 x 96 samples, the coarse and the fine loss together must be below 1 nat.
+
+    The loss begins at 11.1 nats; the measured final loss is 0.11.
+    """
     torch.manual_seed(0)
     model = Split(Config(kind="coarse_fine", bits=16, units=128, dense=64, features=0, auxiliary=0, biases="one"))
     found = fitted(model, lambda step: tone_batches(16, 96, step), 120, 0.02)

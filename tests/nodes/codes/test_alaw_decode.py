@@ -1,4 +1,4 @@
-"""Expanded A-law codes, against libsndfile's."""
+"""Expansion of A-law codes, compared with libsndfile's."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""A-law codes, against those that libsndfile writes."""
+"""A-law codes, compared with those that libsndfile writes."""
 
 import io
 from typing import Any
@@ -31,7 +31,7 @@ def test_every_sample_of_16_bits_has_the_code_of_g711(dtype: Any) -> None:
 
 
 def expanded(codes: Array) -> Array:
-    """The samples of 16 bits to which libsndfile expands codes."""
+    """Return the 16-bit samples to which libsndfile expands codes."""
     file = io.BytesIO(codes.astype(np.uint8).tobytes())
     samples, _ = soundfile.read(file, dtype="int16", samplerate=8000, channels=1, subtype="ALAW", format="RAW")
     return np.asarray(samples, np.int64)

@@ -16,7 +16,7 @@ EXAMPLES = [
 
 
 def restated(x: Array, node: Gate, rate: float) -> Array:
-    """The formulas of the docstring, sample by sample, in float64."""
+    """Return the output of a gate, computed from the formulas of its docstring, sample by sample, in float64."""
     y, smooth, hold = np.empty_like(x), -node.range, round(node.hold * rate)
     loud = np.abs(x).reshape(len(x), -1).max(axis=1) >= 10 ** (node.threshold / 20)
     for n, row in enumerate(x):

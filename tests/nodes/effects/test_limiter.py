@@ -20,7 +20,10 @@ EXAMPLES = [
 
 
 def restated(x: Array, node: Limiter, rate: float) -> Array:
-    """The formulas of the docstring, sample by sample, in float64: g is 1 outside the signal, r begins at n = -L."""
+    """Return the output of a limiter, computed from the formulas of its docstring, sample by sample, in float64.
+
+    g is 1 outside the signal, and r begins at n = -L.
+    """
     ceiling, ahead = 10 ** (node.ceiling / 20), round(node.lookahead_seconds * rate)
     peak = np.maximum(np.abs(x).reshape(len(x), -1).max(axis=1), 1e-300)
     gain = np.concatenate((np.ones(ahead), np.minimum(1, ceiling / peak), np.ones(ahead)))

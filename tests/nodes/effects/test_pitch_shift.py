@@ -1,4 +1,4 @@
-"""Pitch shifting: the pitch of tones, their level, the time at which things happen."""
+"""Pitch shifting: the pitch and the level of tones, and the times at which sounds begin."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def shifted(x: Array, semitones: float, **settings: Any) -> Array:
 
 
 def frequency(x: Array) -> float:
-    """The frequency of the strongest tone at 16 kHz, from the phase advance of two windows 1000 samples apart."""
+    """Return the frequency of the strongest tone in x at 16 kHz, from the phases of two windows 1000 samples apart."""
     w = np.hanning(4096)
     first, second = (np.fft.rfft(x[at : at + 4096] * w) for at in (4000, 5000))
     peak = int(np.abs(first).argmax())

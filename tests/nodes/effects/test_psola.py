@@ -1,4 +1,4 @@
-"""TD-PSOLA on vowels whose pitch and formants are known."""
+"""PSOLA on vowels whose pitch and formants are known."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ FORMANTS = ((700, 80), (1200, 90), (2600, 150))
 
 
 def vowel(f0: float, count: int = 16000) -> Array:
-    """Pulses of a pitch through three resonances."""
+    """Return a vowel [count] at 16 kHz: pulses of the pitch f0, filtered by three resonances."""
     x = np.zeros(count)
     x[np.round(np.arange(0, count, 16000 / f0)).astype(int)[:-1]] = 1
     for frequency, width in FORMANTS:
@@ -35,7 +35,7 @@ def shifted(x: Array, f0: float, semitones: float) -> Array:
 
 
 def frequency(y: Array, near: float) -> float:
-    """The pitch: that whose harmonics have the most power, from a long window."""
+    """Return the pitch near `near`, Hz, whose harmonics have the most power in a long window."""
     spectrum = np.abs(np.fft.rfft(y[2000:14000] * np.hanning(12000), 1 << 18)) ** 2
     candidates = near * 2 ** (np.linspace(-100, 100, 2001) / 1200)
     power = [spectrum[np.round(np.arange(1, 12) * f / 16000 * (1 << 18)).astype(int)].sum() for f in candidates]
@@ -43,7 +43,7 @@ def frequency(y: Array, near: float) -> float:
 
 
 def formants(y: Array) -> Array:
-    """The frequencies of the poles of linear prediction that are near the circle."""
+    """Return the frequencies of the poles of linear prediction that lie near the unit circle."""
     part = y[4000:12000] * np.hanning(8000)
     r = np.correlate(part, part, "full")[7999 : 7999 + 11]
     roots = np.roots(np.append(1, -solve_toeplitz(r[:-1], r[1:])))

@@ -16,7 +16,7 @@ EXAMPLES = [
 
 
 def restated(x: Array, node: Reverb, rate: float) -> Array:
-    """Freeverb in circular buffers, sample by sample, as on the page named in the docstring."""
+    """Return the output of Freeverb with circular buffers, sample by sample, as its page (see the node) describes it."""
     y = np.empty_like(x)
     for channel in range(x.shape[1]):
         combs = [

@@ -1,4 +1,4 @@
-"""Time stretching: duration, pitch, and the identity, in both methods."""
+"""Time stretching: duration, pitch, and the identity for the factor 1, with both methods."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ METHODS: list[dict[str, Any]] = [
 
 
 def frequency(x: Array, rate: float) -> float:
-    """The frequency of the strongest tone, from the phase advance of two long windows 1000 samples apart."""
+    """Return the frequency of the strongest tone in x, from the phases of two long windows 1000 samples apart."""
     w = np.hanning(4096)
     first, second = (np.fft.rfft(x[at : at + 4096] * w) for at in (3000, 4000))
     peak = int(np.abs(first).argmax())
@@ -75,7 +75,7 @@ def test_a_sound_after_silence_is_not_moved() -> None:
 @pytest.mark.parametrize("method", METHODS, ids=str)
 @pytest.mark.parametrize("factor", [0.5, 1.5])
 def test_what_happens_when_is_stretched(method: dict[str, Any], factor: float) -> None:
-    """Tones that follow one another begin at `factor` times their times."""
+    """Tones that follow each other begin at `factor` times their original times."""
     x = np.concatenate([np.sin(2 * np.pi * f / 16000 * np.arange(4000)) for f in (300, 900, 2000)])
     y = time_stretch(x, factor, **method)
     for k, f in enumerate((300, 900, 2000)):

@@ -14,7 +14,7 @@ STREAM = Frames(100, "wave", 320)
 
 
 def fading(count: int) -> Array:
-    """Frames of speech that fall silent in the middle."""
+    """Return frames of speech that becomes silent in the middle."""
     x = features()[0][8000 : 8000 + 160 * count].copy()
     x[80 * count : 100 * count] = 0
     return windowed(x)

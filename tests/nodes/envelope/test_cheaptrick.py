@@ -15,7 +15,7 @@ RATE = Fraction(16000)
 
 
 def pitch(frames: int) -> Array:
-    """A contour with unvoiced stretches."""
+    """Return a pitch contour with unvoiced parts, [frames, 1]."""
     f0 = np.linspace(90, 210, frames)
     f0[frames // 4 : frames // 3] = 0
     return f0[:, None]
@@ -117,7 +117,7 @@ def test_a_missing_library_is_named_with_the_way_to_get_it(monkeypatch: pytest.M
 
 
 def test_an_fft_too_short_for_a_low_voice_is_told() -> None:
-    """3 * rate / (n_fft - 3) is the lowest pitch that WORLD analyses (GetF0FloorForCheapTrick): 94.3 Hz here."""
+    """The lowest pitch that WORLD analyses is 3 * rate / (n_fft - 3) (GetF0FloorForCheapTrick), here 94.3 Hz."""
     ports = Audio(16000), Frames(200, "f0", 1)
     assert Cheaptrick().advice(*ports) is Cheaptrick(n_fft=1024).advice(*ports) is None
     advice = Cheaptrick(n_fft=512).advice(*ports)

@@ -17,7 +17,7 @@ F0 = Frames(200, "f0", 1)
 
 
 def pitch(frames: int) -> Array:
-    """A contour with unvoiced stretches."""
+    """Return a pitch contour with unvoiced parts, [frames, 1]."""
     f0 = np.linspace(90, 210, frames)
     f0[frames // 4 : frames // 3] = 0
     return f0[:, None]
@@ -70,7 +70,9 @@ def test_a_frame_without_pitch_is_all_noise() -> None:
 
 
 def test_below_15800_hertz_nothing_depends_on_what_memory_held() -> None:
-    """Its test of voicing would read what malloc gave: glibc fills that with another number for each process here."""
+    """WORLD's test of voicing would read memory that is not initialised; glibc fills it differently in each process
+    here.
+    """
     code = (
         "import numpy as np; from fractions import Fraction; from dspgraph_nodes._kernels.foreign.world import d4c\n"
         "x = np.sin(np.arange(2000) ** 1.3)\n"

@@ -14,7 +14,7 @@ from helpers.speech import speech
 
 
 def framed(window: str = "blackman", length: int = 512, hop: int = 80) -> Array:
-    """Windowed frames of the recording; the squares of the window sum to 1."""
+    """Return windowed frames of the recording; the squares of the window sum to 1."""
     w = get_window(window, length)
     return sliding_window_view(speech(), length)[::hop] * (w / np.linalg.norm(w))
 
@@ -122,7 +122,7 @@ def test_predictable_frames_are_finite_and_stable(dtype: type) -> None:
 
 
 def reflections(a: Array) -> list[float]:
-    """The step-down recursion: stable while every value is below 1."""
+    """Return reflection coefficients by the step-down recursion: the filter is stable if all magnitudes are below 1."""
     found = []
     while len(a):
         k = a[-1]
@@ -170,7 +170,7 @@ def test_the_corrections_are_those_of_the_standard() -> None:
 
 
 def adversarial() -> dict[str, Array]:
-    """Half a second each of signals whose spectrum has a range of 90 to 150 dB, from 24 bits."""
+    """Return signals of half a second by name, whose spectra have a range of 90 to 150 dB, from 24-bit samples."""
     n, x = np.arange(8000), speech()[8000:16000]
     low = irfft(np.where(np.arange(4001) < 2000, rfft(x), 0), 8000)  # recorded at 8 kHz
     signals = {

@@ -15,13 +15,13 @@ SILENCE = np.log(1e-16) / 2  # c[0] of nothing but the floor
 
 
 def framed(length: int = 512, hop: int = 80, window: str = "blackman") -> Array:
-    """Windowed frames of the recording; the squares of the window sum to 1."""
+    """Return windowed frames of the recording; the squares of the window sum to 1."""
     w = get_window(window, length)
     return sliding_window_view(speech(), length)[::hop] * (w / np.linalg.norm(w))
 
 
 def distortion(a: Array, b: Array, n_fft: int, alpha: float) -> Array:
-    """RMS difference of the log spectra over the bins, dB, row by row."""
+    """Return the RMS difference of the log spectra over the bins, in dB, row by row."""
     found: Array = 20 / np.log(10) * np.sqrt((((a - b) @ mel_cosines(n_fft, a.shape[1] - 1, alpha)) ** 2).mean(axis=1))
     return found
 
@@ -155,7 +155,7 @@ def test_silence_is_the_floor(dtype: type) -> None:
 
 
 def gradient(frames: Array, found: Array, alpha: float) -> float:
-    """The largest slope of the criterion, in the direction of any coefficient, of any frame."""
+    """Return the largest derivative of the criterion with respect to any coefficient, over all frames."""
     n_fft, order = frames.shape[1], found.shape[1] - 1
     cosines = mel_cosines(n_fft, order, alpha)
     weights = np.r_[1, np.full(n_fft // 2 - 1, 2), 1] / n_fft
@@ -165,7 +165,9 @@ def gradient(frames: Array, found: Array, alpha: float) -> float:
 
 
 def hard() -> Array:
-    """Whistles, clicks, a direct current, decays, and noise in a few bins of 257, from soft to very loud."""
+    """Return difficult frames: whistles, clicks, an offset, decays, and noise in a few of 257 bins, from soft to very
+    loud.
+    """
     n, window, draw = np.arange(512), get_window("blackman", 512), np.random.default_rng(0)
     frames = [np.sin(0.3 * n), window * np.sin(2.0 * n), n == 0, n == 511, np.ones(512), window, 0.5**n, 1e15 * window]
     for _ in range(12):

@@ -8,7 +8,7 @@ from dspgraph_nodes.envelope.mcep_to_spectrum import McepToSpectrum, mcep_to_spe
 
 
 def melcepstra(count: int, order: int) -> Array:
-    """Rows that fall off as those of speech do."""
+    """Return random mel-cepstra [count, order + 1] that fall off as those of speech do."""
     c: Array = np.random.default_rng(5).standard_normal((count, order + 1)) / (1 + 0.3 * np.arange(order + 1))
     c[:, 0] -= 4
     return c

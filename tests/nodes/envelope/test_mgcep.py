@@ -1,4 +1,4 @@
-"""Mel-generalised cepstra, against the criterion that they minimise, and against their two ends."""
+"""Mel-generalised cepstra: the criterion that they minimise, and the special cases gamma = 0 and gamma = -1."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ EXAMPLES = [
 
 
 def criterion(c: Array, frame: Array, alpha: float, gamma: float) -> float:
-    """The mean of I / |H|**2 + ln(|H|**2), as published."""
+    """Return the published criterion: the mean of I / |H|**2 + ln(|H|**2)."""
     w = 2 * np.pi * np.arange(512) / 512
     z = np.exp(-1j * w)
     warped = (z - alpha) / (1 - alpha * z)
@@ -34,7 +34,10 @@ def criterion(c: Array, frame: Array, alpha: float, gamma: float) -> float:
 
 @pytest.mark.parametrize(("gamma", "slack"), [(-1.0, 1e-3), (-0.5, 0.0), (-0.25, 0.0), (0.0, 0.0)])
 def test_no_neighbour_has_a_lower_criterion(gamma: float, slack: float) -> None:
-    """With gamma = -1 SPTK solves a warped, truncated autocorrelation in one step; measured 5e-4 above the least."""
+    """With gamma = -1, SPTK solves the equations of a truncated autocorrelation in one step.
+
+    The measured criterion is 5e-4 above its least value.
+    """
     frame = FRAMES[30]
     c = mgcep(frame[None], 12, 0.42, gamma, tolerance=1e-8, iterations=100)[0]
     least = criterion(c, frame, 0.42, gamma)
@@ -52,7 +55,7 @@ def test_gamma_0_is_the_mel_cepstrum() -> None:
 
 
 def test_gamma_minus_1_without_warping_is_linear_prediction() -> None:
-    """H = 1 / (1 - sum c z**-m): with K the gain, c[0] = 1 - 1 / K and c[m] = -a[m] / K."""
+    """With the gain K, H = 1 / (1 - sum c z**-m) gives c[0] = 1 - 1 / K and c[m] = -a[m] / K."""
     for frame, c in zip(FRAMES[::10], mgcep(FRAMES[::10], 10, 0.0, -1.0, 1e-9), strict=True):
         r = np.correlate(frame, frame, "full")[511:522]
         r[0] += 1e-16

@@ -11,7 +11,7 @@ from helpers.speech import speech
 
 
 def melcepstra(count: int, order: int) -> Array:
-    """Rows that fall off as those of speech do."""
+    """Return random mel-cepstra [count, order + 1] that fall off as those of speech do."""
     c: Array = np.random.default_rng(6).standard_normal((count, order + 1)) / (1 + 0.3 * np.arange(order + 1))
     return c
 

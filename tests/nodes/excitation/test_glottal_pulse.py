@@ -1,4 +1,4 @@
-"""Glottal pulses, against numerical integrals of the equations that define the LF model."""
+"""Glottal pulses, compared with numerical integrals of the equations of the LF model."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def test_the_flow_returns_to_0_and_the_excitation_is_minus_1(rd: float) -> None:
 
 
 def test_the_shape_is_fants() -> None:
-    """Of Rd = 1: Ra = 0.038, Rk = 0.342, and Rg from the approximation of Rd by the flow; Fant 1995."""
+    """For Rd = 1, Fant (1995) gives Ra = 0.038 and Rk = 0.342; Rg follows from the approximation of Rd."""
     te, w, _, _, ta = lf_shape(1.0)
     rk = 0.342
     rg = rk * (0.5 + 1.2 * rk) / (0.44 - 4 * 0.038 * (0.5 + 1.2 * rk))

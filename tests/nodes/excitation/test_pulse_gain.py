@@ -23,7 +23,7 @@ EXAMPLES = [
 
 
 def peak(hertz: float, width: float) -> Array:
-    """Return the predictor with one pair of poles: a peak at a frequency, as wide, in Hz, as `width`; 16 kHz."""
+    """Return a predictor [1, 3] with one pair of poles, at 16 kHz: a peak at `hertz` Hz that is `width` Hz wide."""
     radius = np.exp(-np.pi * width / 16000)
     return np.array([[1.0, -2 * radius * np.cos(2 * np.pi * hertz / 16000), radius**2]])
 

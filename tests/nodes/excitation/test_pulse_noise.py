@@ -13,7 +13,7 @@ from dspgraph_nodes.excitation.pulse_noise import PulseNoise
 
 
 def contour(frames: int) -> Array:
-    """A voice: runs of gliding pitch, 80 to 320 Hz, with gaps, one of them a single frame."""
+    """Return a pitch contour, [frames, 1]: gliding from 80 to 320 Hz, with gaps, one of which is a single frame."""
     k = np.arange(frames)
     f0 = 200 + 120 * np.sin(k / 17)
     f0[(k % 41 < 13) | (k % 59 == 30)] = 0
@@ -21,7 +21,7 @@ def contour(frames: int) -> Array:
 
 
 def excitation(f0: Array, f0_rate: int = 100, rate: float = 16000) -> Array:
-    """The whole excitation of a contour, straight from the node: the engine would let no NaN in."""
+    """Return the whole excitation of a contour, computed by the node alone, because the engine refuses NaN."""
     node = PulseNoise(rate=rate)
     state, y = node.step(node.start(Frames(Fraction(f0_rate), "f0", 1)), np.reshape(f0, (-1, 1)))
     return np.concatenate((y, *node.flush(state)))
@@ -142,7 +142,7 @@ def test_a_rate_of_too_many_digits_is_refused() -> None:
 
 
 def chirp(rate: float, dispersion: float) -> Array:
-    """The excitation of 1 s, of a pulse at its start alone: of 1 Hz. Its power is that of the pulse, the rate."""
+    """Return an excitation of 1 s with a single pulse at its start (1 Hz). Its power is that of the pulse, the rate."""
     node = PulseNoise(rate=rate, dispersion=dispersion)
     state, y = node.step(node.start(Frames(Fraction(100), "f0", 1)), np.ones((100, 1)))
     whole: Array = np.concatenate((y, *node.flush(state)))

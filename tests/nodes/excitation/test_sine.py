@@ -22,7 +22,10 @@ def test_the_phase_is_the_sum_of_the_pitch(rate: float) -> None:
 
 
 def test_an_hour_of_a_tone_does_not_drift() -> None:
-    """100 Hz at 16 kHz has a period of 160 samples, exactly but for the rounding of the step: 2**-53 turns a sample."""
+    """100 Hz at 16 kHz has a period of 160 samples.
+
+    The only error is the rounding of the step, 2**-53 turns per sample.
+    """
     node, found = Sine(rate=16000, amplitude=1), []
     state = node.start(STREAM)
     for _ in range(3600):

@@ -27,7 +27,7 @@ EXAMPLES = [
 
 
 def by_lfilter(x: Array, coefficients: Array, ratio: Fraction) -> Array:
-    """Scipy's filter, one run of samples of one frame after another, its state made from the past outputs."""
+    """Return the output of scipy's filter, frame by frame, whose state is computed from the past outputs."""
     order = coefficients.shape[1] - 1
     row_of = [min(j * ratio.numerator // ratio.denominator, len(coefficients) - 1) for j in range(len(x))]
     y = np.zeros(0)

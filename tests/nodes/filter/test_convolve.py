@@ -1,4 +1,4 @@
-"""Convolution, against scipy's fftconvolve, with responses of one channel and of several."""
+"""Convolution, compared with scipy's fftconvolve, with responses of one channel and of several."""
 
 import io
 from pathlib import Path

@@ -19,7 +19,7 @@ NOISE = np.random.default_rng(7).standard_normal(64000)
 
 
 def melcepstra(order: int = 24, alpha: float = 0.42, hop: int = HOP, n: int | None = None) -> Array:
-    """Mel-cepstra of the recording, one every hop."""
+    """Return mel-cepstra of the recording, one for every `hop` samples."""
     x = speech(n)
     window = get_window("blackman", 512)
     frames = sliding_window_view(np.pad(x, (256, 512)), 512)[: len(x) : hop] * (window / np.linalg.norm(window))

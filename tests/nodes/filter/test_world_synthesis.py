@@ -14,7 +14,7 @@ RATE = Fraction(16000)
 
 
 def analysed(x: Array, hop: int = 80, centre: float = 0.0, n_fft: int = 1024) -> dict[str, Array]:
-    """WORLD's three streams of 16 kHz audio at the centre given."""
+    """Return WORLD's three streams for audio at 16 kHz, by name. centre: of the frames, in seconds."""
     padded = np.concatenate((x[round(centre * 16000) :], np.zeros(round(centre * 16000))))
     f0 = dio(padded, RATE, hop, 71, 800, 0.1, True)
     times = np.arange(len(f0)) * hop / 16000 + centre

@@ -29,7 +29,7 @@ EXAMPLES = [Example(node, x=(AUDIO, speech(3333))) for node in GEOMETRIES]
 
 
 def obvious(node: Frame, x: Array) -> Array:
-    """The definition, from scipy's windows and numpy's sliding view over a signal with zeros on both sides."""
+    """Return frames by the definition, with scipy's windows and numpy's sliding view over a signal padded with zeros."""
     window = get_window(node.window, node.length)
     if node.norm == "power":
         window = window / np.sqrt(np.sum(window**2))

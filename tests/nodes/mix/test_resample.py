@@ -34,7 +34,10 @@ def resampled(x: Array, before: int, after: int) -> Array:
 
 
 def decibel(error: Array, reference: Array) -> float:
-    """The power of one signal against another's, without 1500 samples at either end (a filter reaches 286 at most)."""
+    """Return the power of an error relative to a reference, in dB, without 1500 samples at both ends.
+
+    A filter reaches at most 286 samples.
+    """
     inner = slice(1500, -1500)
     return float(10 * np.log10(np.mean(error[inner] ** 2) / np.mean(reference[inner] ** 2)))
 
@@ -44,7 +47,7 @@ def sine(hertz: float, rate: int, n: int) -> Array:
 
 
 def below(x: Array, band: float) -> Array:
-    """x without what lies above `band`, a fraction of its Nyquist frequency."""
+    """Return x without the frequencies above `band`, a share of half its rate."""
     spectrum = np.fft.rfft(x)
     spectrum[int(band * len(spectrum)) :] = 0
     return np.fft.irfft(spectrum, len(x))
@@ -85,7 +88,7 @@ def test_a_tone_in_the_transition_band_leaves_no_image(before: int, after: int, 
 
 
 def prototype(up: int, down: int) -> Array:
-    """The filter that a bank is cut from, at `up` times the input rate, its middle in the middle."""
+    """Return the filter from which a bank is made, at `up` times the input rate, with its centre in the middle."""
     rows = bank(up, down, "float64")
     w = half_width(up, down)
     taps: Array = np.concatenate((rows[:, ::-1][:, : 2 * w].T.ravel(), [0.0]))

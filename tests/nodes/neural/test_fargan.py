@@ -30,13 +30,13 @@ EXAMPLES = [
 
 
 def graph(hop: int = 40, **parameters: Any) -> Graph:
-    """Of 100 frames a second."""
+    """Return a graph with FARGAN at 100 frames per second."""
     return example(Fargan(**{"weights": fargan_file(SMALL.replace(hop=hop, rate=100 * hop)), **parameters}), 64).graph()
 
 
 @pytest.mark.parametrize("count", [3, 17])
 def test_a_batch_of_signals_each_cut_in_its_own_way_changes_no_bit(count: int) -> None:
-    """With 17, most samples are made side by side."""
+    """Of 17 signals, most samples are computed side by side."""
     one = graph()
     signals = [fargan_features(3 + (7 * k) % 20, seed=k) for k in range(count)]
 

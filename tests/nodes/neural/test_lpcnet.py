@@ -26,7 +26,7 @@ WEIGHTS = weights_file()
 
 
 def features(count: int, seed: int = 0, order: int = 16) -> dict[str, Array]:
-    """Features in the ranges that speech has, of predictors whose filters are stable."""
+    """Return random features of `count` frames, by name, in the ranges of speech; their predictors are stable."""
     draw = np.random.Generator(np.random.Philox(key=seed))
     cepstrum = 2 * draw.random((count, 18)) - 1
     pitch = (draw.integers(66, 511, (count, 1)) - 200) / 100
@@ -45,7 +45,7 @@ def example(node: Lpcnet, count: int, rate: Fraction = Fraction(100), order: int
 
 
 def hopping(hop: int, rate: int) -> str:
-    """The weights of a network that was trained on another hop and rate."""
+    """Return the path of the weights of a network for another hop and rate."""
     return weights_file(SMALL.replace(hop=hop, rate=rate))
 
 
@@ -61,13 +61,16 @@ EXAMPLES = [
 
 
 def graph(hop: int = 160, **parameters: Any) -> Graph:
-    """Of 100 frames a second."""
+    """Return a graph with LPCNet at 100 frames per second."""
     return example(Lpcnet(**{"weights": hopping(hop, 100 * hop), **parameters}), 64).graph()
 
 
 @pytest.mark.parametrize(("count", "precision"), [(1, "float32"), (16, "float32"), (17, "float32"), (17, "int8")])
 def test_a_batch_of_any_size_changes_no_bit(count: int, precision: str) -> None:
-    """All of different lengths, so that lanes are used again; at 16 and 17 most samples are made side by side."""
+    """The signals have different lengths, so that lanes are used again.
+
+    Of 16 or 17, most samples are computed side by side.
+    """
     assert count == 1 or count >= MANY
     one = graph(hop=80, precision=precision)
     signals = [features(3 + (7 * k) % 20, seed=k) for k in range(count)]
@@ -81,7 +84,7 @@ def test_a_batch_of_any_size_changes_no_bit(count: int, precision: str) -> None:
 
 
 def test_batch_and_cuts_change_no_bit_together() -> None:
-    """Twelve signals, each cut in its own way, so that the blocks of one call differ in length."""
+    """Each of the twelve signals is cut in its own way, so that the blocks of one call have different lengths."""
     one = graph(hop=40)
     signals = [features(20 + k, seed=k) for k in range(12)]
 
@@ -98,7 +101,7 @@ def test_batch_and_cuts_change_no_bit_together() -> None:
 
 @pytest.mark.parametrize("threshold", [0.0, 0.002])
 def test_a_tap_shows_all_levels_and_changes_no_sample(threshold: float) -> None:
-    """The rows are probabilities; without the tap there is the one of the level that was drawn, bit for bit."""
+    """With `tap` a row has the probabilities of all levels, without it that of the drawn level, with the same bits."""
     signal = features(12)
     whole, short = (graph(hop=40, tap=tap, threshold=threshold)(**signal) for tap in (True, False))
     assert_array_equal(whole["y"], short["y"])
@@ -112,7 +115,7 @@ def test_a_tap_shows_all_levels_and_changes_no_sample(threshold: float) -> None:
 
 
 def test_levels_are_drawn_as_often_as_their_rows_say() -> None:
-    """The mean of -ln p of drawn levels is the entropy of the rows, up to four standard deviations of 6400 draws."""
+    """The mean of -ln p of the drawn levels equals the entropy of the rows, to four standard deviations of 6400 draws."""
     rows, drawn = (graph(tap=tap, threshold=0.0)(**features(40))["distribution"] for tap in (True, False))
     surprise = -np.log(drawn[:, 0])
     entropy = -(rows * np.log(np.maximum(rows, 1e-30))).sum(axis=1)
@@ -145,7 +148,7 @@ def test_it_waits_for_two_frames_and_half_of_one() -> None:
 
 
 def test_a_frame_gives_the_samples_around_the_middle_of_its_window() -> None:
-    """Frame 6 has another predictor: the first sample that differs is 6 * 160 - 80, and nothing before it."""
+    """Frame 6 has another predictor: the first sample that differs is number 6 * 160 - 80."""
     signal = features(12)
     other = {name: array.copy() for name, array in signal.items()}
     other["lpc"][6] *= -0.5
@@ -159,7 +162,7 @@ def test_a_frame_gives_the_samples_around_the_middle_of_its_window() -> None:
 
 
 def test_the_excitation_is_that_of_the_codes_and_the_noise_of_the_sample() -> None:
-    """Without a predictor and de-emphasis every sample is one of 256 levels."""
+    """Without prediction and de-emphasis, every sample is one of 256 levels."""
     signal = {**features(30), "lpc": np.zeros((30, 16))}
     y = graph(coef=0.0)(**signal)["y"]
     d = np.arange(-128, 128)
@@ -186,7 +189,7 @@ def test_float32_gives_the_float64_samples_rounded_once() -> None:
 
 
 def test_a_higher_temperature_draws_more_levels() -> None:
-    """With a cold network the same few levels come again and again."""
+    """With a low temperature, the same few levels are drawn again and again."""
     signal = {**features(60), "lpc": np.zeros((60, 16))}
     kinds = [len(np.unique(graph(temperature=t, coef=0.0)(**signal)["y"])) for t in (0.05, 1.0, 4.0)]
     assert kinds[0] < kinds[1] < kinds[2]
@@ -320,7 +323,7 @@ def test_the_function_refuses_what_is_no_number() -> None:
 
 
 def test_no_predictor_and_no_weights_crash_the_loop() -> None:
-    """An unstable predictor runs away, to where the codes end: 1 / (1 - coef) times full scale after de-emphasis."""
+    """The output of an unstable predictor grows to the limit of the codes, 1 / (1 - coef) times full scale."""
     from dspgraph_nodes._kernels.neural.lpcnet_packing import pack_weights
     from dspgraph_nodes.neural.lpcnet import lpcnet
 
@@ -332,7 +335,10 @@ def test_no_predictor_and_no_weights_crash_the_loop() -> None:
 
 
 def test_networks_of_other_sizes_are_run(tmp_path: Path) -> None:
-    """One block in each GRU, an even number of blocks, three in GRU_B; each in a batch as alone."""
+    """The GRUs have one block, an even number of blocks, or three blocks in GRU_B.
+
+    Signals are computed alone and in a batch.
+    """
     for config in (
         sized(16, 16, hop=32, rate=3200),
         sized(64, 48, hop=32, rate=3200),

@@ -1,4 +1,4 @@
-"""Scales of mixtures of logistics, against scipy's logistic distribution and against mixtures whose answer is known."""
+"""Scales of mixtures of logistics, compared with scipy's logistic distribution and with mixtures of known scales."""
 
 import math
 from typing import Any
@@ -19,13 +19,13 @@ STREAM, SPEECH = Frames(16000, "logistic_mixture", 3 * K), Audio(16000)
 
 
 def mixtures(n: int, k: int = K) -> Array:
-    """Return rows of random mixtures: scales from 1e-4 to 0.1, means within +-0.5."""
+    """Return n random mixtures of k components, with scales from 1e-4 to 0.1 and means within +-0.5."""
     logits, means = 2 * RNG.standard_normal((n, k)), RNG.uniform(-0.5, 0.5, (n, k))
     return np.concatenate([logits, means, RNG.uniform(math.log(1e-4), math.log(0.1), (n, k))], axis=1)
 
 
 def draws(rows: Array, clip: bool = True) -> tuple[Array, Array]:
-    """Return samples of mixtures, and the component of each: independent random numbers for every row."""
+    """Return samples of mixtures, and the component of each; every row has random numbers of its own."""
     logits, means, log_scales = np.split(rows, 3, axis=1)
     component = (logits + RNG.gumbel(size=logits.shape)).argmax(axis=1)
     mean, log_scale = (np.take_along_axis(one, component[:, None], 1)[:, 0] for one in (means, log_scales))
@@ -48,7 +48,7 @@ def render(rows: Array, x: Array, bits: int | None = 16, seed: int = 0) -> tuple
 
 
 def test_expected_scale_and_deviation_are_the_formulas() -> None:
-    """The deviation is that of scipy's logistics: the variance of a mixture is the mean of E x**2 minus the square."""
+    """The variance of a mixture is the mean of E x**2 minus the square of the mean, with scipy's logistics."""
     weights = softmax(ROWS[:, :K], axis=1)
     means, scales = ROWS[:, K : 2 * K], np.exp(ROWS[:, 2 * K :])
     _, expected, deviation = render(ROWS, X)
@@ -59,7 +59,9 @@ def test_expected_scale_and_deviation_are_the_formulas() -> None:
 
 
 def test_a_narrow_mixture_far_from_0_keeps_its_deviation() -> None:
-    """E x**2 - (E x)**2 of a scale of 1e-12 at 0.9 is 0 in float64; scales of e**-400 have no square there."""
+    """E x**2 - (E x)**2 of a scale of 1e-12 at the mean 0.9 is 0 in float64, and scales of e**-400 have no square
+    there.
+    """
     rows = np.array(
         [[0, 0, 0.9, 0.9, math.log(1e-12), math.log(1e-12)], [0, 0, 0.5, 0.5, -400, -400], [0, 0, 0, 0, 400, 400]]
     )
@@ -69,7 +71,7 @@ def test_a_narrow_mixture_far_from_0_keeps_its_deviation() -> None:
 
 @pytest.mark.parametrize("bits", [None, 16, 8])
 def test_a_component_is_drawn_with_its_probability_given_the_sample(bits: int | None) -> None:
-    """20,000 rows of one mixture and one sample: shares within 4.5 standard deviations of scipy's posterior."""
+    """In 20,000 rows of one mixture and one sample, the shares are within 4.5 standard deviations of scipy's posterior."""
     row = np.array([0.5, -1.0, 0.2, 0.1, -0.2, 0.3, *np.log([0.02, 0.3, 0.004])])
     for x in (0.11, 0.29, -0.6, 1.0, -1.0):
         half = 0 if bits is None else 1 / (2**bits - 1)
@@ -88,9 +90,9 @@ def test_a_component_is_drawn_with_its_probability_given_the_sample(bits: int | 
 
 @pytest.mark.parametrize("bits", [None, 16])
 def test_drawn_scales_have_the_distribution_of_those_that_were_drawn(bits: int | None) -> None:
-    """Total variation of histograms of log scales, 5000 samples: < 0.05.
+    """The total variation distance of histograms of log-scales is below 0.05 for 5000 samples.
 
-    The most probable component would favour narrow ones, by more than 0.05 for components this close.
+    Taking the most probable component would prefer narrow ones, by more than 0.05 for components this close together.
     """
     n, k = 5000, 4
     rows = np.concatenate([np.tile([0.0, 0.5, 1.0, -0.5], (n, 1)), RNG.uniform(-0.01, 0.01, (n, k)), np.log([0.005, 0.02, 0.05, 0.15]) + 0.05 * RNG.standard_normal((n, k))], axis=1)  # fmt: skip
@@ -113,7 +115,7 @@ def test_drawn_scales_have_the_distribution_of_those_that_were_drawn(bits: int |
 
 
 def test_samples_in_steps_are_explained_by_components_narrower_than_a_step() -> None:
-    """A sample in 16-bit steps is 18 scales away from the mean of the narrow component: its density there is e**-18."""
+    """In 16-bit steps, a sample lies 18 scales from the mean of the narrow component, whose density there is e**-18."""
     step = 2 / 65535
     row = np.array([0.0, 0.0, 0.3 * step, 0.3 * step, math.log(5e-7), math.log(1e-3)])
     x = np.zeros(2000)
@@ -152,7 +154,7 @@ def test_one_component_has_its_own_scale() -> None:
 
 
 def test_the_evidence_is_that_of_scipy() -> None:
-    """The posterior of the first component, averaged over its draws, follows from densities alone."""
+    """The posterior of the first component, averaged over draws, follows from the densities alone."""
     rows = np.tile(mixtures(1, 3), (4000, 1))
     x = draws(rows, clip=False)[0]
     terms = np.log(softmax(rows[:, :3], axis=1)) + logistic.logpdf(x[:, None], rows[:, 3:6], np.exp(rows[:, 6:]))

@@ -1,4 +1,4 @@
-"""Relative scales, against their formula and against the prediction gain of a known predictor."""
+"""Relative scales, compared with their formula and with the prediction gain of a known predictor."""
 
 import math
 
@@ -26,7 +26,7 @@ EXAMPLES = [
 
 
 def plain(x: Array, half: int, floor: float) -> Array:
-    """The formula, sample by sample."""
+    """Return relative scales, computed from the formula, sample by sample."""
     padded = np.pad(x, half)
     rms = np.array([math.sqrt(np.mean(padded[n : n + 2 * half + 1] ** 2)) for n in range(len(x))])
     found: Array = (softmax(ROWS[:, :4], axis=1) * ROWS[:, 8:]).sum(axis=1) - np.log(np.maximum(rms, floor))
@@ -40,9 +40,9 @@ def test_it_is_the_formula(half: int, floor: float) -> None:
 
 
 def test_it_is_minus_the_prediction_gain_of_a_predictor_at_every_level() -> None:
-    """x[n] = 0.95 * x[n-1] + e[n], with e from a logistic of scale s: the gain of its predictor is 1 / (1 - 0.95**2).
+    """x[n] = 0.95 * x[n-1] + e[n] with logistic noise e: the gain of its predictor is 1 / (1 - 0.95**2).
 
-    s = std * sqrt(3) / pi. The mean over two seconds: within 0.1 nats, also 40 dB softer.
+    The scale of e is std * sqrt(3) / pi. The mean over two seconds agrees to 0.1 nats, also if x is 40 dB softer.
     """
     e = RNG.logistic(size=32000)
     x = lfilter([1], [1, -0.95], e)

@@ -39,7 +39,7 @@ def graph(weights: str = WEIGHTS, **parameters: Any) -> Graph:
 @pytest.mark.parametrize("config", [MIXTURE, LEVELS, TRANSPOSED], ids=["mixture", "levels", "transposed"])
 @pytest.mark.parametrize("count", [2, 16, 17])
 def test_a_batch_of_any_size_changes_no_bit(config: Any, count: int) -> None:
-    """All of different lengths, also shorter than the frames at the ends that count as 0; lanes are used again."""
+    """The signals have different lengths, also shorter ones than the frames beyond the ends; lanes are used again."""
     one = graph(wavenet_file(config))
     signals = [features(1 + (7 * k) % 11, seed=k) for k in range(count)]
     alone = [one(features=signal) for signal in signals]
@@ -62,7 +62,7 @@ def test_it_waits_for_the_frames_that_it_reads() -> None:
 
 @pytest.mark.parametrize("temperature", [1.0, 0.4])
 def test_a_sample_is_a_draw_from_the_row_beside_it(temperature: float) -> None:
-    """Every sample lies within 11.5 scales of a mean, and the scatter around the mean of the row is that of the row."""
+    """Samples lie within 11.5 scales of a mean, and deviate from the mean of their row by the scale of the row."""
     config = tiny(components=1)
     found = graph(wavenet_file(config), temperature=temperature)(features=features(120))
     mean, scale = found["distribution"][:, 1], np.exp(found["distribution"][:, 2])
@@ -74,7 +74,7 @@ def test_a_sample_is_a_draw_from_the_row_beside_it(temperature: float) -> None:
 
 
 def test_a_temperature_sharpens_the_distributions() -> None:
-    """The first row follows from silence alone, so that it does not depend on draws."""
+    """The first row follows only from silence, so that it does not depend on draws."""
     (mixture, sharp), (levels, clear) = (
         [graph(wavenet_file(one), temperature=t)(features=features(8))["distribution"][0] for t in (1.0, 0.5)]
         for one in (MIXTURE, LEVELS)

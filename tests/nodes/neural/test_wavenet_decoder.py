@@ -1,4 +1,4 @@
-"""The decoder of a WaveNet autoencoder: draws, lanes, temperature, and what the published program drew."""
+"""The decoder of a WaveNet autoencoder: draws, lanes, temperature, and draws of the published program."""
 
 from typing import Any
 
@@ -153,7 +153,7 @@ def test_a_pitch_that_the_network_does_not_have_is_refused() -> None:
 
 
 def test_the_pipeline_decodes_a_note_with_another_pitch() -> None:
-    """Weights of the pitches 59 and 60: the encoding is the same for both, and the notes differ."""
+    """The network has the pitches 59 and 60. Both notes have the same encoding, and they differ."""
     x, notes = speech()[9000:12000], []
     for pitch in (59, 60):
         graph = load("wavenet_pitch", [*overrides("wavenet_pitch"), f"pitch={pitch}"]).expose_all()
@@ -164,7 +164,10 @@ def test_the_pipeline_decodes_a_note_with_another_pitch() -> None:
 
 
 def drawn_by_kernel(name: str, temperature: float, numbers: Array, many: int = 99) -> tuple[Array, Array]:
-    """The levels and the logits for recorded random numbers, of a signal alone or, if many is 2, in a lane."""
+    """Return the levels and the logits for recorded random numbers.
+
+    many: 2 for a signal in a lane; by default the signal is computed alone.
+    """
     golden, config, arrays = recorded(name)
     network = packed_decoder(config, arrays)
     network = network._replace(form=network.form._replace(temperature=temperature))
@@ -182,7 +185,10 @@ def drawn_by_kernel(name: str, temperature: float, numbers: Array, many: int = 9
 @pytest.mark.parametrize("name", ["small", "deep"])
 @pytest.mark.parametrize(("case", "power"), [("beta1", 1.0), ("beta1p7", 1.7)])
 def test_the_levels_are_those_that_the_published_program_drew(name: str, case: str, power: float) -> None:
-    """With its random numbers, every level; probabilities to 1e-5. Small: 6 layers; deep: the published 30, narrow."""
+    """All levels are equal, with the recorded random numbers; probabilities agree to 1e-5.
+
+    The network "small" has 6 layers, "deep" has the published 30 layers, which are narrow.
+    """
     golden = recorded(name)[0]
     numbers = golden[f"gen_{case}_uniform"]
     for many in (99, 2):
@@ -207,9 +213,9 @@ def test_the_logits_of_the_kernel_are_those_of_the_published_program(name: str) 
 @pytest.mark.parametrize("name", ["small", "full"])
 @pytest.mark.parametrize("many", [99, 2])
 def test_levels_and_logits_are_those_of_chainer(name: str, many: int) -> None:
-    """With its random numbers and its first level, 70: every level. Probabilities to 1e-5, logits to 1e-4.
+    """All levels are equal, with the recorded random numbers and the first level, 70.
 
-    Of a signal alone or, if many is 2, in a lane. Found: 3e-6, 4e-5.
+    Probabilities agree to 1e-5, logits to 1e-4; measured: 3e-6 and 4e-5. many: 2 for a signal in a lane.
     """
     golden, config, arrays = recorded_by_chainer(name)
     network, lanes = packed_decoder(config, arrays).at(1 / float(golden["gen_beta"])), 1 if many > 2 else 2

@@ -23,7 +23,7 @@ def features(count: int, seed: int = 0) -> Array:
 
 
 def example(name: str, count: int, **parameters: Any) -> Example:
-    """Of 100 frames a second, a hop of 8 samples."""
+    """Return an example of WaveRNN with 100 frames per second and a hop of 8 samples."""
     weights = parameters.pop("weights", wavernn_file(SMALL[name]))
     return Example(Wavernn(weights=weights, **parameters), features=(Frames(100, "mel", 6), features(count)))
 
@@ -45,7 +45,7 @@ def graph(name: str = "categorical", **parameters: Any) -> Graph:
 @pytest.mark.parametrize("name", ["categorical", "mixture", "one bias"])
 @pytest.mark.parametrize("count", [2, 17])
 def test_a_batch_of_any_size_changes_no_bit(name: str, count: int) -> None:
-    """All of different lengths; two signals run one after the other, seventeen need lanes twice."""
+    """The signals have different lengths. Two signals are computed one after the other; seventeen use lanes again."""
     one = graph(name)
     signals = [features(130 + (7 * k) % 30, seed=k) for k in range(count)]
     for k, outputs in Batch(one, 17).render([{"features": signal} for signal in signals]):
@@ -58,7 +58,10 @@ def test_a_batch_of_any_size_changes_no_bit(name: str, count: int) -> None:
 
 @pytest.mark.parametrize("name", SMALL)
 def test_a_sample_is_drawn_from_the_row_beside_it(name: str) -> None:
-    """The mean of F(x), for F the cumulative row and x the sample, is 1/2, and its variance 1/12; 1600 samples."""
+    """F(x), with the distribution function F of a row and its sample x, has the mean 1/2 and the variance 1/12.
+
+    There are 1600 samples.
+    """
     config = SMALL[name]
     found = graph(name, seed=3)(features=features(200))
     y, rows = found["y"], found["distribution"]
@@ -84,7 +87,7 @@ def test_a_sample_is_drawn_from_the_row_beside_it(name: str) -> None:
 
 
 def middles(p: Array, level: Array) -> Array:
-    """F just below plus half the probability of the level."""
+    """Return F just below each level plus half the probability of the level. p: [n, levels], rows of probabilities."""
     assert_allclose(p.sum(axis=1), 1, atol=1e-5)
     ends, rows = np.cumsum(p, axis=1), np.arange(len(p))
     found: Array = ends[rows, level] - p[rows, level] / 2
@@ -92,7 +95,9 @@ def middles(p: Array, level: Array) -> Array:
 
 
 def test_it_waits_for_the_frames_that_it_reads() -> None:
-    """Two frames after the frame of a sample; the original dual softmax reads none, the others one or two."""
+    """A sample waits for two frames after its own; the original dual-softmax model reads no frames, the others one or
+    two.
+    """
     one = graph()
     assert one.latency().seconds == pytest.approx((2 + 1) / 100 - 1 / 800)
     session = one.session()

@@ -12,13 +12,13 @@ STREAM = Frames(100, "lpc", 17)
 
 
 def analysed(x: Array) -> tuple[Array, Array]:
-    """A signal pre-emphasised, and its predictors."""
+    """Return a signal after pre-emphasis, and its predictors."""
     y = emphasised(x)
     return y, predictors(cepstra(windowed(y)))
 
 
 def fading() -> Array:
-    """Speech that is silent for a while, and ends within a frame."""
+    """Return speech that is silent for a part of a second, and ends within a frame."""
     x = features()[0][30000:38037].copy()
     x[4000:5000] = 0
     return x
@@ -52,7 +52,10 @@ def test_it_is_the_definition_written_out() -> None:
 
 
 def test_it_is_what_the_published_program_found_on_the_recording() -> None:
-    """Every tenth frame from 60 to 370, as the C program gave them (single-frame features, no dither, no high-pass)."""
+    """The expected numbers are those of the C program for every tenth frame from 60 to 370.
+
+    The program was run for single frames, without dither and high-pass filter.
+    """
     pitch = [
         0.63, 0.26, 0.5, 0.12, 0.21, 0.4, 0.29, 0.37, 0.52, 0.89, 0.93, 0.62, 0.95, 1.07, 0.72, 0.66,
         1.16, 0.73, 0.88, 0.31, 0.46, 0.75, 1.0, 1.14, 1.25, 0.8, 0.87, 1.03, 1.66, 1.95, 1.48, 1.44,

@@ -31,14 +31,14 @@ def track(x: Array, rate: Fraction = RATE, hop: int = 80, low: float = 60.0, hig
 
 
 def gross(found: Array, f0: float | Array) -> float:
-    """The share of voiced frames whose pitch is wrong by more than a fifth."""
+    """Return the share of voiced frames whose pitch is wrong by more than a fifth."""
     voiced = found > 0
     wrong = voiced & (np.abs(found / f0 - 1) > 0.2)
     return float(wrong.sum() / voiced.sum()) if voiced.any() else 0.0
 
 
 def harmonics(f0: Array, rate: float = 16000) -> Array:
-    """All harmonics below 7 kHz of a pitch given per sample, falling 6 dB per octave, peak 0.5."""
+    """Return the harmonics below 7 kHz of a pitch f0 [n], falling by 6 dB per octave, with the peak 0.5. rate: Hz."""
     phase = 2 * np.pi * np.cumsum(f0) / rate
     x: Array = sum((np.cos(k * phase) / k for k in range(1, int(7000 / f0.max()))), np.zeros(len(f0)))
     x *= 0.5 / np.abs(x).max()

@@ -24,7 +24,7 @@ def track(x: Array, rate: Fraction = RATE, hop: int = 80, low: float = 60.0, hig
 
 
 def harmonics(f0: Array, rate: float = 16000) -> Array:
-    """All harmonics below 7 kHz of a pitch given per sample, falling 6 dB per octave, peak 0.5."""
+    """Return the harmonics below 7 kHz of a pitch f0 [n], falling by 6 dB per octave, with the peak 0.5. rate: Hz."""
     phase = 2 * np.pi * np.cumsum(f0) / rate
     x: Array = sum((np.cos(k * phase) / k for k in range(1, int(7000 / f0.max()))), np.zeros(len(f0)))
     x *= 0.5 / np.abs(x).max()
@@ -82,7 +82,7 @@ def test_every_length_gives_a_frame_per_hop(hop: int) -> None:
 
 @pytest.mark.parametrize(("f0", "formants"), [(604.9, "i"), (679.6, "i"), (808.17, "i"), (679.6, "u")])
 def test_unequal_pulses_do_not_lower_the_pitch(f0: float, formants: str) -> None:
-    """The pulses stand at whole samples, and the first formant raises a line below the fundamental."""
+    """Pulses lie at whole samples, and the first formant raises a line below the fundamental."""
     found = track(vowel(f0, formants), low=40, high=1000)
     found = found[found > 0]
     assert len(found) > 180  # of 200

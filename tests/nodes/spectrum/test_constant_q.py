@@ -34,7 +34,7 @@ def transform(x: Array, **parameters: Any) -> Array:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=str)
 def test_every_value_is_the_sum_of_the_definition(example: Example) -> None:
-    """Brown's sum, one value at a time, with the window written out."""
+    """The expected values are Brown's sums, one by one, with the window as a formula."""
     node, (stream, x) = example.node, example.signals["x"]
     assert isinstance(node, ConstantQ)
     rate = float(stream.rate)
@@ -56,7 +56,7 @@ def test_every_value_is_the_sum_of_the_definition(example: Example) -> None:
 
 
 def test_the_filters_are_librosas() -> None:
-    """Their lengths need not be whole; librosa rounds where its window ends, which is worth 8e-4 here."""
+    """The lengths of the filters need not be whole. librosa rounds them, which makes a difference of 8e-4 here."""
     x, ratio = speech(16000), 2 ** (1 / 40)
     frequencies = NSYNTH["f_min"] * ratio ** np.arange(240)
     relative: Any = np.full(240, ratio - 1)  # librosa takes one per bin, whatever its annotation says
@@ -71,7 +71,10 @@ def test_the_filters_are_librosas() -> None:
 
 
 def test_it_is_librosas_constant_q_transform() -> None:
-    """librosa takes its lowest octaves from resampled signals and has another rule for Q, undone here: 0.9 % is left."""
+    """librosa resamples the signal for the lowest octaves, and has another rule for Q, which the test compensates.
+
+    A difference of 0.9 % remains.
+    """
     x, ratio = speech(32000), 2 ** (1 / 40)
     stretch = (ratio**2 - 1) / (ratio**2 + 1) / (ratio - 1)
     expected = librosa.cqt(
@@ -123,7 +126,7 @@ def test_windows_that_no_memory_holds_are_refused() -> None:
 
 
 def test_filters_are_not_built_side_by_side() -> None:
-    """[lags, bins] would be mostly zeros."""
+    """An array [lags, bins] would consist mostly of zeros."""
     scale = ConstantQBins.of(16000, 40, 400, 50, 0.05)
     constant_q_filters(scale.cycles[-2:], scale.lengths[-2:])  # what is compiled is no part of it
     tracemalloc.start()
@@ -135,7 +138,7 @@ def test_filters_are_not_built_side_by_side() -> None:
 
 
 def test_frames_that_overlap_are_not_copied_all_at_once() -> None:
-    """1000 of 13,000 samples each, one from every sample on, are 107 MB."""
+    """1000 frames of 13,000 samples, one for every sample, would take 107 MB."""
     scale = ConstantQBins.of(16000, 20, 12, 12, 1.0)
     bank, frames = constant_q_filters(scale.cycles, scale.lengths), scale.cut(1).whole(speech(1000))
     constant_q_rows(frames[:1], bank)

@@ -36,7 +36,7 @@ def render(x: Array, precision: Any = np.float64, **parameters: Any) -> Array:
 
 
 def upstream(x: Array, bins: int, drop: str) -> tuple[Array, Array]:
-    """The definition with scipy's STFT and numpy's unwrap: log magnitude and unwrapped phase [frames, bins]."""
+    """Return the log magnitude and the unwrapped phase, [frames, bins] each, by scipy's STFT and numpy's unwrap."""
     padded = np.concatenate([np.zeros(3 * bins // 2), x])
     _, _, columns = stft(padded, window="hann", nperseg=2 * bins, noverlap=3 * bins // 2, boundary=None)
     spectrum = columns.T * bins  # scipy divides by the sum of the window
@@ -69,7 +69,7 @@ def test_phase_is_the_angle_of_the_spectrum_in_half_turns() -> None:
 
 
 def test_mel_bands_that_are_not_widened_are_librosas() -> None:
-    """HTK's scale in librosa is 2595 log10, ours 1127 ln: the same bands, for a factor moves no edge."""
+    """HTK's scale is 2595 * log10(...) in librosa and 1127 * ln(...) here; a constant factor does not change the bands."""
     bins = 1024
     matrix = mel_matrix(bins, 16000)
     with pytest.warns(UserWarning, match="Empty filters"):  # why the others are widened
@@ -88,7 +88,7 @@ def test_the_inverse_mel_matrix_is_the_transpose_with_scaled_columns() -> None:
 
 
 def test_mel_rows_are_the_linear_ones_through_the_matrix() -> None:
-    """As published: the unwrapped phase goes through the matrix, and is unwrapped once more."""
+    """As in the published program, the unwrapped phase is multiplied by the matrix and unwrapped again."""
     x = speech(30 * 512)
     matrix = mel_matrix(1024, 16000)
     magnitude, _ = upstream(x, 1024, "dc")

@@ -44,7 +44,7 @@ EXAMPLES = [
 
 
 def convergence(y: Array, wanted: Array) -> float:
-    """What is left of the magnitudes wanted, dB."""
+    """Return how far the magnitudes of y are from the wanted ones, in dB."""
     return float(20 * np.log10(np.linalg.norm(magnitudes(y) - wanted) / np.linalg.norm(wanted)))
 
 
@@ -59,7 +59,10 @@ def phases(shape: tuple[int, ...], seed: int = 7) -> Array:
 def test_a_note_comes_nearer_round_by_round(
     midi: int, momentum: float, after_32: float, after_300: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To -13 dB after 32 rounds and -18 after 300, and never 0.1 dB further: what was measured is better, and held."""
+    """The error must fall to -13 dB after 32 iterations and to -18 dB after 300, and never rise by more than 0.1 dB.
+
+    The measured errors are lower.
+    """
     wanted, found = magnitudes(note(midi).astype(np.float32)), []
 
     def seen(*arguments: Any) -> Array:
@@ -77,7 +80,7 @@ def test_a_note_comes_nearer_round_by_round(
 
 
 def test_without_momentum_no_round_makes_it_worse() -> None:
-    """Each round from the phases of the one before: the algorithm of 1984, written out."""
+    """In the algorithm of 1984, each iteration starts from the phases of the previous one."""
     wanted = magnitudes(note(60)[:16000])
     phase, found = phases(wanted.shape), []
     for _ in range(60):
@@ -92,7 +95,7 @@ def test_without_momentum_no_round_makes_it_worse() -> None:
 
 @pytest.mark.slow
 def test_it_comes_as_near_as_librosas() -> None:
-    """The mean of three starts, 2 s of speech: the phases to begin with change it by 1 dB."""
+    """The errors are means over three starts on 2 s of speech: the initial phases change them by 1 dB."""
     x = speech()[16000:48000].astype(np.float32)
     wanted, theirs = magnitudes(x), np.abs(librosa.stft(x, n_fft=N_FFT, hop_length=HOP))
     ours, peer, classic = [], [], []
@@ -138,7 +141,7 @@ def test_another_seed_begins_with_other_phases_and_zero_with_none() -> None:
 
 
 def test_random_phases_are_spread_over_the_whole_turn() -> None:
-    """Uniform from 0 to 2 pi, Philox from the seed: without a round the signal is that of these phases."""
+    """The phases are uniform from 0 to 2 * pi; without iterations the signal has these phases."""
     wanted = magnitudes(speech(3000), 256, 64)
     start = 2 * np.pi * np.random.Generator(np.random.Philox(key=3)).random(wanted.shape)
     frames = np.fft.irfft(wanted * np.exp(1j * start))

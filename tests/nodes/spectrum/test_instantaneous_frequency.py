@@ -33,7 +33,7 @@ TONES = (100.0, 261.6, 440.0, 1000.0, 3000.0, 7000.0)
 
 
 def phases_of(x: Array) -> tuple[Array, Array]:
-    """Magnitudes and phases of frames that begin with their span."""
+    """Return magnitudes and phases of frames that begin at the start of their span."""
     spectrum = spectra(Framing(N_FFT, HOP, 0).whole(x), window_values("hann", "none", N_FFT, x.dtype), N_FFT)
     return np.abs(spectrum), np.angle(spectrum)
 
@@ -48,7 +48,7 @@ def test_it_is_the_difference_of_numpys_unwrapped_phase() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_half_a_turn_keeps_its_sign_as_numpy_has_it(dtype: Any) -> None:
-    """In float32 too, whose pi is above pi: it is half a turn all the same."""
+    """This also holds in float32, where the rounded pi is above pi but still counts as half a turn."""
     phase = np.array([[0.0, 0, 0, -np.pi / 2], [np.pi, -np.pi, 3 * np.pi, np.pi / 2]], dtype)
     expected = np.diff(np.unwrap(phase, axis=0), axis=0) / np.pi
     # numpy rounds 3 pi + pi once more
@@ -69,7 +69,7 @@ def test_values_lie_within_1(dtype: Any) -> None:
 
 @pytest.mark.parametrize("frequency", TONES)
 def test_a_tone_has_its_own_frequency(frequency: float) -> None:
-    """float32, the peak bin, frames inside the tone: within 2e-4 of wrap(2 f hop / rate), and 0.01 Hz."""
+    """In float32, at the peak bin, the frequency agrees to 2e-4 with wrap(2 * f * hop / rate), and to 0.01 Hz."""
     x = np.cos(2 * np.pi * frequency * np.arange(64000) / RATE + 0.3).astype(np.float32)
     magnitude, phase = phases_of(x)
     inside = slice(1, (64000 - N_FFT) // HOP)
@@ -83,7 +83,7 @@ def test_a_tone_has_its_own_frequency(frequency: float) -> None:
 
 
 def test_hertz_are_the_centre_and_the_demodulated_advance() -> None:
-    """The definition, with numpy's unwrap on demodulated phases."""
+    """The expected values follow from numpy's unwrap of demodulated phases."""
     _, phase = phases_of(speech())
     b, k = np.arange(phase.shape[1]), np.arange(len(phase))[:, None]
     demodulated = np.angle(np.exp(1j * (phase - 2 * np.pi * (b * k * HOP % N_FFT) / N_FFT)))
@@ -105,7 +105,7 @@ def test_its_sum_is_the_phase(dtype: Any, bound: float) -> None:
 
 @pytest.mark.parametrize("rate", [16000, 22050.5, 11000])
 def test_a_rate_that_the_frames_were_not_cut_at_is_refused(rate: float) -> None:
-    """The frames of 22050 Hz with a hop of 256: at the default rate, left out, every frequency would be off."""
+    """The frames come from audio at 22050 Hz with hop 256; with the default rate, all frequencies would be wrong."""
     stream = Frames(Fraction(22050, 256), "phase", 513)
     with pytest.raises(
         ParameterError,
@@ -119,7 +119,7 @@ def test_a_rate_that_the_frames_were_not_cut_at_is_refused(rate: float) -> None:
 
 
 def test_a_node_finds_the_frequency_of_a_tone_at_its_own_rate() -> None:
-    """A tone of 1000 Hz at 22050, hop 256: 741.6 Hz would be read at 16000."""
+    """A tone of 1000 Hz at 22050 Hz, hop 256, would be found at 741.6 Hz with a rate of 16000 Hz."""
     x = np.cos(2 * np.pi * 1000 * np.arange(22050) / 22050)
     spectrum = spectra(Framing(1024, 256, 0).whole(x), window_values("hann", "none", 1024, x.dtype), 1024)
     stream = Frames(Fraction(22050, 256), "phase", 513)

@@ -1,4 +1,4 @@
-"""The inverse of the constant-Q transform: what comes back of a signal in the band of its bins."""
+"""The inverse of the constant-Q transform: how exactly a signal in the band of the bins is restored."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ X = speech()[9000:13000]
 
 
 def transformed(x: Array, f_min: float, bins: int, hop: int = HOP, scale: float = 1.0) -> Array:
-    """Brown's transform, by the kernels of the node `constant_q`."""
+    """Return Brown's constant-Q transform of x, computed by the kernels of the node `constant_q`."""
     frequencies = bin_frequencies(f_min, bins, 12)
     lengths = scale * quality_factor(12) * RATE / frequencies
     half = half_window(lengths[0])
@@ -46,7 +46,7 @@ EXAMPLES = [
 
 
 def error(x: Array, f_min: float, bins: int, edge: int) -> float:
-    """Power of what is wrong, over that of the signal, dB; without `edge` samples at both ends."""
+    """Return the power of the error relative to the signal, in dB, without `edge` samples at both ends."""
     found = Example(InverseConstantQ(hop=HOP, f_min=f_min), spectrum=(stream(bins), transformed(x, f_min, bins)))
     y = found.render()["y"][: len(x)]
     inner = slice(edge, len(x) - edge)
@@ -54,7 +54,7 @@ def error(x: Array, f_min: float, bins: int, edge: int) -> float:
 
 
 def test_speech_in_the_band_comes_back() -> None:
-    """Between the bins at 200 and 4000 Hz, with an edge of half the longest window."""
+    """The band lies between the bins at 200 and 4000 Hz; the edges have half the length of the longest window."""
     band = butter(8, [260, 3000], "bandpass", fs=RATE, output="sos")
     assert error(sosfiltfilt(band, X), 200, 53, 700) < -50  # measured -57
 

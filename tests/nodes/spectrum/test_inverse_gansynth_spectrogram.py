@@ -21,12 +21,12 @@ RNG = np.random.default_rng(31)
 
 
 def rows(bins: int = 64, kind: str = "gansynth_magnitude", rate: int = 16000) -> Frames:
-    """Rows of frames that end where their span ends."""
+    """Return a stream of rows of frames that end where their span ends."""
     return Frames(Fraction(2 * rate, bins), kind, bins, Fraction(-bins, 2 * rate))
 
 
 def drawn(bins: int, count: int, quiet: int = 0) -> tuple[Array, Array]:
-    """Magnitudes and angles like those of a sound, with `quiet` rows at the floor in the middle."""
+    """Return random magnitudes and angles like those of a sound, with `quiet` rows at the floor in the middle."""
     magnitude = RNG.uniform(-6, 3, (count, bins))
     magnitude[count // 2 : count // 2 + quiet] = np.log(1e-6)
     return magnitude, RNG.uniform(-1, 1, (count, bins))
@@ -57,7 +57,9 @@ EXAMPLES = [
 
 
 def analysed(x: Array, bins: int, drop: str) -> tuple[Array, Array]:
-    """With scipy: log magnitude and the steps of the unwrapped phase, over frames that end with their spans."""
+    """Return the log magnitude and the steps of the unwrapped phase, computed with scipy, of frames that end with their
+    span.
+    """
     padded = np.concatenate([np.zeros(3 * bins // 2), x])
     _, _, columns = stft(padded, window="hann", nperseg=2 * bins, noverlap=3 * bins // 2, boundary=None)
     spectrum = columns.T * bins  # scipy divides by the sum of the window
@@ -96,14 +98,17 @@ def test_it_is_scipys_inverse_stft_of_the_spectrum_it_is_given(drop: str) -> Non
 
 @pytest.mark.parametrize(("drop", "least"), [("nyquist", 65), ("dc", 36)])
 def test_speech_comes_back(drop: str, least: float) -> None:
-    """All but the bin that was dropped. Measured: 67.8 and 38.9 dB."""
+    """Everything is restored except the dropped bin. Measured: 67.8 and 38.9 dB."""
     x = speech()
     error = (render(*analysed(x, 1024, drop), IF, drop=drop) - x)[:-1536]
     assert 10 * np.log10((x[:-1536] ** 2).sum() / (error**2).sum()) >= least
 
 
 def test_the_end_fades_for_the_frames_that_are_missing() -> None:
-    """One, two and three of four frames are there: the squares of the window over 1.5 say how much of a sample is left."""
+    """At the end, only three, two and one of four overlapping frames exist.
+
+    The squares of the window, divided by 1.5, say how much of a sample is left.
+    """
     x = speech(60 * 512)
     found = render(*analysed(x, 1024, "nyquist"), IF)
     squares = (np.hanning(2049)[:-1] ** 2 / 1.5).reshape(4, 512)
@@ -113,7 +118,7 @@ def test_the_end_fades_for_the_frames_that_are_missing() -> None:
 
 @pytest.mark.parametrize("rate", [16000, 22050])
 def test_mel_bands_come_back_through_the_published_inverse(rate: int) -> None:
-    """V = W^T diag(1 / colsum(W W^T)): power through V, angle through V, each written out."""
+    """V = W^T diag(1 / colsum(W W^T)): power and angle are multiplied by V, each as a formula."""
     bins = 64
     matrix = mel_matrix(bins, rate)
     total = (matrix @ matrix.T).sum(axis=0)
@@ -184,7 +189,7 @@ def test_rows_at_the_floor_are_silence(precision: type) -> None:
 def test_the_floor_is_silence_however_it_is_scaled(
     precision: Any, magnitude_scale: float, magnitude_shift: float
 ) -> None:
-    """Also where float32 leaves little of it, 1e-6 x 13.8 beside 0.7, and where it is clipped at -1."""
+    """This also holds where float32 leaves little of the floor (1e-6 * 13.8 beside 0.7), and where it is clipped at -1."""
     scaled = np.clip(magnitude_scale * np.log(1e-6) + magnitude_shift, -1, 1)
     floor, still = np.full((9, 64), scaled), np.zeros((9, 64))
     given: dict[str, Any] = {
@@ -199,7 +204,7 @@ def test_the_floor_is_silence_however_it_is_scaled(
 @pytest.mark.parametrize("precision", [np.float32, np.float64])
 @pytest.mark.parametrize("scale", ["linear", "mel", "phasor_mel"])
 def test_a_magnitude_above_80_counts_as_80(scale: str, precision: Any) -> None:
-    """e**800 is no number: what is louder than 695 dB comes as that."""
+    """e**800 is too large for float64, so magnitudes above 695 dB are limited to this level."""
     kinds = IF if scale == "linear" else ("gansynth_mel", f"gansynth_{scale}_if")
     angle = np.random.default_rng(1).uniform(-1, 1, (9, 64))
     found = [render(np.full((9, 64), level), angle, kinds, precision, scale=scale) for level in (800.0, 80.0)]

@@ -1,4 +1,4 @@
-"""The inverse MDCT, against the transposed matrix of cosines. tests/system/test_inverse_pairs.py has the pair."""
+"""The inverse MDCT, compared with a transposed matrix of cosines. tests/system/test_inverse_pairs.py tests the pair."""
 
 import numpy as np
 import pytest

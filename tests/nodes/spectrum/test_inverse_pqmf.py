@@ -1,4 +1,7 @@
-"""Synthesis from sub-bands, against ParallelWaveGAN's formulas. tests/system/test_inverse_pairs.py has the pair."""
+"""Synthesis from sub-bands, compared with ParallelWaveGAN's formulas.
+
+tests/system/test_inverse_pairs.py tests the pair.
+"""
 
 import numpy as np
 import pytest

@@ -21,7 +21,10 @@ RNG = np.random.default_rng(30)
 
 
 def cut(n_fft: int, hop: int, length: int | None = None, first: int | None = None) -> Frames:
-    """Spectra of 16 kHz audio whose windows begin `first` samples after their span, in its middle by default."""
+    """Return a stream of spectra of 16 kHz audio whose windows begin `first` samples after the start of their span.
+
+    By default the windows lie in the middle of their span.
+    """
     length = n_fft if length is None else length
     first = (hop - length) // 2 if first is None else first
     centre = Fraction(2 * first + length, 2 * 16000)
@@ -76,10 +79,10 @@ def test_inside_the_signal_it_is_librosas(n_fft: int, hop: int) -> None:
 
 
 def test_it_gives_the_signal_back_for_every_pair_that_can() -> None:
-    """To 1e-12 of full scale, edges included; the pairs that cannot are refused. Which they are, scipy says.
+    """The error is at most 1e-12 of full scale, edges included. Windows that cannot restore the signal are refused.
 
-    1e-12 is 4500 eps, and a transform there and back loses up to 10 of them: what a window takes to less than 1/450 is
-    lost, in squares 5e-6 of the peak.
+    scipy says which windows these are. 1e-12 is 4500 eps, and a transform and its inverse lose up to 10 eps: so where a
+    window is below 1/450 of its peak, 5e-6 in squares, the signal is lost.
     """
     x = speech()[9000:9700]
     x = x / np.abs(x).max()
@@ -111,7 +114,7 @@ def test_it_gives_the_signal_back_for_every_pair_that_can() -> None:
 @pytest.mark.parametrize("window", ["hann", "blackman", "vorbis"])
 @pytest.mark.parametrize("n_fft", [2048, 4096, 8192, 16384, 65536, 2 * 1021, 2 * 8191])
 def test_a_long_transform_gives_full_scale_noise_back_at_the_largest_hop(n_fft: int, window: Window) -> None:
-    """The sums of a transform grow with its length, and the more where it has a large prime in it."""
+    """The sums of a transform grow with its length, most of all if the length has a large prime factor."""
 
     def taken(hop: int) -> bool:
         try:
@@ -131,7 +134,7 @@ def test_a_long_transform_gives_full_scale_noise_back_at_the_largest_hop(n_fft: 
 
 @pytest.mark.parametrize(("n_fft", "hop", "first"), [(2048, 2032, None), (65536, 65024, None), (4096, 4065, -16)])
 def test_a_window_that_hardly_carries_its_edge_is_refused(n_fft: int, hop: int, first: int | None) -> None:
-    """Full-scale noise came back 1.7e-12, 2.8e-12 and 1.8e-12 off."""
+    """With these windows, full-scale noise would be restored with errors of 1.7e-12, 2.8e-12 and 1.8e-12."""
     with pytest.raises(ParameterError, match="is 0 there, or nearly"):
         Istft(hop=hop).streams(cut(n_fft, hop, first=first))
 

@@ -1,4 +1,4 @@
-"""Magnitudes from their logarithms, against NumPy."""
+"""Magnitudes from their logarithms, compared with NumPy."""
 
 from typing import Any
 

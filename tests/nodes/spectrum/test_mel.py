@@ -17,7 +17,10 @@ POWER, MAGNITUDE = Frames("62.5", "power", 257, "1/125"), Frames(100, "magnitude
 
 
 def rows(n: int, width: int) -> Array:
-    """Many orders of magnitude, by products alone: the same on every machine."""
+    """Return rows [n, width] over many orders of magnitude.
+
+    They are computed by products only, so that they are the same on every machine.
+    """
     u = RNG.random((n, width)) ** 2
     found: Array = 1e-8 + 100 * (u * u) * (u * u)
     found[n // 2 : n // 2 + 4] = 0
@@ -98,7 +101,7 @@ def test_bands_that_hold_nothing_are_refused(node: Mel, sentence: str) -> None:
 
 @pytest.mark.parametrize("rate", [16000, 22050.5, 11000])
 def test_a_rate_that_the_frames_were_not_cut_at_is_refused(rate: float) -> None:
-    """The frames of 22050 Hz with a hop of 256: at the default rate, left out, every frequency would be off."""
+    """The frames come from audio at 22050 Hz with hop 256; with the default rate, all frequencies would be wrong."""
     stream = Frames(Fraction(22050, 256), "power", 513)
     with pytest.raises(ParameterError, match=rf"mel\.rate is {rate:g} Hz; 86\.1328 rows per second .* the rate of the"):
         Mel(rate=rate).streams(stream)

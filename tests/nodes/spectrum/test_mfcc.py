@@ -1,4 +1,4 @@
-"""MFCCs, against librosa's: of log mel bands, and from audio by the pipeline."""
+"""MFCCs, compared with librosa's: from log mel bands, and from audio by the pipeline."""
 
 from typing import Any
 

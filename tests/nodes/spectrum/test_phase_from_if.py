@@ -21,7 +21,7 @@ EXAMPLES = [
 
 
 def off(phase: Array, expected: Array) -> float:
-    """The largest difference, less whole turns."""
+    """Return the largest difference of phases, in radians, without whole turns."""
     turns = (phase - expected) / (2 * np.pi)
     return float(2 * np.pi * np.abs(turns - np.round(turns)).max())
 

@@ -14,7 +14,10 @@ STREAM = Frames(100, "spectrum", 33, "1/200", np.complex128)
 
 
 def rows(n: int = 99) -> Array:
-    """Many orders of magnitude, all angles, some bins and some rows silent; no exp: the same on every machine."""
+    """Return complex rows [n, 33] over many orders of magnitude and all angles, with some silent bins and rows.
+
+    No exponential is used, so that they are the same on every machine.
+    """
     u = RNG.random((n, 33, 1)) ** 2
     parts = RNG.standard_normal((n, 33, 2)) * (1e-7 + 1000 * (u * u) * (u * u))
     spectrum: Array = parts.view(np.complex128)[..., 0]
@@ -54,7 +57,7 @@ def test_rate_and_centre_are_kept() -> None:
 
 
 def test_a_constant_q_transform_has_a_magnitude_and_a_phase_of_its_own() -> None:
-    """Mel bands, cepstra and Griffin-Lim read the bins of a Fourier transform: no kind of theirs comes out."""
+    """Mel bands, cepstra and Griffin-Lim need the bins of a Fourier transform, so the kinds must differ from theirs."""
     found = [stream.kind for stream in Polar().streams(STREAM.like(kind="constant_q"))]
     assert found == ["constant_q_magnitude", "constant_q_phase"]
 

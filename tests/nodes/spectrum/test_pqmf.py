@@ -18,7 +18,7 @@ EXAMPLES = [
 
 
 def published(x: Array, bands: int, taps: int, cutoff: float) -> Array:
-    """ParallelWaveGAN's analysis: a correlation with zeros around the signal, every `bands`-th value of it."""
+    """Return ParallelWaveGAN's sub-bands: correlations with zeros around the signal, every `bands`-th value."""
     n = np.arange(taps + 1) - taps / 2
     prototype = cutoff * np.sinc(cutoff * n) * kaiser(taps + 1, 9.0)
     k = np.arange(bands)[:, None]

@@ -1,4 +1,4 @@
-"""Phases frame by frame: how near the magnitudes come, beside librosa's Griffin-Lim on the whole signal."""
+"""Phase reconstruction frame by frame: the error of the magnitudes, compared with librosa's Griffin-Lim."""
 
 from fractions import Fraction
 
@@ -36,7 +36,7 @@ EXAMPLES = [
 
 
 def convergence(y: Array) -> float:
-    """What is left of the magnitudes wanted, dB."""
+    """Return how far the magnitudes of y are from the wanted ones, in dB."""
     left = np.linalg.norm(np.abs(analysed(y)) - MAGNITUDE) / np.linalg.norm(MAGNITUDE)
     return float(20 * np.log10(left))
 
@@ -66,7 +66,7 @@ def test_more_iterations_and_more_lookahead_come_nearer() -> None:
 
 
 def test_the_phases_of_a_tone_are_found() -> None:
-    """A steady tone: after the first frames the signal is a sine again, of the same frequency and level."""
+    """After the first frames of a steady tone, the result is a sine of the same frequency and level."""
     x = np.sin(2 * np.pi * 440 / 16000 * np.arange(16000))
     node = RtisiLa(hop=128)
     y = Example(node, magnitude=(STREAM, np.abs(analysed(x)))).render()["y"][4000:12000]

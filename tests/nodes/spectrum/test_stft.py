@@ -29,7 +29,7 @@ EXAMPLES = [Example(node, x=(AUDIO, speech(2222))) for node in GEOMETRIES]
 
 
 def strided(node: Stft, x: Array) -> Array:
-    """Rows of n_fft samples, windowed, from scipy's window and numpy's sliding view over a padded signal."""
+    """Return windowed frames [n, n_fft], with scipy's window and numpy's sliding view over a padded signal."""
     length = node.length or node.n_fft
     centre = (node.hop - length) // 2 + length / 2 if node.centre is None else node.centre
     margin = 1000
@@ -76,7 +76,7 @@ def test_a_short_window_lies_where_librosa_puts_it() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_many_frames_have_the_bits_of_few(dtype: Any) -> None:
-    """Chunks of a cache's size do not show: 60,000 samples are more than one."""
+    """The frames are computed in pieces that fit the cache; 60,000 samples are more than one piece."""
     x, window = speech(60_000).astype(dtype), window_values("hann", "none", 1024, np.dtype(dtype))
     whole = stft(x, window, 64, -480)
     for k in (0, 1, 255, 256, 511, 512, 900):

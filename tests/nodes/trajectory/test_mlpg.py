@@ -48,7 +48,7 @@ EXAMPLES = [
 
 
 def given(frames: int, columns: int) -> tuple[Array, Array]:
-    """Means and variances with the same bits everywhere: fractions of primes."""
+    """Return means and variances that have the same bits on every machine: fractions with prime numbers."""
     n = np.arange(frames * columns).reshape(frames, columns)
     return n * 7919 % 1009 / 1009 - 0.5, n * 104729 % 997 / 997 + 0.05
 
@@ -102,7 +102,7 @@ def test_one_row_of_variances_is_that_row_for_every_frame(windows: str) -> None:
 
 
 def dense(windows: list[DeltaWindow], frames: int) -> list[Array]:
-    """Every window as a matrix [frames, frames]."""
+    """Return every window as a matrix [frames, frames]."""
     matrices = []
     for left, right, c in windows:
         w = np.zeros((frames, frames))

@@ -8,7 +8,7 @@ from dspgraph_nodes.trajectory.postfilter import Postfilter, postfilter
 
 
 def melcepstra(count: int, order: int) -> Array:
-    """Rows that fall off as those of speech do."""
+    """Return random mel-cepstra [count, order + 1] that fall off as those of speech do."""
     c: Array = np.random.default_rng(8).standard_normal((count, order + 1)) / (1 + 0.3 * np.arange(order + 1))
     c[:, 0] -= 5
     return c
@@ -21,7 +21,7 @@ EXAMPLES = [
 
 
 def energy(c: Array, alpha: float, n_fft: int = 4096) -> Array:
-    """r[0] of the impulse response, from the definition of the transfer function."""
+    """Return r[0] of the impulse responses, computed from the definition of the transfer function."""
     z = np.exp(2j * np.pi * np.arange(n_fft) / n_fft)
     log_h = c @ ((1 / z - alpha) / (1 - alpha / z)) ** np.arange(c.shape[1])[:, None]
     mean: Array = (np.abs(np.exp(log_h)) ** 2).mean(axis=1)

@@ -1,4 +1,4 @@
-"""The loss of a categorical distribution and its draws."""
+"""A categorical distribution: its loss and its draws."""
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from dspgraph_nodes.models.shared.distributions.categorical import Categorical
 
 
 def draw_level(row: Array, number: float) -> int:
-    """Draw from one row of logits, by the kernel."""
+    """Return the level that the kernel draws from one row of logits. number: the random number."""
     buffers = softmax_buffers(np.zeros((1, 0), np.float32), len(row), 1)
     drawn, shares = np.zeros(1), np.ones(1, np.float32)
     draw_class(buffers, row[:, None], len(row), 1.0, np.array([number]), drawn, shares)

@@ -1,4 +1,4 @@
-"""The loss of a mixture of logistic distributions, its gradients and its draws."""
+"""A mixture of logistic distributions: its loss, its gradients and its draws."""
 
 import math
 from typing import Any
@@ -18,14 +18,14 @@ recorded = pytest.mark.skipif(not GOLDEN.is_file(), reason="what the programs ga
 
 
 def mixture(count: int, components: int, seed: int = 0, wide: bool = False) -> Array:
-    """Parameters [count, 3 K] with log-scales from -9 to 0, or from -4 to 0 if `wide`."""
+    """Return random parameters [count, 3 * K] of mixtures. wide: log-scales from -4 to 0, otherwise from -9 to 0."""
     draw = np.random.Generator(np.random.Philox(key=seed))
     logits, means = 2 * draw.standard_normal((count, components)), 1.6 * draw.random((count, components)) - 0.8
     return np.concatenate((logits, means, (-4 if wide else -9) * draw.random((count, components))), axis=1)
 
 
 def classes_of(row: Array, levels: int) -> Array:
-    """ln P of all levels, by differences of the distribution function in its more exact tail."""
+    """Return ln P of all levels, from differences of the distribution function in its more exact tail."""
     logits, means, log_scales = np.split(row, 3)
     edges = (2 * np.arange(1, levels) - levels) / (levels - 1)
     x = (edges[:, None] - means) * np.exp(-log_scales)
@@ -46,7 +46,9 @@ def test_the_loss_is_that_of_the_interval_of_the_level() -> None:
 
 @pytest.mark.parametrize("mean", [0.0, 0.99, 0.9995, -0.9995, -1.0])
 def test_the_probabilities_of_all_levels_add_up_to_one(mean: float) -> None:
-    """The published rule, which takes all beyond +-0.999 for the outermost levels, reaches 30 for narrow mixtures."""
+    """By the published formula, which opens all levels beyond +-0.999 to infinity, the sum reaches 30 for narrow
+    mixtures.
+    """
     y = torch.linspace(-1, 1, 65536, dtype=torch.float64)
     for log_scale in (-2.0, -4.0, -9.0, -12.0):
         row = torch.tensor([0.0, mean, log_scale], dtype=torch.float64).expand(65536, -1)
@@ -59,7 +61,7 @@ def test_the_probabilities_of_all_levels_add_up_to_one(mean: float) -> None:
 
 
 def test_only_the_outermost_levels_are_open() -> None:
-    """float32(0.999), which the published rule takes for open, has the probability of its own level."""
+    """float32(0.999), which the published formula takes for an outermost level, has the probability of its own level."""
     row = torch.tensor([0.0, 0.0, -2.0])
     loss = LogisticMixture(1).loss(row.expand(4, -1), torch.tensor([0.9995, 1.0, -0.9995, -1.0]))
     tail = math.log1p(math.exp((1 - 1 / 65535) * math.exp(2)))
@@ -121,7 +123,7 @@ def test_the_exact_formula_gives_the_exact_loss_and_gradient(classes: int, floor
 
 
 def drawn_by_the_kernel(params: Array, numbers: Array, floor: float) -> Array:
-    """Samples [n]; params: [n, 3 K], numbers: [n, K + 1]. Each row is one lane."""
+    """Return samples [n] that the kernel draws. params: [n, 3 * K]; numbers: [n, K + 1]. Each row is one lane."""
     rows, noise = np.ascontiguousarray(params.T), np.ascontiguousarray(mixture_noise(numbers).T)
     return np.array([draw_logistic(rows, noise, lane, floor) for lane in range(len(params))])
 
@@ -146,7 +148,10 @@ def test_kernel_and_torch_draw_the_same() -> None:
 
 
 def test_draws_have_the_distribution_of_the_mixture() -> None:
-    """Kolmogorov-Smirnov: below 1.95 / sqrt(n) in 999 of 1000 cases; 20 mixtures, 20,000 draws each, a fixed seed."""
+    """The Kolmogorov-Smirnov statistic is below 1.95 / sqrt(n) in 999 of 1000 cases.
+
+    There are 20,000 draws of 20 mixtures.
+    """
     count, draw = 20000, np.random.Generator(np.random.Philox(key=3))
     for row in mixture(20, 10, seed=2, wide=True):
         numbers = torch.from_numpy(inner_numbers(draw.random((count, 11))))
@@ -160,7 +165,7 @@ def test_draws_have_the_distribution_of_the_mixture() -> None:
 
 
 def test_components_are_chosen_independently_at_every_time() -> None:
-    """One vector of noise for all times, as a published script has it, is off by 0.75 in the median."""
+    """If all samples share one vector of noise, as in a published script, the result is off by 0.75 in the median."""
     row = mixture(1, 10, seed=4)[0]
     row[10:20], row[20:] = np.linspace(-0.9, 0.9, 10), -9  # the component can be told from the sample
     numbers = inner_numbers(np.random.Generator(np.random.Philox(key=5)).random((5000, 11)))
