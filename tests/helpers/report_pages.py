@@ -1,4 +1,4 @@
-"""Comparisons to show in a page, and a browser that shows it."""
+"""Comparisons to show in a page of a report, and functions that open such a page in a browser and use it."""
 
 import csv
 import io
@@ -30,6 +30,11 @@ SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="90" height="30"><title>In 
 
 @dataclass(frozen=True)
 class Comparison:
+    """The results of a comparison, the sounds and the drawn graphs: all that a page of a report needs.
+
+    audio: the files by (recording, variant). reference: the files by recording. graphs: drawings as SVG by variant.
+    """
+
     results: Results
     audio: dict[tuple[str, str], Path]
     reference: dict[str, Path]
@@ -40,14 +45,17 @@ class Comparison:
 
 
 def seconds(recording: int, slot: int) -> float:
-    """How long a sound is: each its own length, so that a player says which one it has."""
+    """Return the duration of a sound: all sounds have different durations, by which the tests recognise them."""
     return 2.0 + 0.5 * recording + 0.1 * slot
 
 
 def comparison(
     folder: Path, ids: list[str], variants: list[str], missing: tuple[int, int] | None = None, rate: int = RATE
 ) -> Comparison:
-    """Noise of its own length for each reference (slot 0) and variant; `missing`: (recording, slot) that failed."""
+    """Write noise for each reference (slot 0) and variant, and return a comparison with these sounds.
+
+    ids: the recordings. missing: (recording, slot) of a sound that could not be rendered. rate: of the sounds, in Hz.
+    """
     folder.mkdir()
     draw = np.random.default_rng(3)
     paths = {}
@@ -92,7 +100,7 @@ def address(file: Path) -> str:
 
 @contextmanager
 def visit(page: Page, file: Path, width: int = 1200, scheme: Literal["light", "dark"] = "light") -> Iterator[Page]:
-    """A page at work. It must ask for nothing but itself and what is beside it, and complain of nothing."""
+    """Open a page in the browser. Fail if it asks for anything but files beside it, or if it reports an error."""
     seen: list[str] = []
     inside = ("blob:null/", "data:", address(file.with_name(f"{file.stem}_files")) + "/")
 
@@ -127,7 +135,7 @@ def visit(page: Page, file: Path, width: int = 1200, scheme: Literal["light", "d
 
 
 def until(page: Page, expression: str) -> None:
-    """Wait for an expression of JavaScript to hold. (The page forbids what playwright would wait with.)"""
+    """Wait until an expression of JavaScript is true. The page forbids the code by which playwright would wait."""
     for _ in range(500):
         if page.evaluate(expression):
             return
@@ -136,7 +144,10 @@ def until(page: Page, expression: str) -> None:
 
 
 def players(page: Page) -> list[dict[str, Any]]:
-    """Every player: its file is recognised by its length."""
+    """Return the state of every player: `seconds` (of its sound), `at` (its position), `on` (it plays) and `error`.
+
+    The duration of the sound shows which file the player plays.
+    """
     found: list[dict[str, Any]] = page.evaluate(
         "[...document.querySelectorAll('audio')].map(a => ({seconds: a.duration, at: a.currentTime, on: !a.paused, error: !!a.error}))"
     )
@@ -144,14 +155,14 @@ def players(page: Page) -> list[dict[str, Any]]:
 
 
 def playing(page: Page) -> tuple[float, float]:
-    """The length of what plays, which is one thing only, and where it is."""
+    """Return the duration of the one sound that plays, and its position, both in seconds."""
     until(page, "[...document.querySelectorAll('audio')].some(a => !a.paused && a.readyState > 0)")
     (one,) = [player for player in players(page) if player["on"]]
     return round(one["seconds"], 3), one["at"]
 
 
 def play_from(page: Page, at: float) -> None:
-    """The keyboard's way to begin, and on to a position."""
+    """Start playing with the keyboard, and move to a position in seconds."""
     page.keyboard.press("Space")
     page.evaluate(
         f"(slider => {{ slider.value = {at}; slider.dispatchEvent(new Event('input')); }})(document.querySelector('#seek'))"
@@ -173,7 +184,7 @@ def fill_form(page: Page, test: str, listener: str = "", sounds: set[str] | None
 
 
 def downloaded(page: Page, button: str = "#download") -> list[dict[str, str]]:
-    """Return the rows of the file of answers."""
+    """Press a button that downloads the answers of a blind test (CSV), and return the rows of this file."""
     with page.expect_download() as found:
         page.locator(button).click()
     return list(csv.DictReader(io.StringIO(Path(found.value.path()).read_bytes().decode(), newline="")))
