@@ -12,8 +12,9 @@ from helpers.speech import speech
 
 pytestmark = pytest.mark.process
 
+SLOW = "train_lpcnet_on_one_clip", "learn_one_clip_by_heart", "first_hour"
 EXAMPLES = [
-    pytest.param(path, marks=pytest.mark.slow) if path.stem in ("train_lpcnet_on_one_clip", "first_hour") else path
+    pytest.param(path, marks=pytest.mark.slow) if path.stem in SLOW else path
     for path in sorted((ROOT / "examples").glob("*.py"))
 ]
 
@@ -22,7 +23,7 @@ def brief(name: str, folder: Path) -> list[str]:
     """Return the arguments that an example needs, or with which it takes seconds in place of minutes."""
     if name == "make_notes":
         return [str(folder / "notes"), "--count", "5"]
-    if name != "train_lpcnet_on_one_clip":
+    if name not in ("train_lpcnet_on_one_clip", "learn_one_clip_by_heart"):
         return []
     soundfile.write(folder / "short.wav", speech()[8000:28800], 16000)
     return [str(folder / "short.wav"), "--batches", "1"]

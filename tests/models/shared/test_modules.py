@@ -2,7 +2,7 @@
 
 import torch
 
-from dspgraph_nodes.models.shared.modules import level_features
+from dspgraph_nodes.models.shared.modules import level_features, start_random_filters
 
 
 def test_neighbouring_levels_have_similar_features() -> None:
@@ -12,3 +12,17 @@ def test_neighbouring_levels_have_similar_features() -> None:
     likeness = features @ features.T / 3000
     for distance, expected in ((1, 0.99), (8, 0.67), (64, 0.2)):  # the mean of exp(-(distance / length)**2 / 2)
         assert abs(float(likeness.diagonal(distance).mean()) - expected) < 0.03
+
+
+def test_smooth_filters_become_random_filters_of_the_same_power_and_nothing_else_changes() -> None:
+    torch.manual_seed(0)
+    upsampling = torch.nn.Conv1d(1, 2, 20001)
+    torch.nn.init.constant_(upsampling.weight, 1 / 20001)
+    torch.nn.init.zeros_(upsampling.bias)
+    module = torch.nn.ModuleList((upsampling, torch.nn.Linear(3, 3)))
+    before = {name: one.clone() for name, one in module.state_dict().items()}
+    start_random_filters(module)
+    changed = [name for name, one in module.state_dict().items() if not torch.equal(one, before[name])]
+    assert changed == ["0.weight"]
+    power = (upsampling.weight**2).sum(-1)
+    assert torch.allclose(power, torch.ones_like(power), atol=0.05)  # 5 standard deviations of a sum of 20001 squares

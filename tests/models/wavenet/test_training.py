@@ -54,7 +54,7 @@ def test_a_resumed_run_is_the_unbroken_one(kind: str, optimizer: str, tmp_path: 
     recordings = {"a": tone(), "b": tone() ** 2}
 
     def run(out: str, steps: int, resume: bool = False) -> Path:
-        settings = Settings(steps=steps, kind=kind, optimizer=optimizer, **SMALL)
+        settings = Settings(steps=steps, kind=kind, optimizer=optimizer, upsampling_start="random", **SMALL)
         return train(recordings, bands, tmp_path / out, settings, resume=resume)
 
     whole = run("whole", 8)
@@ -135,6 +135,15 @@ def test_the_learning_rate_falls_by_both_settings() -> None:
     run = Run(task(settings, {"a": tone()}, bands), settings)
     run.updates = 2
     assert run.rate() == 1 / 2 / 2
+
+
+@pytest.mark.parametrize("start", ["smooth", "random"])
+@pytest.mark.parametrize("preset", ["wavenet-small", "wavenet-2018"])
+def test_the_first_filters_of_the_upsampling_are_those_that_were_asked_for(preset: str, start: Any) -> None:
+    found = task(Settings(upsampling_start=start, **{**SMALL, "preset": preset}), {"a": tone()}, bands).network()
+    filters = [one for name, one in found.named_parameters() if "stretch.taps" in name or "stretch.weights" in name]
+    assert len(filters) == 4
+    assert [float(one.detach().std()) > 0.01 for one in filters] == [start == "random"] * 4
 
 
 def test_more_copies_than_fit_are_refused() -> None:

@@ -152,6 +152,15 @@ def test_the_beginning_and_the_end_of_a_recording_are_learnt_with_the_edges_that
     assert met == {0, 1}
 
 
+@pytest.mark.parametrize("start", ["smooth", "random"])
+def test_the_first_filters_of_the_upsampling_are_those_that_were_asked_for(start: Any) -> None:
+    settings = Settings(**{**TINY, "augment": 0, "upsampling_start": start})
+    found = task(settings, {"a": speech()[16000:20000]}, features).network()
+    filters = [one for name, one in found.named_parameters() if name.startswith("conditions.smooth")]
+    assert len(filters) == 3
+    assert [float(one.detach().std()) > 0.01 for one in filters] == [start == "random"] * 3
+
+
 def tone_batches(count: int, length: int, seed: int = 0) -> Array:
     """Return codes [count, length + 1] of a sine of 500 Hz at 16 kHz. Each row begins at another sample."""
     first = np.random.Generator(np.random.Philox(key=seed)).integers(0, 32, (count, 1))

@@ -23,7 +23,7 @@ from dspgraph_nodes.models.shared.data import (
     split,
     stacked,
 )
-from dspgraph_nodes.models.shared.modules import load, save
+from dspgraph_nodes.models.shared.modules import load, save, start_random_filters
 from dspgraph_nodes.models.shared.read_noise import ReadNoise
 from dspgraph_nodes.models.shared.settings import MelSettings
 from dspgraph_nodes.models.shared.trainer import Task
@@ -94,12 +94,14 @@ class MelChunks:
 class MelData:
     """The data of a training run.
 
-    training, validation: the chunks; order: the order in which the chunks for training come, in batches.
+    training, validation: the chunks; order: the order in which the chunks for training come, in batches; settings: the
+    settings of the run.
     """
 
     training: MelChunks
     validation: MelChunks
     order: BatchOrder
+    settings: MelSettings
 
     def batch(self, number: int) -> tuple[torch.Tensor, ...]:
         """Return the batch with this number: the three tensors of `MelChunks`, each with one row per chunk."""
@@ -132,7 +134,7 @@ def mel_data(
         MelChunks(part, settings.frames, edges, before, settings.seed, noise)
         for part in split(recordings, lambda _, samples: prepare(samples), settings, hop)
     )
-    return MelData(training, validation, BatchOrder(len(training), settings.batch, settings.seed))
+    return MelData(training, validation, BatchOrder(len(training), settings.batch, settings.seed), settings)
 
 
 def validation_audio(
@@ -154,15 +156,22 @@ def validation_audio(
 
 def mel_task(
     weights: WeightsFormat[Any], make: Callable[[Any], Any], network: Callable[[], nn.Module], data: MelData,
-    figures_of: Callable[[Any, Tensor, Tensor, Tensor], Mapping[str, Tensor]], largest: int = 64, **more: Any,
+    figures_of: Callable[[Any, Tensor, Tensor, Tensor], Mapping[str, Tensor]], upsampling: str, largest: int = 64,
+    **more: Any,
 ) -> Task:  # fmt: skip
     """Return the `Task` of a training run, in which each batch is one update of the weights.
 
     weights: the layout of the files; make: a function from a configuration to a network; network: a function that
     returns a new network; figures_of: a function (network, *tensors of a batch, see `MelChunks`) -> figures of the
-    batch by name, of which "loss" is minimised; largest: the largest number of chunks in a batch for validation; more:
-    further fields of `Task`.
+    batch by name, of which "loss" is minimised; upsampling: the name of the module that brings frames to the
+    rate of samples; largest: the largest number of chunks in a batch for validation; more: further fields of `Task`.
     """
+
+    def first_network() -> nn.Module:
+        found = network()
+        if data.settings.upsampling_start == "random":
+            start_random_filters(found.get_submodule(upsampling))
+        return found
 
     def losses(model: Any, batch: tuple[Tensor, Tensor, Tensor]) -> Iterator[Mapping[str, Tensor]]:
         yield figures_of(model, *batch)
@@ -171,7 +180,7 @@ def mel_task(
         return mean_figures(data.validation, partial(figures_of, model), next(model.parameters()).device, largest)
 
     return Task(
-        network=network,
+        network=first_network,
         batch=data.batch,
         losses=losses,
         validate=validate,

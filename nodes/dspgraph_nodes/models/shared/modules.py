@@ -80,6 +80,25 @@ def start_level_layers(*layers: nn.Linear) -> None:
             layer.weight.copy_(level_features(*layer.weight.shape) / math.sqrt(layer.in_features))
 
 
+def start_random_filters(upsampling: nn.Module) -> None:
+    """Replace the smooth filters of an upsampling by normally distributed taps.
+
+    upsampling: a module; its smooth filters are the parameters whose taps all have one value a other than 0. The
+    standard deviation of the new taps is sqrt(abs(a)), so that n taps of 1 / n keep the variance of white noise.
+
+    Smooth filters give rows that change slowly from sample to sample, and networks learn functions that change faster
+    than their inputs slowly or not at all. With random taps all rows of a frame differ.
+
+    Source: M. Tancik et al., Fourier Features Let Networks Learn High Frequency Functions in Low Dimensional Domains,
+    NeurIPS 2020.
+    """
+    with torch.no_grad():
+        for one in upsampling.parameters():
+            tap = float(one.flatten()[0])
+            if tap and bool((one == tap).all()):
+                one.normal_(std=math.sqrt(abs(tap)))
+
+
 def stretched(rows: Tensor, factors: Sequence[int], smooth: Iterable[Callable[[Tensor], Tensor]]) -> Tensor:
     """Interpolate rows, one per frame, to one row per sample: [batch, frames * hop, channels].
 

@@ -127,6 +127,11 @@ class MelSettings(TrainingSettings, frozen=True, extra="forbid"):
         description="largest standard deviation of the noise in the samples that the network reads, in steps of 8-bit "
         "mu-law; the standard deviation of each chunk is drawn uniformly from 0 to this value",
     )
+    upsampling_start: Literal["smooth", "random"] = Field(
+        "smooth",
+        description="first filters of the upsampling of the frames; smooth: equal taps; random: normally distributed "
+        "taps, which differ from sample to sample, so that the network sees where in a frame a sample is",
+    )
 
 
 class SparseSettings(BaseModel, frozen=True):

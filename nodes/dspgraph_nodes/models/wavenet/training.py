@@ -91,7 +91,7 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
         return model
 
     return mel_task(
-        WEIGHTS, WaveNet, network, data, loss_of, settings.batch,
+        WEIGHTS, WaveNet, network, data, loss_of, "stretch", settings.batch,
         summary=f"{data.summary}; {sum(one.numel() for one in WaveNet(config).parameters())} weights",
         ends=("first", "head.1"),
         rate=lambda updates: 0.5 ** (updates // settings.halve_every),

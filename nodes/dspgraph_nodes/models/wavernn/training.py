@@ -138,7 +138,7 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
     split = config.kind == "coarse_fine"
     matrices = ("recurrent",) if split else ("gru1.weight_hh_l0", "gru2.weight_hh_l0")
     return mel_task(
-        WEIGHTS, network, lambda: network(config), data, part_losses,
+        WEIGHTS, network, lambda: network(config), data, part_losses, "conditions.smooth",
         pruning=settings.pruning(*matrices),
         audio=validation_audio(WEIGHTS, _speech, data, settings),
         ends=("coarse2", "fine2") if split else ("input", "dense3"), figures=("coarse", "fine") if split else (),
