@@ -65,7 +65,7 @@ class Graph(Wiring):
         return dict.fromkeys(self.inputs, signal[0])
 
     def _repr_html_(self) -> str:
-        """Return the picture of this graph, which a notebook shows."""
+        """Return the picture of this graph as SVG, which a notebook shows."""
         from dspgraph.diagram.svg import svg
 
         return svg(self)

@@ -275,7 +275,7 @@ def _nodes_of(module: ModuleType) -> list[type[Node]]:
 
 
 def imported_file(path: Path, kind: str) -> ModuleType:
-    """Return the module of a user's own Python file, which is imported once. kind: "plugin" or "metric", for errors.
+    """Return the module of a user's own Python file; the file is imported once. kind: "plugin" or "metric", for errors.
 
     Raises RequestError if the file is not a Python file, or if its import fails.
     """

@@ -130,7 +130,7 @@ def an_install_from_a_fresh_clone(out: Path) -> str:
 
 @contextmanager
 def page_of(path: Path) -> Iterator[Page]:
-    """Show a page in Chromium without a window."""
+    """Open a file in Chromium without a window, and yield the page."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page()
@@ -140,7 +140,7 @@ def page_of(path: Path) -> Iterator[Page]:
 
 
 def give_scores(page: Page, keys: str) -> None:
-    """Give each sound a score between 50 and 60. keys: the keys of the sounds."""
+    """Give each sound of a MUSHRA test a score between 50 and 60. keys: the keys that select them, such as "123"."""
     for key in keys:
         page.keyboard.press(key)
         for _ in range(int(key)):

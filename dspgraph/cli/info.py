@@ -103,7 +103,10 @@ def _kernel_cache() -> str:
 
 
 def _dot_path() -> str:
-    """Return the instructions with which kernels multiply 8-bit numbers on this machine, and those that it also has."""
+    """Return a text with the instructions by which kernels multiply 8-bit numbers on this machine.
+
+    If the machine could also use others, they are named too.
+    """
     if find_spec("dspgraph_nodes") is None:
         return "no kernels are installed"
     paths: tuple[str, ...] = import_module("dspgraph_nodes._kernels.compile.simd").dot_paths()

@@ -1,4 +1,4 @@
-"""The commands `listen`: answers of listeners to blind tests."""
+"""The commands `dspgraph listen ...`, which read the answers of listeners to blind tests."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def merge(files: tuple[Path, ...], out: Path | None, all_listeners: bool) -> Non
 
 
 def _tables(found: Summary) -> dict[str, list[tuple[str, ...]]]:
-    """Return title -> rows, to be printed."""
+    """Return the tables to print: the title of each table -> its rows, as texts. found: the results of all tests."""
     over = found.mushra[0].over if found.mushra else ""
     return {
         f"MUSHRA: mean score, 95 % interval over the {over}": [
@@ -106,7 +106,10 @@ def _p(value: float) -> str:
 
 
 def _cells(found: Summary) -> Iterator[tuple[str | float | None, ...]]:
-    """Yield the rows of the CSV file. Empty cells stand for numbers that do not exist."""
+    """Yield the rows of the CSV file of the results: first the names of the columns, then a row for each sound or pair.
+
+    A number that does not exist is an empty cell.
+    """
     yield "test", "a", "b", "value", "low", "high", "n", "p", "p_wilcoxon"
     for one in found.mushra:
         yield "mushra", one.sound, None, *_numbers(one.mean), None, None

@@ -296,7 +296,7 @@ class CompareJob:
 
     @cached_property
     def described(self) -> list[Metric]:
-        """The descriptions of the metrics. Those of own files have a hash of the code in their settings."""
+        """The descriptions of the metrics. The settings of a metric from a user's own file have a hash of its code."""
         return metrics.descriptions(self.metrics, self.f0_range, self.metric_files)
 
     # ---- files ------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Answers of listeners: files that the page of a comparison exports, brought together, with intervals and tests."""
+"""The answers of listeners to blind tests: reading the files that the page of a comparison exports, and statistics."""
 
 from __future__ import annotations
 
@@ -44,10 +44,12 @@ LEAST_REFERENCE_SCORE, MOST_LOW_SCORES = 90, 0.15
 
 @dataclass(frozen=True)
 class Answer:
-    """One row of a file of answers.
+    """One answer of a listener: a row of a file of answers.
 
-    a: the sound of a score or, in a pair, the sound that was called A. b, x: the sounds called B and X. answer: "a",
-    "b" or "none". score: 0 to 100. Texts are empty, and the score is None, where there is none.
+    test: "mushra", "abx" or "preference". listener: the name; session: the test that the listener did at one time. a:
+    the sound that got the score or, in a pair, the sound that was called A; b, x: the sounds that were called B and X.
+    answer: "a", "b" or "none". score: 0 to 100. A field that the test does not have, or that was not answered, is "" or
+    None.
     """
 
     test: str
@@ -64,7 +66,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Scored:
-    """The result of MUSHRA for one sound: its mean score. over: what the interval is over, listeners or recordings."""
+    """The result of MUSHRA for one sound.
+
+    mean: the mean score with its interval. over: the means of which the interval is computed, "listeners" or
+    "recordings".
+    """
 
     sound: str
     mean: Estimate
@@ -73,7 +79,11 @@ class Scored:
 
 @dataclass(frozen=True)
 class Recognised:
-    """The result of ABX for one pair: the right answers, their share, and the p-value of so many by guessing."""
+    """The result of ABX for one pair of sounds.
+
+    right: the number of right answers. share: their share of all answers. p: the probability of so many right answers,
+    or more, by guessing, corrected for the number of pairs.
+    """
 
     sounds: tuple[str, str]
     right: int
@@ -83,10 +93,11 @@ class Recognised:
 
 @dataclass(frozen=True)
 class Preferred:
-    """The result of a preference test for one pair.
+    """The result of a preference test for one pair of sounds.
 
-    first: answers for the first sound. none: answers without a preference, which are left out of the share. share: the
-    share of the first sound. p: the two-sided p-value of a share so far from one half, corrected for all pairs.
+    first: the number of answers for the first sound. none: the number of answers without a preference, which are left
+    out of the share. share: the share of the answers for the first sound. p: the two-sided p-value of the binomial test
+    against a share of one half, corrected for the number of pairs.
     """
 
     sounds: tuple[str, str]
@@ -98,9 +109,11 @@ class Preferred:
 
 @dataclass(frozen=True)
 class Summary:
-    """All results of several files of answers.
+    """The results of all tests in several files of answers.
 
-    left_out: listener -> why all scores of the listener were left out. open: number of answers that were not given.
+    listeners: the names of all listeners. mushra, abx, preference: a result for each sound or pair. tests: paired tests
+    of the scores of MUSHRA. left_out: listener -> the reason why the scores of this listener were left out. open: the
+    number of trials that were not answered.
     """
 
     listeners: Sequence[str]
@@ -115,8 +128,8 @@ class Summary:
 def read_answers(files: Iterable[Path]) -> list[Answer]:
     """Return the answers in files that the page of one comparison has exported.
 
-    If several files have the same session, for instance because it was exported twice, the one that was saved last
-    counts. A session without the name of a listener is a listener of its own.
+    If several files have the same session, for instance because it was exported twice, the file that was saved last
+    counts. A session without the name of a listener counts as a separate listener.
 
     Raises FileError for a file that cannot be read or is not a file of answers, and RequestError for files of different
     comparisons.
@@ -141,7 +154,7 @@ def read_answers(files: Iterable[Path]) -> list[Answer]:
 
 
 def summarise(answers: Sequence[Answer], screened: bool = True) -> Summary:
-    """Return the results of all tests. screened: leave out listeners of MUSHRA who do not know the reference.
+    """Return the results of all tests. screened: leave out listeners of MUSHRA who often miss the reference.
 
     MUSHRA: the mean score of a sound with the interval of Student's t, over the means of the listeners or, if there is
     one listener, over the recordings. The pairs of sounds are tested on the means of the recordings, each over all
@@ -205,7 +218,7 @@ def _answer(row: Mapping[str, str], path: Path, line: int) -> Answer:
 
 
 def _unreliable(scores: Sequence[Answer]) -> dict[str, str]:
-    """Return listener -> why the listener is left out, by the scores of the hidden reference."""
+    """Return the listeners who are left out because of low scores for the hidden reference: name -> reason."""
     found = {}
     for listener, own in _by(scores, "listener").items():
         given = [one.score for one in own if one.a == REFERENCE and one.score is not None]
@@ -261,7 +274,7 @@ def _preferred(answers: Sequence[Answer]) -> list[Preferred]:
 
 
 def _pairs(answers: Sequence[Answer]) -> dict[tuple[str, str], list[Answer]]:
-    """Return pair of sounds, in alphabetical order -> answers."""
+    """Return the answers to each pair of sounds: (name, name), in alphabetical order -> answers."""
     found: dict[tuple[str, str], list[Answer]] = defaultdict(list)
     for one in answers:
         found[min(one.a, one.b), max(one.a, one.b)].append(one)

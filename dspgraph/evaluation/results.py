@@ -196,19 +196,22 @@ class Results:
 
     @property
     def tests_about(self) -> str:
-        """A sentence about the pairs that `tests` leaves out; "" if it leaves out none."""
+        """A sentence about the pairs for which `tests` has no test; "" if it has tests of all pairs."""
         if len(self.variants) <= MOST_IN_PAIRS:
             return ""
         return f"As there are more than {MOST_IN_PAIRS} variants, each is tested with the first."
 
     @property
     def identity(self) -> str:
-        """A hash of the variants and recordings, by which answers of listeners are known to belong together."""
+        """A hash of the names and graphs of the variants and of the names of the recordings.
+
+        Files of answers have this hash, so that only answers to the same comparison are merged.
+        """
         compared = [[one.name, one.digest] for one in self.variants], [one.id for one in self.recordings]
         return hashlib.sha256(json.dumps([self.pipeline, *compared]).encode()).hexdigest()[:16]
 
     def _repr_html_(self) -> str:
-        """Return the table of means, which a notebook shows. The best mean of each metric is bold."""
+        """Return the table of means in HTML, which a notebook shows. The best mean of each metric is bold."""
 
         def row(tag: str, cells: Iterable[str]) -> str:
             return "<tr>" + "".join(f"<{tag}>{cell}</{tag}>" for cell in cells) + "</tr>"

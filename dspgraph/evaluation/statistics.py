@@ -1,4 +1,4 @@
-"""Statistics of comparisons and listening tests: intervals, paired tests, corrections for several tests."""
+"""Statistics of comparisons and listening tests: confidence intervals, paired tests, corrections for several tests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean, or a share, of n values with its confidence interval from low to high. NaN where there is none."""
+    """A mean or a share `value`, computed from n values, with its confidence interval from `low` to `high`.
+
+    A number that does not exist is NaN.
+    """
 
     value: float
     low: float
@@ -25,10 +28,11 @@ class Estimate:
 
 @dataclass(frozen=True)
 class PairedTest:
-    """The difference a - b of two variants in the same recordings.
+    """The difference of a metric between the variants a and b, over the recordings of both.
 
-    difference: its mean with the interval of Student's t. t, wilcoxon: p-values of the paired t-test and of Wilcoxon's
-    signed-rank test, two-sided; NaN where a test says nothing, for instance if all differences are equal.
+    metric: its name. difference: the mean of a - b with the interval of Student's t. t, wilcoxon: the p-values of the
+    paired t-test and of Wilcoxon's signed-rank test, two-sided; NaN if a test is not defined, for instance if all
+    differences are equal.
     """
 
     metric: str
@@ -42,7 +46,8 @@ class PairedTest:
 def t_interval(values: Sequence[float] | np.ndarray[Any, Any]) -> Estimate:
     """Return the mean of values with the confidence interval of Student's t.
 
-    mean +- t(n - 1) * s / sqrt(n), with the standard deviation s of the sample. One value has no interval.
+    The interval is mean +- t * s / sqrt(n), with the standard deviation s of the n values and the quantile t of
+    Student's distribution with n - 1 degrees of freedom. One value has no interval: its ends are NaN.
 
     Source: Recommendation ITU-R BS.1534-3 (the interval of mean scores).
     """
@@ -67,9 +72,10 @@ def share_interval(hits: int, n: int) -> Estimate:
 
 
 def guessing(hits: int, n: int, *, above: bool) -> float:
-    """Return the p-value of `hits` right answers of n for a listener who guesses, with probability one half.
+    """Return the p-value of `hits` among n answers, under the hypothesis that each is a hit with probability 1/2.
 
-    above: only more than half the answers count against guessing (ABX). Otherwise both sides count (preference).
+    above: test on one side, so that only many hits have a small p-value (for ABX); otherwise on both sides (for
+    preference). NaN if n = 0.
     """
     from scipy import stats
 
@@ -79,7 +85,9 @@ def guessing(hits: int, n: int, *, above: bool) -> float:
 
 
 def paired(metric: str, a: str, b: str, x: Sequence[float], y: Sequence[float]) -> PairedTest:
-    """Return the paired tests of values x and y, which belong to the same recordings. x, y: at least two values each.
+    """Return the paired tests of a metric's values x of variant a and y of variant b.
+
+    x, y: at least two values each; values at the same place belong to the same recording.
 
     Source: scipy.stats.ttest_1samp of the differences, scipy.stats.wilcoxon with zeros left out.
     """
@@ -94,10 +102,11 @@ def paired(metric: str, a: str, b: str, x: Sequence[float], y: Sequence[float]) 
 
 
 def holm(values: Sequence[float]) -> list[float]:
-    """Return p-values corrected for the number of tests, such that the first error is made with the chosen level only.
+    """Return p-values that are corrected for the number of tests by Holm's method, in the order of `values`.
 
-    The k-th smallest of m p-values is multiplied by m - k + 1; no corrected value is below one before it, or above 1.
-    NaN stays NaN, and does not count as a test.
+    If all hypotheses are true, the probability that any corrected value is below a level is at most that level. The
+    k-th smallest of m p-values is multiplied by m - k + 1. A corrected value is at least as large as those of smaller
+    p-values, and at most 1. NaN stays NaN, and does not count as a test.
 
     Source: S. Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6,
     1979.
@@ -110,6 +119,6 @@ def holm(values: Sequence[float]) -> list[float]:
 
 
 def holm_corrected(tests: Sequence[PairedTest]) -> list[PairedTest]:
-    """Return paired tests with p-values that are corrected for the number of tests, by `holm`."""
+    """Return the same tests; `holm` has corrected the p-values of the t-tests, and those of Wilcoxon's tests."""
     t, wilcoxon = holm([one.t for one in tests]), holm([one.wilcoxon for one in tests])
     return [replace(one, t=p, wilcoxon=q) for one, p, q in zip(tests, t, wilcoxon, strict=True)]

@@ -142,10 +142,11 @@ def _swaps(
 
 
 def _swap_names(slots: Mapping[str, Sequence[str]], swap: Mapping[str, str], vary: Sequence[str] | None) -> list[str]:
-    """Return a text for each slot in `swap`, by which the graphs differ.
+    """Return for each slot in `swap` the text by which the name of a graph names the chosen variant of this slot.
 
-    It is only the variant if all graphs vary the same slots (`vary`), or if the pipeline has one slot; else
-    "slot=variant".
+    slots: slot -> names of its variants. swap: slot -> chosen variant. vary: the slots that all graphs vary, if they
+    are the same. The text is the name of the variant if `vary` is given or if the pipeline has one slot; otherwise it
+    is "slot=variant".
     """
     if vary is not None or len(slots) == 1:
         return list(swap.values())

@@ -1,4 +1,4 @@
-"""Audio that a notebook plays."""
+"""Audio that a notebook shows as a player."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ class Sound:
     """Samples that a notebook shows as a player: `Sound(graph(x)["speech"], 16000)`.
 
     samples: [n] or [n, channels], full scale +-1; samples beyond are clipped. rate: a whole number of samples per
-    second. Raises SignalError for samples of another shape or type, that are not finite, and for another rate.
+    second. Raises SignalError for samples of another shape or type, for samples that are not finite, and for a rate
+    that is not a positive whole number.
     """
 
     samples: Array
@@ -38,7 +39,7 @@ class Sound:
         return f"<Sound: {len(self.samples) / float(to_fraction(self.rate)):.2f} s at {self.rate} Hz>"
 
     def _repr_html_(self) -> str:
-        """Return an <audio> element with a WAV file of 16 bits in it."""
+        """Return an HTML element <audio> that contains the samples as a WAV file of 16 bits."""
         import soundfile
 
         file = io.BytesIO()

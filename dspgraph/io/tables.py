@@ -33,5 +33,5 @@ def as_text(text: str) -> str:
 
 
 def original(text: str) -> str:
-    """Return the text that `as_text` has made a cell of."""
+    """Return the text from which `as_text` has made a cell: `text` without an apostrophe at its beginning."""
     return text.removeprefix("'")

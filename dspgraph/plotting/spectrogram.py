@@ -102,8 +102,9 @@ def spectrogram(samples: Array, rate: float, title: str) -> Figure:
 class Miniatures:
     """Small pictures of audio files, without axes, each as the bytes of a PNG file.
 
-    spectrograms: one for each file. differences: for each file its spectrogram minus that of the first file, in dB,
-    from blue (DIFFERENCE dB softer, or more) to red (louder). Levels below the range of 80 dB are raised to it.
+    spectrograms: one for each file, in dB. differences: for each file its spectrogram minus that of the first file, in
+    dB, from blue (softer by DIFFERENCE dB or more) to red (louder by as much). Before the subtraction, levels below the
+    range of 80 dB are raised to its lower end.
     """
 
     spectrograms: list[bytes]
@@ -159,7 +160,7 @@ def _miniature(path: Path, seconds: float, top: float) -> Array:
 
 
 def _levels(energy: Array, loudest: float) -> Array:
-    """Return levels from 0 (80 dB below `loudest`, or less) to 1. energy: [rows, columns]."""
+    """Return energies, [rows, columns], as levels from 0 (80 dB below `loudest`, or less) to 1 (`loudest`)."""
     levels: Array = np.clip(1 + 10 * np.log10(np.maximum(energy / loudest, _SILENCE)) / 80, 0, 1)
     return levels
 

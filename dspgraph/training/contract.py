@@ -131,7 +131,7 @@ class WeightsWriter(Protocol):
         """Write a configuration and arrays (name -> array) to a file. Raises ValueError if they do not fit together.
 
         numbers: "float32", "float16" or "int8", to which the arrays are rounded. Raises ValueError if the model has no
-        such files.
+        files with such numbers.
         """
 
 

@@ -60,12 +60,12 @@ def write_half(weights: Path, out: Path) -> None:
 
 
 def write_eight_bits(weights: Path, out: Path) -> dict[str, tuple[float, float]]:
-    """Write a file of weights with its matrices rounded to eight bits, and return the errors of each matrix, by name.
+    """Write a copy of a file of weights with matrices rounded to eight bits; return name of a matrix -> its two errors.
 
-    The errors of a matrix are the root of the mean square of the errors, relative to that of the weights, and the
-    largest error relative to the largest weight. out: the file to write, which must not exist. Raises FileError if
-    `weights` cannot be read or belong to a model without files in eight bits, and RequestError if `out` exists or
-    cannot be written.
+    They are the root mean square of the rounding errors, relative to that of the weights, and the largest rounding
+    error, relative to the largest weight. out: the file to write, which must not exist. Raises FileError if `weights`
+    cannot be read or belong to a model without files in eight bits, and RequestError if `out` exists or cannot be
+    written.
     """
     arrays = _write(weights, out, "int8")
     rounded = weights_format(model_of(out)).read(out)[1]
@@ -84,7 +84,10 @@ _LEAST = 1e-30
 
 
 def _write(weights: Path, out: Path, numbers: str) -> dict[str, Array]:
-    """Write a file of weights with other numbers, and return its arrays as they were. numbers: see `WeightsWriter`."""
+    """Write a copy of a file of weights with other numbers, and return the arrays of the file before rounding, by name.
+
+    numbers: "float16" or "int8", see `WeightsWriter`. Raises as `write_eight_bits` does.
+    """
     if out.exists():
         raise RequestError(f"{out} exists already: remove it, or give another name with -o")
     layout = weights_format(model_of(weights))

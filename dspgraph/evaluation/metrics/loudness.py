@@ -39,9 +39,9 @@ def loudness_difference(pair: Pair) -> float | None:
 
 
 def integrated_loudness(x: Array, rate: Number) -> float | None:
-    """Return the integrated loudness in LUFS; None for less than 0.4 s, and if no block counts.
+    """Return the integrated loudness in LUFS. It is None for signals below 0.4 s, and if no block counts.
 
-    x: [n] or [n, channels], of front channels, whose powers are added. rate: Hz.
+    x: [n] or [n, channels]; all are front channels, whose powers are added with the same weight. rate: Hz.
 
     The loudness is -0.691 + 10 * log10(mean square of the K-weighted signal), over the blocks that count. Blocks have
     0.4 s and overlap by three quarters. A block counts if its loudness is above -70 LUFS, and above L - 10 LU, where L

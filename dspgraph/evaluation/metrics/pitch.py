@@ -126,9 +126,10 @@ def _track(pair: Pair) -> tuple[Array, Array, str]:
 
 
 def pitch_track(samples: Array, rate: int) -> tuple[float, Array]:
-    """Return (seconds from value to value, pitch in Hz, 0 in unvoiced frames) for a picture. Empty if tracking fails.
+    """Return (hop in seconds, pitch of each frame in Hz), for a picture. The pitch is 0 in unvoiced frames.
 
-    samples: [n], full scale +-1. rate: Hz. The tracker is that of `log_f0_rmse`, with the default range of the pitch.
+    samples: [n], full scale +-1. rate: Hz. The pitch is tracked as for the metric `log_f0_rmse`, in the default range.
+    The array is empty if the tracking fails.
     """
     graph = _tracker()
     ((name, stream),) = graph.inputs.items()

@@ -1,4 +1,4 @@
-"""The page of a comparison: players, spectrograms, scores and blind tests. By default it is one file."""
+"""The page that shows a comparison: players, spectrograms, scores and blind tests. By default it is one file."""
 
 from dspgraph.evaluation.report.page import write_page
 

@@ -78,8 +78,7 @@ class Beside:
         """Write the samples of a FLAC file to a WAV file, and return its address relative to the page.
 
         flac: the bytes of the file. WAV is used because Chromium cannot seek to every position of a short FLAC file.
-        The page could not decode FLAC itself: if it is opened from a disk, its script has no right to read files
-        beside it.
+        The page cannot decode FLAC by a script, because scripts of a page from a disk may not read the files beside it.
         """
         return self._place(flac, "wav", lambda part: _copy(flac, part))
 

@@ -60,7 +60,7 @@ def mean_rows(results: Results) -> list[list[dict[str, Any]]]:
 
 
 def test_rows(results: Results) -> list[dict[str, Any]]:
-    """Return the rows of the table of paired tests, as the template of the page needs them."""
+    """Return the rows of the table of paired tests: for each test its numbers as texts, by name."""
     return [
         {
             "metric": test.metric,

@@ -28,15 +28,15 @@ MOST_LOWERED = 20.0
 
 
 def has_anchor(rate: int) -> bool:
-    """Return whether a recording at `rate` Hz has frequencies that the anchor loses."""
+    """Return whether a recording at `rate` Hz has frequencies that the filter of the anchor removes."""
     return rate >= LEAST_ANCHOR_RATE
 
 
 def low_passed(x: Array, rate: int) -> Array:
-    """Return the anchor of a recording: without the frequencies above 3.5 kHz, and not delayed. x: [n, channels].
+    """Return the anchor of a recording, [n, channels]: x without the frequencies above 3.5 kHz, and not delayed.
 
-    The filter has linear phase: up to 3.5 kHz the gain is 1 within 0.1 dB, from 4 kHz on below -60 dB. If samples go
-    beyond full scale, all are lowered.
+    x: [n, channels], full scale +-1. rate: Hz. The filter has linear phase. Its gain is 0 dB within 0.1 dB up to 3.5
+    kHz, and below -60 dB from 4 kHz on. If samples of the result exceed full scale, all samples are scaled down.
 
     Source: Recommendation ITU-R BS.1534-3 (the low anchor).
     """
@@ -49,7 +49,7 @@ def low_passed(x: Array, rate: int) -> Array:
 
 
 def anchor_flac(path: Path) -> bytes:
-    """Return the anchor of a recording as the bytes of a FLAC file. Raises FileError if it cannot be read."""
+    """Return the anchor of a recording as the bytes of a FLAC file. Raises FileError if `path` cannot be read."""
     x, rate = _samples(path)
     file = io.BytesIO()
     soundfile.write(file, low_passed(x, rate), rate, format="FLAC", subtype="PCM_16")
@@ -57,11 +57,11 @@ def anchor_flac(path: Path) -> bytes:
 
 
 def gains(paths: Mapping[int, Path], anchor: int | None) -> dict[int, float]:
-    """Return number of a sound -> gain in (0, 1] that gives all sounds of a recording the loudness of the softest.
+    """Return number of a sound -> gain in (0, 1] with which all sounds of a recording have the loudness of the softest.
 
-    paths: number of a sound -> file; 0 is the reference. anchor: the number of the anchor, if there is one. A sound is
-    lowered by at most MOST_LOWERED dB. A sound without a loudness, such as silence, has the gain 1. The loudness is the
-    integrated loudness of Recommendation ITU-R BS.1770.
+    paths: number of a sound -> file; 0 is the reference. anchor: the number of the anchor, None if there is no anchor.
+    A sound is lowered by at most MOST_LOWERED dB. A sound without a loudness, such as silence, has the gain 1. The
+    loudness is the integrated loudness of Recommendation ITU-R BS.1770.
     """
     loudness = {slot: integrated_loudness(*_samples(path)) for slot, path in paths.items()}
     if anchor is not None:

@@ -321,9 +321,10 @@ class Code:
         return total
 
     def _dots_by_avx2(self, values: Any, weights: Any) -> Any:
-        """Return the sums of four products, from |v| * (w * sign(v)): two products are at most 2 * 127**2 < 2**15.
+        """Return for each element the sum of the products of its four bytes, by instructions of AVX2.
 
-        So the sum of two products, which VPMADDUBSW keeps in 16 bits, never saturates.
+        values, weights: as in `add_dots`. A product is computed as |v| * (w * sign(v)). The instruction VPMADDUBSW
+        keeps the sum of two products in 16 bits; it is at most 2 * 127**2 < 2**15, so it never saturates.
         """
         b, module = self.builder, self.builder.module
         bytes_, words, half = (ir.VectorType(kind, n) for kind, n in ((INT8, 32), (INT16, 16), (INT32, 8)))

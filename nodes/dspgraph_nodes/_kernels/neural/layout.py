@@ -40,8 +40,8 @@ class Blocks(NamedTuple):
 class DotBlocks(NamedTuple):
     """A sparse matrix of 8-bit numbers, in pieces of sixteen rows and four columns, in the same order as `Blocks`.
 
-    The classes below name the instructions that compute its products. A vector v, -1 .. 1, is given as the 8-bit
-    numbers round(127 * v), see `encode_state`. The product with row i is then scale[i] * (a whole number).
+    Its subclass says which instructions compute its products. A vector v, -1 .. 1, is given as the 8-bit numbers
+    round(127 * v), see `encode_state`. The product with row i is then scale[i] * (a whole number).
     """
 
     weights: Array  # [steps, 4, 16, 4] int8, -127 .. 127

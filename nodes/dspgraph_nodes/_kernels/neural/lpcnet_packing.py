@@ -3,7 +3,7 @@
 * The embeddings are multiplied with the input matrix of GRU_A in advance. The result is a table for each of the three
   codes of a sample, with the numbers that every value of the code adds to the gates.
 * Matrices have the form that the module `packing` describes. Weights before a sigmoid or tanh are scaled as described
-there.
+  there.
 * Of a network in eight bits, the matrices of the loop over samples have the form `DotBlocks`.
 
 Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis Through Linear Prediction, ICASSP 2019.
@@ -92,7 +92,11 @@ def pack_weights(
     def packed(
         name: str, matrix: Array, rows: Callable[[Array], Array], parts: int = 1, first: int = 0
     ) -> Blocks | DotBlocks:
-        """Return a matrix in blocks. rows: puts numbers of rows in a file into the order of the rows of `matrix`."""
+        """Return a matrix in blocks: of 8-bit numbers for a network in eight bits, otherwise of floats.
+
+        name: the name of the matrix in `eight`. rows: a function that puts an array with one number for each row of the
+        file into the order of the rows of `matrix`, with the factors of these rows. parts, first: as in `blocks`.
+        """
         if not eight:
             return blocks(matrix, parts, first)
         scale = rows(eight[name].scale.astype(np.float64))
@@ -119,13 +123,16 @@ def pack_weights(
 
 
 def _gate_rows(numbers: Array) -> Array:
-    """Return numbers of the rows of a GRU, [3 * units], by blocks, times the factors of the gates."""
+    """Return numbers of the rows of a GRU, [3 * units], in the order of `by_blocks`, times the factors of the gates.
+
+    The factors are -log2(e) for r and z, and 2 * log2(e) for n.
+    """
     scale: Array = by_blocks(LOG2_E * np.repeat([-1.0, -1.0, 2.0], len(numbers) // 3) * numbers)
     return scale
 
 
 def _dual_rows(numbers: Array) -> Array:
-    """Return numbers of the rows of DualFC, [2, 256], in the order [block, layer, level], times the factor of tanh."""
+    """Return numbers of the rows of DualFC, [2, 256], in the order [block, layer, level], times tanh's 2 * log2(e)."""
     rows: Array = by_blocks(2 * LOG2_E * numbers[:, level_order(LEVELS)].reshape(-1), 2)
     return rows
 

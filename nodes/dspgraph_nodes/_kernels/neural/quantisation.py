@@ -18,7 +18,7 @@ _LEAST = 2.0**-100  # a row whose scale would be below this has zeros only
 
 
 class EightBits(NamedTuple):
-    """An array of weights in eight bits."""
+    """An array of weights in eight bits: 8-bit numbers, the scales of their rows, and diagonals that are kept apart."""
 
     codes: Array  # int8, in the shape of the array; zeros on the diagonals, if these are kept apart
     scale: Array  # float32, in the shape of the leading axes
@@ -45,7 +45,7 @@ def quantised(weights: Array, axes: int = 1, diagonal: bool = False) -> EightBit
 
 
 def dequantised(eight: EightBits) -> Array:
-    """Return the weights, float32, without any rounding."""
+    """Return the weights that were rounded to eight bits, as float32. The products of scale and number are exact."""
     scale = eight.scale.reshape(*eight.scale.shape, *[1] * (eight.codes.ndim - eight.scale.ndim))
     weights: Array = eight.codes.astype(np.float32) * scale
     if eight.diagonal is not None:

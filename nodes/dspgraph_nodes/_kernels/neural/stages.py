@@ -58,7 +58,7 @@ class NetworkCode(Code):
         return self.broadcast(self.element(name, self.plus(at, r))) if self.many else self.load(name, at)
 
     def path(self, matrix: str) -> str:
-        """Return the path of a matrix of 8-bit numbers, a name in `DOT_BLOCKS`; "" for a matrix of floats."""
+        """Return how the products of a matrix are computed: a name in `DOT_BLOCKS` for 8-bit numbers, "" for floats."""
         return next((path for path, kind in DOT_BLOCKS.items() if self.tuples.get(matrix) is kind), "")
 
     def sums(self, matrix: str, y: str, at: Any, row: Any, r: Any, start: Callable[[], Any]) -> Any:
@@ -161,7 +161,7 @@ def product_of_many(matrix: str, start: str, y: str, by_lane: bool = False) -> A
 
 
 def _dots_of_one(code: NetworkCode, path: str, matrix: str, y: str, group: Any, x: Any) -> None:
-    """Write the code of `product_of_one` for a matrix of 8-bit numbers. path: see `NetworkCode.path`."""
+    """Write the code of a stage `product_of_one` whose matrix has 8-bit numbers. path: see `NetworkCode.path`."""
     b = code.builder
     first, end = (code.element(f"{matrix}.steps", code.plus(group, k)) for k in range(2))
     places = [
@@ -180,7 +180,7 @@ def _dots_of_one(code: NetworkCode, path: str, matrix: str, y: str, group: Any, 
 
 
 def _dots_of_many(code: NetworkCode, path: str, matrix: str, y: str, block: Any, slot: Any, x: Any) -> None:
-    """Write the code of `product_of_many` for a matrix of 8-bit numbers. path: see `NetworkCode.path`."""
+    """Write the code of a stage `product_of_many` whose matrix has 8-bit numbers. path: see `NetworkCode.path`."""
     b, tile_rows = code.builder, WIDTH if path == "vnni" else TILE
     group, q = (code.element(f"{matrix}.where", code.plus(code.times(block, 2), k)) for k in range(2))
     first, end = (code.element(f"{matrix}.steps", code.plus(group, k)) for k in range(2))
@@ -251,8 +251,8 @@ def sum_of_parts_of(parts: str, condition: str, matrix: str = "") -> Any:
 
     y0 .. y3 are partial sums in the array `parts`: those of y0 begin at row 0, those of y1 at row `rows`, and so on.
     condition: the name of the array of numbers that are added last. matrix: the name of the matrix, if it may have
-    8-bit numbers; the sum of the parts is then multiplied by its scale before. A kernel calls the stage with two
-    numbers: `rows` and the number of the block, which is also the number of its slot.
+    8-bit numbers; the sum of the parts is then multiplied by its scale before the condition is added. A kernel calls
+    the stage with two numbers: `rows` and the number of the block, which is also the number of its slot.
     """
 
     def write(code: NetworkCode, rows: Any, block: Any) -> None:

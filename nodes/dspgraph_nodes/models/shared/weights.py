@@ -95,7 +95,7 @@ class WeightsFormat(Generic[Config]):
         return b"".join((len(text).to_bytes(8, "little"), text, *rows))
 
     def _stored(self, arrays: Mapping[str, Array], numbers: Numbers) -> dict[str, Array]:
-        """Return the arrays of a file, by name."""
+        """Return the arrays that a file contains, by name. numbers: the kind of the numbers in the file."""
         if numbers != "int8":
             return {name: _rounded(name, array) if numbers == "float16" else array for name, array in arrays.items()}
         found = {name: array for name, array in arrays.items() if name not in self.matrices}
@@ -163,7 +163,11 @@ class WeightsFormat(Generic[Config]):
                 raise ValueError(f"{where}: {name} holds numbers that are not finite: the training has diverged")
 
     def _dequantised(self, stored: Mapping[str, Array], where: str) -> dict[str, Array]:
-        """Return the arrays in float32. stored: those of a file in eight bits, with the right names and shapes."""
+        """Return the arrays of a file in eight bits as float32, by name.
+
+        stored: the arrays in the file, with the right names and shapes. where: the name of the file, for errors. Raises
+        ValueError if an array has another type than `quantised` gives it, or other numbers.
+        """
         extra = {f"{name}.{kind}" for name in self.matrices for kind in ("scale", "diagonal")}
         arrays = {name: array for name, array in stored.items() if name not in extra}
         for name, axes in self.matrices.items():
@@ -183,7 +187,7 @@ class WeightsFormat(Generic[Config]):
         return arrays
 
     def _stored_shapes(self, config: Config) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of the arrays of a file in eight bits."""
+        """Return the shapes of the arrays that a file in eight bits contains, by name."""
         found = dict(self.shapes(config))
         for name, axes in self.matrices.items():
             found[f"{name}.scale"] = found[name][:axes]
