@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         FileError,
         GraphError,
         LawError,
+        LiveError,
         LoopError,
         ModelError,
         NodeError,
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
     from dspgraph.io.arrays import read_arrays
     from dspgraph.io.sound import Sound
     from dspgraph.live.events import Play, Set, Stop, Swap
+    from dspgraph.live.live import Live
     from dspgraph.live.performance import Performance, perform
+    from dspgraph.live.ports import FileInput, FrameInput, FrameOutput
     from dspgraph.node import Field, Input, Node, Output, State, generator, require_alike, require_mono
     from dspgraph.parameters import File
     from dspgraph.pipeline.pipeline import load
@@ -37,11 +40,12 @@ if TYPE_CHECKING:
     from dspgraph.streams import Array, Audio, Frames, Stream, Symbols, to_fraction
 
 __all__ = [
-    "Array", "Audio", "Batch", "DspgraphError", "Field", "File", "FileError", "Frames", "Graph", "GraphError", "Input",
-    "LawError", "LoopError", "ModelError", "Node", "NodeError", "Output", "ParameterError", "Performance",
-    "PipelineError", "Play", "RequestError", "Session", "SessionError", "Set", "SignalError", "Sound", "State", "Stop",
-    "Stream", "Swap", "Symbols", "UnknownName", "WireError", "as_node", "generator", "load", "perform", "read_arrays",
-    "render", "require_alike", "require_mono", "to_fraction",
+    "Array", "Audio", "Batch", "DspgraphError", "Field", "File", "FileError", "FileInput", "FrameInput", "FrameOutput",
+    "Frames", "Graph", "GraphError", "Input", "LawError", "Live", "LiveError", "LoopError", "ModelError", "Node",
+    "NodeError", "Output", "ParameterError", "Performance", "PipelineError", "Play", "RequestError", "Session",
+    "SessionError", "Set", "SignalError", "Sound", "State", "Stop", "Stream", "Swap", "Symbols", "UnknownName",
+    "WireError", "as_node", "generator", "load", "perform", "read_arrays", "render", "require_alike", "require_mono",
+    "to_fraction",
 ]  # fmt: skip
 
 _HOMES = {
@@ -52,7 +56,9 @@ _HOMES = {
     "io.arrays": ("read_arrays",),
     "io.sound": ("Sound",),
     "live.events": ("Play", "Set", "Stop", "Swap"),
+    "live.live": ("Live",),
     "live.performance": ("Performance", "perform"),
+    "live.ports": ("FileInput", "FrameInput", "FrameOutput"),
     "node": ("Field", "Input", "Node", "Output", "State", "generator", "require_alike", "require_mono"),
     "parameters": ("File",),
     "pipeline.pipeline": ("load",),

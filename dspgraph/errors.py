@@ -13,6 +13,7 @@
     |   `-- FileError        a file that cannot be read or written
     |-- LawError             a node broke one of the laws
     |-- ModelError           a model failed a check
+    |-- LiveError            a device is missing, does not fit or was lost, or a graph is too slow to run live
     `-- NodeError            a node's own code raised an error
 
 A message says where the error is, what was found, what was expected, and what to do. It may quote text from a file that
@@ -130,6 +131,10 @@ class LawError(DspgraphError):
 
 class ModelError(DspgraphError):
     """A model that fails a check of `dspgraph.testing.check_model`."""
+
+
+class LiveError(DspgraphError):
+    """A fault of a live graph: a device is missing, does not fit or was lost, or the graph is too slow."""
 
 
 class NodeError(DspgraphError):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -15,11 +16,23 @@ from dspgraph.wiring.latency import Latency, latency
 from dspgraph.wiring.wiring import Wiring
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """How `load` made a graph. name: of the pipeline, or its path. overrides, swap: what was changed in the file."""
+
+    name: str
+    overrides: tuple[str, ...]
+    swap: Mapping[str, str]
+
+
 class Graph(Wiring):
     """A wiring that can run: call it on whole arrays, or open a session and push blocks.
 
-    The arguments of the constructor, and the errors that it raises, are those of `Wiring`.
+    The arguments of the constructor, and the errors that it raises, are those of `Wiring`. loaded: how `load` made the
+    graph; None for one that was made in another way, and for changed and pickled copies.
     """
+
+    loaded: Loaded | None = None
 
     @cached_property
     def plan(self) -> Plan:

@@ -20,6 +20,7 @@ from dspgraph.cli.demo import demo
 from dspgraph.cli.info import info
 from dspgraph.cli.inspect import check, nodes, pipelines, schema, show
 from dspgraph.cli.listen import listen
+from dspgraph.cli.live import devices, live, play
 from dspgraph.cli.notes import notes
 from dspgraph.cli.plot import plot
 from dspgraph.cli.process import complain, open_standard_streams, report_stop, report_system_error, signals_raised
@@ -81,6 +82,9 @@ def main(ctx: click.Context, traceback: bool) -> None:
 COMMANDS = (
     demo,
     render,
+    live,
+    play,
+    devices,
     compare,
     listen,
     score,

@@ -88,13 +88,14 @@ class _Voice:
 
     begin: the time of its first sample, in seconds. sound: its samples, [n] or [n, channels]. loops: how often it is
     played; None: without end. fades: whether it fades in. end: the time in seconds at which its fade-out begins; None:
-    there is no fade-out.
+    there is no fade-out. skip: samples of the first pass that are left out.
     """
 
     begin: Fraction
     sound: Array
     loops: int | None
     fades: bool
+    skip: int = 0
     end: Fraction | None = None
 
     def over(self, rate: Fraction) -> Fraction | None:
@@ -102,7 +103,7 @@ class _Voice:
 
         None: it never ends. rate: of the samples, in Hz.
         """
-        ends = [] if self.loops is None else [self.begin + self.loops * len(self.sound) / rate]
+        ends = [] if self.loops is None else [self.begin + (self.loops * len(self.sound) - self.skip) / rate]
         ends += [] if self.end is None else [self.end + SOUND_FADE]
         return min(ends, default=None)
 
@@ -115,13 +116,13 @@ class _Voice:
         place = numbers - math.ceil(self.begin * rate)
         inside = place >= 0
         if self.loops is not None:
-            inside &= place < self.loops * len(self.sound)
+            inside &= place < self.loops * len(self.sound) - self.skip
         level = np.ones(len(y))
         if self.fades:
             level *= _ramp(numbers, self.begin, rate)
         if self.end is not None:
             level *= 1 - _ramp(numbers, self.end, rate)
-        sound = self.sound[place[inside] % len(self.sound)]
+        sound = self.sound[(place[inside] + self.skip) % len(self.sound)]
         y[inside] += (sound * level[inside].reshape(-1, *[1] * (y.ndim - 1))).astype(y.dtype)
 
 
@@ -153,6 +154,10 @@ class Player:
         sound = self.stream.validate(event.sound, event.input)
         if not len(sound):
             raise ParameterError(f"Play: the sound for '{event.input}' has no samples")
+        if event.skip >= len(sound):
+            raise ParameterError(
+                f"Play: the sound for '{event.input}' has {len(sound)} samples, of which {event.skip} cannot be skipped"
+            )
         return replace(event, sound=sound)
 
     def play(self, event: Play) -> None:
@@ -161,7 +166,7 @@ class Player:
         A sound that is already playing begins to fade out at that time. event: the result of `checked`.
         """
         at = time_of(event)
-        self.voices.append(_Voice(at, event.sound, event.loops, self.stop(at)))
+        self.voices.append(_Voice(at, event.sound, event.loops, self.stop(at), event.skip))
 
     def stop(self, at: Fraction) -> bool:
         """Let the sounds that are playing fade out from the time `at` on, in seconds.

@@ -70,17 +70,20 @@ class Play:
 
     A sound that is already playing there fades out meanwhile. input: the name of the input. sound: the samples, with
     the shape and the type that the input takes; a performance copies them. loops: how often the sound is played; None:
-    without end. at: the time of the first sample in seconds; None: now. Raises ParameterError for a number that is not
-    allowed.
+    without end. at: the time of the first sample in seconds; None: now. skip: the samples of the first pass that are
+    left out. Raises ParameterError for a number that is not allowed.
     """
 
     input: str
     sound: Array
     loops: int | None = 1
     at: Number | None = None
+    skip: int = 0
 
     def __post_init__(self) -> None:
         _check_times(self)
+        if isinstance(self.skip, bool) or not isinstance(self.skip, int | np.integer) or self.skip < 0:
+            raise ParameterError(f"Play.skip is a number of samples, at least 0; found {shown(self.skip)}")
         if self.loops is None:
             return
         if isinstance(self.loops, bool) or not isinstance(self.loops, int | np.integer) or self.loops < 1:

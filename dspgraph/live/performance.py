@@ -5,6 +5,7 @@ Recorded inputs and events can be rendered again.
 
 from __future__ import annotations
 
+import copy
 import math
 from bisect import insort
 from collections.abc import Callable, Iterable, Mapping
@@ -24,6 +25,9 @@ from dspgraph.live.events import Event, Play, Set, Stop, Swap, finite_number, ti
 from dspgraph.live.transition import Crossing, Outlet
 from dspgraph.streams import Array, Frames, Number, Stream, milliseconds, to_fraction
 from dspgraph.wiring.merge import merge
+
+MOST_PREPARED = 16
+"""The largest number of prepared swaps that a performance keeps."""
 
 CONTROL = "control"
 """The kind of frames of a control: one number per item."""
@@ -79,6 +83,7 @@ class Performance:
         self._outlets = {name: Outlet(stream) for name, stream in graph.outputs.items()}
         self._given = dict.fromkeys(graph.outputs, 0)
         self._pending: list[tuple[Fraction, int, Swap | Play | Stop]] = []
+        self._merged: list[tuple[Graph, Graph, Graph]] = []
         self._crossing: Crossing | None = None
         for event in sorted(events, key=time_of):
             self.add(event)
@@ -91,36 +96,63 @@ class Performance:
         UnknownName for an input that cannot be used so, and ParameterError or SignalError for values that are not
         allowed.
         """
+        stamped = self._stamped(event)
+        if isinstance(stamped, Set):
+            self._control(stamped.name).add(stamped)
+        else:
+            if isinstance(stamped, Play):
+                stamped = self._players[stamped.input].checked(stamped)
+            insort(self._pending, (time_of(stamped), len(self.events), stamped))
+        self.events.append(stamped)
+        return stamped
+
+    def check(self, events: Iterable[Event]) -> None:
+        """Raise the error that `add` would raise for one of these events, and add none."""
+        curves: dict[str, Curve] = {}
+        for event in events:
+            stamped = self._stamped(event)
+            if isinstance(stamped, Set):
+                curve = curves.setdefault(stamped.name, copy.deepcopy(self._control(stamped.name)))
+                curve.add(stamped)
+            elif isinstance(stamped, Play):
+                self._players[stamped.input].checked(stamped)
+
+    def prepare(self, old: Graph, new: Graph) -> None:
+        """Do the slow work of a swap from `old` to `new` before its time. Another thread may call this method.
+
+        A swap that was not prepared, or comes after another one than was thought, takes longer and gives the same.
+        """
+        if any(old is one and new is other for one, other, _ in self._merged):
+            return
+        both = merge([old, new])
+        for graph in (old, new, both):
+            _ = graph.plan.cones
+        self._merged = [*self._merged[1 - MOST_PREPARED :], (old, new, both)]
+
+    def _stamped(self, event: Event) -> Event:
+        """Return an event with its time. Raises the errors of `add`."""
         at = self.time if event.at is None else time_of(event)
         if at < self.time:
             raise SessionError(
                 f"{type(event).__name__} at {float(at):g} s: the signal has reached {float(self.time):g} s; give a "
                 "later time, or none for now"
             )
-        stamped = stamp(event, at)
-        if isinstance(stamped, Set):
-            curve = self._control(stamped.name)
+        if isinstance(event, Set):
+            curve = self._control(event.name)
             if curve.moves and curve.moves[-1][0] > at:
                 raise SessionError(
-                    f"Set '{stamped.name}' at {float(at):g} s: there is one at {float(curve.moves[-1][0]):g} s; add "
+                    f"Set '{event.name}' at {float(at):g} s: there is one at {float(curve.moves[-1][0]):g} s; add "
                     "the events of a control in the order of their times"
                 )
-            curve.add(stamped)
-        elif isinstance(stamped, Swap):
-            self._check_swap(stamped.graph)
-            insort(self._pending, (at, len(self.events), stamped))
-        else:
-            if stamped.input not in self._players:
-                self._playable(stamped.input)
-                raise UnknownName(
-                    f"no sound can be played into '{stamped.input}'; {suggest(stamped.input, self._players)}; name it "
-                    "in `played`"
-                )
-            if isinstance(stamped, Play):
-                stamped = self._players[stamped.input].checked(stamped)
-            insort(self._pending, (at, len(self.events), stamped))
-        self.events.append(stamped)
-        return stamped
+        elif isinstance(event, Swap):
+            self._check_swap(event.graph)
+        elif event.input not in self._players:
+            self._playable(event.input)
+            raise UnknownName(
+                f"no sound can be played into '{event.input}'; {suggest(event.input, self._players)}; name it "
+                "in `played`"
+            )
+        return stamp(event, at)
 
     def push(self, /, **blocks: Any) -> dict[str, Array]:
         """Take the next block of each recorded input; return the next items of every output, by name.
@@ -265,7 +297,8 @@ class Performance:
     def _begin(self, event: Swap) -> None:
         """Start the new graph of a swap beside the running graph, and compute when the outputs fade to it."""
         self._pending = [one for one in self._pending if one[2] is not event]
-        both = merge([self.graph, event.graph])
+        prepared = (both for old, new, both in self._merged if old is self.graph and new is event.graph)
+        both = next(prepared, None) or merge([self.graph, event.graph])
         now = self._session.pushed_time()
         begins = self._session.become(both, both.plan, now)
         latest = max([now, *begins.values()])

@@ -24,7 +24,7 @@ import numpy as np
 
 from dspgraph import registry
 from dspgraph.errors import DspgraphError, PipelineError, UnknownName, suggest
-from dspgraph.graph import Graph
+from dspgraph.graph import Graph, Loaded
 from dspgraph.pipeline.build import SubPipeline, build
 from dspgraph.pipeline.document import ControlInput, Document, PipelineEntry
 from dspgraph.pipeline.locate import locate
@@ -97,6 +97,8 @@ class Pipeline:
         self.path: Path = locate(name, outer.path if outer else None)
         self.name = self.path.stem
         self.plugins = tuple(plugins)
+        overrides = tuple(overrides)
+        self._loaded = Loaded(str(name), overrides, dict(swap or {}))
         self.files: tuple[Path, ...] = (*(outer.files if outer else ()), self.path.resolve())
         if self.files.count(self.files[-1]) > 1:
             circle = " -> ".join(path.name for path in self.files)
@@ -120,7 +122,9 @@ class Pipeline:
         """The graph that the file describes, built at the first use. Raises PipelineError for a fault in the file."""
         entries = {name: one for name, one in self.document.nodes.items() if isinstance(one, PipelineEntry)}
         inner = {name: self._sub_pipeline(name, entry) for name, entry in entries.items()}
-        return build(self.document, self.source, inner, self.plugins)
+        graph = build(self.document, self.source, inner, self.plugins)
+        graph.loaded = self._loaded
+        return graph
 
     @property
     def controls(self) -> dict[str, float]:

@@ -4,31 +4,37 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from dspgraph.engine.session import BLOCK
 from dspgraph.errors import DspgraphError, FileError, RequestError, suggest
 from dspgraph.graph import Graph
 from dspgraph.io.audio import AudioSink, AudioSource
 from dspgraph.io.formats import audio_format
 from dspgraph.io.paths import read_file
-from dspgraph.live.events import Event, Play, Set, Stop, Swap
-from dspgraph.live.performance import finite_latency, is_control, perform
+from dspgraph.live.events import Event, Play, Set, Stop, Swap, time_of
+from dspgraph.live.performance import Performance, finite_latency, is_control, run_recording
 from dspgraph.pipeline.pipeline import Pipeline
 from dspgraph.rendering.targets import check_outputs, check_overwrites, output_paths
 from dspgraph.shown import shown
-from dspgraph.streams import Audio
+from dspgraph.streams import Audio, to_fraction
 
 MOST_EVENT_BYTES = 2**26
 """The largest file of events that is read."""
 
 _KEYS: Mapping[str, tuple[str, ...]] = {
     "set": ("at", "value", "over", "shape"),
-    "swap": ("at", "overrides", "settle", "over"),
-    "play": ("at", "file", "loops"),
+    "swap": ("at", "overrides", "pipeline", "settle", "over"),
+    "play": ("at", "file", "loops", "skip"),
     "stop": ("at",),
 }
 """Key that says what happens -> the other keys that a line can have."""
+
+_BEGIN = '{"begin":'
+"""The beginning of the first line of a recording of a live graph."""
 
 _NEEDED: Mapping[str, str] = {"set": "value", "play": "file"}
 """Key that says what happens -> a further key that a line must have."""
@@ -45,9 +51,12 @@ class EventFile:
     {"at": 3, "stop": "music"}
 
     `at` is the time in seconds of the recording: a number, or an exact fraction as text. `over`, `shape`, `settle`,
-    `loops` and `overrides` may be missing; `loops` is null for a sound without end. A swap selects variants of slots of
-    the pipeline; slots that it does not name keep the variants of the first graph. Paths are relative to the folder of
-    the file.
+    `loops`, `skip`, `overrides` and `pipeline` may be missing; `loops` is null for a sound without end. A swap selects
+    variants of slots of the pipeline; slots that it does not name keep the variants of the first graph. Paths are
+    relative to the folder of the file.
+
+    A recording of a live graph has one more line, the first: its swaps and overrides, latency, controls, and the inputs
+    into which sounds are played, at the beginning. They are used as if they had been given.
     """
 
     def __init__(
@@ -61,24 +70,74 @@ class EventFile:
         self.path = path
         self.files = [path]
         """The files that were read: this one, and those that the events play."""
-        self.pipeline, self.overrides, self.swaps, self.plugins = pipeline, list(overrides), dict(swaps), list(plugins)
-        first = Pipeline(pipeline, overrides, swaps, plugins)
+        begin = self._beginning()
+        made = begin.get("begin") or {}
+        self.pipeline, self.plugins = pipeline, list(plugins)
+        self.overrides, self.swaps = [*made.get("overrides", []), *overrides], {**made.get("swap", {}), **swaps}
+        first = Pipeline(pipeline, self.overrides, self.swaps, plugins)
         self.graph: Graph = first.graph
-        self.controls = first.controls
+        self.controls = {**first.controls, **begin.get("controls", {})}
+        self.played: tuple[str, ...] = tuple(begin.get("played", ()))
+        self.latency: Fraction | None = to_fraction(begin["latency"]) if "latency" in begin else None
+        if begin and begin.get("recipe") != self.graph.recipe:
+            raise FileError(
+                f"{path} was recorded with {made.get('pipeline', 'a graph that no file describes')}, and this is "
+                "another graph: give the pipeline as it was then, without other swaps and settings"
+            )
+
+    def _lines(self) -> list[str]:
+        try:
+            return read_file(self.path, MOST_EVENT_BYTES).decode().splitlines()
+        except UnicodeDecodeError as error:
+            raise FileError(f"{self.path} is not text in UTF-8: {error}") from None
+
+    def _beginning(self) -> dict[str, Any]:
+        """Return the first line of a recording; {} for a file without such a line."""
+        first = next((line for line in self._lines() if line.strip()), "")
+        if not first.startswith(_BEGIN):
+            return {}
+        try:
+            entry = _parsed(first)
+            _check_beginning(entry)
+        except DspgraphError as error:
+            raise FileError(f"{self.path}, line 1: {error}") from error
+        return dict(entry)
 
     def events(self) -> Iterator[Event]:
         """Yield the events in the file. Raises FileError that names the line of an event that cannot be understood."""
-        try:
-            lines = read_file(self.path, MOST_EVENT_BYTES).decode().splitlines()
-        except UnicodeDecodeError as error:
-            raise FileError(f"{self.path} is not text in UTF-8: {error}") from None
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
+        for _, event in self.numbered():
+            yield event
+
+    def numbered(self) -> Iterator[tuple[int, Event]]:
+        """Yield (number of the line, event). Raises FileError as `events` does."""
+        for number, line in enumerate(self._lines(), start=1):
+            if not line.strip() or (number == 1 and line.startswith(_BEGIN)):
                 continue
-            try:
-                yield self._event(_parsed(line))
-            except DspgraphError as error:
-                raise FileError(f"{self.path}, line {number}: {error}") from error
+            with self._place(number):
+                event = self._event(_parsed(line))
+            yield number, event
+
+    def performance(self, latency: Fraction, happening: Iterable[tuple[int, Event]]) -> Performance:
+        """Return a performance with the events. happening: as `numbered` gives them.
+
+        Raises FileError that names the line of an event that does not fit the graph.
+        """
+        numbered = sorted(happening, key=lambda one: time_of(one[1]))
+        played = {*self.played, *(event.input for _, event in numbered if isinstance(event, Play | Stop))}
+        sounding = [name for name, one in self.graph.inputs.items() if name in played and not is_control(one)]
+        performance = Performance(self.graph, (), self.controls, sounding, latency)
+        for number, event in numbered:
+            with self._place(number):
+                performance.add(event)
+        return performance
+
+    @contextmanager
+    def _place(self, number: int) -> Iterator[None]:
+        """Put the file and the number of a line before the message of an error."""
+        try:
+            yield
+        except DspgraphError as error:
+            raise FileError(f"{self.path}, line {number}: {error}") from error
 
     def _event(self, entry: Any) -> Event:
         kinds = [key for key in _KEYS if isinstance(entry, dict) and key in entry]
@@ -95,7 +154,7 @@ class EventFile:
             raise RequestError("'at' is a time in seconds; found None")
         if kind != "swap" and not isinstance(entry[kind], str):
             raise RequestError(f"'{kind}' is a name; found {shown(entry[kind])}")
-        given = {key: value for key, value in entry.items() if key not in (kind, "overrides", "file")}
+        given = {key: value for key, value in entry.items() if key not in (kind, "overrides", "pipeline", "file")}
         if kind == "set":
             return Set(str(entry[kind]), **given)
         if kind == "stop":
@@ -113,8 +172,34 @@ class EventFile:
         more = entry.get("overrides", [])
         if not isinstance(more, list) or not _are_texts(more):
             raise RequestError(f"'overrides' is a list of texts, as in [\"NODE.PARAMETER=VALUE\"]; found {shown(more)}")
+        if (name := entry.get("pipeline")) is not None:  # a recording: it has all swaps and overrides of the graph
+            return Swap(Pipeline(self._located(name), more, entry[kind], self.plugins).graph, **given)
         overrides = [*self.overrides, *more]
         return Swap(Pipeline(self.pipeline, overrides, {**self.swaps, **entry[kind]}, self.plugins).graph, **given)
+
+    def _located(self, name: Any) -> str | Path:
+        """Return the pipeline of a swap: the given one, if it has the same name."""
+        if not isinstance(name, str):
+            raise RequestError(f"'pipeline' is the name of a pipeline, or a path; found {shown(name)}")
+        return self.pipeline if Path(name).stem == Path(self.pipeline).stem else name
+
+
+def _check_beginning(entry: Any) -> None:
+    """Raise RequestError for a first line that no recording has."""
+    made = entry.get("begin") or {}
+    fits = (
+        isinstance(made, dict)
+        and isinstance(made.get("swap", {}), dict)
+        and _are_texts(made.get("swap", {}).values())
+        and isinstance(made.get("overrides", []), list)
+        and _are_texts(made.get("overrides", []))
+        and isinstance(entry.get("latency", ""), str)
+        and isinstance(entry.get("controls", {}), dict)
+        and isinstance(entry.get("played", []), list)
+        and _are_texts(entry.get("played", []))
+    )
+    if not fits:
+        raise RequestError(f"this is not the first line of a recording: {shown(entry)}")
 
 
 def _are_texts(values: Iterable[Any]) -> bool:
@@ -143,9 +228,12 @@ def render_events(
     subtype: the format of the files. Raises RequestError for outputs that are not audio, for an output file that would
     replace an input file, and, without `overwrite`, for output files that exist already.
     """
-    graph, happening = events.graph, list(events.events())
+    graph, happening = events.graph, list(events.numbered())
     check_outputs(graph)
-    played = {event.input for event in happening if isinstance(event, Play | Stop)}
+    graphs = [graph, *(event.graph for _, event in happening if isinstance(event, Swap))]
+    latency = events.latency if events.latency is not None else max(finite_latency(one) for one in graphs)
+    performance = events.performance(latency, happening)
+    played = {*events.played, *(event.input for _, event in happening if isinstance(event, Play | Stop))}
     given = {name: one for name, one in graph.inputs.items() if not is_control(one) and name not in played}
     streams = [stream for stream in given.values() if isinstance(stream, Audio)]
     if len(given) != 1 or len(streams) != 1 or not all(isinstance(one, Audio) for one in graph.outputs.values()):
@@ -157,10 +245,8 @@ def render_events(
     check_overwrites([file, *events.files], [{*paths.values()}])
     if not overwrite and (there := [path for path in paths.values() if path.exists()]):
         raise RequestError(f"{there[0]} is there already: give another folder, or --overwrite")
-    graphs = [graph, *(event.graph for event in happening if isinstance(event, Swap))]
-    latency = max(finite_latency(one) for one in graphs)
     recording = {name: AudioSource(file, streams[0]).read() for name in given}
-    found = perform(graph, recording, happening, events.controls, latency)
+    found = run_recording(performance, recording, [BLOCK])
     out.mkdir(parents=True, exist_ok=True)
     for name, path in paths.items():
         stream = graph.outputs[name]

@@ -290,16 +290,17 @@ def _played(sounds: Sequence[Event], stream: Stream, n: int) -> Array:
             continue
         sound = np.asarray(event.sound, stream.dtype)
         first = math.ceil(at * stream.rate)
-        count = n - first if event.loops is None else min(n - first, event.loops * len(sound))
+        length = None if event.loops is None else event.loops * len(sound) - event.skip
+        count = n - first if length is None else min(n - first, length)
         level = np.ones(n)
         if before is None or before > at:
             level *= _rise(times, at, stream.rate)
         if after is not None:
             level *= 1 - _rise(times, time_of(after), stream.rate)
         part = slice(first, first + max(0, count))
-        each = np.resize(sound, (max(0, count), *sound.shape[1:]))
+        each = np.resize(np.roll(sound, -event.skip, axis=0), (max(0, count), *sound.shape[1:]))
         y[part] += (each * level[part].reshape(-1, *[1] * (y.ndim - 1))).astype(y.dtype)
-        before = None if event.loops is None else at + event.loops * len(sound) / stream.rate
+        before = None if length is None else at + length / stream.rate
     return y
 
 

@@ -74,7 +74,7 @@ def random_score(number: int, seconds: float = 0.9) -> Score:
             events.append(Set(name, value, draw.choice([0, 0.02, 0.13]), shape, at))  # type: ignore[arg-type]
         elif kind < 0.9:
             sound = draw.standard_normal(int(draw.integers(1, rate // 3))).astype(dtype)
-            events.append(Play("music", sound, [1, 3, None][draw.integers(3)], at))
+            events.append(Play("music", sound, [1, 3, None][draw.integers(3)], at, len(sound) // 3 * (number % 2)))
         else:
             events.append(Stop("music", at))
     if not any(isinstance(event, Play) for event in events):

@@ -82,6 +82,13 @@ def test_the_latency_is_that_of_the_slowest_variant(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
+        (
+            '{"at": 0.1, "set": "volmue", "value": 1}',
+            "line 1: the graph has no control 'volmue'; did you mean 'volume'",
+        ),
+        ('{"at": 0.1, "set": "volume", "value": -1, "shape": "exponential"}', "line 1: the control 'volume' is 0.5"),
+        ('{"at": 0.1, "stop": "musik"}', "line 1: the graph has no input 'musik'"),
+        ('{"at": 0.1, "stop": "volume"}', "line 1: 'volume' is a control"),
         ("nothing", "line 1: it is no JSON: Expecting value"),
         ('{"set": "volume", "value": 1}', "line 1: an event is a mapping with 'at' and one of set, swap, play, stop"),
         ('{"at": 1, "set": "volume", "valeu": 1}', "line 1: 'valeu' is no key of the event 'set'"),
@@ -103,8 +110,9 @@ def test_the_latency_is_that_of_the_slowest_variant(tmp_path: Path) -> None:
 )
 def test_a_line_that_cannot_be_understood_is_named(folder: Path, line: str, message: str) -> None:
     (folder / "events.jsonl").write_text(line)
+    events = EventFile(folder / "events.jsonl", folder / "mine.yaml", (), {}, ())
     with pytest.raises(FileError, match=message):
-        list(EventFile(folder / "events.jsonl", folder / "mine.yaml", (), {}, ()).events())
+        render_events(events, folder / "a.wav", folder / "out", ".flac")
 
 
 def test_what_cannot_be_rendered_with_events_is_refused(folder: Path) -> None:

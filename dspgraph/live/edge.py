@@ -1,0 +1,57 @@
+"""The edge between a graph and a device: samples on their way from one rate to another."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+
+from dspgraph.engine.plan import Queue
+from dspgraph.errors import LawError
+from dspgraph.io.resampling import quick_converter
+from dspgraph.streams import Array
+
+_SPARE = 64
+"""Samples by which the output of a converter is delayed more than was measured."""
+
+
+class DeviceEdge:
+    """A line of samples that goes in at one rate and comes out at another, late by a number of samples that is fixed.
+
+    rate: of the samples that go in, to: of those that come out. channels: of both. samples: in a block of the device,
+    at its rate. The attribute `lateness` is in samples that come out; it is 0 if the rates are equal.
+    """
+
+    def __init__(self, rate: Fraction, to: Fraction, channels: int, samples: int) -> None:
+        self.ratio = to / rate
+        self._line = Queue()
+        self._converter = None if rate == to else quick_converter(rate, to, channels)
+        self.lateness = 0 if self._converter is None else _deficit(rate, to, channels, samples) + _SPARE
+        if self.lateness:
+            self._line.put(np.zeros((self.lateness, channels)))
+
+    def put(self, block: Array) -> None:
+        """Append samples: [n, channels]."""
+        if len(block):
+            converted = block
+            if self._converter is not None:
+                converted = self._converter.resample_chunk(np.ascontiguousarray(block, np.float64))
+            if len(converted):
+                self._line.put(converted)
+
+    def take(self, n: int) -> Array:
+        """Remove and return the next n samples, n > 0: [n, channels]. Raises LawError if there are fewer."""
+        if n > self._line.held:
+            raise LawError(3, f"the edge of a device has {self._line.held} samples, and {n} are due")
+        return self._line.take(n)
+
+
+def _deficit(rate: Fraction, to: Fraction, channels: int, samples: int) -> int:
+    """Return by how many samples a converter is late at most, in its first two seconds."""
+    probe, block = quick_converter(rate, to, channels), np.zeros((samples, channels))
+    given = came = worst = 0
+    for _ in range(max(20, int(2 * rate / samples))):
+        came += len(probe.resample_chunk(block))
+        given += samples
+        worst = max(worst, int(given * to / rate) + 1 - came)
+    return worst

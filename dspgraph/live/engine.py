@@ -1,0 +1,361 @@
+"""The engine of a live graph: it computes, records and counts. It has no clock of its own: a device asks for quanta."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import numpy as np
+
+from dspgraph.errors import LiveError, RequestError, SignalError
+from dspgraph.graph import Graph
+from dspgraph.live.device import OUT, DeviceFormat
+from dspgraph.live.edge import DeviceEdge
+from dspgraph.live.events import Event, Play, Stop, Swap, time_of
+from dspgraph.live.exchange import Exchange, Quantum
+from dspgraph.live.frames import FrameQueue
+from dspgraph.live.performance import Performance, is_control
+from dspgraph.live.ports import DevicePort, FrameInput, FrameOutput, InputPort, OutputPort
+from dspgraph.live.recorder import Recorder
+from dspgraph.live.writing import timed
+from dspgraph.streams import Array, Audio, Stream, first_bad_item
+
+ERROR_FADE = 0.005
+"""Seconds in which the output fades to silence after an error."""
+
+TOO_LATE = 1
+"""Seconds without output after which a graph is too slow to run live."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """All that a live graph needs; it can be sent to another process.
+
+    inputs: input -> where it comes from, for every input that is no control and into which no sound is played. outputs:
+    output -> where it goes. quantum: seconds. ahead: quanta that lie ready. latency: of the performance, seconds.
+    played: inputs into which sounds are played. variants: graphs that may be swapped in; they are rehearsed.
+    """
+
+    graph: Graph
+    inputs: Mapping[str, InputPort]
+    outputs: Mapping[str, OutputPort]
+    quantum: Fraction
+    ahead: int
+    latency: Fraction
+    controls: Mapping[str, float] = field(default_factory=dict)
+    played: tuple[str, ...] = ()
+    variants: tuple[Graph, ...] = ()
+
+
+@dataclass(frozen=True)
+class Stats:
+    """What a live graph has done so far. Times are in seconds, counts in samples of the device.
+
+    seconds: computed. rate: of the device. quantum, ahead: as the device has them. latency: of the graph and of the
+    quanta that lie ready; the device adds its own. silent: samples of output that were late, gaps: (time, samples) of
+    each. lost: samples of input that the device lost, losses: (time, samples) of each. missing: items that were not
+    pushed in time. worst: the longest time that a quantum took, mean: the mean. priority: of the engine's thread.
+    levels: input or output -> the largest sample since the last look.
+    """
+
+    seconds: float = 0.0
+    rate: float = 0.0
+    quantum: float = 0.0
+    ahead: int = 0
+    latency: float = 0.0
+    silent: int = 0
+    gaps: tuple[tuple[float, int], ...] = ()
+    lost: int = 0
+    losses: tuple[tuple[float, int], ...] = ()
+    missing: int = 0
+    worst: float = 0.0
+    mean: float = 0.0
+    priority: str = ""
+    levels: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Events that take effect together. lines: of the file of events, without their times; none without a recorder.
+
+    answered: gets the events with their times, or the error.
+    """
+
+    events: tuple[Event, ...]
+    answered: Callable[[tuple[Event, ...] | Exception], None]
+    lines: tuple[Mapping[str, Any], ...] = ()
+
+
+class Engine:
+    """A performance behind a device.
+
+    form: of the device. report: gets messages (kind, values ...) about what happens by itself: ("error", error),
+    ("completed", input, time) when a sound has ended, ("frames", output, items). recorder: records, if there is one.
+    """
+
+    def __init__(
+        self, setup: Setup, form: DeviceFormat, report: Callable[..., None], recorder: Recorder | None = None
+    ) -> None:
+        self.setup, self.form, self.report, self.recorder = setup, form, report, recorder
+        graph = setup.graph
+        self.performance = Performance(graph, (), setup.controls, setup.played, setup.latency)
+        self.exchange = Exchange(form.samples, setup.ahead, form.outputs)
+        self.asked: SimpleQueue[Ask] = SimpleQueue()
+        self.error: Exception | None = None
+        self.priority = "normal"
+        self.queues = {
+            name: FrameQueue(graph.inputs[name], max(1, math.floor(port.limit * graph.inputs[name].rate)))
+            for name, port in setup.inputs.items()
+            if isinstance(port, FrameInput)
+        }
+        self._samples = 0  # of the device, so far
+        self._fed = dict.fromkeys(setup.inputs, 0)
+        self._columns: dict[str, tuple[int, ...]] = {}
+        self._edges: dict[str, DeviceEdge] = {}
+        for name, port in setup.inputs.items():
+            if isinstance(port, DevicePort):
+                stream = _audio(name, graph.inputs[name])
+                self._columns[name] = form.columns[name]
+                self._edges[name] = DeviceEdge(form.rate, stream.rate, stream.channels, form.samples)
+        self._out: dict[str, tuple[tuple[int, ...], DeviceEdge]] = {}
+        for name, way in setup.outputs.items():
+            if isinstance(way, DevicePort):
+                stream = _audio(name, graph.outputs[name])
+                edge = DeviceEdge(stream.rate, form.rate, stream.channels, form.samples)
+                self._out[name] = form.columns[f"{OUT}{name}"], edge
+        self._faded = np.zeros(form.outputs, np.float32)
+        self._levels: dict[str, float] = {}
+        self._ends: dict[str, Fraction] = {}
+        self._worst = self._spent = 0.0
+        self._quanta = 0
+
+    # ---- computing --------------------------------------------------------------------------------------------------
+
+    def serve(self, quanta: Sequence[Quantum]) -> None:
+        """Compute what the device plays for some quanta of what it recorded, in one go, and deliver it."""
+        begin = time.perf_counter()
+        self.answer()
+        blocks = self._compute(quanta) if self.error is None else None
+        if blocks is None:
+            blocks = [self._fade() for _ in quanta]
+        for quantum, block in zip(quanta, blocks, strict=True):
+            self.exchange.deliver(quantum.number, block)
+        each = (time.perf_counter() - begin) / len(quanta)
+        self._worst = max(self._worst, each)
+        self._spent += each * len(quanta)
+        self._quanta += len(quanta)
+        if self.exchange.late * self.form.samples > TOO_LATE * self.form.rate:
+            late = f"{float(self.exchange.late * self.form.samples / self.form.rate):.3g} s"
+            self.hold(LiveError(f"the graph takes more time than there is: no output for {late}: use fewer nodes, or a "
+                                "longer quantum"))  # fmt: skip
+        if self.recorder is not None and self.recorder.error is not None:
+            self.hold(LiveError(f"the recording stopped: {self.recorder.error}"))
+
+    def hold(self, error: Exception) -> None:
+        """Keep the first error: the output is silent from now on."""
+        if self.error is None:
+            self.error = error
+            self.report("error", error)
+
+    def _compute(self, quanta: Sequence[Quantum]) -> list[Array] | None:
+        """Return the output for each quantum; None after an error, which is held."""
+        try:
+            count = sum(len(quantum.block) + quantum.lost for quantum in quanta)
+            found = self._advance(quanta, count)
+            for name, items in found.items():
+                self._check_finite(name, items)
+            for name, items in found.items():
+                self._give(name, items)
+            return self._blocks(quanta, count)
+        except Exception as error:
+            self.hold(error)
+            return None
+
+    def _advance(self, quanta: Sequence[Quantum], count: int) -> dict[str, Array]:
+        """Push the input of some quanta; return what comes out. count: samples of the device in these quanta."""
+        self._samples += count
+        end = self._samples / self.form.rate
+        pushed = {}
+        for name in self.setup.inputs:
+            stream = self.setup.graph.inputs[name]
+            if name in self._columns:
+                edge = self._edges[name]
+                edge.put(_with_lost(quanta, self._columns[name]))
+                due = math.floor(end * stream.rate) - self._fed[name]
+                items = edge.take(due).reshape(due, *stream.item_shape) if due else stream.empty()
+                items = items.astype(np.float32).astype(stream.dtype)
+            else:
+                due = self.due(name, end)
+                items = self.queues[name].take(due)
+            self._fed[name] += due
+            pushed[name] = items
+            self._meter(name, items)
+            if self.recorder is not None:
+                self.recorder.put("in", name, items)
+        before = self.performance.time
+        found = self.performance.push(**pushed) if pushed else self.performance.advance(end - before)
+        for name, over in list(self._ends.items()):
+            if over <= self.performance.time:
+                del self._ends[name]
+                self.report("completed", name, over)
+        return found
+
+    def due(self, name: str, end: Fraction) -> int:
+        """Return how many items an input that is pushed needs up to the time `end`, in seconds."""
+        return self.setup.graph.inputs[name].count(end) - self._fed[name]
+
+    def _check_finite(self, name: str, items: Array) -> None:
+        if items.dtype.kind != "i" and (bad := first_bad_item(items)) is not None:
+            stream = self.setup.graph.outputs[name]
+            at = float(self.performance.time - stream.seconds(len(items) - bad))
+            raise SignalError(
+                f"the output '{name}' is not finite at {at:.3f} s: find the node that divides by zero or grows without "
+                "bound"
+            )
+
+    def _give(self, name: str, items: Array) -> None:
+        self._meter(f"{OUT}{name}", items)
+        if self.recorder is not None:
+            self.recorder.put("out", name, items)
+        if isinstance(self.setup.outputs.get(name), FrameOutput):
+            self.report("frames", name, items)
+        if name in self._out:
+            self._out[name][1].put(items.reshape(len(items), -1))
+
+    def _blocks(self, quanta: Sequence[Quantum], count: int) -> list[Array]:
+        """Return the samples for the device: one block [samples, channels] for each quantum."""
+        played = np.zeros((count, self.form.outputs), np.float32)
+        for columns, edge in self._out.values():
+            taken = edge.take(count)
+            for k, column in enumerate(columns):
+                played[:, column] += taken[:, min(k, taken.shape[1] - 1)]
+        np.clip(played, -1, 1, out=played)
+        blocks, at = [], 0
+        for quantum in quanta:
+            at += quantum.lost  # the time of what was lost has passed in the output too
+            blocks.append(played[at : at + len(quantum.block)])
+            at += len(quantum.block)
+        self._faded = blocks[-1][-1].copy()
+        return blocks
+
+    def _fade(self) -> Array:
+        """Return a quantum after an error: the last samples fade to silence."""
+        ramp = 1 - np.arange(1, self.form.samples + 1) / max(
+            1, min(self.form.samples, ERROR_FADE * float(self.form.rate))
+        )
+        block: Array = (self._faded * np.maximum(ramp, 0)[:, None]).astype(np.float32)
+        self._faded = np.zeros_like(self._faded)
+        return block
+
+    def _meter(self, name: str, items: Array) -> None:
+        if len(items) and items.dtype.kind == "f":
+            self._levels[name] = max(self._levels.get(name, 0.0), float(np.abs(items).max()))
+
+    # ---- events -----------------------------------------------------------------------------------------------------
+
+    def answer(self) -> None:
+        """Add all events that were asked for: their time, if they have none, is the first that is not computed yet."""
+        while True:
+            try:
+                ask = self.asked.get_nowait()
+            except Empty:
+                return
+            try:
+                self.check_running()
+                ask.answered(self._add(ask))
+            except Exception as error:
+                ask.answered(error)
+
+    def check_running(self) -> None:
+        """Raise LiveError if there is only silence, after an error."""
+        if self.error is not None:
+            raise LiveError(f"the graph has stopped after an error: {self.error}")
+
+    def _add(self, ask: Ask) -> tuple[Event, ...]:
+        """Add events that take effect together, all or none; return them with their times."""
+        self.performance.check(ask.events)
+        added = tuple(self.performance.add(event) for event in ask.events)
+        for stamped in added:
+            if isinstance(stamped, Play | Stop):
+                self._ends.pop(stamped.input, None)
+            if isinstance(stamped, Play) and stamped.loops is not None:
+                length = stamped.loops * len(stamped.sound) - stamped.skip
+                self._ends[stamped.input] = time_of(stamped) + self.setup.graph.inputs[stamped.input].seconds(length)
+        if self.recorder is not None:
+            for stamped, line in zip(added, ask.lines, strict=True):
+                self.recorder.line(timed(stamped, line))
+        return added
+
+    # ---- what it has done -------------------------------------------------------------------------------------------
+
+    def stats(self) -> Stats:
+        """Return what has been done so far. The levels begin anew."""
+        exchange, rate, samples = self.exchange, self.form.rate, self.form.samples
+        levels, self._levels = self._levels, {}
+        return Stats(
+            seconds=float(self.performance.time),
+            rate=float(rate),
+            quantum=float(samples / rate),
+            ahead=exchange.ahead,
+            latency=float(self.performance.latency + exchange.ahead * samples / rate) + self._edge_lateness(),
+            silent=exchange.silent,
+            gaps=tuple((float(number * samples / rate), count) for number, count in exchange.gaps),
+            lost=exchange.lost,
+            losses=tuple((float(number * samples / rate), count) for number, count in exchange.losses),
+            missing=sum(queue.missing for queue in self.queues.values()),
+            worst=self._worst,
+            mean=self._spent / max(1, self._quanta),
+            priority=self.priority,
+            levels=levels,
+        )
+
+    def _edge_lateness(self) -> float:
+        rates = [(edge.lateness, self.setup.graph.inputs[name].rate) for name, edge in self._edges.items()]
+        rates += [(edge.lateness, self.form.rate) for _, edge in self._out.values()]
+        return float(sum((late / rate for late, rate in rates), Fraction(0)))
+
+
+def rehearse(graph: Graph, quantum: Fraction, latency: Fraction) -> None:
+    """Run a graph on noise, with a swap to itself, so that all that is compiled at the first call is compiled."""
+    controls = {name: 0.5 for name, stream in graph.inputs.items() if is_control(stream)}
+    performance = Performance(graph, [Swap(graph, at=quantum)], controls, latency=latency)
+    draw, fed = np.random.default_rng(0), dict.fromkeys(performance.recorded, 0)
+    end, at = latency + Fraction(1, 5), Fraction(0)
+    for turn in range(10**6):
+        if at >= end:
+            return
+        at += quantum * (1 + 8 * (turn == 3))  # one long push, as after a stall
+        blocks = {}
+        for name in performance.recorded:
+            stream = graph.inputs[name]
+            n = stream.count(at) - fed[name]
+            fed[name] += n
+            noise = 0.01 * draw.standard_normal((n, *stream.item_shape))
+            blocks[name] = (
+                np.zeros(noise.shape, stream.dtype) if stream.dtype.kind == "i" else noise.astype(stream.dtype)
+            )
+        if blocks:
+            performance.push(**blocks)
+        else:
+            performance.advance(quantum)
+
+
+def _audio(name: str, stream: Stream) -> Audio:
+    if not isinstance(stream, Audio):
+        raise RequestError(f"a device takes and gives audio; '{name}' is {stream}: push or pull its items")
+    return stream
+
+
+def _with_lost(quanta: Sequence[Quantum], columns: Sequence[int]) -> Array:
+    """Return what was recorded in some columns, with zeros for samples that were lost: [n, columns]."""
+    parts = []
+    for quantum in quanta:
+        if quantum.lost:
+            parts.append(np.zeros((quantum.lost, len(columns)), np.float32))
+        parts.append(quantum.block[:, columns])
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -1,0 +1,103 @@
+"""Between the callback of a device and the engine: quanta of samples in both directions.
+
+The callback only copies. The engine computes behind it, `ahead` quanta later. A quantum that is not ready when the
+device asks for it becomes silence of the same length, and is thrown away when it comes, so that the delay stays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+
+import numpy as np
+
+from dspgraph.streams import Array
+
+
+@dataclass(frozen=True)
+class Quantum:
+    """What a device recorded in one quantum. number: from 0. block: [n, channels]. lost: samples lost before it."""
+
+    number: int
+    block: Array
+    lost: int = 0
+
+
+class Exchange:
+    """The quanta that wait for the engine, and those that wait for the device.
+
+    samples: of a quantum, at the rate of the device. ahead: quanta that lie ready when the device starts. channels: of
+    the device's output. The counts are in samples of the device; the lists say where: (number of a quantum, samples).
+    """
+
+    def __init__(self, samples: int, ahead: int, channels: int) -> None:
+        self.samples, self.ahead, self.channels = samples, ahead, channels
+        self.silent = self.lost = 0
+        self.gaps: list[tuple[int, int]] = []
+        self.losses: list[tuple[int, int]] = []
+        self.late = 0
+        """The quanta that were silent in a row, up to now."""
+        self._inbox: SimpleQueue[Quantum | None] = SimpleQueue()
+        self._outbox: SimpleQueue[tuple[int, Array]] = SimpleQueue()
+        self._number = 0
+        for number in range(-ahead, 0):
+            self._outbox.put((number, self._silence()))
+
+    # ---- the side of the device --------------------------------------------------------------------------------------
+
+    def swap(self, block: Array, lost: int = 0) -> Array:
+        """Hand over what the device recorded, [samples, channels]; return what it plays now. The block is not copied.
+
+        lost: samples that the device lost since the last call.
+        """
+        number = self._number
+        self._number += 1
+        if lost:
+            self.lost += lost
+            self.losses.append((number, lost))
+        self._inbox.put(Quantum(number, block, lost))
+        wanted = number - self.ahead
+        while True:
+            try:
+                found, played = self._outbox.get_nowait()
+            except Empty:
+                self._count_silence(wanted)
+                return self._silence()
+            if found == wanted:
+                self.late = 0
+                return played
+
+    def end(self) -> None:
+        """Say that no more quanta come."""
+        self._inbox.put(None)
+
+    # ---- the side of the engine --------------------------------------------------------------------------------------
+
+    def waiting(self, wait: bool = True) -> list[Quantum] | None:
+        """Return all quanta that wait; None after the last one. wait: wait for one if there is none."""
+        found: list[Quantum] = []
+        while True:
+            try:
+                one = self._inbox.get(wait and not found)
+            except Empty:
+                return found
+            if one is None:
+                self._inbox.put(None)
+                return found or None
+            found.append(one)
+
+    def deliver(self, number: int, block: Array) -> None:
+        """Give the device what it plays in place of the quantum `number` that it recorded: [samples, channels]."""
+        self._outbox.put((number, block))
+
+    def _count_silence(self, number: int) -> None:
+        self.late += 1
+        self.silent += self.samples
+        if self.gaps and number == self.gaps[-1][0] + self.gaps[-1][1] // self.samples:
+            first, samples = self.gaps[-1]
+            self.gaps[-1] = first, samples + self.samples
+        else:
+            self.gaps.append((number, self.samples))
+
+    def _silence(self) -> Array:
+        return np.zeros((self.samples, self.channels), np.float32)

@@ -1,0 +1,467 @@
+"""A graph that runs live, through a device, in a process of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from fractions import Fraction
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from dspgraph.engine.session import QUANTUM
+from dspgraph.errors import LiveError, RequestError, SignalError, UnknownName, suggest
+from dspgraph.graph import Graph
+from dspgraph.live.device import DeviceFormat
+from dspgraph.live.engine import Setup, Stats
+from dspgraph.live.events import Event, Play, Set, Shape, Stop, Swap, time_of
+from dspgraph.live.performance import finite_latency, is_control
+from dspgraph.live.portaudio import PortAudio
+from dspgraph.live.ports import DevicePort, FileInput, FrameInput, FrameOutput, InputPort, OutputPort, rounded
+from dspgraph.live.process import LiveOrder, serve
+from dspgraph.live.recorder import recorded_files
+from dspgraph.live.running import Device, NoDevice
+from dspgraph.live.writing import event_line, header_line
+from dspgraph.shown import shown
+from dspgraph.streams import Array, Audio, Number, to_fraction
+
+MOST_AHEAD = 1000
+"""The most quanta that lie ready."""
+
+_ANSWER = 60.0
+"""Seconds to wait for an answer of the process. Preparing a graph can take long: kernels are compiled."""
+
+_END = 30.0
+"""Seconds to wait until the process has completed its recording, and ended."""
+
+
+class Live:
+    """A graph between devices, files and arrays. It runs inside a `with` block, in a process of its own.
+
+    with Live(graph, speech="default", out="default", record="take") as live: ...
+
+    inputs: name of an input -> where it comes from: a device, by its name, a part of its name, or its number, with
+    ":CHANNEL" from 1 if it is not the first; a `FileInput`; a `FrameInput`, whose items the program pushes. An audio
+    input that is not named comes from the device "default", or from `played`. out: where the output goes: a device,
+    a `FrameOutput`, or None; for several outputs a mapping.
+
+    quantum: seconds; the attribute of this name is what the device has. ahead: quanta that lie ready, at least 1: more
+    make the delay longer, and gaps rarer. latency: of the graph; by default the largest of `graph` and `variants`, the
+    graphs that may be swapped in, which are rehearsed before the device starts. controls: name of a control -> its
+    value at the beginning. played: inputs into which sounds will be played. events: with their times. record: a new
+    folder for what comes in and goes out, and the events. device: in place of the system's devices.
+
+    Raises RequestError, UnknownName and ParameterError for what does not fit, and LiveError for a device that is
+    missing. An error while it runs is raised by `wait` and at the end of the `with` block; until then there is silence.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        /,
+        *,
+        out: str | OutputPort | Mapping[str, str | OutputPort] | None = "default",
+        record: str | Path | None = None,
+        quantum: Number = QUANTUM,
+        ahead: int = 2,
+        latency: Number | None = None,
+        variants: Iterable[Graph] = (),
+        controls: Mapping[str, float] | None = None,
+        played: Iterable[str] = (),
+        events: Iterable[Event] = (),
+        device: Device | None = None,
+        **inputs: str | InputPort,
+    ) -> None:
+        self.graph = graph
+        variants, begin = tuple(variants), sorted(events, key=time_of)
+        least = max(finite_latency(one) for one in (graph, *variants))
+        if isinstance(ahead, bool) or not isinstance(ahead, int) or not 1 <= ahead <= MOST_AHEAD:
+            raise RequestError(f"ahead is a number of quanta from 1 to {MOST_AHEAD}; found {shown(ahead)}")
+        if not 0 < to_fraction(quantum) <= 1:
+            raise RequestError(f"a quantum lasts more than 0 and at most 1 s; found {shown(quantum)}")
+        sounding = {*played, *(event.input for event in begin if isinstance(event, Play | Stop))}
+        for name in sounding:
+            self._stream(name)
+        ways = {name: DevicePort.parse(port) if isinstance(port, str) else port for name, port in inputs.items()}
+        for name, port in ways.items():
+            stream = self._stream(name)
+            if isinstance(port, FileInput):
+                if not isinstance(stream, Audio):
+                    raise RequestError(f"a file is played into an audio input; '{name}' is {stream}")
+                begin.insert(0, port.event(name, stream, at=0))
+                sounding.add(name)
+        self._files = {name: port for name, port in ways.items() if isinstance(port, FileInput)}
+        given = {name: port for name, port in ways.items() if not isinstance(port, FileInput)}
+        for name, stream in graph.inputs.items():
+            if is_control(stream) and name in ways:
+                raise RequestError(f"'{name}' is a control: move it with set()")
+            if not is_control(stream) and name not in {*ways, *sounding}:
+                given[name] = DevicePort()
+        if both := sounding & given.keys():
+            raise RequestError(f"'{min(both)}' comes from a device or from frames: no sound is played into it")
+        self.setup = Setup(
+            graph=graph,
+            inputs=given,
+            outputs=self._outputs(out),
+            quantum=to_fraction(quantum),
+            ahead=ahead,
+            latency=least if latency is None else to_fraction(latency),
+            controls=dict(controls or {}),
+            played=tuple(sorted(sounding)),
+            variants=variants,
+        )
+        devices = [port for port in (*given.values(), *self.setup.outputs.values()) if isinstance(port, DevicePort)]
+        self._device: Device = device or (PortAudio() if devices else NoDevice())
+        self._begin = tuple(_rounded(event) for event in begin)
+        self.record = None if record is None else Path(record)
+        if self.record is not None:
+            recorded_files({name: graph.inputs[name] for name in given}, graph.outputs)
+        self._lines = tuple(self._line(event) for event in self._begin)
+        self._process: multiprocessing.process.BaseProcess | None = None
+        self._pipe: Connection | None = None
+        self._changed = threading.Condition()
+        self._number = 0
+        self._answers: dict[int, Any] = {}
+        self._pulled = {
+            name: _Pulled(graph.outputs[name], port)
+            for name, port in self.setup.outputs.items()
+            if isinstance(port, FrameOutput)
+        }
+        self._reset()
+
+    def _reset(self) -> None:
+        self.events: list[Event] = list(self._begin)
+        """All events so far, each with its time: `perform(graph, recording, live.events, ...)` gives the same."""
+        self.completed: list[tuple[str, Fraction]] = []
+        """The sounds that have ended: (input, time in seconds of the signal)."""
+        self.form: DeviceFormat | None = None
+        self.error: Exception | None = None
+        self._last: Stats | None = None
+        self._ended = self._closed = False
+        self._raised = False
+
+    # ---- beginning and end ------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Self:
+        if self._process is not None:
+            raise RequestError("this live graph has run: make another one")
+        order = LiveOrder(
+            self.setup, self._device, self._begin, self._lines, self.record,
+            header_line(self.graph, self.setup.latency, self.setup.controls, self.setup.played),
+        )  # fmt: skip
+        try:
+            payload = pickle.dumps(order)
+        except Exception as error:
+            raise RequestError(
+                f"the graph cannot be sent to another process: {error}: put node classes into a file that can be "
+                "imported"
+            ) from error
+        context = multiprocessing.get_context("spawn")
+        self._pipe, other = context.Pipe()
+        self._process = context.Process(target=serve, args=(other, payload), name="live", daemon=True)
+        with other:
+            self._process.start()
+        threading.Thread(target=self._receive, name="live messages", daemon=True).start()
+        try:
+            with self._changed:
+                self._changed.wait_for(lambda: self.form is not None or self._closed or self._ended)
+            if self.form is None:
+                raise self.error or LiveError("the process of the live graph has ended as it began")
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop()
+        if kind is None:
+            self._raise_held()
+
+    def _stop(self) -> None:
+        assert self._process is not None
+        assert self._pipe is not None
+        with suppress(OSError):  # the process may have ended already
+            self._pipe.send(("stop", 0))
+        self._process.join(_END)
+        if self._process.is_alive():
+            self._process.kill()
+            self.error = self.error or LiveError("the process of the live graph did not end, and was killed")
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed, timeout=1)
+        self._pipe.close()
+
+    def _receive(self) -> None:
+        assert self._pipe is not None
+        while True:
+            try:
+                message = self._pipe.recv()
+            except (EOFError, OSError):
+                with self._changed:
+                    if not self._closed:
+                        self._closed = True
+                        self.error = self.error or LiveError("the process of the live graph has died")
+                    self._changed.notify_all()
+                return
+            with self._changed:
+                self._take(*message)
+                self._changed.notify_all()
+
+    def _take(self, kind: str, *rest: Any) -> None:
+        if kind == "running":
+            self.form = rest[0]
+        elif kind == "answer":
+            self._answers[rest[0]] = rest[1]
+        elif kind == "frames":
+            self._pulled[rest[0]].put(rest[1])
+        elif kind == "completed":
+            self.completed.append((rest[0], rest[1]))
+        elif kind == "ended":
+            self._ended = True
+        elif kind in ("error", "failed"):
+            self.error = self.error or rest[0]
+            self._closed = self._closed or kind == "failed"
+        elif kind == "closed":
+            self._last, self.error, self._closed = rest[0], self.error or rest[1], True
+
+    # ---- what it does -----------------------------------------------------------------------------------------------
+
+    def wait(self, seconds: float | None = None, *, completed: str | None = None) -> None:
+        """Wait for some seconds; without a number, until the device ends by itself. Raise the error that is held.
+
+        completed: the name of an input: wait only until the sound that is played into it has ended.
+        """
+        before = sum(name == completed for name, _ in self.completed) if seconds is None else 0
+
+        def over() -> bool:
+            done = completed is not None and sum(name == completed for name, _ in self.completed) > before
+            return self.ended or done
+
+        with self._changed:
+            self._changed.wait_for(over, seconds)
+        self._raise_held()
+
+    def _raise_held(self) -> None:
+        if self.error is not None and not self._raised:
+            self._raised = True
+            raise self.error
+
+    def set(
+        self, name: str, value: float, over: Number = Fraction(1, 50), shape: Shape = "line", at: Any = None
+    ) -> Set:
+        """Move a control; see `Set`. Return the event with its time."""
+        (event,) = self.add(Set(name, value, over, shape, at))
+        assert isinstance(event, Set)
+        return event
+
+    def swap(
+        self, graph: Graph, settle: Number = Fraction(1, 20), over: Number = Fraction(1, 50), at: Any = None
+    ) -> Swap:
+        """Put another graph in the place of the graph; see `Swap`. Return the event."""
+        (event,) = self.add(Swap(graph, settle, over, at))
+        assert isinstance(event, Swap)
+        return event
+
+    def play(self, input: str, sound: Array | FileInput, loops: int | None = 1, at: Any = None) -> Play:
+        """Play a sound, or a file with its own loops, into an input; see `Play`. Return the event with its time.
+
+        The samples are rounded to float32, as those of a device are.
+        """
+        if isinstance(sound, FileInput):
+            self._files[input] = sound
+            event = sound.event(input, self._audio_input(input), at=at)
+        else:
+            self._files.pop(input, None)
+            event = Play(input, np.asarray(sound), loops, at)
+        (found,) = self.add(event)
+        assert isinstance(found, Play)
+        return found
+
+    def seek(self, input: str, position: Number, at: Any = None) -> Play:
+        """Go on at another position, in seconds of the file that is played into an input. Return the event.
+
+        Raises RequestError if no file is played, and ParameterError for a position outside of its part.
+        """
+        if input not in self._files:
+            raise RequestError(f"no file is played into '{input}': play one, as a FileInput")
+        (found,) = self.add(self._files[input].event(input, self._audio_input(input), position, at))
+        assert isinstance(found, Play)
+        return found
+
+    def stop(self, input: str, at: Any = None) -> Stop:
+        """Let the sound that is played into an input fade out. Return the event with its time."""
+        (event,) = self.add(Stop(input, at))
+        assert isinstance(event, Stop)
+        return event
+
+    def add(self, *events: Event) -> tuple[Event, ...]:
+        """Add events that take effect together: all of them, or none. Return them with their times.
+
+        An event without a time takes effect at the first quantum that is not computed yet. Raises the errors of
+        `Performance.add`.
+        """
+        ready = tuple(_rounded(event) for event in events)
+        times = self._call("events", ready, tuple(self._line(event) for event in ready))
+        stamped = tuple(replace(event, at=at) for event, at in zip(ready, times, strict=True))
+        self.events += stamped
+        return stamped
+
+    def push(self, /, **items: Any) -> None:
+        """Push items into inputs that are `FrameInput`s. Wait until they fit: there is no error for too many."""
+        for name, array in items.items():
+            port, stream = self.setup.inputs.get(name), self._stream(name)
+            if not isinstance(port, FrameInput):
+                raise RequestError(f"'{name}' takes no items of the program: begin with {name}=FrameInput()")
+            found = rounded(np.asarray(array)) if isinstance(stream, Audio) else array
+            whole = stream.validate(found.astype(stream.dtype) if isinstance(stream, Audio) else found, name)
+            step = max(1, int(port.limit * stream.rate / 2))
+            for first in range(0, len(whole), step):
+                self._call("frames", name, whole[first : first + step], patience=None)
+
+    def wanted(self, name: str) -> int:
+        """Return how many items of an input that is a `FrameInput` can be pushed without waiting."""
+        if not isinstance(self.setup.inputs.get(name), FrameInput):
+            raise RequestError(f"'{name}' takes no items of the program: begin with {name}=FrameInput()")
+        return int(self._call("wanted", name))
+
+    def pull(self, name: str, items: int | None = None, timeout: float | None = None) -> Array:
+        """Return the next items of an output that is a `FrameOutput`: all that are there, or as many as are asked for.
+
+        timeout: seconds to wait for them; then, and when the graph has ended, there may be fewer. Raises SignalError
+        if items were dropped because they were not pulled in time.
+        """
+        if name not in self._pulled:
+            raise RequestError(f"'{name}' cannot be pulled: begin with a FrameOutput() for it")
+        pulled = self._pulled[name]
+        with self._changed:
+            if items is not None:
+                self._changed.wait_for(lambda: pulled.held >= items or self._closed or self.error is not None, timeout)
+            return pulled.take(items)
+
+    @property
+    def stats(self) -> Stats:
+        """What has been done so far. The levels begin anew at each look."""
+        if self._last is not None:
+            return self._last
+        found = self._call("stats")
+        assert isinstance(found, Stats)
+        return found
+
+    @property
+    def ended(self) -> bool:
+        """Whether the device has ended by itself, or there was an error."""
+        return self._ended or self._closed or self.error is not None
+
+    @property
+    def quantum(self) -> Fraction:
+        """The quantum that the device has, in seconds. It is a whole number of samples."""
+        if self.form is None:
+            raise RequestError("the device is not open: use `with Live(...) as live:`")
+        return self.form.samples / self.form.rate
+
+    # ---- helpers ----------------------------------------------------------------------------------------------------
+
+    def _call(self, kind: str, *rest: Any, patience: float | None = _ANSWER) -> Any:
+        """Ask the process for something; return its answer, or raise it."""
+        if self._pipe is None or self.form is None:
+            raise RequestError("the graph does not run: use `with Live(...) as live:`")
+        with self._changed:
+            self._number += 1
+            number = self._number
+        try:
+            self._pipe.send((kind, number, *rest))
+        except OSError:
+            raise self.error or LiveError("the live graph has ended") from None
+        with self._changed:
+            end = time.monotonic() + (patience or float("inf"))
+            while number not in self._answers:
+                if self._closed or self._ended:
+                    self._changed.wait(0.2)
+                    if number in self._answers:
+                        break
+                    raise self.error or LiveError("the live graph has ended")
+                if time.monotonic() > end:
+                    raise LiveError("the process of the live graph does not answer")
+                self._changed.wait(min(1.0, max(0.0, end - time.monotonic())))
+            answer = self._answers.pop(number)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def _line(self, event: Event) -> dict[str, Any]:
+        return event_line(event, self.graph) if self.record is not None else {}
+
+    def _stream(self, name: str) -> Any:
+        if name not in self.graph.inputs:
+            raise UnknownName(f"the graph has no input '{name}'; {suggest(name, self.graph.inputs)}")
+        return self.graph.inputs[name]
+
+    def _audio_input(self, name: str) -> Audio:
+        stream = self._stream(name)
+        if not isinstance(stream, Audio):
+            raise RequestError(f"a file is played into an audio input; '{name}' is {stream}")
+        return stream
+
+    def _outputs(self, out: Any) -> dict[str, OutputPort]:
+        if out is None:
+            return {}
+        if not isinstance(out, Mapping):
+            audio = [name for name, stream in self.graph.outputs.items() if isinstance(stream, Audio)]
+            names = list(self.graph.outputs) if isinstance(out, FrameOutput) else audio
+            if len(names) != 1:
+                raise RequestError(
+                    f"the graph has the outputs {', '.join(self.graph.outputs)}: say where each goes, as in "
+                    f"out={{'{next(iter(self.graph.outputs))}': 'default:1'}}"
+                )
+            out = {names[0]: out}
+        for name in out:
+            if name not in self.graph.outputs:
+                raise UnknownName(f"the graph has no output '{name}'; {suggest(name, self.graph.outputs)}")
+        return {name: DevicePort.parse(port) if isinstance(port, str) else port for name, port in out.items()}
+
+
+class _Pulled:
+    """The items of one output that the program has not pulled yet."""
+
+    def __init__(self, stream: Any, port: FrameOutput) -> None:
+        self.stream, self.most = stream, max(1, int(port.limit * stream.rate))
+        self.blocks: deque[Array] = deque()
+        self.held = self.dropped = 0
+
+    def put(self, block: Array) -> None:
+        self.blocks.append(block)
+        self.held += len(block)
+        while self.held - len(self.blocks[0]) >= self.most:
+            gone = len(self.blocks.popleft())
+            self.held -= gone
+            self.dropped += gone
+
+    def take(self, items: int | None) -> Array:
+        if dropped := self.dropped:
+            self.dropped = 0
+            raise SignalError(f"{dropped} items were dropped before these: pull more often, or raise the limit")
+        whole: Array = np.concatenate([self.stream.empty(), *self.blocks])
+        found, rest = (whole, whole[:0]) if items is None else (whole[:items], whole[items:])
+        self.blocks.clear()
+        self.held = len(rest)
+        if len(rest):
+            self.blocks.append(rest)
+        return found
+
+
+def _rounded(event: Event) -> Event:
+    """Return an event whose sound is as a recording has it: rounded to float32."""
+    if isinstance(event, Play) and np.asarray(event.sound).dtype.kind == "f":
+        sound = np.asarray(event.sound)
+        return replace(event, sound=rounded(sound).astype(sound.dtype))
+    return event

@@ -1,0 +1,127 @@
+"""Where the inputs of a live graph come from, and where its outputs go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from dspgraph.errors import FileError, ParameterError
+from dspgraph.io.audio import AudioSource
+from dspgraph.live.events import Play
+from dspgraph.shown import shown
+from dspgraph.streams import Array, Audio, Number, to_fraction
+
+
+@dataclass(frozen=True)
+class DevicePort:
+    """Channels of a device. device: its name, a part of its name, or its number as text; "default" for the system's.
+
+    channel: the first channel, from 1. None: the first one; a mono output then goes to two channels if there are two.
+    """
+
+    device: str = "default"
+    channel: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> DevicePort:
+        """Return the port that a text NAME or NAME:CHANNEL stands for. Raises ParameterError for a channel below 1."""
+        name, colon, channel = text.rpartition(":")
+        if not (colon and channel.isdecimal()):
+            return cls(text or "default")
+        if not int(channel):
+            raise ParameterError(f"channels of a device are counted from 1; found {shown(text)}")
+        return cls(name or "default", int(channel))
+
+    def columns(self, wanted: int, channels: int, output: bool = False) -> tuple[int, ...]:
+        """Return the numbers of the channels, from 0. wanted: channels of the stream. channels: of the device.
+
+        Raises ParameterError if the device has too few.
+        """
+        first = (self.channel or 1) - 1
+        if first + wanted > channels:
+            raise ParameterError(
+                f"the device '{self.device}' has {channels} channels; {wanted} from channel {first + 1} on are needed: "
+                "name other channels, or another device"
+            )
+        if output and self.channel is None and wanted == 1:
+            return tuple(range(min(2, channels)))
+        return tuple(range(first, first + wanted))
+
+
+@dataclass(frozen=True)
+class FileInput:
+    """A sound file that is played into an input of a live graph.
+
+    path: of the file. start, end: the part that is played, in seconds of the file; None: to its end. loops: how often;
+    None: for ever. speed: 2 plays it in half the time, an octave higher. The whole part is read before it is played.
+    """
+
+    path: str | Path
+    start: Number = 0
+    end: Number | None = None
+    loops: int | None = 1
+    speed: Number = 1
+
+    def __post_init__(self) -> None:
+        for name in ("start", "end", "speed"):
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, to_fraction(value))
+        if not 0 < to_fraction(self.speed) <= 1024:
+            raise ParameterError(f"FileInput.speed is above 0 and at most 1024; found {shown(self.speed)}")
+
+    def read(self, stream: Audio) -> Array:
+        """Return the part at the rate of a stream. The samples are rounded to float32, as a recording has them.
+
+        Raises FileError for a part that the file does not have.
+        """
+        start, end = to_fraction(self.start), None if self.end is None else to_fraction(self.end)
+        if start < 0 or (end is not None and end <= start):
+            raise FileError(f"{self.path}: a part begins at 0 or later, and before its end; found {start} to {end} s")
+        played = stream.like(rate=stream.rate / to_fraction(self.speed), dtype=np.float64)
+        duration = None if end is None else end - start
+        return rounded(AudioSource(self.path, played, start, duration).read()).astype(stream.dtype)
+
+    def event(self, name: str, stream: Audio, position: Number | None = None, at: Number | None = None) -> Play:
+        """Return the event that plays the file into the input `name`. position: where the first pass begins, in seconds
+        of the file; None: at `start`. at: the time of the event.
+
+        Raises ParameterError for a position outside of the part.
+        """
+        sound, skip = self.read(stream), 0
+        if position is not None:
+            seconds = (to_fraction(position) - to_fraction(self.start)) / to_fraction(self.speed)
+            skip = int(seconds * stream.rate)
+            if not 0 <= seconds * stream.rate < len(sound):
+                last = to_fraction(self.start) + len(sound) / stream.rate * to_fraction(self.speed)
+                raise ParameterError(
+                    f"{self.path} is played from {float(self.start):g} s to {float(last):g} s; found the position "
+                    f"{float(to_fraction(position)):g} s"
+                )
+        return Play(name, sound, self.loops, at, skip)
+
+
+@dataclass(frozen=True)
+class FrameInput:
+    """Items that the program pushes into an input. limit: seconds of signal that may wait; more make `push` wait."""
+
+    limit: Fraction = Fraction(1, 2)
+
+
+@dataclass(frozen=True)
+class FrameOutput:
+    """Items of an output that the program pulls. limit: seconds that are kept; older ones are dropped, and counted."""
+
+    limit: Fraction = Fraction(60)
+
+
+InputPort: TypeAlias = DevicePort | FrameInput | FileInput
+OutputPort: TypeAlias = DevicePort | FrameOutput
+
+
+def rounded(samples: Array) -> Array:
+    """Return samples as a device and a recording have them: rounded to float32."""
+    return samples.astype(np.float32)

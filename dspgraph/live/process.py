@@ -1,0 +1,264 @@
+"""The process of a live graph: nothing but the engine runs in it, so that no other Python code holds it up."""
+
+from __future__ import annotations
+
+import gc
+import pickle
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from dspgraph.errors import DspgraphError, LiveError, RequestError, describe_error
+from dspgraph.graph import Graph
+from dspgraph.live.device import OUT, DeviceRequest
+from dspgraph.live.engine import Ask, Engine, Setup, rehearse
+from dspgraph.live.events import Event, Play, Swap
+from dspgraph.live.ports import DevicePort
+from dspgraph.live.recorder import Recorder
+from dspgraph.live.running import Device
+from dspgraph.streams import Audio
+
+_IGNORED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name))
+"""Signals that the process ignores: a terminal sends them to all processes of a command, which then ends this one."""
+
+_SWITCH = 0.0005
+"""Seconds after which a thread of Python lets another one run."""
+
+
+@dataclass(frozen=True)
+class LiveOrder:
+    """What the process is to do. begin: events that the performance begins with. lines: those of all events in `begin`.
+
+    record: the folder of the recording. header: the first line of its file of events.
+    """
+
+    setup: Setup
+    device: Device
+    begin: tuple[Event, ...] = ()
+    lines: tuple[Mapping[str, Any], ...] = ()
+    record: Path | None = None
+    header: Mapping[str, Any] | None = None
+
+
+class _Stopped(BaseException):
+    """The system asks the process to end."""
+
+
+class Sender:
+    """Messages to the program, sent by a thread, so that nobody waits for a program that is busy."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._queue: SimpleQueue[tuple[Any, ...] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._send, name="sender", daemon=True)
+        self._thread.start()
+
+    def __call__(self, *message: Any) -> None:
+        """Send a message."""
+        self._queue.put(message)
+
+    def close(self) -> None:
+        """Wait until all messages are sent."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _send(self) -> None:
+        gone = False
+        while (message := self._queue.get()) is not None:
+            try:
+                if not gone:
+                    self._pipe.send(sendable(message))
+            except OSError:
+                gone = True  # the program has ended
+
+
+def sendable(message: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return a message whose errors can be pickled: an error of another class becomes a LiveError with its text."""
+    found = []
+    for part in message:
+        if isinstance(part, Exception):
+            try:
+                pickle.loads(pickle.dumps(part))
+            except Exception:
+                part = LiveError(describe_error(part))
+        found.append(part)
+    return tuple(found)
+
+
+def serve(pipe: Connection, payload: bytes) -> None:
+    """Run a live graph, in a process of its own, until the program says so or ends."""
+    for number in _IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _stop)
+    sys.setswitchinterval(_SWITCH)
+    send = Sender(pipe)
+    try:
+        _serve(pipe, payload, send)
+    except _Stopped:
+        send("failed", LiveError("the process of the live graph was ended by SIGTERM"))
+    except Exception as error:
+        if not isinstance(error, DspgraphError):
+            error = LiveError(f"the live graph cannot begin: {describe_error(error)}")
+        send("failed", error)
+    send.close()
+
+
+def _stop(number: int, _: Any) -> None:
+    raise _Stopped
+
+
+def _serve(pipe: Connection, payload: bytes, send: Sender) -> None:
+    try:
+        order: LiveOrder = pickle.loads(payload)
+    except Exception as error:
+        raise RequestError(
+            f"the graph cannot be sent to another process: {error}: put node classes into a file that can be imported"
+        ) from error
+    setup = order.setup
+    request = device_request(setup)
+    form = order.device.open(request)
+    span = form.samples / form.rate
+    for graph in dict.fromkeys((setup.graph, *setup.variants)):
+        rehearse(graph, span, setup.latency)
+    recorder = None
+    if order.record is not None:
+        recorded = {name: setup.graph.inputs[name] for name in setup.inputs}
+        recorder = Recorder(order.record, recorded, setup.graph.outputs, order.header or {})
+    engine = None
+    try:
+        engine = Engine(setup, form, send, recorder)
+        control = Control(engine, recorder)
+        control.begin(order.begin, order.lines)
+        stop = threading.Event()
+        thread = threading.Thread(target=_run, args=(order.device, engine, stop, send), name="device", daemon=True)
+        gc.collect()
+        gc.freeze()  # a collection would visit all objects of all libraries, which takes 0.1 s
+        gc.disable()
+        thread.start()
+        try:
+            control.listen(pipe, send)
+        except _Stopped:
+            engine.hold(LiveError("the process of the live graph was ended by SIGTERM"))
+        stop.set()
+        thread.join()
+    finally:
+        held = engine.error if engine is not None else None
+        if recorder is not None:
+            try:
+                recorder.close(asdict(engine.stats()) if engine is not None else {})
+            except Exception as failed:
+                held = held or failed
+    send("closed", engine.stats(), held)
+
+
+def _run(device: Device, engine: Engine, stop: threading.Event, send: Sender) -> None:
+    """Run the device; say when it ends by itself."""
+    try:
+        device.run(engine, stop)
+    except Exception as error:
+        engine.hold(error if isinstance(error, DspgraphError) else LiveError(f"the device: {describe_error(error)}"))
+    send("ended")
+
+
+def device_request(setup: Setup) -> DeviceRequest:
+    """Return what a graph asks a device for."""
+    graph = setup.graph
+    ports: dict[str, DevicePort] = {}
+    streams: dict[str, Audio] = {}
+    places = [(name, port, graph.inputs[name]) for name, port in setup.inputs.items()]
+    places += [(f"{OUT}{name}", way, graph.outputs[name]) for name, way in setup.outputs.items()]  # type: ignore[misc]
+    for name, port, stream in places:
+        if isinstance(port, DevicePort):
+            if not isinstance(stream, Audio):
+                raise RequestError(f"a device takes and gives audio; '{name}' is {stream}: push or pull its items")
+            ports[name], streams[name] = port, stream
+    rates = [stream.rate for stream in streams.values()]
+    rates += [stream.rate for stream in (*graph.inputs.values(), *graph.outputs.values()) if isinstance(stream, Audio)]
+    return DeviceRequest(rates[0] if rates else Fraction(16000), setup.quantum, ports, streams)
+
+
+class Control:
+    """What the program asks for, made ready for the engine."""
+
+    def __init__(self, engine: Engine, recorder: Recorder | None) -> None:
+        self.engine, self.recorder = engine, recorder
+        self._last: Graph = engine.setup.graph
+        self._known: list[Graph] = [engine.setup.graph, *engine.setup.variants]
+
+    def begin(self, events: tuple[Event, ...], lines: tuple[Mapping[str, Any], ...]) -> None:
+        """Add the events that the performance begins with. Raises the error of the first that does not fit."""
+        for event, line in zip(events, lines, strict=True):
+            answers: list[Any] = []
+            self._ask((event,), (line,), answers.append)
+            self.engine.answer()
+            if isinstance(answers[0], Exception):
+                raise answers[0]
+
+    def listen(self, pipe: Connection, send: Sender) -> None:
+        """Do what the program asks for, until it says "stop", or has ended."""
+        while True:
+            try:
+                kind, number, *rest = pipe.recv()
+            except (EOFError, OSError):
+                return
+            if kind == "stop":
+                return
+            try:
+                self._do(kind, rest, partial(send, "answer", number))
+            except Exception as error:
+                send("answer", number, error)
+
+    def _do(self, kind: str, rest: list[Any], answer: Callable[[Any], None]) -> None:
+        """Do what the program asks for: "events", "frames", "wanted" or "stats"."""
+        if kind == "events":
+            events, lines = rest
+            self._ask(events, lines, lambda found: answer(_times(found)))
+        elif kind == "frames":
+            name, items = rest
+            self.engine.queues[name].put(items, partial(answer, None))
+        elif kind == "wanted":
+            answer(self.engine.queues[rest[0]].wanted())
+        else:
+            answer(self.engine.stats())
+
+    def _ask(self, events: tuple[Event, ...], lines: tuple[Mapping[str, Any], ...], answered: Any) -> None:
+        """Prepare events, and hand them to the engine."""
+        engine, setup, last = self.engine, self.engine.setup, self._last
+        engine.check_running()
+        engine.performance.check(events)
+        ready, written = [], []
+        for event, line in zip(events, lines, strict=True):
+            if isinstance(event, Swap):
+                event = replace(event, graph=self._rehearsed(event.graph))
+                engine.performance.prepare(last, event.graph)
+                last = event.graph
+            if isinstance(event, Play) and self.recorder is not None:
+                stream = setup.graph.inputs[event.input]
+                if not isinstance(stream, Audio):
+                    raise RequestError(f"only audio can be recorded; '{event.input}' is {stream}")
+                line = {**line, "file": self.recorder.sound(event.input, event.sound, stream)}
+            ready.append(event)
+            written.append(line)
+        self._last = last
+        engine.asked.put(Ask(tuple(ready), answered, tuple(written)))
+
+    def _rehearsed(self, graph: Graph) -> Graph:
+        """Return the graph, or an equal one that was rehearsed before."""
+        for one in self._known:
+            if one == graph:
+                return one
+        rehearse(graph, self.engine.form.samples / self.engine.form.rate, self.engine.setup.latency)
+        self._known.append(graph)
+        return graph
+
+
+def _times(answer: Any) -> Any:
+    return [event.at for event in answer] if isinstance(answer, tuple) else answer

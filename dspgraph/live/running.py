@@ -1,0 +1,77 @@
+"""What a device is for a live graph: it asks for quanta. Devices of PortAudio are in `portaudio`."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Protocol
+
+import numpy as np
+
+from dspgraph.live.device import DeviceFormat, DeviceRequest
+from dspgraph.live.engine import Engine
+
+PRIORITY = 40
+"""Priority of the engine's thread among those of real time (SCHED_FIFO), below that of the thread of the device."""
+
+
+class Device(Protocol):
+    """A device, or something in its place."""
+
+    def open(self, request: DeviceRequest) -> DeviceFormat:
+        """Find out what the device can do. Nothing runs yet. Raises LiveError if it cannot be used."""
+
+    def run(self, engine: Engine, stop: threading.Event) -> None:
+        """Run until `stop` is set, or the device ends; report ("running", format) when it runs.
+
+        Raises LiveError if the device is lost.
+        """
+
+
+class NoDevice:
+    """The clock of a graph without a device: a quantum passes whenever all items that it needs have been pushed."""
+
+    def open(self, request: DeviceRequest) -> DeviceFormat:
+        """Return a format with the rate of the graph."""
+        samples = max(1, round(request.quantum * request.rate))
+        return DeviceFormat(request.rate, samples, 0, {}, "no device: the program pushes and pulls")
+
+    def run(self, engine: Engine, stop: threading.Event) -> None:
+        """Compute a quantum when its items are there, until `stop` is set."""
+        engine.report("running", engine.form)
+        number, samples = 0, engine.form.samples
+        while not stop.is_set():
+            end = (number + 1) * samples / engine.form.rate
+            if any(queue.held() < engine.due(name, end) for name, queue in engine.queues.items()):
+                engine.answer()
+                stop.wait(0.001)
+                continue
+            engine.exchange.swap(np.zeros((samples, 0), np.float32))
+            engine.serve(engine.exchange.waiting(wait=False) or [])
+            number += 1
+
+
+class EngineThread(threading.Thread):
+    """The thread that computes behind a device, until the exchange ends. realtime: ask the system for priority."""
+
+    def __init__(self, engine: Engine, realtime: bool) -> None:
+        super().__init__(name="engine", daemon=True)
+        self.engine, self.realtime = engine, realtime
+
+    def run(self) -> None:
+        """Compute all quanta that come, as many as wait in one go."""
+        if self.realtime:
+            self.engine.priority = ask_for_priority()
+        while (quanta := self.engine.exchange.waiting()) is not None:
+            self.engine.serve(quanta)
+
+
+def ask_for_priority() -> str:
+    """Ask the system to run this thread before all others; return in words what it got."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
+    except AttributeError:
+        return "normal: this system has no priorities of real time"
+    except OSError as error:
+        return f"normal: the system allows no priority of real time ({error.strerror})"
+    return f"real time, SCHED_FIFO {PRIORITY}"

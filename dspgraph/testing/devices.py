@@ -1,0 +1,147 @@
+"""A device in virtual time, for tests of live graphs: what happens when is written in a script."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+
+from dspgraph.errors import LiveError
+from dspgraph.live.device import DeviceFormat, DeviceRequest
+from dspgraph.live.engine import Ask, Engine
+from dspgraph.live.events import Event
+from dspgraph.live.exchange import Quantum
+from dspgraph.live.running import EngineThread
+from dspgraph.streams import Array, Number, to_fraction
+
+
+@dataclass
+class FakeDevice:
+    """A device that hears an array, and keeps what it plays in `played`: [samples, outputs].
+
+    heard: [samples] or [samples, inputs], at the rate of the device; it ends with the array. outputs: channels. rate:
+    samples per second; None: the rate of the graph.
+
+    The script, by numbers of quanta: late: seconds that the engine takes longer for a quantum. lost: samples that the
+    device loses before a quantum; they are skipped in `heard`. asks: events that are asked for just before a quantum,
+    without a time; those of one list take effect together. dies: the quantum at which the device is lost.
+
+    In virtual time the engine takes no time but that of the script. threads: compute in a thread, as behind a real
+    device; the device then waits for each quantum, so that none is late. repeat: hear the array again and again, until
+    it is stopped.
+    """
+
+    heard: Array
+    outputs: int = 1
+    rate: Number | None = None
+    late: Mapping[int, Number] = field(default_factory=dict)
+    lost: Mapping[int, int] = field(default_factory=dict)
+    asks: Mapping[int, Sequence[Event]] = field(default_factory=dict)
+    dies: int | None = None
+    threads: bool = False
+    repeat: bool = False
+
+    def __post_init__(self) -> None:
+        heard = np.asarray(self.heard, np.float32)
+        self.heard = heard.reshape(len(heard), -1)
+        self.blocks: list[Array] = []
+        self.answers: list[tuple[Event, ...] | Exception] = []
+
+    @property
+    def played(self) -> Array:
+        """What was played so far: [samples, outputs]."""
+        return np.concatenate([np.zeros((0, self.outputs), np.float32), *self.blocks])
+
+    def open(self, request: DeviceRequest) -> DeviceFormat:
+        """Return the format."""
+        rate = request.rate if self.rate is None else to_fraction(self.rate)
+        samples = max(1, round(request.quantum * rate))
+        columns = request.columns(self.heard.shape[1], self.outputs)
+        return DeviceFormat(rate, samples, self.outputs, columns, "fake device")
+
+    def run(self, engine: Engine, stop: threading.Event) -> None:
+        """Run the script to the end of what is heard, or until `stop` is set."""
+        engine.report("running", engine.form)
+        if self.threads:
+            self._run_in_threads(engine, stop)
+        else:
+            self._run_in_virtual_time(engine, stop)
+
+    def _quanta(self, samples: int) -> Iterator[tuple[int, Array, int]]:
+        """Yield (number, samples, how many were lost before them) of each quantum. Raises LiveError as scripted."""
+        at = number = 0
+        while number != self.dies:
+            lost = self.lost.get(number, 0)
+            begin = at + lost
+            if self.repeat and begin + samples > len(self.heard):
+                begin = 0
+            at = begin + samples
+            if at > len(self.heard):
+                return
+            yield number, self.heard[begin:at], lost
+            number += 1
+        raise LiveError("the device was lost: is it still connected?")
+
+    def _ask(self, engine: Engine, number: int) -> None:
+        if number in self.asks:
+            engine.asked.put(Ask(tuple(self.asks[number]), self.answers.append))
+
+    def _run_in_virtual_time(self, engine: Engine, stop: threading.Event) -> None:
+        span = engine.form.samples / engine.form.rate
+        free = Fraction(0)  # when the engine has nothing to do any more
+        waiting: list[Quantum] = []
+        ready: list[tuple[Fraction, int, Array]] = []
+        deliver = engine.exchange.deliver
+        engine.exchange.deliver = lambda *block: ready.append((free, *block))  # type: ignore[method-assign]
+
+        def compute(until: Fraction | None) -> None:
+            """Let the engine begin all that it begins before the time `until`."""
+            nonlocal free
+            while waiting:
+                begin = max(free, waiting[0].number * span)
+                if until is not None and begin >= until:
+                    return
+                some = [quantum for quantum in waiting if quantum.number * span <= begin]
+                del waiting[: len(some)]
+                free = begin + sum((to_fraction(self.late.get(one.number, 0)) for one in some), Fraction(0))
+                engine.serve(some)
+
+        try:
+            for number, block, lost in self._quanta(engine.form.samples):
+                if stop.is_set():
+                    break
+                now = number * span
+                compute(now)
+                while ready and ready[0][0] <= now:
+                    deliver(*ready.pop(0)[1:])
+                self._ask(engine, number)
+                self.blocks.append(engine.exchange.swap(block, lost))
+                waiting += engine.exchange.waiting(wait=False) or []
+        finally:
+            compute(None)
+
+    def _run_in_threads(self, engine: Engine, stop: threading.Event) -> None:
+        thread = EngineThread(engine, realtime=False)
+        done = threading.Semaphore(0)
+        deliver = engine.exchange.deliver
+
+        def delivered(number: int, block: Array) -> None:
+            deliver(number, block)
+            done.release()
+
+        engine.exchange.deliver = delivered  # type: ignore[method-assign]
+        thread.start()
+        try:
+            for number, block, lost in self._quanta(engine.form.samples):
+                if stop.is_set():
+                    break
+                self._ask(engine, number)
+                self.blocks.append(engine.exchange.swap(block, lost))
+                del self.blocks[: -1000 if self.repeat else 0]
+                done.acquire()
+        finally:
+            engine.exchange.end()
+            thread.join()

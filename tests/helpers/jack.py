@@ -1,0 +1,110 @@
+"""A sound card for tests: a JACK server with a dummy driver and two cables, and a program that plays and records on it.
+
+What is played on channel 1 comes back on channel 1, and so for 2. Cable 1 is the microphone of the graph under test,
+cable 2 its loudspeaker: the card plays into 1 and records what comes out of 2.
+"""
+
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dspgraph import Array
+
+PERIOD = 160
+PATIENCE = 30.0
+"""Seconds until the server must be there: 0.4 to 0.9 s on a machine without other work."""
+
+
+@contextmanager
+def jack_server(log: Path, rate: int = 16000, period: int = PERIOD) -> Iterator["subprocess.Popen[bytes]"]:
+    """Start a server, and set the environment variables by which programs find it; stop it at the end."""
+    if shutil.which("jackd") is None:
+        message = "jackd is not installed: apt install jackd2 libportaudio2"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    # A new name each time: a server that was killed leaves its name behind.
+    name = f"dspgraph{os.getpid()}{time.monotonic_ns() % 10**6}"
+    given = {"JACK_NO_START_SERVER": "1", "JACK_NO_AUDIO_RESERVATION": "1", "JACK_DEFAULT_SERVER": name}
+    before = {key: os.environ.get(key) for key in given}
+    os.environ.update(given)
+    command = ["jackd", "-n", name, "--realtime", "-P", "60", "--sync", "-t", "2000", "-L", "2", "-d", "dummy",
+               "-r", str(rate), "-p", str(period), "-C", "0", "-P", "0"]  # fmt: skip
+    try:
+        with log.open("wb") as out:
+            server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+        try:
+            _wait_for_ports(server, log)
+            yield server
+        finally:
+            server.terminate()
+            server.wait(20)
+    finally:
+        for key, value in before.items():
+            if value is None:
+                del os.environ[key]
+            else:
+                os.environ[key] = value
+
+
+def _wait_for_ports(server: "subprocess.Popen[bytes]", log: Path) -> None:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end and server.poll() is None:
+        ports = subprocess.run(["jack_lsp"], capture_output=True, text=True, check=False).stdout
+        if "loopback:playback_2" in ports:
+            return
+        time.sleep(0.05)
+    pytest.fail(f"jackd did not come up: {log.read_text()[-500:]}")
+
+
+class Card:
+    """A program that plays a signal into cable 1 and records cable 2, sample for sample; `take` runs it once."""
+
+    def __init__(self) -> None:
+        import jack
+
+        self.client: Any = jack.Client("card", no_start_server=True)
+        self.out = self.client.outports.register("out")
+        self.inp = self.client.inports.register("in")
+        self.client.set_process_callback(self._process)
+        self._x = self._y = np.zeros(0, np.float32)
+        self._at = 0
+        self._done = threading.Event()
+        self._done.set()
+        self.client.activate()
+        self.client.connect(self.out, "loopback:playback_1")
+        self.client.connect("loopback:capture_2", self.inp)
+
+    def _process(self, frames: int) -> None:
+        out = self.out.get_array()
+        out[:] = 0
+        if self._done.is_set():
+            return
+        at, n = self._at, min(frames, len(self._x) - self._at)
+        out[:n] = self._x[at : at + n]
+        self._y[at : at + n] = self.inp.get_array()[:n]
+        self._at += n
+        if self._at == len(self._x):
+            self._done.set()
+
+    def take(self, x: Array) -> Array:
+        """Play x, and return what was recorded in the same time."""
+        self._x = x.astype(np.float32)
+        self._y, self._at = np.zeros(len(x), np.float32), 0
+        self._done.clear()
+        assert self._done.wait(len(x) / 16000 + 60)
+        return self._y
+
+    def close(self) -> None:
+        """Leave the server."""
+        self.client.deactivate()
+        self.client.close()

@@ -1,0 +1,175 @@
+"""Live graphs on a sound card: a JACK server without hardware, whose cables give back every sample.
+
+The tests start and stop the server themselves. Another program, the card, plays and records on the other side.
+"""
+
+import gc
+import json
+import threading
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.testing import assert_array_equal
+
+from dspgraph import Array, Audio, Graph, Live, LiveError, load, perform
+from dspgraph_nodes.mix.gain import Gain
+from helpers.commands import dspgraph
+from helpers.jack import Card, jack_server
+from helpers.speech import speech
+
+RATE, Q = 16000, 160
+
+PIPELINE = """
+extends: lpc_vocoder
+inputs:
+  volume: {control: 1.0}
+nodes:
+  out: {node: fade, x: limited, gain: volume}
+outputs:
+  speech: out
+"""
+
+
+@pytest.fixture(scope="module")
+def card(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Card]:
+    with jack_server(tmp_path_factory.mktemp("jack") / "log"):
+        one = Card()
+        yield one
+        one.close()
+
+
+def signal(seconds: int) -> Array:
+    """Speech and weak noise: no part of it occurs twice, and no quantum of it is silent."""
+    noise = 1e-3 * np.random.default_rng(0).standard_normal(RATE * seconds)
+    return (0.4 * np.resize(speech(), RATE * seconds) + noise).astype(np.float32)
+
+
+def place_of(part: Array, whole: Array) -> int:
+    """Return where the second half of a second of `part` begins in `whole`, less where it begins in `part`."""
+    at = len(part) // 2
+    (found,) = np.nonzero(whole == part[at])
+    places = [int(k) for k in found if np.array_equal(whole[k : k + 200], part[at : at + 200])]
+    assert len(places) == 1, "the signal was not heard"
+    return places[0] - at
+
+
+def test_a_loopback_gives_back_every_sample_at_a_constant_delay(card: Card) -> None:
+    """live.md 6, line 1."""
+    graph = Graph({"gain": Gain()}, {"gain.x": "x"}, {"x": Audio(RATE)}, {"y": "gain"})
+    x = signal(2)
+    with Live(graph, x="default:1", out="default:2", ahead=4) as live:
+        heard = card.take(x)
+        stats = live.stats
+    late = place_of(x[: len(x) - RATE // 2], heard)
+    assert stats.silent == 0
+    assert_array_equal(heard[late:], x[: len(x) - late])
+    assert late >= 7 * Q  # two of PortAudio, one of the cable, four that lie ready
+    assert late % Q == 0
+
+
+@pytest.mark.parametrize("seconds", [3, pytest.param(10, marks=pytest.mark.slow)])
+def test_a_vocoder_with_swaps_is_the_performance_and_renders_again(card: Card, seconds: int, tmp_path: Path) -> None:
+    """live.md 6, lines 2 and 3: a swap every half second, two of them quick, and a control that moves."""
+    pipeline, take = tmp_path / "mine.yaml", tmp_path / "take"
+    pipeline.write_text(PIPELINE)
+    graphs = [load(pipeline, swap={"excitation": name}) for name in ("residual", "whisper")]
+    controls = {"volume": 1.0}
+    with Live(
+        graphs[0], variants=graphs[1:], controls=controls, speech="default:1", out="default:2", ahead=4, record=take
+    ) as live:
+        heard: list[Array] = []
+        player = threading.Thread(target=lambda: heard.append(card.take(signal(seconds))))
+        player.start()
+        for k in range(1, 2 * seconds):
+            live.wait(0.5)
+            live.swap(graphs[k % 2])
+            if k == 2:
+                live.swap(graphs[1])  # at once after the other
+            if k in (1, 3):
+                live.set("volume", 0.5 if k == 1 else 0.9, 0.1)
+        player.join()
+        live.wait(0.2)
+        stats = live.stats
+    recorded, out = (soundfile.read(take / name, dtype="float32")[0] for name in ("speech.wav", "out.wav"))
+    y = perform(graphs[0], {"speech": recorded}, live.events, controls, live.setup.latency)["speech"].astype(np.float32)
+    assert_array_equal(out, y)
+    for block, most in ((1, 5000), (7, 14000), (160, 10**6), (441, 10**6), (16000, 10**6)):
+        part = recorded[:most]
+        cut = perform(graphs[0], {"speech": part}, live.events, controls, live.setup.latency, Fraction(block, RATE))
+        assert_array_equal(cut["speech"].astype(np.float32), y[: len(part)])
+    # What left the loudspeaker: every quantum is that of the performance.
+    assert stats.silent == 0
+    first = place_of(heard[0], y)
+    begin = max(0, -first)
+    assert_array_equal(heard[0][begin:], y[first + begin : first + len(heard[0])])
+    done = dspgraph("render", pipeline, take / "speech.wav", "--events", take / "events.jsonl", "-o", tmp_path / "again", "--format", "wav")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "again" / "speech.wav").read_bytes() == (take / "out.wav").read_bytes()
+
+
+@pytest.mark.slow
+def test_a_busy_program_makes_no_gap(card: Card) -> None:
+    """live.md 6, line 7: the engine has a process of its own."""
+    graph = load("lpc_vocoder", swap={"excitation": "residual"})
+    busy = threading.Event()
+
+    def work() -> None:
+        data = {str(k): [k, str(k)] * 10 for k in range(100_000)}  # 20 MB of JSON
+        while not busy.is_set():
+            json.dumps(data)
+            gc.collect()
+
+    worker = threading.Thread(target=work)
+    with Live(graph, speech="default:1", out="default:2", ahead=4) as live:
+        worker.start()
+        card.take(signal(5))
+        stats = live.stats
+        busy.set()
+    worker.join()
+    assert stats.silent == 0
+    assert stats.seconds > 5
+
+
+@pytest.mark.slow
+def test_a_server_that_ends_is_an_error_and_the_recording_is_whole(tmp_path: Path) -> None:
+    graph = Graph({"gain": Gain()}, {"gain.x": "x"}, {"x": Audio(RATE)}, {"y": "gain"})
+    with jack_server(tmp_path / "log") as server:
+        with Live(graph, x="default:1", out="default:2", record=tmp_path / "take") as live:
+            live.wait(0.3)
+            server.terminate()
+            with pytest.raises(LiveError, match="the device was lost"):
+                live.wait(20)
+        assert len(soundfile.read(tmp_path / "take" / "out.wav")[0]) > 0.2 * RATE
+
+
+@pytest.mark.slow
+def test_a_device_at_another_rate_is_resampled(tmp_path: Path) -> None:
+    graph = load("lpc_vocoder", swap={"excitation": "residual"})
+    with (
+        jack_server(tmp_path / "log", 48000, 480),
+        Live(graph, speech="default:1", out="default:2", ahead=4, record=tmp_path / "take") as live,
+    ):
+        assert live.form is not None
+        assert live.form.rate == 48000
+        live.wait(0.5)
+    recorded, rate = soundfile.read(tmp_path / "take" / "speech.wav", dtype="float32")
+    assert rate == RATE
+    out, _ = soundfile.read(tmp_path / "take" / "out.wav", dtype="float32")
+    assert_array_equal(perform(graph, {"speech": recorded})["speech"].astype(np.float32), out)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({"x": "nowhere"}, "no device that records is called 'nowhere'; there are:"),
+        ({"x": "loop:3"}, "the device 'loop' has 2 channels; 1 from channel 3 on are needed"),
+    ],
+)
+def test_a_device_that_is_not_there_is_refused(card: Card, inputs: dict[str, str], message: str) -> None:
+    graph = Graph({"gain": Gain()}, {"gain.x": "x"}, {"x": Audio(RATE)}, {"y": "gain"})
+    with pytest.raises(Exception, match=message), Live(graph, out="default:2", **inputs):  # type: ignore[arg-type]
+        pass

@@ -1,0 +1,364 @@
+"""The engine of a live graph behind a device in virtual time: what is played, what is recorded, what is counted."""
+
+import json
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.testing import assert_array_equal
+
+from dspgraph import (
+    Array,
+    Audio,
+    Field,
+    Frames,
+    Graph,
+    Input,
+    LiveError,
+    Node,
+    NodeError,
+    Output,
+    Performance,
+    Play,
+    RequestError,
+    Set,
+    SignalError,
+    State,
+    Stop,
+    Swap,
+    UnknownName,
+    perform,
+)  # fmt: skip
+from dspgraph.live.events import Event
+from dspgraph.live.exchange import Exchange, Quantum
+from dspgraph.live.recorder import Recorder
+from dspgraph.testing.devices import FakeDevice
+from dspgraph_nodes.mix.blend import Blend
+from dspgraph_nodes.mix.fade import Fade
+from helpers.live import play
+from helpers.speech import speech
+from helpers.toys import ToyFailing, ToyLate, ToyScale, ToySum
+
+RATE, Q = 16000, 160
+X = (0.4 * speech(24000)[8000:]).astype(np.float32)  # no output below clips
+
+
+def scaled(factor: float, late: int = 37) -> Graph:
+    nodes = {"late": ToyLate(samples=late), "scale": ToyScale(factor=factor)}
+    return Graph(nodes, {"late.x": "x", "scale.x": "late"}, {"x": Audio(RATE)}, {"y": "scale"})
+
+
+def with_volume() -> Graph:
+    control = Frames(100, "control", 1)
+    return Graph(
+        {"out": Fade()}, {"out.x": "x", "out.gain": "volume"}, {"x": Audio(RATE), "volume": control}, {"y": "out"}
+    )
+
+
+def wrong_quanta(played: Array, expected: Array, late: int) -> list[int]:
+    """The numbers of quanta of `played` that are not those of `expected`, `late` samples later."""
+    there = np.concatenate((np.zeros(late), expected)).astype(np.float32)[: len(played)]
+    differ = (played[: len(there), 0] != there).reshape(-1, Q).any(axis=1)
+    return [int(k) for k in np.flatnonzero(differ)]
+
+
+@pytest.mark.parametrize("threads", [False, True])
+def test_what_is_played_is_the_performance_of_what_was_heard(threads: bool) -> None:
+    asks = {20: [Swap(scaled(0.5))], 21: [Swap(scaled(2))], 40: [Swap(scaled(-1), 0, 0)]}
+    device = FakeDevice(X, asks=asks, threads=threads)
+    engine = play(scaled(1), device)
+    events = engine.performance.events
+    # A swap that is asked for begins at the next boundary; two quick swaps are made one after the other.
+    assert [event.at for event in events] == [Fraction(2, 10), Fraction(21, 100), Fraction(4, 10)]
+    assert wrong_quanta(device.played, perform(scaled(1), {"x": X}, events)["y"], 2 * Q) == []
+    assert engine.stats().silent == 0
+
+
+@pytest.mark.parametrize(("ahead", "silent"), [(2, 2), (4, 0)])
+def test_an_engine_that_stalls_is_silent_and_then_exact_again(ahead: int, silent: int) -> None:
+    """35 ms late: at ahead 2 the quanta after 20 and 30 ms are missing, and one push of all that waits catches up."""
+    device = FakeDevice(X, late={30: "0.035"}, asks={31: [Swap(scaled(0.5))]})
+    engine = play(scaled(1), device, ahead=ahead)
+    expected = perform(scaled(1), {"x": X}, engine.performance.events)["y"]
+    assert wrong_quanta(device.played, expected, ahead * Q) == [30 + ahead + k for k in range(silent)]
+    assert not device.played[(30 + ahead) * Q :][: silent * Q].any()
+    stats = engine.stats()
+    assert stats.silent == silent * Q
+    assert stats.gaps == (((0.3, 320),) if silent else ())
+
+
+def test_a_stall_of_95_ms_is_8_silent_quanta() -> None:
+    device = FakeDevice(X, late={30: "0.095"})
+    engine = play(scaled(1), device)
+    assert wrong_quanta(device.played, perform(scaled(1), {"x": X})["y"], 2 * Q) == list(range(32, 40))
+    assert engine.stats().gaps == ((0.3, 8 * Q),)
+
+
+def test_lost_samples_are_zeros_in_the_graph_and_in_the_recording(tmp_path: Path) -> None:
+    device = FakeDevice(X, lost={10: 100, 33: 1000})
+    engine = play(scaled(1), device, record=tmp_path / "take")
+    heard, rate = soundfile.read(tmp_path / "take" / "x.wav", dtype="float32")
+    expected = X[: len(heard)].copy()
+    for first, n in ((10 * Q, 100), (33 * Q + 100, 1000)):
+        expected[first : first + n] = 0
+    assert rate == RATE
+    assert_array_equal(heard, expected)
+    stats = engine.stats()
+    assert (stats.lost, stats.losses) == (1100, ((0.1, 100), (0.33, 1000)))
+    whole = perform(scaled(1), {"x": heard})["y"].astype(np.float32)
+    out, _ = soundfile.read(tmp_path / "take" / "out.wav", dtype="float32")
+    assert_array_equal(out, whole)
+    # The time of the lost samples has passed for the loudspeaker too: what follows comes as late as before.
+    assert_array_equal(device.played[40 * Q :, 0], whole[38 * Q + 1100 :][: len(device.played) - 40 * Q])
+
+
+def test_a_control_moves_while_the_graph_runs() -> None:
+    device = FakeDevice(X, asks={30: [Set("volume", 0.25, 0.1)], 60: [Set("volume", 1, 0)]})
+    engine = play(with_volume(), device, controls={"volume": 0.5})
+    expected = perform(with_volume(), {"x": X}, engine.performance.events, {"volume": 0.5})["y"]
+    assert wrong_quanta(device.played, expected, 2 * Q) == []
+
+
+def test_a_sound_is_played_and_its_end_is_told() -> None:
+    inputs = {"x": Audio(RATE), "music": Audio(RATE)}
+    graph = Graph({"sum": ToySum()}, {"sum.x": ["x", "music"]}, inputs, {"y": "sum"})
+    sound = X[:3000]
+    asks: dict[int, list[Event]] = {
+        10: [Play("music", sound, 2, skip=1000)],
+        70: [Play("music", sound, None)],
+        90: [Stop("music")],
+    }
+    device = FakeDevice(X, asks=asks)
+    engine = play(graph, device, played=("music",))
+    expected = perform(graph, {"x": X}, engine.performance.events)["y"]
+    assert wrong_quanta(device.played, expected, 2 * Q) == []
+    assert_array_equal(device.played[12 * Q :, 0][:1000], X[10 * Q :][:1000] + sound[1000:2000])
+    completed = [message[1:] for message in engine.messages if message[0] == "completed"]  # type: ignore[attr-defined]
+    assert completed == [("music", Fraction(1, 10) + Fraction(5000, RATE))]
+
+
+# ---- nothing done, and no click -------------------------------------------------------------------------------------
+
+
+def mixed(dtype: str = "float64") -> Graph:
+    """Two signals with a gain each, and an effect that is switched."""
+    audio, control = Audio(RATE, dtype=dtype), Frames(100, "control", 1, dtype=dtype)
+    nodes = {"first": Fade(), "second": Fade(), "sum": ToySum(), "effect": ToyScale(factor=-0.5), "out": Blend()}
+    wires = {
+        "first.x": "x", "first.gain": "volume", "second.x": "x", "second.gain": "other", "sum.x": ["first", "second"],
+        "effect.x": "sum", "out.dry": "sum", "out.wet": "effect", "out.position": "on",
+    }  # fmt: skip
+    return Graph(nodes, wires, {"x": audio, "volume": control, "other": control, "on": control}, {"y": "out"})
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_swap_to_an_equal_graph_controls_at_rest_and_an_effect_that_is_off_change_nothing(dtype: str) -> None:
+    """live.md 6, line 4."""
+    controls = {"volume": 0.7, "other": 0.0, "on": 0.0}
+    asks: dict[int, list[Event]] = {
+        20: [Swap(mixed(dtype))],
+        30: [Set(name, value, 0.05) for name, value in controls.items()],
+    }
+    device = FakeDevice(X, asks=asks)
+    play(mixed(dtype), device, controls=controls)
+    rest = {name: np.full((len(X) // Q, 1), value) for name, value in controls.items()}
+    late = Performance(mixed(dtype)).lateness("y")
+    assert wrong_quanta(device.played, mixed(dtype)(x=X, **rest)["y"], 2 * Q + late) == []
+
+
+@pytest.mark.parametrize("name", ["volume", "on", "other"])
+def test_moving_a_control_makes_no_click(name: str) -> None:
+    """live.md 6, line 5: energy of a sine of 440 Hz above 3 kHz, when its gain moves within 20 ms; -75 dB is asked for.
+
+    volume: the gain is halved; on: an effect is switched on, which turns the signal around; other: a second signal is
+    connected. A hard cut has more than -45 dB.
+    """
+    n = np.arange(RATE)
+    x = 0.4 * np.sin(2 * np.pi * 440 * n / RATE)
+    before = {"volume": 1.0, "other": 0.0, "on": 0.0}
+    after = {**before, name: 0.5 if name == "volume" else 1.0}
+    found = perform(mixed(), {"x": x}, [Set(name, after[name], "0.02", at="0.5007")], before)["y"]
+    factors = [(one["volume"] + one["other"]) * (1 - 1.5 * one["on"]) for one in (before, after)]
+    late = Performance(mixed()).lateness("y")
+    hard = np.where(n < 8013, factors[0], factors[1]) * x
+    assert above_3_khz(found[late:]) < -75 < -45 < above_3_khz(hard)
+
+
+def above_3_khz(z: Array) -> float:
+    """Return the energy above 3 kHz around half a second, in dB of the whole energy there."""
+    spectrum = np.abs(np.fft.rfft(z[6000:10000] * np.blackman(4000))) ** 2
+    return float(10 * np.log10(spectrum[750:].sum() / spectrum.sum()))
+
+
+# ---- errors ---------------------------------------------------------------------------------------------------------
+
+
+def failing() -> Graph:
+    return Graph({"n": ToyFailing()}, {"n.x": "x"}, {"x": Audio(RATE)}, {"y": "n"})
+
+
+class ToyDivide(Node):
+    """Divide 1 by the signal."""
+
+    x = Input(Audio)
+    y = Output(Audio)
+    top: float = Field(1.0, description="the numerator")
+
+    def step(self, state: State, x: Array) -> tuple[State, Array]:
+        with np.errstate(divide="ignore"):
+            return state, self.top / x
+
+
+def dividing() -> Graph:
+    return Graph({"n": ToyDivide()}, {"n.x": "x"}, {"x": Audio(RATE)}, {"y": "n"})
+
+
+@pytest.mark.parametrize(
+    ("graph", "bad", "error", "message"),
+    [
+        (failing(), 2000, NodeError, r"n \(toy_failing\) failed in the block that ends at 0\.310 s: .*too loud"),
+        (dividing(), 0, SignalError, r"'y' is not finite at 0\.301 s"),
+    ],
+)
+def test_an_error_fades_to_silence_and_is_held(
+    graph: Graph, bad: float, error: type[Exception], message: str, tmp_path: Path
+) -> None:
+    x = np.full(16000, 0.5)
+    x[30 * Q + 12] = bad
+    device = FakeDevice(x, asks={40: [Swap(graph)]})
+    engine = play(graph, device, record=tmp_path / "take")
+    assert isinstance(engine.error, error)
+    with pytest.raises(error, match=message):
+        raise engine.error
+    assert [message[1] for message in engine.messages[1:]] == [engine.error]  # type: ignore[attr-defined]
+    y = device.played[:, 0]
+    level = y[32 * Q - 1]
+    assert_array_equal(y[2 * Q : 32 * Q], level)
+    ramp = np.diff(y[32 * Q - 1 : 32 * Q + 80])
+    np.testing.assert_allclose(ramp, -level / 80, rtol=1e-5)  # 5 ms
+    assert not y[32 * Q + 80 :].any()
+    # The device runs on to its end, and the recording of the output is complete up to the error.
+    assert len(y) == 16000
+    assert len(soundfile.read(tmp_path / "take" / "out.wav")[0]) == 30 * Q
+    (answer,) = device.answers
+    assert isinstance(answer, LiveError) and "has stopped after an error" in str(answer)
+
+
+def test_a_graph_that_is_a_second_late_is_an_error() -> None:
+    engine = play(scaled(1), FakeDevice(np.tile(X, 3), late={20: "1.5"}))
+    assert isinstance(engine.error, LiveError)
+    assert "takes more time than there is: no output for" in str(engine.error)
+
+
+def test_a_device_that_is_lost_leaves_a_recording_up_to_there(tmp_path: Path) -> None:
+    engine = play(scaled(1), FakeDevice(X, dies=25), record=tmp_path / "take")
+    assert isinstance(engine.error, LiveError)
+    assert len(soundfile.read(tmp_path / "take" / "x.wav")[0]) == 25 * Q
+
+
+def test_what_cannot_be_done_is_answered_and_changes_nothing() -> None:
+    slow, graph = scaled(1, late=500), with_volume()
+    asks: dict[int, Any] = {10: [Swap(slow)], 20: [Set("x", 1)]}
+    device = FakeDevice(X, asks=asks)
+    play(scaled(1), device)
+    first, second = device.answers
+    assert isinstance(first, RequestError) and "begin it with latency=" in str(first)
+    assert isinstance(second, UnknownName)
+    assert wrong_quanta(device.played, perform(scaled(1), {"x": X})["y"], 2 * Q) == []
+    # Events that were asked for together are added together, or none of them.
+    batch: Any = {10: [Set("volume", 0), Set("volmue", 0)]}
+    device = FakeDevice(X, asks=batch)
+    engine = play(graph, device, controls={"volume": 1.0})
+    assert isinstance(device.answers[0], UnknownName)
+    assert engine.performance.events == []
+
+
+# ---- edges ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rate", [48000, 44100, 8000])
+def test_a_device_at_another_rate_is_resampled(rate: int) -> None:
+    """A sine of 440 Hz comes out as a sine of 440 Hz of the same level, at a fixed delay."""
+    n = np.arange(rate)
+    device = FakeDevice(0.5 * np.sin(2 * np.pi * 440 * n / rate), rate=rate)
+    engine = play(scaled(1, 1), device)
+    assert engine.error is None
+    y = device.played[:, 0]
+    stats = engine.stats()
+    assert stats.rate == rate
+    # Two quanta lie ready; each of the two edges adds the delay of its converter, and 64 samples to spare.
+    assert 0.02 < stats.latency < 0.1
+    part = np.arange(rate // 4, rate // 4 + rate // 2)
+    waves = np.stack((np.sin(2 * np.pi * 440 * part / rate), np.cos(2 * np.pi * 440 * part / rate)))
+    a, b = 2 * waves @ y[part] / len(part)
+    np.testing.assert_allclose(np.hypot(a, b), 0.5, rtol=1e-3)  # the gain of the converters
+    assert np.abs(y[part] - a * waves[0] - b * waves[1]).max() < 1e-4  # what the converters add is below 3e-6 each
+
+
+def test_the_edge_does_not_depend_on_the_cut() -> None:
+    from dspgraph.live.edge import DeviceEdge
+
+    x, outs = speech(8000)[:, None], []
+    for sizes in ([160] * 50, [1, 7, 441, 3000, 4551]):
+        edge, at, found = DeviceEdge(Fraction(RATE), Fraction(44100), 1, 160), 0, []
+        for size in sizes:
+            edge.put(x[at : at + size])
+            due = (at + size) * 441 // 160 - at * 441 // 160
+            at += size
+            found.append(edge.take(due))
+        outs.append(np.concatenate(found))
+    assert_array_equal(outs[0], outs[1])
+
+
+def test_the_channels_of_a_device_are_counted_in_the_order_of_its_quanta() -> None:
+    exchange = Exchange(4, 1, 1)
+    assert not exchange.swap(np.ones((4, 1))).any()
+    quanta = exchange.waiting()
+    assert quanta is not None
+    assert [(quantum.number, quantum.lost) for quantum in quanta] == [(0, 0)]
+    exchange.swap(np.ones((4, 1)), lost=3)
+    assert exchange.silent == 4
+    exchange.deliver(0, np.full((4, 1), 5.0))  # comes too late, and is thrown away
+    exchange.deliver(1, np.full((4, 1), 6.0))
+    assert exchange.swap(np.ones((4, 1)))[0, 0] == 6
+    assert isinstance(exchange.waiting()[0], Quantum)  # type: ignore[index]
+    exchange.end()
+    assert exchange.waiting() is None
+
+
+# ---- recordings -----------------------------------------------------------------------------------------------------
+
+
+def test_a_recording_is_whole_and_replaces_nothing(tmp_path: Path) -> None:
+    take = tmp_path / "take"
+    play(scaled(1), FakeDevice(X), record=take)
+    assert sorted(path.name for path in take.iterdir()) == ["events.jsonl", "out.wav", "stats.json", "x.wav"]
+    with pytest.raises(RequestError, match="is there already: record into another folder"):
+        play(scaled(1), FakeDevice(X), record=take)
+    header = json.loads((take / "events.jsonl").read_text())
+    assert header["latency"] == "37/16000"
+    assert header["begin"] is None  # no file describes this graph
+
+
+def test_a_disk_that_fails_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dspgraph.io.audio import AudioSink
+
+    def fail(self: Any, block: Array) -> None:
+        raise OSError("no space")
+
+    monkeypatch.setattr(AudioSink, "write", fail)
+    recorder = Recorder(tmp_path, {"x": Audio(RATE)}, {"y": Audio(RATE)}, {})
+    recorder.put("in", "x", X)
+    with pytest.raises(OSError, match="no space"):
+        recorder.close({})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_audio_is_recorded_and_names_do_not_meet(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="only audio can be recorded; the input 'c'"):
+        Recorder(tmp_path, {"c": Frames(100, "f0", 1)}, {"y": Audio(RATE)}, {})
+    with pytest.raises(RequestError, match="called as a recorded output"):
+        Recorder(tmp_path, {"out": Audio(RATE)}, {"y": Audio(RATE)}, {})

@@ -1,0 +1,238 @@
+"""Live graphs in a process of their own, on the fake device."""
+
+import json
+import os
+import signal
+import threading
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.testing import assert_array_equal
+
+from dspgraph import (
+    Array,
+    Audio,
+    FileInput,
+    FrameInput,
+    FrameOutput,
+    Frames,
+    Graph,
+    Live,
+    LiveError,
+    NodeError,
+    Play,
+    RequestError,
+    Set,
+    SignalError,
+    Stop,
+    Swap,
+    UnknownName,
+    load,
+    perform,
+)
+from dspgraph.testing.devices import FakeDevice
+from dspgraph_nodes.mix.fade import Fade
+from helpers.commands import dspgraph
+from helpers.speech import speech
+from helpers.toys import ToyFailing, ToyLate, ToyScale, ToySum
+
+RATE = 16000
+X = (0.4 * speech(40000)[8000:]).astype(np.float32)
+AUDIO = Audio(RATE)
+
+PIPELINE = """
+inputs:
+  speech: {audio: 16000}
+  music: {audio: 16000}
+  volume: {control: 0.5}
+nodes:
+  echo:  {node: delay, x: speech, samples: 400}
+  voice: {node: fade, x: echo, gain: volume}
+  out:   {node: mix, x: [voice, music]}
+outputs: {y: out}
+variants:
+  echo:
+    long: {node: delay, x: speech, samples: 4000}
+"""
+
+
+def scaled(factor: float, late: int = 37) -> Graph:
+    nodes = {"late": ToyLate(samples=late), "scale": ToyScale(factor=factor)}
+    return Graph(nodes, {"late.x": "x", "scale.x": "late"}, {"x": AUDIO}, {"y": "scale"})
+
+
+def endless_of(x: Array) -> FakeDevice:
+    return FakeDevice(x, threads=True, repeat=True)
+
+
+def endless() -> FakeDevice:
+    return endless_of(X)
+
+
+def wait_for_error(live: Live) -> None:
+    with live._changed:
+        assert live._changed.wait_for(lambda: live.error is not None, 60)
+
+
+def test_a_take_can_be_rendered_again_with_the_same_bytes(tmp_path: Path) -> None:
+    """Everything at once: a swap, two quick ones, a control, a sound with a seek; the recording, played again offline."""
+    pipeline, take = tmp_path / "mine.yaml", tmp_path / "take"
+    pipeline.write_text(PIPELINE)
+    soundfile.write(tmp_path / "music.wav", 0.3 * speech()[:8000], RATE, "DOUBLE")
+    graph, other = load(pipeline), load(pipeline, swap={"echo": "long"})
+    controls, music = {"volume": 0.5}, FileInput(tmp_path / "music.wav", start="0.1", loops=None)
+    with Live(graph, controls=controls, played=["music"], record=take, device=endless(), latency="0.01") as live:
+        assert live.quantum == Fraction(1, 100)
+        first = live.play("music", music)
+        quick = [live.swap(other), live.swap(graph)]
+        assert live.seek("music", "0.3").skip == 0.2 * RATE
+        both = live.add(Set("volume", 1, 0.01), Swap(other))
+        live.wait(0.2)
+        stats = live.stats
+    assert first.at is not None
+    assert all(
+        event.at is not None and Fraction(event.at).denominator in (1, 2, 4, 5, 10, 20, 25, 50, 100)
+        for event in live.events
+    )
+    assert quick[0].at <= quick[1].at <= both[0].at == both[1].at  # type: ignore[operator]
+    assert stats.silent == stats.lost == 0
+    assert live.stats.seconds >= stats.seconds > 0.2
+    heard, out = (soundfile.read(take / name, dtype="float32")[0] for name in ("speech.wav", "out.wav"))
+    y = perform(graph, {"speech": heard}, live.events, controls, live.setup.latency, played=["music"])["y"]
+    assert_array_equal(y.astype(np.float32), out)
+    again = tmp_path / "again"
+    done = dspgraph("render", pipeline, take / "speech.wav", "--events", take / "events.jsonl", "-o", again, "--format", "wav")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert (again / "speech.wav").read_bytes() == (take / "out.wav").read_bytes()
+    assert json.loads((take / "stats.json").read_text())["silent"] == 0
+    # With another graph the samples would be others.
+    done = dspgraph("render", pipeline, take / "speech.wav", "--events", take / "events.jsonl", "-o", again, "--set", "echo.samples=3")  # fmt: skip
+    assert done.exit_code == 2
+    assert "was recorded with" in done.output
+
+
+def test_a_program_pushes_and_pulls_and_there_is_no_error_for_too_much() -> None:
+    graph = Graph({"sum": ToySum()}, {"sum.x": ["a", "b"]}, {"a": AUDIO, "b": AUDIO}, {"y": "sum"})
+    frames = FrameInput(Fraction(1, 10))
+    with Live(graph, a=frames, b=frames, out=FrameOutput()) as live:
+        assert live.wanted("a") == 1600
+        live.push(b=X[:800])
+        assert live.wanted("b") == 800
+        pusher = threading.Thread(target=lambda: live.push(a=X[:8000]))
+        pusher.start()
+        live.push(b=X[800:8000])
+        pusher.join()
+        y = live.pull("y", 8000, timeout=60)
+        assert_array_equal(y, 2 * X[:8000].astype(float))
+        assert len(live.pull("y")) == 0
+        with pytest.raises(RequestError, match="'y' takes no items|no input 'y'"):
+            live.push(y=X)
+        with pytest.raises(RequestError, match="cannot be pulled"):
+            live.pull("a")
+    with pytest.raises(LiveError, match="has ended"):
+        live.push(a=X)
+
+
+@pytest.mark.slow
+def test_an_error_of_a_node_is_raised_by_wait_with_its_time(tmp_path: Path) -> None:
+    x = np.full(16000, 0.5)
+    x[4800] = 2000
+    graph = Graph({"n": ToyFailing()}, {"n.x": "x"}, {"x": AUDIO}, {"y": "n"})
+    with Live(graph, device=endless_of(x), record=tmp_path / "take") as live:
+        with pytest.raises(NodeError, match=r"failed in the block that ends at 0\.310 s"):
+            live.wait(60)
+        with pytest.raises(LiveError, match="has stopped after an error"):
+            live.set("c", 1)
+    assert len(soundfile.read(tmp_path / "take" / "out.wav")[0]) == 4800
+    with pytest.raises(NodeError), Live(graph, device=endless_of(x)) as live:  # the end of `with` raises it
+        wait_for_error(live)
+
+
+@pytest.mark.slow
+def test_what_is_refused_leaves_the_graph_running() -> None:
+    with Live(scaled(1), device=endless()) as live:
+        with pytest.raises(UnknownName, match="no control 'volume'"):
+            live.set("volume", 1)
+        with pytest.raises(RequestError, match="begin it with latency="):
+            live.swap(scaled(1, late=400))
+        with pytest.raises(RequestError, match="no file is played"):
+            live.seek("x", 0)
+        live.swap(scaled(2))
+        assert len(live.events) == 1
+
+
+@pytest.mark.slow
+def test_a_file_is_played_from_start_to_end_and_its_end_is_told(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", X[:8000], RATE, "DOUBLE")
+    file = FileInput(tmp_path / "a.wav", start="0.1", end="0.2", loops=2)
+    with Live(scaled(1), x=file, out=None, device=endless(), record=tmp_path / "take") as live:
+        live.wait(60, completed="x")
+        assert live.completed == [("x", Fraction(1, 5))]
+    out, _ = soundfile.read(tmp_path / "take" / "out.wav", dtype="float32")
+    assert_array_equal(out[37:3237], np.tile(X[1600:3200], 2))
+    assert not out[3237:].any()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_process_that_dies_is_an_error(number: signal.Signals, tmp_path: Path) -> None:
+    with Live(scaled(1), device=endless(), record=tmp_path / "take") as live:
+        assert live._process is not None
+        assert live._process.pid is not None
+        live.wait(0.2)
+        os.kill(live._process.pid, number)
+        with pytest.raises(LiveError, match=r"has died|ended by SIGTERM"):
+            live.wait(60)
+    # Ended in good order, the recording is whole; killed, there is none with its name.
+    names = {path.name for path in (tmp_path / "take").iterdir()}
+    assert ("out.wav" in names) == (number == signal.SIGTERM)
+
+
+def test_a_file_has_a_part_a_position_and_a_speed(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE), RATE, "DOUBLE")
+    file = FileInput(tmp_path / "a.wav", start="0.25", end="0.75", speed=2)
+    sound = file.read(AUDIO)
+    assert len(sound) == RATE // 4
+    crossings = np.count_nonzero(np.diff(np.signbit(sound)))
+    assert crossings == pytest.approx(2 * 880 / 4, abs=2)  # an octave higher
+    event = file.event("x", AUDIO, position="0.5", at=0)
+    assert event.skip == RATE // 8
+    for wrong in ("0.2", "0.75"):
+        with pytest.raises(RequestError, match=r"is played from 0.25 s to 0.75 s; found the position"):
+            file.event("x", AUDIO, position=wrong)
+    with pytest.raises(SignalError, match="the part from 2 s"):
+        FileInput(tmp_path / "a.wav", start=2).read(AUDIO)
+    with pytest.raises(SignalError, match="begins at 0 or later, and before its end"):
+        FileInput(tmp_path / "a.wav", start=1, end=1).read(AUDIO)
+    with pytest.raises(RequestError, match=r"FileInput.speed is above 0"):
+        FileInput(tmp_path / "a.wav", speed=0)
+
+
+def refusals() -> list[tuple[Any, str]]:
+    control = Frames(100, "control", 1)
+    faded = Graph({"n": Fade()}, {"n.x": "x", "n.gain": "c"}, {"x": AUDIO, "c": control}, {"y": "n"})
+    two = Graph({"n": ToyScale()}, {"n.x": "x"}, {"x": AUDIO}, {"y": "n", "z": "x"})
+    return [
+        (lambda: Live(scaled(1), ahead=0), "ahead is a number of quanta from 1 to 1000; found 0"),
+        (lambda: Live(scaled(1), quantum=2), "a quantum lasts more than 0 and at most 1 s; found 2"),
+        (lambda: Live(scaled(1), speech="mic"), "no input 'speech'"),
+        (lambda: Live(faded, c="mic"), "'c' is a control: move it with set"),
+        (lambda: Live(scaled(1), x="mic", events=[Stop("x", at=0)]), "no sound is played into it"),
+        (lambda: Live(two), r"say where each goes, as in out=\{'y': 'default:1'\}"),
+        (lambda: Live(two, out={"w": "default"}), "no output 'w'"),
+        (lambda: Live(scaled(1), x="mic:0"), "channels of a device are counted from 1"),
+        (lambda: Live(scaled(1), events=[Play("y", X, at=0)]), "no input 'y'"),
+        (lambda: Live(scaled(1), record="t", events=[Swap(scaled(2), at=1)]), "was not loaded from a pipeline file"),
+        (lambda: Live(scaled(1)).set("c", 1), "the graph does not run"),
+        (lambda: Live(scaled(1)).quantum, "the device is not open"),
+    ]
+
+
+@pytest.mark.parametrize(("call", "message"), refusals(), ids=[str(k) for k in range(len(refusals()))])
+def test_what_does_not_fit_is_refused_before_a_process_starts(call: Any, message: str) -> None:
+    with pytest.raises((RequestError, UnknownName), match=message):
+        call()
