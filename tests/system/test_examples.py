@@ -12,7 +12,7 @@ from helpers.speech import speech
 
 pytestmark = pytest.mark.process
 
-SLOW = "train_lpcnet_on_one_clip", "learn_one_clip_by_heart", "first_hour"
+SLOW = "compare_representations", "train_lpcnet_on_one_clip", "learn_one_clip_by_heart", "first_hour"
 EXAMPLES = [
     pytest.param(path, marks=pytest.mark.slow) if path.stem in SLOW else path
     for path in sorted((ROOT / "examples").glob("*.py"))
@@ -23,6 +23,8 @@ def brief(name: str, folder: Path) -> list[str]:
     """Return the arguments that an example needs, or with which it takes seconds in place of minutes."""
     if name == "make_notes":
         return [str(folder / "notes"), "--count", "5"]
+    if name == "compare_representations":
+        return [str(folder / "out"), "--batches", "1", "--notes", "20"]
     if name not in ("train_lpcnet_on_one_clip", "learn_one_clip_by_heart"):
         return []
     soundfile.write(folder / "short.wav", speech()[8000:28800], 16000)
