@@ -72,8 +72,7 @@ def random_arrays(config: Config = TINY, seed: int = 0) -> dict[str, Array]:
 
 def settings_of(config: Config) -> dict[str, Any]:
     """Return the settings, by name, that train a network of this configuration."""
-    preset = {"gated": "wavenet_autoencoder-small", "normalised": "wavenet_autoencoder-normalised"}[config.form]
-    return {"preset": preset, **config.model_dump(exclude={"form", "least_dilation"})}
+    return {"preset": "wavenet_autoencoder-small", **config.model_dump()}
 
 
 def autoencoder_file(config: Config = TINY, seed: int = 0, folder: str | Path | None = None) -> str:

@@ -15,8 +15,8 @@ from dspgraph.notes.score import pitch_of
 from dspgraph.registry import shipped_pipelines
 from dspgraph.testing import check_graph
 from dspgraph_nodes.models.gansynth.config import PRESETS
-from dspgraph_nodes.models.gansynth.data import heard_pitch
 from dspgraph_nodes.models.gansynth.weights import WEIGHTS
+from dspgraph_nodes.models.shared.notes import heard_pitch
 from helpers.gansynth import SMALL, notes, overrides
 from helpers.paths import ROOT
 

@@ -22,7 +22,7 @@ class Gansynth(Node):
     The input of the network is a vector of the latent numbers and the one-hot code of the pitch. Its convolutions make
     a small picture from the vector, then pictures with twice as many rows and bins, up to the picture of the whole
     note. The rows are normalised, between -1 and 1; `inverse_gansynth_spectrogram` turns them into audio, with the
-    `drop` and `scale` that the weights were trained with, `normalise: true`, and `form: if`.
+    `drop`, `scale` and `form` that the weights were trained with, and `normalise: true`.
 
     Row k of `latent` and symbol k of `pitch` describe note k. A pitch is the number of semitones above the lowest pitch
     of the network. A note of the published network has 128 rows of 1024 bins, 4.096 s at 16 kHz, and the published
@@ -85,7 +85,7 @@ class Gansynth(Node):
                 f"{config.rate} Hz); found {latent} and {pitch}: give both at the rate 1/{seconds}"
             )
         layout = GansynthLayout(
-            config.bins, config.drop, config.scale, "if", Normaliser(config.magnitude, config.angle), config.rate
+            config.bins, config.drop, config.scale, config.form, Normaliser(config.magnitude, config.angle), config.rate
         )
         rows = Frames(
             Fraction(config.rate, config.hop), layout.magnitude_kind, config.bins,

@@ -173,6 +173,6 @@ class InverseGansynthSpectrogram(Node):
         bins = magnitude.width
         rate = float(magnitude.rate * bins / 2)
         if c := self._config:
-            return GansynthLayout(bins, c.drop, c.scale, "if", Normaliser(c.magnitude, c.angle), rate)
+            return GansynthLayout(bins, c.drop, c.scale, c.form, Normaliser(c.magnitude, c.angle), rate)
         normaliser = Normaliser((self.magnitude_scale, self.magnitude_shift), (self.angle_scale, self.angle_shift))
         return GansynthLayout(bins, self.drop, self.scale, self.form, normaliser if self.normalise else None, rate)

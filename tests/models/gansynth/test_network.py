@@ -175,7 +175,7 @@ def test_two_updates_of_both_networks_are_those_of_the_published_program() -> No
     _, inputs = step("a")
     settings = Settings(preset="gansynth-tiny", device="cpu", threads=1)
     x = made_note(0, 0, 4000).samples
-    whole = task({"a": {"pitch": "60"}}, settings, {"a": x}, lambda clip: features_of_zeros(settings.config))
+    whole = task(settings, {"a": x}, lambda clip: features_of_zeros(settings.config), {"a": {"pitch": "60"}})
     noise = inputs["latent"], inputs["pitch"]
     batch = {**inputs, "generator": noise, "discriminator": noise}
     run = Run(replace(whole, network=lambda: published_pair(torch.float32), batch=lambda number: batch), settings)

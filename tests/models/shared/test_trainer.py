@@ -78,7 +78,7 @@ def make_task(settings: Settings, recordings: Any, features: Any) -> trainer.Tas
         fingerprint=fingerprint([recordings["x"]]),
         summary=f"{len(x)} numbers",
         figures=("worst",),
-        audio=lambda path: {"tone": (np.sin(np.arange(100) / 9), 8000)},
+        audio=lambda path: {"tone": trainer.LoggedSound(np.sin(np.arange(100) / 9), 8000)},
     )
 
 

@@ -172,7 +172,7 @@ def test_4096_samples_of_a_tone_are_learnt() -> None:
         threads=1, device="cpu",
     )  # fmt: skip
     tone = np.sin(2 * np.pi * 500 * np.arange(4096) / 16000) / 2
-    run = Run(task({}, settings, {"a": tone}, lambda samples: {"samples": samples}), settings)
+    run = Run(task(settings, {"a": tone}, lambda samples: {"samples": samples}), settings)
     for _ in range(settings.steps):
         run.step()
     assert run.validate()["loss"] < 0.1

@@ -58,11 +58,12 @@ def test_the_pitch_of_a_recording_comes_with_each_of_its_crops(tmp_path: Path) -
     settings = Settings(**{**SMALL, "lowest": 60, "pitches": 3, "validation_share": 0.0})
     labels = {"a": {"pitch": "61"}, "b": {"pitch": "62"}, "c": {"pitch": "63"}}
     recordings = {"a": tone(), "b": tone() ** 2, "c": tone() ** 3}
-    one = task(labels, settings, recordings, features(settings))
+    one = task(settings, recordings, features(settings), labels)
     assert "for validation; 1 left out, whose pitch the network does not have; " in one.summary
     seen = set()
     for number in range(12):
-        for crop, pitch in zip(*one.batch(number), strict=True):
+        for crop, pitch, read in zip(*one.batch(number), strict=True):
+            assert torch.equal(crop, read)
             seen.add((int(pitch), bool((crop < 128).any())))  # the squares are not below 0
     assert seen == {(1, True), (2, False)}
     with pytest.raises(RequestError, match="b has no pitch; expected a column 'pitch' with its MIDI number"):
@@ -70,8 +71,8 @@ def test_the_pitch_of_a_recording_comes_with_each_of_its_crops(tmp_path: Path) -
     with pytest.raises(
         RequestError, match="no recording has a pitch from 0 to 2, which the network has; found 61 to 63"
     ):
-        task(labels, Settings(**{**SMALL, "pitches": 3}), recordings, features(settings))
-    other = task({**labels, "b": {"pitch": "61"}}, settings, recordings, features(settings))
+        task(Settings(**{**SMALL, "pitches": 3}), recordings, features(settings), labels)
+    other = task(settings, recordings, features(settings), {**labels, "b": {"pitch": "61"}})
     assert other.fingerprint != one.fingerprint  # a run is not resumed with other labels
 
 
@@ -90,6 +91,43 @@ def test_the_loss_has_the_information_of_the_encoding_and_training_has_its_noise
     assert noisy[0] != noisy[1]
 
 
+def test_with_partners_the_encoder_reads_a_recording_of_the_same_timbre_at_the_same_frames() -> None:
+    """A recording is a partner of itself too."""
+    settings = Settings(**{**SMALL, "partners": True, "validation_share": 0.0, "lowest": 60, "pitches": 4})
+    recordings = {name: np.random.default_rng(k).uniform(-1, 1, 400) for k, name in enumerate("abcd")}
+    labels = {name: {"pitch": str(60 + k), "timbre": "xxyx"[k]} for k, name in enumerate("abcd")}
+    one = task(settings, recordings, features(settings), labels)
+    signals = [floor_levels(samples) for samples in recordings.values()]
+    seen = set()
+    for number in range(60):
+        for crop, pitch, read in zip(*one.batch(number), strict=True):
+            (begin,) = (k for k in range(0, 321, 20) if np.array_equal(signals[pitch][k : k + 80], crop))
+            (partner,) = (k for k in range(4) if np.array_equal(signals[k][begin : begin + 80], read))
+            seen.add((int(pitch), partner))
+    assert seen == {(k, other) for k in (0, 1, 3) for other in (0, 1, 3)} | {(2, 2)}
+    with pytest.raises(RequestError, match="c has no timbre; expected a column 'timbre' with any name"):
+        task(settings, recordings, features(settings), {**labels, "c": {"pitch": "62"}})
+
+
+def test_a_validation_with_audio_says_whether_changed_pitches_are_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each recording is decoded three semitones higher; above the highest pitch the lowest ones follow."""
+    settings = Settings(**{**SMALL, "audio": 0.1, "validation_share": 0.0, "lowest": 60, "pitches": 5})
+    recordings = {"a": tone(), "b": tone() ** 2}
+    labels = {"a": {"pitch": "61"}, "b": {"pitch": "63"}}
+    one = task(settings, recordings, features(settings), labels)
+    heard = []
+
+    def figures(sounds: list[Array], rate: float, wanted: list[int]) -> dict[str, float]:
+        heard.append(([len(sound) for sound in sounds], rate, wanted))
+        return {"right_pitches": 0.5, "cents": 7.0}
+
+    monkeypatch.setattr("dspgraph_nodes.models.wavenet_autoencoder.training.pitch_figures", figures)
+    with torch.no_grad():
+        found = one.validate(WaveNetAutoencoder(settings.config).eval())
+    assert (found["right_pitches"], found["cents"], one.measured) == (0.5, 7.0, ("right_pitches", "cents"))
+    assert heard == [([200, 200], 2000, [64, 61])]
+
+
 def test_weights_to_begin_with_are_kept(tmp_path: Path) -> None:
     first = trained(tmp_path / "one", steps=2)
     second = trained(tmp_path / "two", init=first, steps=1, learning_rate=1e-9)
@@ -100,10 +138,10 @@ def test_weights_to_begin_with_are_kept(tmp_path: Path) -> None:
 def test_a_batch_has_the_levels_of_crops_and_the_loss_is_their_mean_surprise() -> None:
     """Each level is predicted from the encoding of the crop and the levels before it; the first one after silence."""
     settings = Settings(**{**SMALL, "validation_share": 0.0})
-    one = task({}, settings, {"a": tone(217)}, features(settings))  # ten frames of 20 samples, and a rest
+    one = task(settings, {"a": tone(217)}, features(settings))  # ten frames of 20 samples, and a rest
     signal, seen = floor_levels(tone(217)), set()
     for number in range(9):
-        levels, _ = one.batch(number)
+        levels, _, _ = one.batch(number)
         assert levels.shape == (2, 80)
         for crop in levels.numpy():
             (begin,) = (k for k in range(0, 121, 20) if np.array_equal(crop, signal[k : k + 80]))
@@ -123,7 +161,7 @@ def test_a_batch_has_the_levels_of_crops_and_the_loss_is_their_mean_surprise() -
 
 def test_muon_updates_the_hidden_matrices_and_adam_the_layers_that_read_or_predict_samples() -> None:
     settings = Settings(**{**SMALL, "optimizer": "muon"})
-    run = Run(task({}, settings, {"a": tone()}, features(settings)), settings)
+    run = Run(task(settings, {"a": tone()}, features(settings)), settings)
     names = {id(value): name for name, value in run.network.named_parameters()}
     adam, muon = ({names[id(each)] for group in one.param_groups for each in group["params"]} for one in run.optimizers)
     assert {name for name in adam if name.endswith("weight")} == {
@@ -177,9 +215,9 @@ def test_the_audio_of_a_validation_is_the_recording_encoded_and_decoded(tmp_path
     settings = Settings(**{**SMALL, "audio": 1.0, "validation_share": 0.0})
     path = tmp_path / "weights.safetensors"
     WEIGHTS.write(path, TINY, random_arrays(TINY))
-    one = task({}, settings, {"a": tone(1000)}, features(settings))
+    one = task(settings, {"a": tone(1000)}, features(settings))
     assert one.audio
-    samples, rate = one.audio(path)["validation"]
+    samples, rate, colours = one.audio(path)["validation"]
     levels = torch.from_numpy(floor_levels(tone(1000)))[None]
     model = WaveNetAutoencoder(TINY)
     model.load_state_dict({name: torch.from_numpy(array) for name, array in random_arrays(TINY).items()})
@@ -189,6 +227,7 @@ def test_the_audio_of_a_validation_is_the_recording_encoded_and_decoded(tmp_path
         other = model.decoder(model.encoder(levels).flip(1), torch.nn.functional.pad(drawn[:, :-1], (1, 0), value=128))
     a, b = (torch.nn.functional.cross_entropy(logits[0], drawn[0]).item() for logits in (own, other))
     assert rate == 2000 and len(samples) == 1000
+    assert colours is not None and colours.shape == (256, 8, 3)  # a column for every 128 samples
     assert a < b  # the samples were drawn with this encoding, and not with that of the signal turned round
 
 
@@ -207,7 +246,7 @@ def test_4096_samples_of_a_tone_are_learnt() -> None:
         preset="wavenet_autoencoder-tiny", hop=512, rate=16000, frames=8, batch=1, steps=70, learning_rate=1e-2,
         optimizer="muon", ema=0.0, threads=1, device="cpu",
     )  # fmt: skip
-    run = Run(task({}, settings, {"a": tone(4096, 500, 16000)}, features(settings)), settings)
+    run = Run(task(settings, {"a": tone(4096, 500, 16000)}, features(settings)), settings)
     for _ in range(settings.steps):
         run.step()
     assert run.validate()["loss"] < 0.1

@@ -30,6 +30,9 @@ class Config(ModelConfig):
     channels: int = size(4096, "block k has channels / 2**k channels", largest=2**16)
     most_channels: int = size(256, "largest number of channels in a block")
     scale: Literal["linear", "mel"] = Field("mel", description="frequency scale of the pictures")
+    form: Literal["if", "phase"] = Field(
+        "if", description="form of the angles: if: their change from row to row, the instantaneous frequency"
+    )
     drop: Literal["nyquist", "dc"] = Field("dc", description="the bin that is left out of the pictures")
     rate: int = size(16000, "sample rate, Hz", largest=192_000)
     magnitude: tuple[float, float] = Field(
@@ -56,6 +59,8 @@ class Config(ModelConfig):
             raise ValueError(
                 f"channels is {self.channels}; block {self.blocks} would have none: set channels to 2**{self.blocks}"
             )
+        if self.form == "phase" and self.scale != "linear":
+            raise ValueError("form is 'phase', with the scale 'mel'; a mel band has no phase: set form to if")
         if self.lowest + self.pitches > 128:
             raise ValueError(f"lowest + pitches is {self.lowest + self.pitches}; MIDI has 128 pitches")
         if min(self.magnitude[0], self.angle[0]) <= 0 or not all(map(isfinite, (*self.magnitude, *self.angle))):

@@ -12,11 +12,9 @@ from torch import Tensor
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.signal.gansynth import GansynthLayout, Normaliser
 from dspgraph_nodes._kernels.signal.overlap_add import add_rows
-from dspgraph_nodes._kernels.signal.swipe import swipe
 from dspgraph_nodes.models.gansynth.config import Config
 from dspgraph_nodes.models.shared.data import FeatureFunction, rng
 from dspgraph_nodes.models.shared.labels import NoteLabels, pitch_label
-from dspgraph_nodes.models.shared.notes import frequency_of
 
 
 @dataclass(frozen=True)
@@ -75,31 +73,10 @@ def sound(picture: Array, config: Config) -> Array:
     picture: [2, rows, bins], normalised, as the generator returns it.
     """
     normaliser = Normaliser(config.magnitude, config.angle)
-    layout = GansynthLayout(config.bins, config.drop, config.scale, "if", normaliser, config.rate)
+    layout = GansynthLayout(config.bins, config.drop, config.scale, config.form, normaliser, config.rate)
     y = np.zeros(layout.hop * (config.rows - 1) + layout.n_fft)
     add_rows(layout.synthesise(picture[0], picture[1], np.zeros(config.bins)), layout.synthesis_window(), layout.hop, y)
     return y[len(y) - layout.hop * config.rows :]
-
-
-def heard_pitch(samples: Array, rate: float) -> float:
-    """Return the pitch of a note as a MIDI number with a fraction, or 0 if no pitch is found.
-
-    The method is SWIPE'; the result is the median of the pitches at about 16 places. samples: [n]; rate: the sample
-    rate in Hz.
-    """
-    hop = max(1, len(samples) // 16)
-    f0, strength = swipe(samples.astype(np.float64), float(rate), hop, 25.0, min(1700.0, 0.45 * rate))
-    voiced = f0[(strength > 0.1) & (f0 > 0)]
-    return 69 + 12 * float(np.log2(np.median(voiced) / frequency_of(69))) if len(voiced) else 0.0
-
-
-def share_of_right_pitches(pictures: Array, pitch: Array, config: Config) -> float:
-    """Return the share of notes whose pitch, as `heard_pitch` finds it, is within 50 cents of the wanted pitch.
-
-    pictures: [notes, 2, rows, bins], normalised; pitch: [notes], the wanted pitches in semitones above the lowest.
-    """
-    heard = [heard_pitch(sound(one, config), config.rate) for one in pictures]
-    return float(np.mean(np.abs(np.array(heard) - config.lowest - pitch) < 0.5))
 
 
 def timbre_latent(timbre: str, config: Config) -> Array:

@@ -27,19 +27,19 @@ from dspgraph_nodes.models.gansynth.config import PRESETS, Config
 from dspgraph_nodes.models.gansynth.data import (
     NotePictures,
     note_pictures,
-    share_of_right_pitches,
     sound,
     timbre_latent,
 )
+from dspgraph_nodes.models.gansynth.judge import JUDGED, Judge, heard_figures
 from dspgraph_nodes.models.gansynth.losses import discriminator_loss, generator_loss, regression_loss
 from dspgraph_nodes.models.gansynth.network import GansynthPair, Generator
 from dspgraph_nodes.models.gansynth.weights import WEIGHTS
 from dspgraph_nodes.models.shared import trainer
 from dspgraph_nodes.models.shared.data import BatchOrder, FeatureFunction, fingerprint, held_out, rng
-from dspgraph_nodes.models.shared.labels import NoteLabels, known_pitches, left_out, timbre_label
+from dspgraph_nodes.models.shared.labels import NO_LABELS, NoteLabels, known_pitches, left_out, timbre_label
 from dspgraph_nodes.models.shared.modules import load, save
 from dspgraph_nodes.models.shared.settings import RunSettings, of_config
-from dspgraph_nodes.models.shared.trainer import Report, Task
+from dspgraph_nodes.models.shared.trainer import LoggedSound, Task
 
 __all__ = ["LABELS", "PIPELINE", "Settings", "train"]
 
@@ -65,9 +65,13 @@ class Settings(RunSettings, frozen=True, extra="forbid"):
     latent: int | None = of_config(Config, "latent")
     lowest: int | None = of_config(Config, "lowest")
     pitches: int | None = of_config(Config, "pitches")
+    start_rows: int | None = of_config(Config, "start_rows")
+    start_bins: int | None = of_config(Config, "start_bins")
     blocks: int | None = of_config(Config, "blocks")
     channels: int | None = of_config(Config, "channels")
     most_channels: int | None = of_config(Config, "most_channels")
+    scale: Literal["linear", "mel"] | None = of_config(Config, "scale")
+    form: Literal["if", "phase"] | None = of_config(Config, "form")
     steps: int = Field(50_000, ge=1, description="number of batches to train on")
     batch: int = Field(8, ge=1, le=4096, description="notes in a batch")
     stage_images: int = Field(
@@ -99,7 +103,7 @@ class Settings(RunSettings, frozen=True, extra="forbid"):
     def overrides(self) -> tuple[str, ...]:
         """The overrides for the pipeline `gansynth_features`, such as "rate=16000", that fit the configuration."""
         config: Config = self.config
-        return tuple(f"{name}={getattr(config, name)}" for name in ("rate", "bins", "drop", "scale"))
+        return tuple(f"{name}={getattr(config, name)}" for name in ("rate", "bins", "drop", "scale", "form"))
 
 
 # ---- growing --------------------------------------------------------------------------------------------------------
@@ -137,7 +141,7 @@ class Data:
     left_out: int
 
 
-def data_of(settings: Settings, labels: NoteLabels, recordings: Mapping[str, Array], features: FeatureFunction) -> Data:
+def data_of(settings: Settings, recordings: Mapping[str, Array], features: FeatureFunction, labels: NoteLabels) -> Data:
     """Return the notes for training and for validation.
 
     If no recording is kept for validation, all recordings are used for validation too. Raises RequestError if a
@@ -161,14 +165,19 @@ def data_of(settings: Settings, labels: NoteLabels, recordings: Mapping[str, Arr
 # ---- the task -------------------------------------------------------------------------------------------------------
 
 
-def task(labels: NoteLabels, settings: Settings, recordings: Mapping[str, Array], features: FeatureFunction) -> Task:
+def task(
+    settings: Settings,
+    recordings: Mapping[str, Array],
+    features: FeatureFunction,
+    labels: NoteLabels = NO_LABELS,
+) -> Task:
     """Return the `Task` of a training run of GANSynth: its network, batches, losses and validation.
 
-    recordings: samples [n], by name; labels: of each recording, see `train`; features: the function that computes their
-    pictures. Raises RequestError as `data_of` does.
+    recordings: samples [n], by name; features: the function that computes their pictures; labels: of each recording,
+    see `train`. Raises RequestError as `data_of` does.
     """
     config: Config = settings.config
-    data = data_of(settings, labels, recordings, features)
+    data = data_of(settings, recordings, features, labels)
     order = BatchOrder(len(data.training), settings.batch, settings.seed)
     kind = _Adversarial if settings.kind == "adversarial" else _Regression
     one = kind(settings, config, data)
@@ -192,30 +201,17 @@ def task(labels: NoteLabels, settings: Settings, recordings: Mapping[str, Array]
         unit="",
         adam={"betas": (0.0, 0.99), "eps": 1e-8},
         restart=one.restart,
-        audio=lambda path: {"notes": _heard(*_made(one.example, settings, path))},
-        pictures=lambda path: {"notes": _shown(*_made(one.example, settings, path))},
+        audio=lambda path: {"notes": _made(one.example, settings, path)},
         parts=one.parts,
     )
 
 
-def train(
-    recordings: Mapping[str, Array],
-    features: FeatureFunction,
-    out: Path,
-    settings: Settings,
-    resume: bool = False,
-    progress: bool = False,
-    report: Report = lambda line: None,
-    init: Path | None = None,
-    labels: NoteLabels | None = None,
-) -> Path:
-    """Train a network: see `trainer.train`.
+train = partial(trainer.train, task)
+"""Train a network: see `trainer.train`.
 
-    recordings: samples [n], full scale +-1, at the rate of the configuration, by name; labels: the pitch of each
-    recording, a MIDI number, and its timbre, which only the kind "regression" needs.
-    """
-    given = {name: {} for name in recordings} if labels is None else labels
-    return trainer.train(partial(task, given), recordings, features, out, settings, resume, progress, report, init)
+recordings: samples [n], full scale +-1, at the rate of the configuration, by name; labels: the pitch of each recording,
+a MIDI number, and its timbre, which only the kind "regression" needs.
+"""
 
 
 class _Adversarial:
@@ -225,12 +221,12 @@ class _Adversarial:
     """
 
     figures = ("generator", "discriminator", "distance", "penalty", "real_pitch", "made_pitch")
-    measured = ("right_pitches",)
+    measured = JUDGED
     parts = ("generator", "discriminator")
 
     def __init__(self, settings: Settings, config: Config, data: Data) -> None:
         self.settings, self.config, self.data = settings, config, data
-        self.pitch = data.training.pitch.numpy()
+        self.pitch, self.judge = data.training.pitch.numpy(), Judge(data.training, config, settings.seed)
 
     def noise(self, draw: Random, count: int) -> tuple[Tensor, Tensor]:
         """Return random latent vectors [count, latent] and pitches [count]; a pitch is as frequent as in the data.
@@ -275,7 +271,7 @@ class _Adversarial:
         yield {**judged, "discriminator": judged["loss"]}
 
     def validate(self, network: GansynthPair) -> dict[str, float]:
-        """Return the figures of generator and discriminator at the last progress, and the share of right pitches."""
+        """Return the figures of generator and discriminator at the last progress, and those of `Judge` for notes."""
         draw = rng(self.settings.seed, 4)
         batch = trainer.moved(self.inputs(_first(self.data.validation), draw, self.config.blocks - 1), _device(network))
         found: dict[str, list[float]] = {}
@@ -284,8 +280,7 @@ class _Adversarial:
                 for name, value in losses.items():
                     found.setdefault(name, []).append(float(value.detach()))
         figures = {name: sum(values) / len(values) for name, values in found.items()}
-        right = _right_pitches(network.generator, *self.noise(draw, _MOST_VALIDATED))
-        return {**figures, "right_pitches": right}
+        return figures | self.judge.figures(*_notes(network.generator, *self.noise(draw, _MOST_VALIDATED)))
 
     def restart(self, number: int) -> bool:
         """Return whether a stage of growing begins with batch number `number`."""
@@ -305,12 +300,13 @@ class _Regression:
     """
 
     figures = ("magnitude", "angle")
-    measured = ("right_pitches", "right_pitches_held_out")
+    measured = (*JUDGED, "right_pitches_held_out")
     parts = ("generator",)
     restart = None
 
     def __init__(self, settings: Settings, config: Config, data: Data) -> None:
         self.settings, self.config, self.data = settings, config, data
+        self.judge = Judge(data.training, config, settings.seed)
 
     def latents(self, notes: NotePictures) -> Tensor:
         """Return the latent vector of the timbre of each note, times the setting `latent_scale`: [notes, latent]."""
@@ -345,8 +341,10 @@ class _Regression:
     def validate(self, network: GansynthPair) -> dict[str, float]:
         training, held = _first(self.data.training), _first(self.data.validation)
         (figures,) = self.losses(network, trainer.moved(self.inputs(held, self.latents(held)), _device(network)))
-        right = [_right_pitches(network.generator, self.latents(one), one.pitch) for one in (training, held)]
-        return {name: float(value) for name, value in figures.items()} | dict(zip(self.measured, right, strict=True))
+        made, made_held = (_notes(network.generator, self.latents(one), one.pitch) for one in (training, held))
+        right = heard_figures(*made_held, self.config)["right_pitches"]
+        found = {name: float(value) for name, value in figures.items()}
+        return {**found, **self.judge.figures(*made), "right_pitches_held_out": right}
 
     def example(self, draw: Random) -> tuple[Array, int]:
         notes = self.data.training[[int(draw.integers(len(self.data.training)))]]
@@ -362,19 +360,19 @@ def _device(network: GansynthPair) -> str:
     return str(next(network.parameters()).device)
 
 
-def _right_pitches(generator: Generator, latent: Tensor, pitch: Tensor) -> float:
-    """Make notes, and return the share of them that have the wanted pitch: see `share_of_right_pitches`.
+def _notes(generator: Generator, latent: Tensor, pitch: Tensor) -> tuple[Array, Array]:
+    """Make notes, and return their pictures [notes, 2, rows, bins], normalised, and their wanted pitches [notes].
 
     latent: [notes, latent]; pitch: [notes], semitones above the lowest.
     """
     device = next(generator.parameters()).device
     with torch.no_grad():
         pictures = generator(latent.to(device), pitch.to(device)).float().cpu().numpy()
-    return share_of_right_pitches(pictures, pitch.numpy(), generator.config)
+    return pictures, pitch.numpy()
 
 
-def _made(example: Callable[[Random], tuple[Array, int]], settings: Settings, path: Path) -> tuple[list[Array], Config]:
-    """Return normalised pictures [2, rows, bins] of notes, and the configuration of the network that made them.
+def _made(example: Callable[[Random], tuple[Array, int]], settings: Settings, path: Path) -> LoggedSound:
+    """Return the sound of notes, one after the other, made with a file of weights, and its rainbowgram.
 
     example: a function that returns a random latent vector and pitch. path: the file. The setting `audio` is the length
     of all notes together, in seconds.
@@ -382,18 +380,10 @@ def _made(example: Callable[[Random], tuple[Array, int]], settings: Settings, pa
     config, arrays = WEIGHTS.read(path)
     network, draw = pack(arrays), rng(settings.seed, 5)
     count = max(1, round(settings.audio * config.rate / (config.hop * config.rows)))
-    return [generate(network, *example(draw)) for _ in range(count)], config
-
-
-def _heard(pictures: list[Array], config: Config) -> tuple[Array, int]:
-    """Return the sound of notes, one after the other, and its sample rate in Hz. pictures: as `_made` returns them."""
-    return np.concatenate([sound(one, config) for one in pictures]), config.rate
-
-
-def _shown(pictures: list[Array], config: Config) -> Array:
-    """Return a rainbowgram [bins, columns, 3] of notes, one after the other. pictures: as `_made` returns them."""
+    pictures = [generate(network, *example(draw)) for _ in range(count)]
     magnitude, angle = Normaliser(config.magnitude, config.angle).backward(*np.concatenate(pictures, axis=1))
-    return rainbow(magnitude, np.clip(angle, -1, 1))
+    samples = np.concatenate([sound(one, config) for one in pictures])
+    return LoggedSound(samples, config.rate, rainbow(magnitude, np.clip(angle, -1, 1)))
 
 
 def _loaded(seed: int, path: Path) -> GansynthPair:

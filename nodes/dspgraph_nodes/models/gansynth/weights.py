@@ -32,6 +32,6 @@ WEIGHTS = WeightsFormat(
     Config,
     shapes,
     "'dspgraph weights convert' converts the weights of published checkpoints",
-    frozenset({"latent_means", "latent_deviations"}),
+    frozenset({"form", "latent_means", "latent_deviations"}),
 )
 """The layout of a file of weights."""

@@ -73,15 +73,15 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
 
         return mean_figures(clean, figures, network.embed.weight.device)
 
-    def audio(weights: Path) -> dict[str, tuple[Array, int]]:
-        """Return the first validation recording, re-synthesised from its features: {name: (samples, rate in Hz)}.
+    def audio(weights: Path) -> dict[str, trainer.LoggedSound]:
+        """Return the first validation recording, re-synthesised from its features.
 
         weights: the file of the network. The length is that of the setting `audio`, in seconds.
         """
         one = validation[0].part(0, min(validation[0].frames, max(1, round(settings.audio * RATE / HOP))))
         network, draw = pack_weights(WEIGHTS.read(weights)[1]), rng(settings.seed)
         columns = (one.cepstrum, one.pitch[:, None], one.correlation[:, None], one.lpc)
-        return {"speech": (speech(network, *columns, draw, HOP, 1.0, 0.002, EMPHASIS), RATE)}
+        return {"speech": trainer.LoggedSound(speech(network, *columns, draw, HOP, 1.0, 0.002, EMPHASIS), RATE)}
 
     return trainer.Task(
         network=lambda: LPCNet(settings.config),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from dspgraph import RequestError
 from dspgraph.shown import shown
 
 NoteLabels = Mapping[str, Mapping[str, str]]
 """Labels of recordings, from a manifest: name of the recording -> name of the column -> text."""
+
+NO_LABELS: NoteLabels = MappingProxyType({})
 
 _WAY_OUT = "give a manifest that has this column, or NSynth's examples.json"
 
@@ -20,7 +23,7 @@ def known_pitches(names: Iterable[str], labels: NoteLabels, lowest: int, pitches
     `NoteLabels`; lowest: the MIDI number of the network's lowest pitch; pitches: the number of its pitches. Raises
     RequestError if a recording has no label "pitch", or if all recordings are left out.
     """
-    every = {name: pitch_label(name, labels[name]) for name in names}
+    every = {name: pitch_label(name, labels.get(name, {})) for name in names}
     last = lowest + pitches - 1
     known = {name: pitch - lowest for name, pitch in every.items() if lowest <= pitch <= last}
     if not known:

@@ -26,7 +26,7 @@ from dspgraph_nodes.models.shared.data import (
 from dspgraph_nodes.models.shared.modules import load, save, start_random_filters
 from dspgraph_nodes.models.shared.read_noise import ReadNoise
 from dspgraph_nodes.models.shared.settings import MelSettings
-from dspgraph_nodes.models.shared.trainer import Task
+from dspgraph_nodes.models.shared.trainer import LoggedSound, Task
 from dspgraph_nodes.models.shared.weights import WeightsFormat
 
 _READ_NOISE = 2
@@ -139,17 +139,17 @@ def mel_data(
 
 def validation_audio(
     weights: WeightsFormat[Any], speech: Speech, data: MelData, settings: MelSettings
-) -> Callable[[Path], dict[str, tuple[Array, int]]]:
+) -> Callable[[Path], dict[str, LoggedSound]]:
     """Return a function that synthesises the first recording for validation from the frames of this recording.
 
-    The function takes the path of the file and returns {"validation": (samples, rate)}. speech: see `Speech`; settings:
+    The function takes the path of the file and returns {"validation": sound}. speech: see `Speech`; settings:
     `audio` is the number of seconds, `seed` the seed of the draws.
     """
 
-    def audio(path: Path) -> dict[str, tuple[Array, int]]:
+    def audio(path: Path) -> dict[str, LoggedSound]:
         (config, arrays), first = weights.read(path), data.validation.recordings[0]
         frames = first.features["mel"][: max(1, round(settings.audio * config.rate / first.hop))]
-        return {"validation": (speech(config, arrays, frames, rng(settings.seed)), config.rate)}
+        return {"validation": LoggedSound(speech(config, arrays, frames, rng(settings.seed)), config.rate)}
 
     return audio
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm
 
+from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes.models.shared.weights import Config, WeightsFormat
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -21,9 +22,13 @@ def save(weights: WeightsFormat[Any], module: nn.Module, path: str | Path, **fie
 
     fields: new values of fields of the configuration.
     """
-    state = {name: value.detach().to("cpu", torch.float32).numpy() for name, value in module.state_dict().items()}
     config: Any = module.config
-    weights.write(path, config.replace(**fields) if fields else config, state)
+    weights.write(path, config.replace(**fields) if fields else config, arrays_of(module))
+
+
+def arrays_of(module: nn.Module) -> dict[str, Array]:
+    """Return the arrays of a network by name, float32, as they are in a file of weights."""
+    return {name: value.detach().to("cpu", torch.float32).numpy() for name, value in module.state_dict().items()}
 
 
 def load(weights: WeightsFormat[Config], make: Callable[[Config], Module], path: str | Path) -> Module:

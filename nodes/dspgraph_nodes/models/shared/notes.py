@@ -6,14 +6,18 @@ f, and lie below half the sample rate. Random numbers depend on the seed and the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
 
 from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.signal.swipe import swipe
 from dspgraph_nodes.models.shared.data import rng
+
+PITCH_FIGURES = ("right_pitches", "cents")
+"""The names of the figures of `pitch_figures`."""
 
 LOWEST_PITCH, HIGHEST_PITCH = 24, 84  # MIDI numbers of the pitches
 SECONDS = 4.0  # length of a note; it is released after RELEASE seconds
@@ -57,6 +61,33 @@ def made_note(
 def frequency_of(pitch: float) -> float:
     """Return the frequency in Hz of a pitch that is given as a MIDI number."""
     return float(440 * 2 ** ((pitch - 69) / 12))
+
+
+def heard_pitch(samples: Array, rate: float) -> float:
+    """Return the pitch of a note as a MIDI number with a fraction, or 0 if no pitch is found.
+
+    The method is SWIPE'; the result is the median of the pitches at about 16 places. samples: [n]; rate: the sample
+    rate in Hz.
+    """
+    hop = max(1, len(samples) // 16)
+    f0, strength = swipe(samples.astype(np.float64), float(rate), hop, 25.0, min(1700.0, 0.45 * rate))
+    voiced = f0[(strength > 0.1) & (f0 > 0)]
+    return 69 + 12 * float(np.log2(np.median(voiced) / frequency_of(69))) if len(voiced) else 0.0
+
+
+def pitch_figures(sounds: Sequence[Array], rate: float, wanted: Sequence[int]) -> dict[str, float]:
+    """Return two figures about the pitches that `heard_pitch` finds in notes.
+
+    right_pitches: the share of notes whose pitch is less than 50 cents away from the wanted one. cents: the median of
+    the distances from the wanted pitches, of the notes in which a pitch is heard; NaN if there are none. sounds: the
+    samples [n] of each note; rate: the sample rate in Hz; wanted: the wanted pitch of each note, a MIDI number.
+    """
+    heard = np.array([heard_pitch(one, rate) for one in sounds])
+    apart = 100 * np.abs(heard - wanted)[heard > 0]
+    return {
+        "right_pitches": float((apart < 50).sum() / len(heard)),
+        "cents": float(np.median(apart)) if len(apart) else float("nan"),
+    }
 
 
 def _partials(

@@ -18,7 +18,7 @@ from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +42,18 @@ Loss = Tensor | Mapping[str, Tensor]
 Settings = TypeVar("Settings", bound=RunSettings)
 
 
+class LoggedSound(NamedTuple):
+    """A sound for the logs.
+
+    samples: [n], full scale +-1; rate: the sample rate in Hz; picture: colours [bins, columns, 3] from 0 to 1, with row
+    0 at the bottom, or None if the sound has no picture.
+    """
+
+    samples: Array
+    rate: int
+    picture: Array | None = None
+
+
 @dataclass(frozen=True)
 class Task:
     """The functions and values that a model gives to the training loop.
@@ -58,9 +70,8 @@ class Task:
     the setting `optimizer` is muon. rate: returns a factor of the learning rates after n updates, in addition to the
     factor of the setting `decay`.
 
-    constrain: changes the weights after every update. audio: returns sounds, name -> (samples, sample rate), made with
-    a file of weights; it is called after a validation if the setting `audio` is above 0. pictures: called as `audio`
-    is; returns name -> colours [bins, columns, 3] from 0 to 1, with row 0 at the bottom.
+    constrain: changes the weights after every update. audio: returns sounds by name, made with a file of weights; it is
+    called after a validation if the setting `audio` is above 0.
 
     parts: the names of the modules in the network that are updated in turn: update n changes only the weights of part
     number n modulo len(parts). A generative adversarial network, for instance, has the parts ("critic", "generator"):
@@ -84,8 +95,7 @@ class Task:
     ends: tuple[str, ...] = ()
     rate: Callable[[int], float] | None = None
     constrain: Callable[[Any], None] | None = None
-    audio: Callable[[Path], Mapping[str, tuple[Array, int]]] | None = None
-    pictures: Callable[[Path], Mapping[str, Array]] | None = None
+    audio: Callable[[Path], Mapping[str, LoggedSound]] | None = None
     parts: tuple[str, ...] = ("",)
 
 
@@ -93,7 +103,7 @@ class Task:
 
 
 def train(
-    make_task: Callable[[Settings, Mapping[str, Array], FeatureFunction], Task],
+    make_task: Callable[..., Task],
     recordings: Mapping[str, Array],
     features: FeatureFunction,
     out: Path,
@@ -102,13 +112,15 @@ def train(
     progress: bool = False,
     report: Report = lambda line: None,
     init: Path | None = None,
+    labels: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Path:
     """Train a network and return the file of its weights.
 
-    make_task: prepares the data and returns the task of a model; recordings: samples [n], full scale +-1, by name;
-    features: the function that computes their features; out: the folder for the results; resume: continue the run in
-    that folder; progress: show a progress bar; report: called with every line of the report; init: a file of weights to
-    begin with.
+    make_task: prepares the data and returns the task of a model; its arguments are (settings, recordings, features)
+    and, if they are given, the labels; recordings: samples [n], full scale +-1, by name; features: the function that
+    computes their features; out: the folder for the results; resume: continue the run in that folder; progress: show a
+    progress bar; report: called with every line of the report; init: a file of weights to begin with; labels: name of a
+    recording -> column of the manifest -> text, for a model that learns from labels.
 
     After every validation weights.safetensors and checkpoint.ckpt are written; logs/ has logs, for TensorBoard and as
     CSV. Raises RequestError if the recordings cannot be used, if there is no run to resume, if a new run would
@@ -121,7 +133,7 @@ def train(
     saved = _read_checkpoint(checkpoint, type(settings)) if resume else None
     if saved:
         settings = _resumed(saved, settings, checkpoint)
-    task = make_task(settings, recordings, features)
+    task = make_task(settings, recordings, features, *(() if labels is None else (labels,)))
     if saved and saved["run"]["data"] != task.fingerprint:
         raise RequestError(
             "the recordings or their features differ from those of the run so far: give the same files, or begin a "
@@ -452,11 +464,10 @@ def _validated(run: Run, out: Path, figures: tuple[str, ...], logs: Logs) -> dic
     _require_finite(run, "validation", found["loss"])
     run.task.save(run.result, out / WEIGHTS_FILE)
     if run.task.audio and run.settings.audio:
-        for name, (samples, rate) in run.task.audio(out / WEIGHTS_FILE).items():
+        for name, (samples, rate, picture) in run.task.audio(out / WEIGHTS_FILE).items():
             logs.audio(run.batches, name, samples, rate)
-    if run.task.pictures and run.settings.audio:
-        for name, colours in run.task.pictures(out / WEIGHTS_FILE).items():
-            logs.picture(run.batches, name, colours)
+            if picture is not None:
+                logs.picture(run.batches, name, picture)
     return {f"validation_{name}": float(found[name]) for name in figures}
 
 

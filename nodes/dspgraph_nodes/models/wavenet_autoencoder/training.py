@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -22,9 +22,12 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from dspgraph.plotting.rainbowgram import rainbow
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.neural.two_sided import EncoderState
-from dspgraph_nodes._kernels.neural.wavenet_synthesis import speech
+from dspgraph_nodes._kernels.neural.wavenet_synthesis import WaveNetState, generate, speech
+from dspgraph_nodes._kernels.signal.framing import Framing
+from dspgraph_nodes._kernels.signal.gansynth import GansynthLayout
 from dspgraph_nodes._kernels.signal.mulaw import floor_levels
 from dspgraph_nodes.models.shared import trainer
 from dspgraph_nodes.models.shared.config import ModelConfig
@@ -39,10 +42,11 @@ from dspgraph_nodes.models.shared.data import (
     split,
     stacked,
 )
-from dspgraph_nodes.models.shared.labels import NoteLabels, known_pitches, left_out
-from dspgraph_nodes.models.shared.modules import load, save
+from dspgraph_nodes.models.shared.labels import NO_LABELS, NoteLabels, known_pitches, left_out, timbre_label
+from dspgraph_nodes.models.shared.modules import arrays_of, load, save
+from dspgraph_nodes.models.shared.notes import PITCH_FIGURES, pitch_figures
 from dspgraph_nodes.models.shared.settings import TrainingSettings, of_config
-from dspgraph_nodes.models.shared.trainer import Report, Task
+from dspgraph_nodes.models.shared.trainer import LoggedSound, Task
 from dspgraph_nodes.models.wavenet_autoencoder.config import MULAW_LEVELS, PRESETS, Config
 from dspgraph_nodes.models.wavenet_autoencoder.network import WaveNetAutoencoder
 from dspgraph_nodes.models.wavenet_autoencoder.packing import frames_read, packed_decoder, packed_encoder
@@ -51,7 +55,12 @@ from dspgraph_nodes.models.wavenet_autoencoder.weights import WEIGHTS
 __all__ = ["LABELS", "PIPELINE", "Settings", "train"]
 
 PIPELINE = "samples"
-LABELS = ("pitch",)
+LABELS = ("pitch", "timbre")
+
+_MOST_CHANGED, _SEMITONES = 8, 3  # recordings whose pitch a validation changes, and by how much
+_PICTURE_BINS = 256  # of the rainbowgram
+_PARTNER = 3
+"""A number in the key of the random numbers that choose partners, which no other random numbers have."""
 
 
 class Settings(TrainingSettings, frozen=True, extra="forbid"):
@@ -60,8 +69,10 @@ class Settings(TrainingSettings, frozen=True, extra="forbid"):
     PRESETS: ClassVar[Mapping[str, ModelConfig]] = PRESETS
 
     preset: str = Field("wavenet_autoencoder-small", description=f"sizes of the networks: {', '.join(PRESETS)}")
+    form: Literal["gated", "normalised"] | None = of_config(Config, "form")
     layers: int | None = of_config(Config, "layers")
     stacks: int | None = of_config(Config, "stacks")
+    least_dilation: int | None = of_config(Config, "least_dilation")
     encoder: int | None = of_config(Config, "encoder")
     latent: int | None = of_config(Config, "latent")
     width: int | None = of_config(Config, "width")
@@ -86,6 +97,12 @@ class Settings(TrainingSettings, frozen=True, extra="forbid"):
         "repeating the pitch that the decoder is given; 0: as published",
     )
 
+    partners: bool = Field(
+        False,
+        description="in training, the encoder reads another recording of the same timbre, with any pitch: the encoding "
+        "holds the timbre and not the pitch; recordings need a timbre",
+    )
+
     @property
     def overrides(self) -> tuple[str, ...]:
         """The overrides for the pipeline `samples`, such as "rate=16000", that fit the configuration."""
@@ -95,70 +112,103 @@ class Settings(TrainingSettings, frozen=True, extra="forbid"):
 class LevelCrops:
     """Crops of recordings whose signals are mu-law levels, for training and validation.
 
-    An index is (epoch, place), as in `Crops`. An item has two tensors: the levels of a crop, [frames * hop] int64, and
-    the pitch of the recording, one number (see `recording_of`). frames: the number of frames in a crop. In every epoch
-    the crops begin at other frames, as in `Crops` with `beyond` set to half a crop.
+    An index is (epoch, place), as in `Crops`. An item has three tensors: the levels of a crop, [frames * hop] int64;
+    the pitch of the recording, one number (see `recording_of`); and the levels that the encoder reads, [frames * hop]
+    int64. frames: the number of frames in a crop. In every epoch the crops begin at other frames, as in `Crops` with
+    `beyond` set to half a crop.
+
+    The encoder reads the crop itself. With `partners` it reads, except in epoch -1, a crop at the same frames of a
+    recording of the same timbre, drawn at random; it can be the same recording.
     """
 
-    def __init__(self, recordings: list[TrainingRecording], frames: int, seed: int) -> None:
-        self.recordings, self.frames = recordings, frames
+    def __init__(self, recordings: list[TrainingRecording], frames: int, seed: int, partners: bool = False) -> None:
+        self.recordings, self.frames, self.seed = recordings, frames, seed
         self.crops = Crops([one.frames for one in recordings], frames, 0, seed, beyond=frames // 2)
+        self.families: dict[int, list[int]] = {}
+        for k, one in enumerate(recordings if partners else ()):
+            self.families.setdefault(int(one.features["timbre"][0]), []).append(k)
 
     def __len__(self) -> int:
         return len(self.crops)
 
-    def __getitem__(self, index: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, index: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
         k, first = self.crops.at(*index)
         one = self.recordings[k]
-        levels = one.signal[one.hop * first : one.hop * (first + self.frames)]
-        return torch.from_numpy(levels.copy()), torch.tensor(one.features["pitch"][first])
+        return self.levels(one, first), torch.tensor(one.features["pitch"][first]), self.read(index, one, first)
+
+    def read(self, index: tuple[int, int], one: TrainingRecording, first: int) -> Tensor:
+        """Return the levels that the encoder reads for a crop of a recording that begins at the frame `first`."""
+        epoch, place = index
+        if self.families and epoch >= 0:
+            family = self.families[int(one.features["timbre"][0])]
+            one = self.recordings[family[int(rng(self.seed, epoch, place, _PARTNER).integers(len(family)))]]
+        return self.levels(one, min(first, one.frames - self.frames))
+
+    def levels(self, one: TrainingRecording, first: int) -> Tensor:
+        """Return the levels of a crop of a recording that begins at the frame `first`."""
+        return torch.from_numpy(one.signal[one.hop * first : one.hop * (first + self.frames)].copy())
 
 
-def recording_of(samples: Array, pitch: int, hop: int) -> TrainingRecording:
+def recording_of(samples: Array, hop: int, **numbers: int) -> TrainingRecording:
     """Convert samples to a recording for training: its signal has the mu-law levels of all whole frames.
 
-    samples: [n], full scale +-1; pitch: semitones above the network's lowest pitch; every frame gets it as its feature
-    "pitch". hop: samples in a frame.
+    samples: [n], full scale +-1; hop: samples in a frame; numbers: every frame gets each of them as a feature: "pitch",
+    semitones above the network's lowest pitch, and "timbre", the same number for all recordings of a timbre.
     """
     levels = floor_levels(samples)
     frames = len(levels) // hop
-    return TrainingRecording(levels[: frames * hop], {"pitch": np.full(frames, pitch)}, hop)
+    return TrainingRecording(levels[: frames * hop], {name: np.full(frames, n) for name, n in numbers.items()}, hop)
 
 
-def task(labels: NoteLabels, settings: Settings, recordings: Mapping[str, Array], features: FeatureFunction) -> Task:
+def task(
+    settings: Settings,
+    recordings: Mapping[str, Array],
+    features: FeatureFunction,
+    labels: NoteLabels = NO_LABELS,
+) -> Task:
     """Return the `Task` of a training run of the WaveNet autoencoder: its network, batches, losses and validation.
 
-    recordings: samples [n], by name; labels: of each recording, see `train`; features: the function that computes the
-    pipeline of the model, whose output is the samples.
+    recordings: samples [n], by name; features: the function that computes the pipeline of the model, whose output is
+    the samples; labels: of each recording, see `train`.
     """
     config: Config = settings.config
-    known = dict.fromkeys(recordings, 0)
+    pitches = dict.fromkeys(recordings, 0)
     if config.pitches:
-        known = known_pitches(recordings, labels, config.lowest, config.pitches)
+        pitches = known_pitches(recordings, labels, config.lowest, config.pitches)
+    timbres = {name: timbre_label(name, labels.get(name, {})) if settings.partners else "" for name in pitches}
+    numbers = {timbre: number for number, timbre in enumerate(sorted(set(timbres.values())))}
 
     def prepare(name: str, samples: Array) -> TrainingRecording:
-        return recording_of(np.asarray(features(samples)["samples"]), known[name], config.hop)
+        read = np.asarray(features(samples)["samples"])
+        return recording_of(read, config.hop, pitch=pitches[name], timbre=numbers[timbres[name]])
 
-    kept = {name: recordings[name] for name in known}
+    kept = {name: recordings[name] for name in pitches}
     training, validation = (
-        LevelCrops(part, settings.frames, settings.seed) for part in split(kept, prepare, settings, config.hop)
+        LevelCrops(part, settings.frames, settings.seed, settings.partners)
+        for part in split(kept, prepare, settings, config.hop)
     )
     order = BatchOrder(len(training), settings.batch, settings.seed)
     figures = partial(figures_of, settings.information)
+    hears = config.pitches > 0 and settings.audio > 0
+
+    def validate(model: WaveNetAutoencoder) -> dict[str, float]:
+        device = next(model.parameters()).device
+        found = mean_figures(validation, partial(figures, model), device, settings.batch)
+        return found | _pitches_changed(validation.recordings, settings, model) if hears else found
+
     weights = sum(one.numel() for one in WaveNetAutoencoder(config).parameters())
     return Task(
         network=lambda: WaveNetAutoencoder(config),
         batch=lambda number: stacked([training[index] for index in order[number]]),
         losses=lambda model, batch: iter([figures(model, *batch)]),
-        validate=lambda model: mean_figures(
-            validation, partial(figures, model), next(model.parameters()).device, settings.batch
-        ),
+        validate=validate,
         figures=("information",),
+        measured=PITCH_FIGURES if hears else (),
         save=partial(save, WEIGHTS),
         load=partial(load, WEIGHTS, WaveNetAutoencoder),
         fingerprint=fingerprint(
             array for part in (training, validation) for one in part.recordings
-            for array in (one.signal, one.features["pitch"])
+            for array in (one.signal, *one.features.values())
         ),
         summary=f"{len(training)} crops of {settings.frames} frames for training, {len(validation)} for validation"
         f"{left_out(len(recordings) - len(kept))}; {weights} weights",
@@ -167,28 +217,16 @@ def task(labels: NoteLabels, settings: Settings, recordings: Mapping[str, Array]
     )  # fmt: skip
 
 
-def train(
-    recordings: Mapping[str, Array],
-    features: FeatureFunction,
-    out: Path,
-    settings: Settings,
-    resume: bool = False,
-    progress: bool = False,
-    report: Report = lambda line: None,
-    init: Path | None = None,
-    labels: NoteLabels | None = None,
-) -> Path:
-    """Train both networks: see `trainer.train`.
+train = partial(trainer.train, task)
+"""Train both networks: see `trainer.train`.
 
-    recordings: samples [n], full scale +-1, at the rate of the configuration, by name; labels: the pitch of each
-    recording, a MIDI number, which is needed only if the setting `pitches` is above 0.
-    """
-    given = {name: {} for name in recordings} if labels is None else labels
-    return trainer.train(partial(task, given), recordings, features, out, settings, resume, progress, report, init)
+recordings: samples [n], full scale +-1, at the rate of the configuration, by name; labels: the pitch of each recording,
+a MIDI number, if the setting `pitches` is above 0, and its timbre with the setting `partners`.
+"""
 
 
 def figures_of(
-    weight: float, model: WaveNetAutoencoder, levels: Tensor, pitch: Tensor | None = None
+    weight: float, model: WaveNetAutoencoder, levels: Tensor, pitch: Tensor | None = None, read: Tensor | None = None
 ) -> dict[str, Tensor]:
     """Return "loss", in nats per sample, and "information", the mean information in a frame of the encoding, in nats.
 
@@ -196,26 +234,55 @@ def figures_of(
     frame z is the divergence of N(z, 1) from N(0, 1), sum(z**2) / 2. With a weight above 0 the decoder reads z + e
     instead of z in training, where e is drawn from N(0, 1).
 
-    levels: [crops, frames * hop] int64; pitch: [crops], semitones above the network's lowest pitch.
+    levels: [crops, frames * hop] int64; pitch: [crops], semitones above the network's lowest pitch; read: the levels
+    that the encoder reads, by default `levels`.
 
     Source: D. P. Kingma and M. Welling, Auto-Encoding Variational Bayes, ICLR 2014, arXiv:1312.6114.
     """
-    z = model.encoder(levels)
-    read = z + torch.randn_like(z) if weight and model.training else z
-    logits = model.decoded(read, levels, pitch)
+    z = model.encoder(levels if read is None else read)
+    noisy = z + torch.randn_like(z) if weight and model.training else z
+    logits = model.decoded(noisy, levels, pitch)
     surprise = cross_entropy(logits.reshape(-1, MULAW_LEVELS), levels.reshape(-1))
     information = (z**2).sum(-1).mean() / 2
     return {"loss": surprise + weight * information / model.config.hop, "information": information}
 
 
-def _audio(recording: TrainingRecording, settings: Settings, path: Path) -> dict[str, tuple[Array, int]]:
-    """Return {"validation": (samples, rate)}: the start of a recording, encoded and decoded with a file of weights.
-
-    path: the file. The setting `audio` is the number of seconds.
-    """
-    config, arrays = WEIGHTS.read(path)
+def _encoded(recording: TrainingRecording, settings: Settings, arrays: Mapping[str, Array]) -> Array:
+    """Return the encoding of the start of a recording, [frames, latent]; the setting `audio` is its duration."""
+    config: Config = settings.config
     frames = max(1, round(settings.audio * config.rate / config.hop))
     half, encoder = MULAW_LEVELS // 2, packed_encoder(config, arrays)
-    z = EncoderState(encoder).push(encoder, (recording.signal[: frames * config.hop] - half) / half, last=True)
-    rows = frames_read(z, recording.features["pitch"][0], config)
-    return {"validation": (speech(packed_decoder(config, arrays), rows, rng(settings.seed))[0], config.rate)}
+    return EncoderState(encoder).push(encoder, (recording.signal[: frames * config.hop] - half) / half, last=True)
+
+
+def _audio(recording: TrainingRecording, settings: Settings, path: Path) -> dict[str, LoggedSound]:
+    """Return the start of a recording, encoded and decoded with a file of weights, and its rainbowgram."""
+    config, arrays = WEIGHTS.read(path)
+    rows = frames_read(_encoded(recording, settings, arrays), recording.features["pitch"][0], config)
+    samples, _ = speech(packed_decoder(config, arrays), rows, rng(settings.seed))
+    return {"validation": LoggedSound(samples, config.rate, _rainbowgram(samples, config.rate))}
+
+
+def _rainbowgram(samples: Array, rate: int) -> Array:
+    """Return the rainbowgram of a sound, [bins, columns, 3], from the log magnitudes and angles of GANSynth."""
+    layout = GansynthLayout(_PICTURE_BINS, "nyquist", "linear", "if", None, rate)
+    rows = Framing(layout.n_fft, layout.hop, 0).whole(samples)
+    return rainbow(*layout.analyse(rows, np.zeros(_PICTURE_BINS)))
+
+
+def _pitches_changed(
+    recordings: list[TrainingRecording], settings: Settings, model: WaveNetAutoencoder
+) -> dict[str, float]:
+    """Return the `pitch_figures` of the starts of recordings that are decoded three semitones higher.
+
+    Above the highest pitch of the network its lowest pitches follow.
+    """
+    config, arrays = model.config, arrays_of(model)
+    decoder, chosen = packed_decoder(config, arrays), recordings[:_MOST_CHANGED]
+    pitches = [(int(one.features["pitch"][0]) + _SEMITONES) % config.pitches for one in chosen]
+    rows = [
+        frames_read(_encoded(one, settings, arrays), pitch, config) for one, pitch in zip(chosen, pitches, strict=True)
+    ]
+    states = [WaveNetState(decoder, rng(settings.seed, k)) for k in range(len(rows))]
+    sounds = [samples for samples, _ in generate(decoder, states, rows, last=True)]
+    return pitch_figures(sounds, config.rate, [config.lowest + pitch for pitch in pitches])

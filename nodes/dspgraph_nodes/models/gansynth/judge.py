@@ -1,0 +1,85 @@
+"""Measures of the notes that a generator makes: their pitch, and their diversity in comparison with the data."""
+
+from __future__ import annotations
+
+import torch
+
+from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes.models.gansynth.config import Config
+from dspgraph_nodes.models.gansynth.data import NotePictures, sound
+from dspgraph_nodes.models.gansynth.losses import scaled
+from dspgraph_nodes.models.shared.data import rng
+from dspgraph_nodes.models.shared.diversity import Classifier, VoronoiBins, inception_score
+from dspgraph_nodes.models.shared.notes import PITCH_FIGURES, pitch_figures
+
+JUDGED = (*PITCH_FIGURES, "different_bins", "classifier_score")
+"""The names of the figures of `Judge.figures`."""
+
+_MOST_NOTES = 1000  # real notes that made notes are compared with
+_MOST_BINS = 50  # as in the paper on GANSynth
+_NOTES_PER_BIN = 10
+_PIXELS = (16, 128)  # the largest size of the pictures from which the bins are made
+
+
+class Judge:
+    """Measures of made notes, in comparison with real notes.
+
+    real: the notes for training, of which at most 1000 are used, drawn at random; seed: seed of the draws. There is a
+    bin for every 10 real notes, but at least 2 bins and at most 50. The bins are those of log magnitudes, averaged to
+    pictures of at most 16 x 128 pixels. The classifier finds the pitch in the mean log magnitudes of all rows, and is
+    trained on the real notes.
+    """
+
+    def __init__(self, real: NotePictures, config: Config, seed: int) -> None:
+        self.config = config
+        notes = real[rng(seed, 6).permutation(len(real))[:_MOST_NOTES].tolist()]
+        pictures = normalised(notes, config)
+        bins = min(_MOST_BINS, max(2, len(notes) // _NOTES_PER_BIN), len(notes))
+        self.bins = VoronoiBins.of(small(pictures), bins, seed)
+        self.classifier = Classifier.of(spectra(pictures, config), notes.pitch.numpy(), config.pitches)
+
+    def figures(self, pictures: Array, pitch: Array) -> dict[str, float]:
+        """Return the figures of made notes: those of `pitch_figures`, and two others.
+
+        different_bins: see `VoronoiBins.different`. classifier_score: the `inception_score` of the classifier.
+        pictures: [notes, 2, rows, bins], normalised; pitch: [notes], the wanted pitches in semitones above the lowest.
+        """
+        return {
+            **heard_figures(pictures, pitch, self.config),
+            "different_bins": self.bins.different(small(pictures)),
+            "classifier_score": inception_score(self.classifier.probabilities(spectra(pictures, self.config))),
+        }
+
+
+def normalised(notes: NotePictures, config: Config) -> Array:
+    """Return the pictures of real notes as the generator makes them, [notes, 2, rows, bins], from -1 to 1."""
+    found: Array = scaled(notes.pictures, config).clamp(-1, 1).numpy()
+    return found
+
+
+def small(pictures: Array) -> Array:
+    """Return the log magnitudes of pictures [notes, 2, rows, bins], averaged to few pixels, as rows [notes, pixels]."""
+    size = min(_PIXELS[0], pictures.shape[2]), min(_PIXELS[1], pictures.shape[3])
+    reduced = torch.nn.functional.adaptive_avg_pool2d(torch.from_numpy(pictures[:, :1]), size)
+    found: Array = reduced.flatten(1).numpy()
+    return found
+
+
+def spectra(pictures: Array, config: Config) -> Array:
+    """Return the mean of the log magnitudes of all rows of pictures [notes, 2, rows, bins]: [notes, bins], in nats.
+
+    The mean over the bins is subtracted, so that the level of a note does not matter.
+    """
+    nats = pictures[:, 0].mean(1) / config.magnitude[0]
+    found: Array = nats - nats.mean(1, keepdims=True)
+    return found
+
+
+def heard_figures(pictures: Array, pitch: Array, config: Config) -> dict[str, float]:
+    """Return the `pitch_figures` of the sounds of pictures [notes, 2, rows, bins], normalised.
+
+    pitch: [notes], the wanted pitches in semitones above the lowest.
+    """
+    return pitch_figures(
+        [sound(one, config) for one in pictures], config.rate, [config.lowest + int(one) for one in pitch]
+    )
