@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dspgraph.cli.completion import complete_metrics, complete_slots
 from dspgraph.cli.options import (
     PATH,
     StrictCommand,
@@ -18,6 +19,7 @@ from dspgraph.cli.options import (
     metric_option,
     overwrite_option,
     pipeline_options,
+    quiet_option,
     recorded_command,
 )
 from dspgraph.cli.output import Reporter, echo, print_advice, print_means, print_missing_values, print_tables
@@ -30,13 +32,21 @@ if TYPE_CHECKING:
 @pipeline_options
 @click.argument("files", nargs=-1, required=True, type=PATH)
 @click.option("-o", "--out", required=True, help="Folder for the results.", type=PATH)
-@click.option("--vary", help="Compare all combinations of the variants of these slots.", metavar="SLOT,SLOT")
-@click.option("--metrics", "names", help="Compute these metrics only.", metavar="NAME,NAME")
+@click.option(
+    "--vary",
+    help="Compare all combinations of the variants of these slots.",
+    metavar="SLOT,SLOT",
+    shell_complete=complete_slots,
+)
+@click.option(
+    "--metrics", "names", help="Compute these metrics only.", metavar="NAME,NAME", shell_complete=complete_metrics
+)
 @metric_option
 @f0_range_option
 @click.option("--assets", is_flag=True, help="Store sounds and pictures in files beside the page instead of inside it.")
 @overwrite_option
 @executor_options
+@quiet_option
 def compare(
     pipeline: str,
     files: tuple[Path, ...],
@@ -51,6 +61,7 @@ def compare(
     assets: bool,
     overwrite: bool,
     executor: Executor,
+    quiet: bool,
 ) -> None:
     """Compare variants of PIPELINE on FILES, by metrics and by ear.
 
@@ -69,12 +80,12 @@ def compare(
     found = choices(pipeline, overrides, swaps, plugins, slots)
     print_advice(*(choice.graph for choice in found))
     described = Pipeline(pipeline, (), None, plugins)
-    with Reporter(as_json=False) as report:
+    with Reporter(as_json=False, quiet=quiet) as report:
 
         def report_row(row: Compared) -> None:
             for error in row.errors:
                 report.say(f"failed: {error}", failed=True)
-            if row.notes:
+            if row.notes and not quiet:
                 report.say(f"{row.id}: {'; '.join(row.notes)}", failed=False)
             report.count("failed" if row.errors else "done", row.seconds)
 
@@ -96,11 +107,12 @@ def compare(
             command=recorded_command(),
         )
     report.end()
-    print_means(results)
-    print_missing_values(results)
-    echo(f"  to listen to  {out / PAGE}")
-    intervals = " with 95 % confidence intervals" if len(results.recordings) > 1 else ""
-    echo(f"  in numbers    {out / 'results.csv'}, and results.json{intervals}")
+    if not quiet:
+        print_means(results)
+        print_missing_values(results)
+        echo(f"  to listen to  {out / PAGE}")
+        intervals = " with 95 % confidence intervals" if len(results.recordings) > 1 else ""
+        echo(f"  in numbers    {out / 'results.csv'}, and results.json{intervals}")
     failed = {score.recording for score in results.scores if score.error}
     if failed:
         click.echo(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dspgraph.cli.completion import complete_nodes
 from dspgraph.cli.options import PATH, RealNumber, StrictCommand, change_options, pipeline_options, plugin_option
 from dspgraph.cli.output import echo, print_notes, print_tables
 from dspgraph.errors import FileError
@@ -142,7 +143,7 @@ def pipelines() -> None:
 
 
 @click.command(cls=StrictCommand)
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_nodes)
 @plugin_option
 def nodes(name: str | None, plugins: tuple[str, ...]) -> None:
     """List all nodes, or explain the node NAME.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from dspgraph.cli.completion import complete_pipelines, complete_settings, complete_swaps
 from dspgraph.errors import ParameterError, RequestError
 from dspgraph.shown import shown
 
@@ -123,7 +124,7 @@ metric_option = click.option(
 
 def pipeline_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the argument PIPELINE and the options that change it: `--set`, `--swap` and `--plugin`."""
-    return click.argument("pipeline")(change_options(command))
+    return click.argument("pipeline", shell_complete=complete_pipelines)(change_options(command))
 
 
 def change_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -135,6 +136,7 @@ def change_options(command: Callable[..., None]) -> Callable[..., None]:
         "overrides",
         multiple=True,
         metavar="NODE.PARAMETER=VALUE",
+        shell_complete=complete_settings,
         help="Set a parameter of a node, or a variable of the pipeline by VAR=VALUE. Repeatable.",
     )
     @click.option(
@@ -142,6 +144,7 @@ def change_options(command: Callable[..., None]) -> Callable[..., None]:
         "swaps",
         multiple=True,
         metavar="SLOT=VARIANT",
+        shell_complete=complete_swaps,
         help="Put a variant into a slot; `show` lists both. Repeatable.",
     )
     @plugin_option
@@ -186,6 +189,8 @@ def executor_options(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print nothing but what failed.")
+
 overwrite_option = click.option(
     "--overwrite",
     is_flag=True,
@@ -193,7 +198,7 @@ overwrite_option = click.option(
 )
 
 _HOW = {"out", "executor", "jobs", "address", "timeout", "batch", "resume", "retry_failed", "profiled", "as_json"}
-_HOW |= {"assets", "overwrite"}
+_HOW |= {"assets", "overwrite", "quiet"}
 """Parameters of commands that decide where and how a result is made, but do not change the result."""
 
 _MOST_FILES = 20

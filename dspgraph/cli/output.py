@@ -86,11 +86,11 @@ def print_notes(graph: Wiring) -> None:
 class Reporter:
     """The printer of the progress of a run: a line for each finished item and, at a terminal, a progress bar below.
 
-    as_json: print lines of JSON, without a progress bar.
+    as_json: print lines of JSON, without a progress bar. quiet: print failures only, without notes and a progress bar.
     """
 
-    def __init__(self, as_json: bool) -> None:
-        self.as_json = as_json
+    def __init__(self, as_json: bool, quiet: bool = False) -> None:
+        self.as_json, self.quiet = as_json, quiet
         self.counts = {"done": 0, "failed": 0, "cached": 0}
         self.seconds = 0.0
         self._begun = time.perf_counter()
@@ -108,7 +108,7 @@ class Reporter:
 
         due: number of items to render. cached: number of items that keep the result of an earlier run.
         """
-        if due < 2 or self.as_json or not sys.stderr.isatty():
+        if due < 2 or self.as_json or self.quiet or not sys.stderr.isatty():
             return
         from rich.console import Console
         from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -127,7 +127,7 @@ class Reporter:
         """
         if self.as_json:
             click.echo(json.dumps(_machine(row)))
-        elif row.error or not row.cached:
+        elif row.error or not (row.cached or self.quiet):
             self.say(_sentence(row), bool(row.error))
         self.count("failed" if row.error else "cached" if row.cached else "done", row.audio_seconds)
 
@@ -147,14 +147,15 @@ class Reporter:
         counts, seconds = self.counts, time.perf_counter() - self._begun
         if self.as_json:
             click.echo(json.dumps({**counts, "audio_seconds": self.seconds, "seconds": seconds}))
-        elif sum(counts.values()) > 1:
+        elif sum(counts.values()) > 1 and not self.quiet:
             known = f", {counts['cached']} were done before" if counts["cached"] else ""
             speed = f", {self.seconds / seconds:.3g} times real time" if counts["done"] else ""
             click.echo(f"{counts['done']} rendered in {seconds:.1f} s{speed}{known}", err=True)
 
     def note(self, text: str) -> None:
         """Print a note to stderr, for instance about files that were left out."""
-        self.say(f"note: {text}", failed=True)
+        if not self.quiet:
+            self.say(f"note: {text}", failed=True)
 
     def say(self, text: str, failed: bool) -> None:
         """Print a line above the progress bar, to stderr if `failed`.

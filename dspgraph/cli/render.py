@@ -16,6 +16,7 @@ from dspgraph.cli.options import (
     executor_options,
     overwrite_option,
     pipeline_options,
+    quiet_option,
     recorded_command,
 )
 from dspgraph.cli.output import Reporter, print_notes, print_tables
@@ -85,6 +86,7 @@ _NOT_WITH_EVENTS |= {"profiled", "as_json"}
     is_flag=True,
     help="Print the time and memory that each node takes, and whether this machine could run it live.",
 )
+@quiet_option
 @click.option("--log-json", "as_json", is_flag=True, help="Print a line of JSON for each file instead of text.")
 def render(
     pipeline: str,
@@ -102,6 +104,7 @@ def render(
     retry_failed: bool,
     overwrite: bool,
     profiled: bool,
+    quiet: bool,
     as_json: bool,
 ) -> None:
     """Render FILES with PIPELINE.
@@ -137,7 +140,7 @@ def render(
     graph = load(pipeline, overrides, swaps, plugins).tap(*taps)
     print_notes(graph)
     profiler = Profiler(graph) if profiled else None
-    with Reporter(as_json) as report:
+    with Reporter(as_json, quiet) as report:
         try:
             render_files(
                 graph,

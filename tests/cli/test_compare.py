@@ -76,6 +76,17 @@ def test_compare_prints_the_means_and_where_to_listen(tmp_path: Path, pipeline: 
     assert (data["pipeline"], data["about"], data["stages"]) == ("toys", "Toys.", {"asked": 6, "computed": 4})
 
 
+def test_quiet_commands_print_failures_only(tmp_path: Path, pipeline: Path, folder: Path) -> None:
+    words = (pipeline, folder, "--plugin", TOYS, "-q")
+    compared = dspgraph("compare", *words, "-o", tmp_path / "out", "--metrics", "si_sdr")
+    assert (compared.exit_code, compared.output) == (0, "")
+    assert (tmp_path / "out" / "report.html").is_file()
+    (folder / "c1.wav").write_text("no audio")
+    rendered = dspgraph("render", *words, "-o", tmp_path / "rendered")
+    assert rendered.exit_code == 1
+    assert [line.partition(":")[0] for line in rendered.output.splitlines()] == ["failed", "dspgraph"]
+
+
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_compare_and_score_take_metrics_of_an_own_file(tmp_path: Path, pipeline: Path, folder: Path, jobs: str) -> None:
     own = tmp_path / "own.py"

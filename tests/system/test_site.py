@@ -69,6 +69,13 @@ def test_a_docstring_keeps_its_formulas_and_has_no_other_marks(pages: ModuleType
     )
 
 
+def test_the_page_of_examples_has_every_program_as_it_stands(pages: ModuleType) -> None:
+    page = pages.examples_page()
+    for path in (ROOT / "examples").glob("*.py"):
+        assert f"## {path.name}\n" in page
+        assert path.read_text(encoding="utf-8").splitlines()[-1] in page
+
+
 def test_the_page_of_a_node_has_its_ports_parameters_and_example(pages: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "copied" / "sounds").mkdir(parents=True)
     (tmp_path / "nodes").mkdir()

@@ -1,0 +1,171 @@
+"""The commands and programs on the pages of the site run. Those of the README are run by test_readme.py."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner
+
+from dspgraph import load
+from dspgraph.cli.main import main
+from dspgraph.evaluation.listening import ANSWER_COLUMNS
+from dspgraph.registry import shipped_pipelines
+from helpers.autoencoders import autoencoder_file
+from helpers.autoencoders import tiny as tiny_autoencoder
+from helpers.paths import ROOT
+from helpers.speech import speech
+from helpers.wavenets import tiny as tiny_wavenet
+from helpers.wavenets import wavenet_file
+
+PAGES = {path.stem: path for path in ROOT.glob("docs/*.md")}
+PAGES |= {f"card of {path.stem}": path for path in ROOT.glob("pipelines/*.md")}
+
+
+def blocks(page: str, kind: str) -> list[str]:
+    """Return the code blocks of a page. kind: the language, "" for commands."""
+    found = re.findall(r"^```(\w*)\n(.*?)^```", PAGES[page].read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    return [text for language, text in found if language == kind]
+
+
+def commands(page: str) -> list[list[str]]:
+    """Return the words of every command line of a page."""
+    lines = "\n".join(blocks(page, "")).replace("\\\n", " ").splitlines()
+    return [words for line in lines if (words := shlex.split(line, comments=True))]
+
+
+def run(words: list[str]) -> None:
+    """Run a command. `train` only lists its settings, and the program that makes notes makes a few."""
+    program, *rest = words
+    options = [str(path) for word in rest for path in (sorted(Path().glob(word)) if "*" in word else [word])]
+    if program == "python":
+        assert (ROOT / rest[0]).is_file()
+        if rest[0] == "examples/make_notes.py":
+            fewer = [*options[1:], "--count", "3"]
+            subprocess.run([sys.executable, ROOT / rest[0], *fewer], check=True, capture_output=True)
+        return
+    assert program == "dspgraph", words
+    quick = ["--settings"] if rest[0] == "train" else []
+    result = CliRunner().invoke(main, [*options, *quick])
+    assert result.exit_code == 0, f"{' '.join(words)}: {result.output}"
+
+
+def shipped(name: str) -> None:
+    """Put the weights that come with dspgraph where a training run would put its own."""
+    Path("run").mkdir()
+    shutil.copy(shipped_pipelines()[name].with_suffix(".safetensors"), "run/weights.safetensors")
+
+
+def listening() -> None:
+    soundfile.write("speech.wav", speech()[8000:20000], 16000)
+    (code,) = blocks("listening", "python")
+    Path("own_metric.py").write_text(code)
+    Path("answers").mkdir()
+    rows = [f"page,1,now,mushra,ann,matched,{k},a,{sound},,,,{50 + k}" for k in range(2) for sound in ("x", "y")]
+    Path("answers/ann.csv").write_text("\n".join([",".join(ANSWER_COLUMNS), *rows]))
+
+
+def fargan() -> None:
+    shipped("fargan")
+
+
+def gansynth() -> None:
+    shipped("gansynth_notes")
+    np.savez("notes.npz", latent=np.zeros((2, 4)), pitch=np.array([0, 7]))
+
+
+def wavenet_autoencoder() -> None:
+    Path("run").mkdir()
+    network = tiny_autoencoder(rate=4000, lowest=60, pitches=8)
+    shutil.copy(autoencoder_file(network), "run/weights.safetensors")
+
+
+def phones() -> None:
+    network = tiny_wavenet(bands=80, scales=(16, 16), rate=16000, gain=0.55, preemphasis=0.85)
+    shutil.copy(wavenet_file(network), "wavenet.safetensors")
+    Path("alignments").mkdir()
+    Path("alignments/a.lab").write_text("0 1250000 sil\n1250000 3000000 aa\n3000000 5000000 s\n")
+
+
+PREPARED: list[Callable[[], None]] = [listening, fargan, gansynth, wavenet_autoencoder, phones]
+"""For each page with commands that read files, a function that makes these files. Its name is that of the page."""
+
+
+CARDS = ("card of fargan", "card of gansynth_notes")
+"""Pages with recipes: training that takes long."""
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("prepare", PREPARED, ids=lambda prepare: prepare.__name__)
+def test_the_commands_of_a_page_run(
+    prepare: Callable[[], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("speech").mkdir()
+    soundfile.write("speech/a.wav", speech()[8000:16000], 16000)
+    prepare()
+    found = commands(prepare.__name__)
+    assert found
+    for words in sorted(found, key=lambda words: words[:2] == ["dspgraph", "plot"]):  # plots what `render` has written
+        run(words)
+
+
+def test_the_recipes_of_shipped_weights_have_settings_that_exist(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for page in CARDS:
+        for words in commands(page):
+            if words[:2] == ["dspgraph", "train"]:
+                run(words)
+
+
+def test_no_other_page_has_commands() -> None:
+    tested = {prepare.__name__ for prepare in PREPARED} | set(CARDS)
+    assert {page for page in PAGES if commands(page)} == tested
+
+
+def test_the_program_on_the_live_page_runs() -> None:
+    (code,) = blocks("live", "python")
+    x = speech()[8000:24000]
+    names: dict[str, object] = {"speech": x, "blocks": [x[k : k + 160] for k in range(0, 16000, 160)]}
+    exec(code, names)
+    parts, again = names["parts"], names["again"]
+    assert isinstance(parts, list)
+    assert isinstance(again, np.ndarray)
+    played = np.concatenate(parts)
+    assert len(played) > 8000
+    np.testing.assert_array_equal(played, again[: len(played)])
+
+
+def test_the_pipeline_and_the_events_on_the_live_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (pipeline,), (events,) = blocks("live", "yaml"), blocks("live", "json")
+    Path("live.yaml").write_text(pipeline)
+    assert set(load("live.yaml").outputs) == {"speech"}
+    soundfile.write("speech.wav", speech()[:32000], 16000)
+    first = events.splitlines()[0] + "\n"  # the others are of other pipelines: a slot, an input for music
+    Path("events.jsonl").write_text(first)
+    run(["dspgraph", "render", "live.yaml", "speech.wav", "--events", "events.jsonl", "-o", "out"])
+    assert len(soundfile.read("out/speech.flac")[0]) == 32000
+
+
+def test_the_program_on_the_page_on_phones_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.TextGrid").write_text(
+        'File type = "ooTextFile"\nObject class = "TextGrid"\n\nxmin = 0\nxmax = 3\ntiers? <exists>\nsize = 1\n'
+        'item []:\n    item [1]:\n        class = "IntervalTier"\n        name = "phones"\n        xmin = 0\n        xmax = 3\n'
+        "        intervals: size = 2\n        intervals [1]:\n            xmin = 0\n            xmax = 1\n"
+        '            text = "aa"\n        intervals [2]:\n            xmin = 1\n            xmax = 3\n            text = "s"\n'
+    )
+    (code,) = blocks("phones", "python")
+    names: dict[str, object] = {}
+    exec(code, names)
+    found = names["phones"]
+    assert len(found.codes) == 61440  # type: ignore[attr-defined]
