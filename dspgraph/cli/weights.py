@@ -1,4 +1,4 @@
-"""The commands `weights convert`, `weights half`, `weights quantise` and `weights show`."""
+"""The commands `weights list`, `weights convert`, `weights half`, `weights quantise` and `weights show`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,34 @@ import click
 
 from dspgraph.cli.options import PATH, StrictCommand
 from dspgraph.cli.output import echo, print_tables
+from dspgraph.errors import FileError
 
 
 @click.group()
 def weights() -> None:
-    """Convert, show or shorten files of the weights of models."""
+    """List, convert, show or shorten files of the weights of models."""
+
+
+@weights.command("list", cls=StrictCommand)
+def list_weights() -> None:
+    """List the weights that come with dspgraph, and check the sha256 of each against its card.
+
+    A file that is not the one that its card describes is an error.
+    """
+    from dspgraph.training.weights import shipped_weights
+
+    found = shipped_weights()
+    rows = [
+        (one.pipeline, f"{one.model}, {one.numbers} numbers, {one.size / 1e6:.2f} MB, sha256 {one.digest}")
+        for one in found
+    ]
+    print_tables({"weights of pipelines": rows})
+    for one in found:
+        if not one.intact:
+            raise FileError(
+                f"the weights of {one.pipeline} have the sha256 {one.digest}; expected {one.expected}, as their card "
+                "says: install dspgraph again"
+            )
 
 
 @weights.command(cls=StrictCommand)

@@ -1,8 +1,12 @@
-"""The description of a file of weights, of any model."""
+"""Files of weights of any model: their description, those that come with dspgraph, and shorter numbers."""
 
 from __future__ import annotations
 
 import json
+import math
+import re
+from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +14,7 @@ import numpy as np
 
 from dspgraph.errors import FileError, RequestError
 from dspgraph.io.paths import read_start
+from dspgraph.registry import shipped_pipelines
 from dspgraph.streams import Array
 from dspgraph.training.contract import weights_format
 
@@ -48,6 +53,50 @@ def describe_weights(weights: Path) -> tuple[str, dict[str, Any], dict[str, tupl
     except (KeyError, TypeError, ValueError, RecursionError):
         reason = "its metadata name no model"
     raise FileError(f"{weights} holds no weights of a model ({reason}): give a file written by 'dspgraph train'")
+
+
+@dataclass(frozen=True)
+class ShippedWeights:
+    """A file of weights that comes with dspgraph.
+
+    pipeline: the pipeline that uses it; numbers, size: of all arrays, and of the file in bytes; digest: its sha256;
+    expected: the sha256 that its card tells, or "" if it tells none.
+    """
+
+    pipeline: str
+    model: str
+    numbers: int
+    size: int
+    digest: str
+    expected: str
+
+    @property
+    def intact(self) -> bool:
+        """Whether the file is the one that its card describes; true if the card tells no sha256."""
+        return self.expected in ("", self.digest)
+
+
+def shipped_weights() -> list[ShippedWeights]:
+    """Return the files of weights beside the pipelines that come with dspgraph, each described by a card beside it.
+
+    Raises FileError if a file or its card cannot be read, or if the card tells several sums.
+    """
+    found = []
+    for name, pipeline in shipped_pipelines().items():
+        file, card = pipeline.with_suffix(".safetensors"), pipeline.with_suffix(".md")
+        if not file.exists():
+            continue
+        model, _, shapes = describe_weights(file)
+        try:
+            told = set(re.findall(r"\b[0-9a-f]{64}\b", card.read_text(encoding="utf-8")))
+            content = file.read_bytes()
+        except OSError as error:
+            raise FileError(f"{error.filename} cannot be read: {error.strerror}: install dspgraph again") from None
+        if len(told) > 1:
+            raise FileError(f"{card} tells {len(told)} sums of sha256; expected one, of {file.name}: mend the card")
+        numbers = sum(math.prod(shape) for shape in shapes.values())
+        found.append(ShippedWeights(name, model, numbers, len(content), sha256(content).hexdigest(), "".join(told)))
+    return found
 
 
 def write_half(weights: Path, out: Path) -> None:

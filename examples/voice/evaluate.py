@@ -6,8 +6,8 @@ CORPUS is a folder that `corpus.py` has made. Two tables are printed, with means
 N prompts of the speakers of the training, the same number from every source of recordings; and one for N words of other
 speakers in other languages, the same number from every language. The last column has the outbursts per minute: runs of
 10 ms with a sample beyond 1.5 times the peak of the original. A third table is for the sentence that comes with pysptk.
-In OUT, a folder is made for every table and vocoder, with a page to listen to. A vocoder whose results OUT has already
-is not rendered again, unless it has changed.
+A last line has the outbursts of FARGAN in ten minutes of prompts. In OUT, a folder is made for every table and
+vocoder, with a page to listen to. A vocoder whose results OUT has already is not rendered again, unless it has changed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from dspgraph import Audio, load
+from dspgraph import Array, Audio, Graph, load
 from dspgraph.evaluation.compare import audio_files, compare
 from dspgraph.evaluation.listening import REFERENCE
 from dspgraph.evaluation.variants import Choice
@@ -32,6 +32,7 @@ METRICS = ("pesq", "stoi", "mcd", "lsd", "log_f0_rmse", "voicing_error")
 SHORTEST = {"test": 1.5, "unseen": 0.6}  # seconds
 TRAINED = {"en", "es", "fr", "it", "ru"}
 BURST = 1.5  # times the peak of the original
+LONG = 600.0  # seconds of speech in which outbursts are counted
 
 
 def chosen(corpus: Path, part: str, count: int) -> list[Path]:
@@ -106,8 +107,13 @@ def cells(results: dict[str, Any]) -> list[str]:
     return found
 
 
+def bursts(original: Array, result: Array) -> int:
+    """Return how many runs of 10 ms of a result have a sample beyond BURST times the peak of the original."""
+    return len(np.unique(np.flatnonzero(np.abs(result) > BURST * np.abs(original).max()) // 160))
+
+
 def outbursts(out: Path, variant: str, files: Sequence[Path]) -> float:
-    """Return the outbursts per minute: runs of 10 ms with a sample beyond BURST times the peak of the original.
+    """Return the outbursts per minute in the results of a vocoder.
 
     out: the folder of an evaluation; variant: the name of the vocoder; files: the original recordings.
     """
@@ -115,9 +121,20 @@ def outbursts(out: Path, variant: str, files: Sequence[Path]) -> float:
     for file in files:
         original = AudioSource(file, Audio(16000)).read()
         result, _ = soundfile.read(audio_files(out, [REFERENCE, variant], file.stem)[variant])
-        count += len(np.unique(np.flatnonzero(np.abs(result) > BURST * np.abs(original).max()) // 160))
+        count += bursts(original, result)
         seconds += len(original) / 16000
     return 60 * count / seconds
+
+
+def many_outbursts(graph: Graph, corpus: Path) -> tuple[int, float]:
+    """Return the number of outbursts in the first ten minutes of prompts that are held out, and the true minutes."""
+    signals: list[Array] = []
+    for file in chosen(corpus, "test", 10**6):
+        if sum(map(len, signals)) < LONG * 16000:
+            signals.append(AudioSource(file, Audio(16000)).read())
+    results = graph.map(signals, batch=16)
+    count = sum(bursts(x, y["speech"]) for x, y in zip(signals, results, strict=True))
+    return count, sum(map(len, signals)) / 16000 / 60
 
 
 def evaluate(corpus: Path, out: Path, weights: str | None, count: int) -> None:
@@ -140,6 +157,8 @@ def evaluate(corpus: Path, out: Path, weights: str | None, count: int) -> None:
             results = scored(choice, files, place, about)
             row = [f"`{choice.name}`", *cells(results), f"{outbursts(place, choice.name, files):.2f}"]
             print("| " + " | ".join(row) + " |", flush=True)
+    count, minutes = many_outbursts(candidates(weights)[-1].graph, corpus)
+    print(f"\noutbursts of `fargan` in {minutes:.1f} minutes of held-out prompts: {count}")
 
 
 def main() -> None:

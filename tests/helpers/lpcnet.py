@@ -93,22 +93,23 @@ def predictors(rows: Array) -> Array:
     return np.array(found)
 
 
-def pitches(x: Array, rows: Array) -> tuple[Array, Array]:
+def pitches(x: Array, rows: Array, ahead: int = 0) -> tuple[Array, Array]:
     """Return the pitch [n] and the correlation [n] of n frames.
 
-    x: the pre-emphasised signal; rows: the predictors of the frames, [n, 17].
+    x: the pre-emphasised signal; rows: the predictors of the frames, [n, 17]; ahead: the frames after which the path is
+    followed back.
     """
     taps = np.array([0.026184, -0.098339, 0.369938, 0.837891, -0.184969, 0.070242, -0.020947])
     signal = np.pad(SCALE * x, (96, 320))
     residual, last = np.zeros(416), 0.0
     path, best, where = np.zeros(224), 0.0, 0
-    pitch, correlation = [], []
+    gained, origins, ends = [], [], []
     for f, row in enumerate(rows):
         s = signal[160 * f : 160 * f + 176]
         r = np.convolve(s, np.r_[1.0, row[1:]], "valid")
         residual = np.r_[residual[160:], r + 0.7 * np.r_[last, r[:-1]]]
         last = r[-1]
-        found, energies, origins = [], [], []
+        found, energies = [], []
         for off in (0, 80):
             now = residual[256 + off : 336 + off]
             lagged = sliding_window_view(residual, 80)[off : off + 256]
@@ -132,9 +133,17 @@ def pitches(x: Array, rows: Array) -> tuple[Array, Array]:
             best, where = total.max(), int(total.argmax())
             path = total - best
             origins.append(origin)
-        chosen = [origins[1][where], where]
-        pitch.append((min(512 - sum(chosen), 510) - 200) / 100)
-        correlation.append(sum(w * c[i] for w, c, i in zip(weights, found, chosen, strict=True)) / 2 - 0.5)
+            gained.append(weight * fine[:224])
+        ends.append(where)
+    pitch, correlation = [], []
+    for f in range(len(rows)):
+        last_frame = min(f + ahead, len(rows) - 1)
+        half, at, chosen = 2 * last_frame + 1, ends[last_frame], []
+        while half >= 2 * f:
+            chosen.append((half, at))
+            at, half = int(origins[half][at]), half - 1
+        pitch.append((min(512 - sum(i for _, i in chosen[-2:]), 510) - 200) / 100)
+        correlation.append(sum(gained[k][i] for k, i in chosen[-2:]) / 2 - 0.5)
     return np.array(pitch), np.array(correlation)
 
 

@@ -42,7 +42,7 @@ class Fargan(Node):
     Frame k gives the samples around the middle of its window, which is the start of its span (centre 0): from k * hop -
     hop / 2 up to k * hop + hop / 2. Frame 0 gives only the second half of these samples; the last frame gives another
     half hop at the end. A sample waits for the frame after its own frame. The inputs are outputs of the pipeline
-    `lpcnet_features`, with the rate and hop of the training. `dspgraph train fargan` makes weights; `dspgraph weights
+    `fargan_features`, with the rate and hop of the training. `dspgraph train fargan` makes weights; `dspgraph weights
     convert` converts the weights of the published program. The loss of the training here compares spectra; there is no
     adversarial training.
 

@@ -11,9 +11,10 @@ from dspgraph import Array
 from dspgraph_nodes._kernels.neural.fargan_inputs import MEMORY, frame_inputs, periods
 from dspgraph_nodes._kernels.neural.fargan_layout import pack_fargan
 from dspgraph_nodes._kernels.neural.fargan_synthesis import FarganState, synthesise
+from dspgraph_nodes._kernels.neural.spectral_distance import distance_of_roots
 from dspgraph_nodes.models.fargan.config import PRESETS, SUBFRAMES, Config
 from dspgraph_nodes.models.fargan.network import FARGAN, places
-from dspgraph_nodes.models.fargan.training import figures, spectral_loss
+from dspgraph_nodes.models.fargan.training import figures, spectral_distance, spectral_loss
 from helpers.fargan import SMALL, fargan_arrays, fargan_features, in_torch
 
 SIZE = SMALL.subframe
@@ -156,7 +157,7 @@ def test_the_gradients_are_those_of_autograd(training: bool) -> None:
     noise: list[torch.Tensor] = []
     if training:
         conditions = conditions + (torch.rand_like(conditions) - 0.5) / 127
-        noise = network.noise(len(conditions), past)
+        noise = network.noise(len(conditions), len(past), past)
     states, found = network.start(past), []
     for k, condition in enumerate(conditions):
         around = places(period[:, 1 + k // 4], size)
@@ -192,6 +193,51 @@ def test_the_spectral_loss_is_that_of_the_formula() -> None:
     assert float(spectral_loss(a, b)) == pytest.approx(np.mean(terms), rel=1e-6)
     assert float(spectral_loss(a, a)) == 0
     assert float(spectral_loss(a, 0 * b)) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("samples", [2600, 900])
+def test_the_gradient_of_the_spectral_loss_is_its_slope(samples: int) -> None:
+    """Central differences; the second signal is shorter than half of the longest window. Measured: 1e-9 relative."""
+    draw = torch.Generator().manual_seed(0)
+    true, made, way = torch.randn(3, 2, samples, generator=draw, dtype=torch.float64).unbind(0)
+    made.requires_grad_()
+    torch.autograd.backward(spectral_loss(true, made))
+    assert made.grad is not None
+    h = 1e-6
+    up, down = (float(spectral_loss(true, made.detach() + sign * h * way)) for sign in (1, -1))
+    assert float((made.grad * way).sum()) == pytest.approx((up - down) / (2 * h), rel=1e-5)
+
+
+def test_the_kernel_of_the_spectral_loss_is_its_formula_in_torch() -> None:
+    """Bins below the least power have no gradient."""
+    draw = torch.Generator().manual_seed(0)
+    true, made = torch.randn(2, 50, 33, generator=draw, dtype=torch.complex128).unbind(0)
+    made[3, 4:9], true[5, 6] = 1e-9, 0
+    distance, gradient = distance_of_roots(true.numpy(), made.numpy())
+    expected, of_made = spectral_distance(true, made)
+    assert distance == pytest.approx(float(expected), rel=1e-12)
+    assert_allclose(gradient, of_made, rtol=1e-12)
+    assert not gradient[3, 4:9].any()
+
+
+def test_bfloat16_changes_the_gradients_little() -> None:
+    """Cosine of the angle between the gradients in both precisions. Measured: at least 0.997 for these weights."""
+    network = FARGAN(SMALL).train()
+    network.load_state_dict({name: torch.from_numpy(array) for name, array in fargan_arrays(SMALL).items()})
+    torch.manual_seed(0)
+    inputs, past = torch.randn(4, 7, 20), 0.3 * torch.randn(4, MEMORY)
+    period, true = torch.randint(32, 256, (4, 7)), 0.3 * torch.randn(4, 20 * SIZE)
+    found = []
+    for low in (False, True):
+        torch.manual_seed(1)
+        network.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=low):
+            loss = (network(inputs, period, past, true[:, : 4 * SIZE]) * true).sum()
+        torch.autograd.backward(loss)
+        found.append({name: one.grad for name, one in network.named_parameters() if one.grad is not None})
+    assert any((found[0][name] != found[1][name]).any() for name in found[0])
+    for name, exact in found[0].items():
+        assert float(torch.cosine_similarity(exact.flatten(), found[1][name].flatten(), dim=0)) > 0.98, name
 
 
 def test_the_first_frame_has_the_true_past_and_is_not_judged() -> None:

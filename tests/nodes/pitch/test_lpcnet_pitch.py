@@ -32,6 +32,11 @@ EXAMPLES = [
         x=(Audio(22050), features()[0][8000:10005]),
         lpc=(Frames(Audio(22050).rate / 160, "lpc", 2), features()[2][50:63, :2].round(9)),
     ),
+    Example(
+        LpcnetPitch(ahead=3),
+        x=(AUDIO, fading()[:4000]),
+        lpc=(STREAM, predictors(cepstra(windowed(fading()[:4000]))).round(9)),
+    ),
 ]
 
 
@@ -183,3 +188,15 @@ def test_both_rows_are_one_wide_at_the_rate_of_the_predictors() -> None:
     pitch, correlation = LpcnetPitch().streams(AUDIO, STREAM)
     assert pitch == STREAM.like(kind="pitch", width=1)
     assert correlation == STREAM.like(kind="correlation", width=1)
+
+
+@pytest.mark.parametrize("ahead", [1, 4])
+def test_later_frames_decide(ahead: int) -> None:
+    """The lags of frame k are those of the best path up to frame k + ahead, by the definition written out."""
+    x, _, rows = features()
+    x, rows = x[16000:24000], rows[100:150]
+    found = lpcnet_pitch(x, rows, ahead)
+    expected = pitches(x, rows, ahead)
+    assert_allclose(found[0][:, 0], expected[0], rtol=0, atol=1e-14)
+    assert_allclose(found[1][:, 0], expected[1], rtol=0, atol=1e-12)  # as above
+    assert np.abs(found[0] - lpcnet_pitch(x, rows)[0]).max() > 0.1

@@ -39,6 +39,10 @@ class PitchSearch:
     )  # [_CANDIDATES]: score of the best path to each lag, minus the best score
     best: Array = field(default_factory=lambda: np.zeros(1))  # [1]: the best score
     where: Array = field(default_factory=lambda: np.zeros(1, np.int64))  # [1]: the candidate with the best score
+    origin: Array = field(
+        default_factory=lambda: np.zeros((0, 2, _CANDIDATES), np.int64)
+    )  # [waiting, 2, _CANDIDATES]: where the best path to each candidate comes from, in the frames without a pitch yet
+    gained: Array = field(default_factory=lambda: np.zeros((0, 2, _CANDIDATES)))  # and what each half frame gives it
 
 
 def start_search(order: int) -> PitchSearch:
@@ -46,37 +50,52 @@ def start_search(order: int) -> PitchSearch:
     return PitchSearch(np.zeros(_HALF + order), np.zeros(_LONGEST), np.zeros(1))
 
 
-def search_pitch(state: PitchSearch, x: Array, lpc: Array) -> tuple[Array, Array]:
-    """Return the pitch and the correlation of n frames, [n, 1] each, as LPCNet's features.
+def search_pitch(state: PitchSearch, x: Array, lpc: Array, lookahead: int) -> tuple[Array, Array]:
+    """Return the pitch and the correlation of the next frames, [m, 1] each, as LPCNet's features.
 
     pitch: (min(T1 + T2, 510) - 200) / 100 with the lags T1 and T2 of the two halves of a frame, in samples.
     correlation: c - 0.5, where c is the mean of the normalised correlations of the two halves, weighted by their
-    energies.
+    energies. Both are those of the best path up to the end of the frame that is `lookahead` frames later; so the last
+    `lookahead` frames wait for more frames, or for `last_pitches`.
 
     x: the next n * 160 samples after pre-emphasis, full scale +-1; some of the last 160 may be missing. Frame k covers
     the samples from 160 * k - 80 up to 160 * k + 80; those before x are in the state. lpc: [n, order + 1], rows (gain,
     a[1..order]). state: updated in place.
     """
-    count, past = len(lpc), len(state.samples)
+    count, past, waiting = len(lpc), len(state.samples), len(state.origin)
     samples = np.zeros(past + count * LPCNET_HOP)
     samples[:past] = state.samples
     samples[past : past + len(x)] = x
     samples[past : past + len(x)] *= INT16_FULL_SCALE
-    pitch, correlation = np.empty((count, 1)), np.empty((count, 1))
+    more = np.zeros((count, 2, _CANDIDATES))
+    origin = np.concatenate((state.origin, more.astype(np.int64)))
+    gained = np.concatenate((state.gained, more))
+    known = max(0, waiting + count - lookahead)
+    pitch, correlation = np.empty((known, 1)), np.empty((known, 1))
     _search(
         samples, lpc.astype(np.float64), state.residual, state.last, state.path, state.best, state.where,
-        pitch, correlation,
+        origin, gained, waiting, pitch, correlation,
     )  # fmt: skip
     state.samples = samples[count * LPCNET_HOP :].copy()
+    state.origin, state.gained = origin[known:].copy(), gained[known:].copy()
+    return pitch, correlation
+
+
+def last_pitches(state: PitchSearch) -> tuple[Array, Array]:
+    """Return the pitch and the correlation of the frames that wait, [m, 1] each: those of the best path to the end."""
+    pitch, correlation = np.empty((len(state.origin), 1)), np.empty((len(state.origin), 1))
+    at = state.where[0]
+    for row in range(len(pitch) - 1, -1, -1):
+        at = _read_path(state.origin[row], state.gained[row], at, pitch[row], correlation[row])
     return pitch, correlation
 
 
 @kernel
 def _search(
     samples: Array, lpc: Array, residual: Array, last: Array, path: Array, best: Array, where: Array,
-    pitch: Array, correlation: Array,
+    origin: Array, gained: Array, waiting: int, pitch: Array, correlation: Array,
 ) -> None:  # fmt: skip
-    """Fill `pitch` and `correlation` for every frame.
+    """Fill `pitch` and `correlation`, and the rows of `origin` and `gained` from `waiting` on, one for every frame.
 
     The arrays from `residual` to `where` are the state, updated in place. samples, lpc: as in `search_pitch`, with the
     past samples in front.
@@ -84,11 +103,11 @@ def _search(
     order = lpc.shape[1] - 1
     e = np.empty(_LONGEST + LPCNET_HOP)  # the filtered residual: its past, then the frame
     r = np.empty(1 + LPCNET_HOP)
-    xc, xc_fine = np.empty((2, _LONGEST)), np.empty((2, _LONGEST))
-    origin = np.empty((2, _CANDIDATES), np.int64)
-    energy, weight, winner = np.empty(2), np.empty(2), np.empty(2, np.int64)
+    xc, xc_fine = np.empty((2, _LONGEST)), np.empty(_LONGEST)
+    energy = np.empty(2)
     squares = np.empty(_LONGEST + LPCNET_HOP + 1)
     score, total = np.empty(_CANDIDATES + 2 * _REACH), np.empty(_CANDIDATES)
+    lookahead = len(origin) - len(pitch)
     for n in range(_LONGEST):
         e[n] = residual[n]
     for f in range(len(lpc)):
@@ -100,19 +119,36 @@ def _search(
         for half in range(2):
             energy[half] = _correlate(e[half * _HALF :], squares[half * _HALF :], xc[half])
         scale = 2.0 / (energy[0] + energy[1] + _TINY)
-        weight[0], weight[1] = energy[0] * scale, energy[1] * scale
+        row = waiting + f
         for half in range(2):
-            _refine(xc[half], xc_fine[half])
-            _extend_path(xc_fine[half], weight[half], path, best, where, score, total, origin[half])
-        winner[1] = where[0]
-        winner[0] = origin[1, winner[1]]
-        pitch[f, 0] = (min(2 * _LONGEST - winner[0] - winner[1], _LARGEST_SUM) - 200) / 100
-        found = weight[0] * xc_fine[0, winner[0]] + weight[1] * xc_fine[1, winner[1]]
-        correlation[f, 0] = 0.5 * found - 0.5
+            _refine(xc[half], xc_fine)
+            gains = gained[row, half]
+            for i in range(_CANDIDATES):
+                gains[i] = energy[half] * scale * xc_fine[i]
+            _extend_path(gains, path, best, where, score, total, origin[row, half])
+        known = row - lookahead
+        if known >= 0:
+            at = where[0]
+            for k in range(row, known, -1):
+                at = origin[k, 0, origin[k, 1, at]]
+            _read_path(origin[known], gained[known], at, pitch[known], correlation[known])
         for n in range(_LONGEST):
             e[n] = e[n + LPCNET_HOP]
     for n in range(_LONGEST):
         residual[n] = e[n]
+
+
+@kernel
+def _read_path(origin: Array, gained: Array, at: int, pitch: Array, correlation: Array) -> int:
+    """Write the pitch and the correlation of a frame whose path ends at candidate `at`.
+
+    Returns the candidate at which the path of the frame before ends. origin, gained: [2, _CANDIDATES], of the frame.
+    """
+    before: int = origin[1, at]
+    pitch[0] = (min(2 * _LONGEST - before - at, _LARGEST_SUM) - 200) / 100
+    correlation[0] = 0.5 * (gained[0, before] + gained[1, at]) - 0.5
+    end: int = origin[0, before]
+    return end
 
 
 @kernel
@@ -184,13 +220,13 @@ def _refine(c: Array, fine: Array) -> None:
 
 @kernel
 def _extend_path(
-    fine: Array, weight: float, path: Array, best: Array, where: Array, score: Array, total: Array, origin: Array
+    gains: Array, path: Array, best: Array, where: Array, score: Array, total: Array, origin: Array
 ) -> None:
     """Extend the best paths by half a frame, so that one path ends at every candidate lag.
 
-    fine: the correlations of the half frame; `weight` times a correlation is added to the score of its path. path,
-    best, where: the state, updated in place. origin: overwritten with the candidate from which the path to each
-    candidate comes. score, total: working memory.
+    gains: the number that the half frame adds to the score of each candidate. path, best, where: the state, updated in
+    place. origin: overwritten with the candidate from which the path to each candidate comes. score, total: working
+    memory.
     """
     jump, came = best[0] - _JUMP, where[0]
     for i in range(_CANDIDATES):
@@ -208,7 +244,7 @@ def _extend_path(
             total[i] = value if better else total[i]
             origin[i] = i + j - _REACH if better else origin[i]
     for i in range(_CANDIDATES):
-        total[i] += weight * fine[i]
+        total[i] += gains[i]
     top, at = total[0], 0
     for i in range(1, _CANDIDATES):
         if total[i] > top:

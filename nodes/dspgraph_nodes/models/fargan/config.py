@@ -5,8 +5,8 @@ from __future__ import annotations
 from dspgraph_nodes._kernels.neural.fargan_inputs import MEMORY
 from dspgraph_nodes.models.shared.config import ModelConfig, size
 
-FARGAN_RATE = 16000  # sample rate in Hz of the published network and of the pipeline `lpcnet_features`
-FARGAN_HOP = 160  # samples in a frame of `lpcnet_features`
+FARGAN_RATE = 16000  # sample rate in Hz of the published network and of the pipeline `fargan_features`
+FARGAN_HOP = 160  # samples in a frame of `fargan_features`
 SUBFRAMES = 4  # number of sub-frames in a frame; the network makes one after the other
 _ROWS = 16  # rows of a weight matrix that the kernels process together
 

@@ -16,7 +16,7 @@ from dspgraph_nodes._kernels.neural.fargan_inputs import MEMORY, frame_inputs, p
 from dspgraph_nodes.models.fargan.config import FARGAN_HOP, FARGAN_RATE
 from dspgraph_nodes.models.shared.data import Crops, FeatureFunction, augmented, rng
 
-PIPELINE = "lpcnet_features"
+PIPELINE = "fargan_features"
 """The pipeline that gives the features of a recording: cepstrum, pitch and correlation."""
 
 FARGAN_DELAY = (

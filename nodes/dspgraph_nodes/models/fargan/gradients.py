@@ -45,12 +45,16 @@ class SubframeLoop:
     """One run of the loop over sub-frames, and its backward pass. The formulas are those of `network.FARGAN`.
 
     conditions: [subframes, batch, condition]. gains: [subframes, batch, 1]. given: the other inputs. weights: name in
-    LOOP_WEIGHTS -> weight. Between `forward` and `backward`, the object keeps the values of all layers, with one row
-    for each sub-frame.
+    LOOP_WEIGHTS -> weight. low: the dtype of weights, layers and their gradients; the samples and their gradients have
+    that of `gains`. Between `forward` and `backward`, the object keeps the values of all layers, with one row for each
+    sub-frame.
     """
 
-    def __init__(self, conditions: Tensor, gains: Tensor, given: LoopInputs, weights: Mapping[str, Tensor]) -> None:
-        self.given, self.w, self.gains = given, weights, gains
+    def __init__(
+        self, conditions: Tensor, gains: Tensor, given: LoopInputs, weights: Mapping[str, Tensor], low: torch.dtype
+    ) -> None:
+        self.given, self.gains, self.low = given, gains, low
+        self.w = {name: one.to(low) for name, one in weights.items()}
         self.count, self.rows, self.condition = conditions.shape
         self.size = len(weights["last.weight"])
         self.scale = 1 / (LEAST_GAIN + gains)
@@ -59,11 +63,12 @@ class SubframeLoop:
         self.seen = self._array(2 * seen)
         self.seen[0, :, :seen] = 0
         self.seen[:, :, seen : seen + self.condition] = conditions
-        self.raw, self.first, self.open = self._array(2 * size + 4), self._array(first), self._array(first)
+        self.raw = gains.new_empty(self.count, self.rows, 2 * size + 4)
+        self.first, self.open = self._array(first), self._array(first)
         self.pitch = self._array(4)
         before = [first, *self.units[:2]]
         self.inputs = [self._array(width + 2 * size) for width in before]
-        self.states = [conditions.new_zeros(self.count + 1, self.rows, n) for n in self.units]
+        self.states = [self._array(n, 1).zero_() for n in self.units]
         self.gates, self.new, self.recurrent, self.heard, self.opened = (
             [self._array(factor * n) for n in self.units] for factor in (2, 1, 1, 1, 1)
         )
@@ -74,12 +79,18 @@ class SubframeLoop:
         self.signal = torch.cat((given.past, conditions.new_zeros(self.rows, self.count * size)), 1)
         self.forced = given.true.shape[1] // size
 
-    def _array(self, width: int) -> Tensor:
-        return self.scale.new_empty(self.count, self.rows, width)
+    def _array(self, width: int, more: int = 0) -> Tensor:
+        return self.scale.new_empty(self.count + more, self.rows, width, dtype=self.low)
 
-    def _noise(self, number: int, t: int, x: Tensor) -> None:
-        if self.given.noise:
-            x.add_(self.given.noise[number][t])
+    def _noisy(self, number: int, t: int, x: Tensor, out: Tensor) -> Tensor:
+        """Write x and the noise of a layer to `out`, and return it."""
+        return torch.add(x, self.given.noise[number][t] if self.given.noise else 0, out=out)
+
+    def _gated(self, number: int, t: int, x: Tensor, gate: Tensor, out: Tensor) -> Tensor:
+        """Write x * gate and the noise of a layer to `out`, and return it."""
+        if not self.given.noise:
+            return torch.mul(x, gate, out=out)
+        return torch.addcmul(self.given.noise[number][t], x, gate, out=out)
 
     def _index(self, t: int) -> Tensor:
         """Return where in the signal the past period of sub-frame t stands: indices [batch, subframe + 4]."""
@@ -87,7 +98,7 @@ class SubframeLoop:
 
     def forward(self) -> Tensor:
         """Compute all sub-frames; return their samples [batch, subframes * subframe]."""
-        w, size, made = self.w, self.size, self.signal.new_empty(self.rows, self.count, self.size)
+        w, size, made = self.w, self.size, self.gains.new_empty(self.rows, self.count, self.size)
         width = self.seen.shape[2] // 2
         transposed = {name: one.mT for name, one in w.items() if one.ndim == 2}
         for t in range(self.count):
@@ -95,35 +106,29 @@ class SubframeLoop:
             torch.gather(self.signal, 1, self._index(t), out=self.raw[t, :, : size + 4])
             self.raw[t, :, size + 4 :] = self.signal[:, now - size : now]
             seen = self.seen[t, :, width + self.condition :]
-            torch.mul(self.raw[t], self.scale[t], out=seen).clamp_(-1, 1)
-            self._noise(0, t, seen)
+            self._noisy(0, t, (self.raw[t] * self.scale[t]).clamp_(-1, 1).to(self.low), seen)
             period, newest = seen[:, 2 : size + 2], seen[:, -size:]
             if t + 1 < self.count:
                 self.seen[t + 1, :, :width] = self.seen[t, :, width:]
             torch.mm(self.seen[t], transposed["first.weight"], out=self.first[t]).tanh_()
             torch.mm(self.first[t], transposed["first_gate.weight"], out=self.open[t]).sigmoid_()
             y = self.inputs[0][t, :, : -2 * size]
-            torch.mul(self.first[t], self.open[t], out=y)
-            self._noise(1, t, y)
+            self._gated(1, t, self.first[t], self.open[t], y)
             torch.addmm(w["pitch_gains.bias"], y, transposed["pitch_gains.weight"], out=self.pitch[t]).sigmoid_()
             self.joined[t, :, sum(self.units) : -2 * size] = y
             begin = 0
             for k, units in enumerate(self.units):
                 self._reach(self.inputs[k][t], self.pitch[t, :, k : k + 1], period, newest)
                 h = self._gru(k, t, transposed)
-                heard = torch.add(h, 0, out=self.heard[k][t])
-                self._noise(2 + 2 * k, t, heard)
+                heard = self._noisy(2 + 2 * k, t, h, self.heard[k][t])
                 torch.mm(heard, transposed[f"gru{k + 1}_gate.weight"], out=self.opened[k][t]).sigmoid_()
-                y = self.joined[t, :, begin : begin + units]
-                torch.mul(heard, self.opened[k][t], out=y)
-                self._noise(3 + 2 * k, t, y)
+                y = self._gated(3 + 2 * k, t, heard, self.opened[k][t], self.joined[t, :, begin : begin + units])
                 if k < 2:
                     self.inputs[k + 1][t, :, :units] = y
                 begin += units
             self._reach(self.joined[t], self.pitch[t, :, 3:], period, newest)
             torch.mm(self.joined[t], transposed["skip.weight"], out=self.skip[t]).tanh_()
-            torch.add(self.skip[t], 0, out=self.noisy[t])
-            self._noise(8, t, self.noisy[t])
+            self._noisy(8, t, self.skip[t], self.noisy[t])
             torch.mm(self.noisy[t], transposed["skip_gate.weight"], out=self.skip_open[t]).sigmoid_()
             torch.mul(self.noisy[t], self.skip_open[t], out=self.gated[t])
             torch.mm(self.gated[t], transposed["last.weight"], out=self.last[t]).tanh_()
@@ -159,16 +164,16 @@ class SubframeLoop:
         width, past = self.seen.shape[2] // 2, self.seen.shape[2] // 2 - 2 * size - 4
         of_made = gradient.reshape(self.rows, self.count, size)
         of_signal = torch.zeros_like(self.signal)
-        of_conditions = self.scale.new_empty(self.count, self.rows, past)
+        of_conditions = self._array(past)
         of_gains = torch.empty_like(self.scale)
         sums = {name: self._array(len(one)) for name, one in w.items() if name.endswith("weight")}
         of_states = [torch.zeros_like(one[0]) for one in self.states]
-        of_seen = self.scale.new_zeros(self.rows, width)
+        of_seen = self._array(width)[0].zero_()
         for t in reversed(range(self.count)):
             now = MEMORY + t * size
             d = of_made[:, t] if t < self.forced else of_made[:, t] + of_signal[:, now : now + size]
             of_gain = (d * self.last[t]).sum(1, keepdim=True)
-            d = _through_tanh(d * self.gains[t], self.last[t], sums["last.weight"][t]) @ w["last.weight"]
+            d = _through_tanh((d * self.gains[t]).to(self.low), self.last[t], sums["last.weight"][t]) @ w["last.weight"]
             d = self._ungate(d, "skip_gate", self.noisy[t], self.skip_open[t], sums, t)
             joined = _through_tanh(d, self.skip[t], sums["skip.weight"][t]) @ w["skip.weight"]
             seen = self.seen[t, :, width + past :]
@@ -200,13 +205,13 @@ class SubframeLoop:
             d[:, 2 : size + 2].add_(of_period)
             d[:, -size:].add_(of_newest)
             inside = (self.raw[t] * self.scale[t]).abs_().le(1)
-            d = d * inside
+            d = d.to(self.scale.dtype) * inside
             of_gains[t] = of_gain - (d * self.raw[t]).sum(1, keepdim=True) * self.scale[t].square()
             d.mul_(self.scale[t])
             of_signal.scatter_add_(1, self._index(t), d[:, : size + 4])
             of_signal[:, now - size : now].add_(d[:, size + 4 :])
             of_seen = x[:, :width].clone()
-        return of_conditions, of_gains, self._of_weights(sums)
+        return of_conditions.to(self.scale.dtype), of_gains, self._of_weights(sums)
 
     def _ungate(self, d: Tensor, name: str, x: Tensor, opened: Tensor, sums: Mapping[str, Tensor], t: int) -> Tensor:
         """Return the gradient with respect to x of the gate x * sigmoid(W @ x).
@@ -257,7 +262,8 @@ class SubframeLoop:
 
 def _through_tanh(d: Tensor, y: Tensor, out: Tensor) -> Tensor:
     """Return d * (1 - y**2), written to `out`: the gradient with respect to x of y = tanh(x). d: the gradient of y."""
-    return torch.mul(d, 1 - y * y, out=out)
+    found: Tensor = torch.ops.aten.tanh_backward.grad_input(d, y, grad_input=out)
+    return found
 
 
 def _through_sigmoid(d: Tensor, y: Tensor, out: Tensor) -> Tensor:
@@ -265,22 +271,25 @@ def _through_sigmoid(d: Tensor, y: Tensor, out: Tensor) -> Tensor:
 
     d: the gradient of y.
     """
-    return torch.mul(d * y, 1 - y, out=out)
+    found: Tensor = torch.ops.aten.sigmoid_backward.grad_input(d, y, grad_input=out)
+    return found
 
 
 class Subframes(Function):
-    """The loop as a torch function: (conditions, gains, given, *weights) -> samples [batch, subframes * subframe].
+    """The loop as a torch function: (conditions, gains, given, low, *weights) -> samples [batch, subframes * subframe].
 
     The arguments are those of `SubframeLoop`; the weights are in the order of LOOP_WEIGHTS.
     """
 
     @staticmethod
-    def forward(ctx: Any, conditions: Tensor, gains: Tensor, given: LoopInputs, *weights: Tensor) -> Tensor:
-        ctx.loop = SubframeLoop(conditions, gains, given, dict(zip(LOOP_WEIGHTS, weights, strict=True)))
+    def forward(
+        ctx: Any, conditions: Tensor, gains: Tensor, given: LoopInputs, low: torch.dtype, *weights: Tensor
+    ) -> Tensor:
+        ctx.loop = SubframeLoop(conditions, gains, given, dict(zip(LOOP_WEIGHTS, weights, strict=True)), low)
         made: Tensor = ctx.loop.forward()
         return made
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, ...]:
         conditions, gains, weights = ctx.loop.backward(gradients[0])
-        return conditions, gains, None, *(weights[name] for name in LOOP_WEIGHTS)
+        return conditions, gains, None, None, *(weights[name].to(gains.dtype) for name in LOOP_WEIGHTS)

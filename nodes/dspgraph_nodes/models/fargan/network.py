@@ -140,17 +140,20 @@ class FARGAN(nn.Module):
         reset, keep = torch.sigmoid(ar + br), torch.sigmoid(az + bz)
         return torch.lerp(torch.tanh(an + reset * bn), h, keep)
 
-    def noise(self, count: int, like: Tensor) -> list[Tensor]:
-        """Return the noise that training adds in `count` sub-frames: a list of tensors [count, batch, width].
+    def noise(self, count: int, rows: int, like: Tensor) -> list[Tensor]:
+        """Return the noise that training adds in `count` sub-frames: a list of tensors [count, rows, width].
 
-        The numbers are uniform from -1 / 254 to 1 / 254. The tensors are for: past period and last sub-frame; y0, h1,
-        y1, h2, y2, h3, y3; the inner tanh of z. like: a tensor [batch, ...] with the dtype and device of the result.
+        The numbers lie between -1 / 254 and 1 / 254 and have 256 values, each with the same probability. The tensors
+        are for: past period and last sub-frame; y0, h1, y1, h2, y2, h3, y3; the inner tanh of z. like: a tensor with
+        the dtype and device of the result.
         """
         c = self.config
         widths = [2 * c.subframe + 4, c.first, *(n for n in (c.gru1, c.gru2, c.gru3) for _ in range(2)), c.skip]
-        numbers = torch.rand(count * len(like) * sum(widths), dtype=like.dtype, device=like.device)
-        parts = torch.split(numbers.sub_(0.5).mul_(_NOISE), [count * len(like) * width for width in widths])
-        return [part.view(count, len(like), width) for part, width in zip(parts, widths, strict=True)]
+        size = count * rows * sum(widths)
+        words = torch.empty(-(-size // 8), dtype=torch.int64, device=like.device).random_(-(2**63), None)
+        numbers = words.view(torch.int8)[:size].to(like.dtype).add_(0.5).mul_(_NOISE / 256)
+        parts = torch.split(numbers, [count * rows * width for width in widths])
+        return [part.view(count, rows, width) for part, width in zip(parts, widths, strict=True)]
 
     def forward(self, inputs: Tensor, period: Tensor, past: Tensor, given: Tensor) -> Tensor:
         """Return the samples of n frames, [batch, n * hop]. The first sub-frames have true samples as their past.
@@ -159,15 +162,21 @@ class FARGAN(nn.Module):
         the true samples of the first m / subframe sub-frames. The sub-frames after them read these as their past, in
         place of the generated samples.
         """
+        device = past.device.type
+        low = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else past.dtype
+        with torch.autocast(device, enabled=False):
+            return self._run(inputs, period, past, given, low)
+
+    def _run(self, inputs: Tensor, period: Tensor, past: Tensor, given: Tensor, low: torch.dtype) -> Tensor:
         conditions = self.condition(inputs, period).transpose(0, 1)
         noise: list[Tensor] = []
         if self.training:
             conditions = conditions + _NOISE * (torch.rand_like(conditions) - 0.5)
-            noise = self.noise(len(conditions), past)
+            noise = self.noise(len(conditions), len(past), torch.empty(0, dtype=low, device=past.device))
         around = torch.stack([places(one, self.config.subframe) for one in period[:, 1:-1].unbind(1)])
         weights = [self.get_parameter(name) for name in LOOP_WEIGHTS]
         gains = torch.exp(self.gain(conditions))
-        made: Tensor = Subframes.apply(conditions, gains, LoopInputs(around, past, given, noise), *weights)  # type: ignore[no-untyped-call]
+        made: Tensor = Subframes.apply(conditions, gains, LoopInputs(around, past, given, noise), low, *weights)  # type: ignore[no-untyped-call]
         return made
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache, partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor
+from torch.autograd import Function
 from torch.nn.functional import cosine_similarity, pad
 
 from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.neural.spectral_distance import LEAST_POWER, distance_of_roots
 from dspgraph_nodes.models.fargan.config import FARGAN_HOP, PRESETS, Config
 from dspgraph_nodes.models.fargan.data import (
     BEFORE,
@@ -40,7 +42,6 @@ from dspgraph_nodes.models.shared.settings import TrainingSettings, of_config
 __all__ = ["PIPELINE", "Settings", "train"]
 
 _LENGTHS = 2560, 1280, 640, 320, 160, 80  # samples of the transforms in the loss
-_LEAST = 1e-7  # least magnitude of a bin
 _START_SHARE = 0.03  # weight of `start` in the loss
 _LAST_RATE = 0.05  # factor of the learning rate in the last update
 
@@ -167,26 +168,73 @@ def spectral_loss(true: Tensor, made: Tensor) -> Tensor:
         mean over N of  sum |sqrt|X| - sqrt|Y|| / sum sqrt|X|
 
     X and Y are the short-time Fourier transforms of the true and of the generated signal, with Hann windows of N =
-    2560, 1280 .. 80 samples and hop N / 4.
+    2560, 1280 .. 80 samples and hop N / 4; their magnitudes are at least 1e-7. Only `made` gets a gradient.
     """
-    total = true.new_zeros(())
-    for length in _LENGTHS:
-        x, y = (_roots(one, length) for one in (true, made))
-        total = total + (x - y).abs().sum() / x.sum()
-    return total / len(_LENGTHS)
+    found: Tensor = _SpectralLoss.apply(true.detach(), made)  # type: ignore[no-untyped-call]
+    return found
 
 
-def _roots(signal: Tensor, length: int) -> Tensor:
-    """Return sqrt|X| for the short-time Fourier transform X of a signal: [batch, frames, length / 2 + 1].
+class _SpectralLoss(Function):
+    """`spectral_loss` for autograd. The gradient is computed with the distances."""
 
-    signal: [batch, n]. length: of the Hann window.
-    """
-    around = pad(signal, (length // 2, length // 2), mode="reflect" if length // 2 < signal.shape[1] else "constant")
-    frames = around.unfold(1, length, length // 4) * _window(length).to(signal.device)
-    spectrum = torch.fft.rfft(frames)
-    power = spectrum.real.square() + spectrum.imag.square()
-    roots: Tensor = power.clamp(min=_LEAST**2).sqrt().sqrt()
-    return roots
+    @staticmethod
+    def forward(ctx: Any, true: Tensor, made: Tensor) -> Tensor:
+        total, gradient = made.new_zeros(()), torch.zeros_like(made)
+        measure = _distance_on_cpu if made.device.type == "cpu" else spectral_distance
+        for length in _LENGTHS:
+            distance, of_spectrum = measure(*(_spectrum(one, length) for one in (true, made)))
+            total += distance / len(_LENGTHS)
+            gradient += _of_signal(of_spectrum, length, made.shape[1])
+        ctx.save_for_backward(gradient / len(_LENGTHS))
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> tuple[None, Tensor]:
+        return None, gradients[0] * ctx.saved_tensors[0]
+
+
+def spectral_distance(true: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what `distance_of_roots` does, on any device. On a CPU the kernel takes a quarter of the time."""
+    of_true, of_made = (torch.view_as_real(one).square().sum(-1) for one in (true, made))
+    x, y = (one.clamp(min=LEAST_POWER).sqrt().sqrt() for one in (of_true, of_made))
+    slope = torch.where(of_made > LEAST_POWER, 0.5 * torch.sign(y - x) / y**3, 0)
+    return (y - x).abs().sum() / x.sum(), made * (slope / x.sum())
+
+
+def _distance_on_cpu(true: Tensor, made: Tensor) -> tuple[float, Tensor]:
+    distance, gradient = distance_of_roots(true.numpy(), made.numpy())
+    return distance, torch.from_numpy(gradient)
+
+
+def _mode(length: int, samples: int) -> str:
+    """Return how a signal goes on beyond its ends: mirrored, or zero if it is too short for that."""
+    return "reflect" if length // 2 < samples else "constant"
+
+
+def _spectrum(signal: Tensor, length: int) -> Tensor:
+    """Return a short-time transform, [batch * frames, bins]."""
+    around = pad(signal, (length // 2, length // 2), mode=_mode(length, signal.shape[1]))
+    frames = around.unfold(1, length, length // 4) * _window(length).to(signal)
+    spectrum: Tensor = torch.fft.rfft(frames)
+    return spectrum.flatten(0, 1)
+
+
+def _of_signal(of_spectrum: Tensor, length: int, samples: int) -> Tensor:
+    """Return the gradient of a signal [batch, samples], of whose transform the gradient is `of_spectrum`."""
+    half, hop = length // 2, length // 4
+    of_spectrum[:, 1:-1] *= 0.5  # a bin inside stands for two bins of a whole transform
+    count = (samples + 2 * half - length) // hop + 1
+    frames = torch.fft.irfft(of_spectrum, length, norm="forward").view(-1, count, length)
+    frames *= _window(length).to(frames)
+    around = frames.new_zeros(len(frames), samples + 2 * half)
+    parts = around[:, : (count + 3) * hop].view(-1, count + 3, hop)
+    for k in range(4):
+        parts[:, k : k + count] += frames[:, :, k * hop : (k + 1) * hop]
+    found: Tensor = around[:, half : half + samples]
+    if _mode(length, samples) == "reflect":
+        found[:, 1 : half + 1] += around[:, :half].flip(1)
+        found[:, -half - 1 : -1] += around[:, -half:].flip(1)
+    return found
 
 
 @lru_cache(maxsize=len(_LENGTHS))

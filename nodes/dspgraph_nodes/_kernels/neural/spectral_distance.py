@@ -1,0 +1,54 @@
+"""The distance of two short-time spectra and its gradient, without the transforms."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.compile.jit import kernel
+
+LEAST_POWER = 1e-14  # least power of a bin
+
+
+def distance_of_roots(true: Array, made: Array) -> tuple[float, Array]:
+    """Return the distance of the spectra X and Y, and its gradient with respect to the real and imaginary parts of Y.
+
+        D = sum |sqrt|X| - sqrt|Y|| / sum sqrt|X|,    |X| and |Y| at least 1e-7
+
+    true, made: X and Y, [rows, bins] complex64 or complex128, contiguous. The gradient has the shape and dtype of Y.
+    """
+    parts = made.real.dtype
+    x, y, gradient = true.view(parts), made.view(parts), np.empty_like(made)
+    sums = np.zeros((2, made.shape[1]))
+    _add_distances(x, y, gradient.view(parts), np.empty(made.shape[1], parts), sums)
+    apart, whole = sums.sum(1)
+    gradient *= parts.type(1 / whole)
+    return float(apart / whole), gradient
+
+
+@kernel
+def _add_distances(x: Array, y: Array, gradient: Array, slope: Array, sums: Array) -> None:
+    """Add |sqrt|X| - sqrt|Y|| and sqrt|X| of every bin to sums [2, bins], and write the gradient of the first sum.
+
+    x, y, gradient: [rows, 2 * bins], the real and imaginary parts by turns; slope: [bins], room for a row.
+    """
+    for row in range(len(x)):
+        _add_row(x[row], y[row], gradient[row], slope, sums[0], sums[1])
+
+
+@kernel
+def _add_row(x: Array, y: Array, gradient: Array, slope: Array, apart: Array, whole: Array) -> None:
+    least, half, none = x.dtype.type(LEAST_POWER), x.dtype.type(0.5), x.dtype.type(0)
+    for k in range(len(slope)):
+        power = y[2 * k] * y[2 * k] + y[2 * k + 1] * y[2 * k + 1]
+        p = x[2 * k] * x[2 * k] + x[2 * k + 1] * x[2 * k + 1]
+        root, q = np.sqrt(np.sqrt(max(p, least))), np.sqrt(np.sqrt(max(power, least)))
+        d = q - root
+        apart[k] += abs(d)
+        whole[k] += root
+        s = half / (q * q * q)
+        s = s if d > none else -s if d < none else none
+        slope[k] = s if power > least else none
+    for k in range(len(slope)):
+        gradient[2 * k] = slope[k] * y[2 * k]
+        gradient[2 * k + 1] = slope[k] * y[2 * k + 1]

@@ -1,0 +1,50 @@
+"""The files of weights that come with dspgraph, and their cards."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from dspgraph.cli.main import main
+from dspgraph.errors import FileError
+from dspgraph.registry import shipped_pipelines
+from dspgraph.training import weights
+from dspgraph.training.weights import shipped_weights
+
+
+def beside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the pipeline `fargan`, its weights and its card, as the only ones that come with dspgraph."""
+    for suffix in (".yaml", ".safetensors", ".md"):
+        shutil.copy(shipped_pipelines()["fargan"].with_suffix(suffix), folder)
+    monkeypatch.setattr(weights, "shipped_pipelines", lambda: {"fargan": folder / "fargan.yaml"})
+    return folder
+
+
+def test_every_file_is_the_one_that_its_card_describes() -> None:
+    found = {one.pipeline: one for one in shipped_weights()}
+    assert {"fargan", "gansynth_notes"} <= set(found)
+    assert all(one.intact for one in found.values())
+    assert found["fargan"].expected == found["fargan"].digest
+    assert sum(one.size for one in found.values()) < 5e6
+    listed = CliRunner().invoke(main, ["weights", "list"])
+    assert listed.exit_code == 0
+    assert all(one.digest in listed.output and one.model in listed.output for one in found.values())
+
+
+def test_a_changed_file_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = beside(tmp_path, monkeypatch) / "fargan.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    assert not shipped_weights()[0].intact
+    listed = CliRunner().invoke(main, ["weights", "list"])
+    assert listed.exit_code == 2
+    assert "expected " + shipped_weights()[0].expected in " ".join(listed.output.split())
+
+
+def test_a_card_with_two_sums_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    card = beside(tmp_path, monkeypatch) / "fargan.md"
+    card.write_text(card.read_text(encoding="utf-8") + "\n" + "0" * 64, encoding="utf-8")
+    with pytest.raises(FileError, match="2 sums of sha256"):
+        shipped_weights()
