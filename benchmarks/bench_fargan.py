@@ -1,7 +1,7 @@
 """Benchmark of FARGAN: synthesis of one signal and of sixteen, its share of the speed of sgemm, and its training.
 
-The network has random weights and the published sizes: 746,320 multiply-adds for a sub-frame of 40 samples and 67,584
-for a frame, which are 0.61 * 10**9 operations for a second of audio.
+The network has random weights of 16 bits and the published sizes: 746,320 multiply-adds for a sub-frame of 40 samples
+and 67,584 for a frame, which are 0.61 * 10**9 operations for a second of audio.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ from dspgraph_nodes.models.fargan.training import spectral_loss
 
 FRAMES, MANY, BATCH, CHUNK = 300, 16, 64, 15
 OPERATIONS = 2 * (746_320 * 400 + 67_584 * 100)  # for a second of audio
-_LEAST = 30.0  # times real time, one signal; its weights, 3 MB, are read from the outer caches for every sub-frame
+_LEAST = 60.0  # times real time, one signal
 _LEAST_SHARE = 0.3  # of the speed of sgemm, sixteen signals
 
 
@@ -34,7 +34,7 @@ def rows() -> list[Row]:
 
 
 def _synthesis(model: FARGAN) -> list[Row]:
-    network = pack_fargan({name: value.numpy() for name, value in model.state_dict().items()})
+    network = pack_fargan({name: value.half().float().numpy() for name, value in model.state_dict().items()})
     draw = np.random.default_rng(0)
     given = (
         draw.standard_normal((FRAMES, 18)),
@@ -54,7 +54,7 @@ def _synthesis(model: FARGAN) -> list[Row]:
     least = f">= {_LEAST_SHARE:g}"
     return [
         faster("fargan, one signal: real time", one, 1e3 * seconds, _LEAST),
-        faster("fargan, sixteen signals: one after the other", many, MANY * one, 1.5),
+        faster("fargan, sixteen signals: one after the other", many, MANY * one, 1.2),
         Row("fargan, one signal, share of the speed of sgemm", one, product, "ms", alone, "", True),
         Row("fargan, sixteen signals, the same share", many, product, "ms", share, least, share >= _LEAST_SHARE),
     ]

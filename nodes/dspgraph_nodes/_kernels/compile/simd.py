@@ -37,17 +37,25 @@ All give the same whole numbers.
 
 
 @cache
-def dot_paths() -> tuple[str, ...]:
-    """Return the names in `DOT_PATHS` that this machine can run, the fastest first.
+def converts_halves() -> bool:
+    """Return whether this machine has instructions that convert 16-bit floats (F16C)."""
+    return "f16c" in _features()
 
-    If the environment variable NUMBA_CPU_FEATURES gives the features of the processor, as numba reads them, these
-    count.
+
+@cache
+def dot_paths() -> tuple[str, ...]:
+    """Return the names in `DOT_PATHS` that this machine can run, the fastest first."""
+    return tuple(name for name, needed in DOT_PATHS.items() if needed <= _features())
+
+
+def _features() -> set[str]:
+    """Return the features of the processor.
+
+    If the environment variable NUMBA_CPU_FEATURES gives them, as numba reads them, these count.
     """
     if (given := config.CPU_FEATURES) is not None:  # type: ignore[attr-defined]  # numba makes it from the environment
-        found = {word[1:] for word in given.split(",") if word.startswith("+")}
-    else:
-        found = {name for name, present in dict(binding.get_host_cpu_features()).items() if present}
-    return tuple(name for name, needed in DOT_PATHS.items() if needed <= found)
+        return {word[1:] for word in given.split(",") if word.startswith("+")}
+    return {name for name, present in dict(binding.get_host_cpu_features()).items() if present}
 
 
 # 2**r = 1 + r * (c[0] + r * (c[1] + ...)) for r from -1/2 to 1/2. The relative error is 9.2e-8 at most; no other five
@@ -71,6 +79,7 @@ class Code:
         self.integers = ir.VectorType(INT32, width)
         self.arrays: dict[str, Any] = {}
         self.dimensions: dict[str, int] = {}
+        self.bits: dict[str, int] = {}
         self.tuples: dict[str, type] = {}
 
     def add_arrays(self, name: str, kind: Any, value: Any) -> None:
@@ -83,7 +92,7 @@ class Code:
         """
         if not isinstance(kind, types.NamedTuple):
             self.arrays[name] = self.context.make_array(kind)(self.context, self.builder, value).data
-            self.dimensions[name] = kind.ndim
+            self.dimensions[name], self.bits[name] = kind.ndim, as_dtype(kind.dtype).itemsize * 8
             return
         for k, (field, inner) in enumerate(zip(kind.fields, kind.types, strict=True)):
             nested = isinstance(inner, types.NamedTuple)
@@ -130,6 +139,12 @@ class Code:
     def load(self, name: str, at: Any) -> Any:
         """Return the vector that begins at position `at` of the array `name`."""
         return self.builder.load(self._vector_at(name, at), align=self.dtype.itemsize)
+
+    def load_halves(self, name: str, at: Any) -> Any:
+        """Return the vector of 16-bit floats that begins at a position of an array of integers, as float32."""
+        halves = ir.VectorType(ir.HalfType(), self.width)
+        address = self.builder.bitcast(self.address(name, at), halves.as_pointer())
+        return self.builder.fpext(self.builder.load(address, align=2), self.vector)
 
     def store(self, value: Any, name: str, at: Any) -> None:
         """Write a vector to the array `name`, from position `at` on."""

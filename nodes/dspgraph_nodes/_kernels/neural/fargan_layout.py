@@ -14,7 +14,7 @@ import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.neural.layout import WIDTH, LayerBuffers, Matrix, RecurrentWeights
-from dspgraph_nodes._kernels.neural.packing import contiguous, packed_layer, packed_matrix, packed_recurrent
+from dspgraph_nodes._kernels.neural.packing import by_blocks, contiguous, packed_layer, scaled_matrix
 from dspgraph_nodes._kernels.neural.stages import LOG2_E
 
 FRAME_PARTS = 4  # sub-frames in a frame
@@ -118,7 +118,8 @@ def pack_fargan(arrays: Mapping[str, Array]) -> FarganNetwork:
     sigmoid, tanh = -LOG2_E, 2 * LOG2_E
 
     def scaled(name: str, factor: float, columns: Array | None = None) -> Matrix:
-        found = packed_matrix(factor * wide[f"{name}.weight"], factor * wide[f"{name}.bias"])
+        weight = wide[f"{name}.weight"]
+        found = scaled_matrix(weight, wide[f"{name}.bias"], np.full(len(weight), factor))
         return found if columns is None else _read_from(found, columns)
 
     inputs, states = [], []
@@ -149,15 +150,15 @@ def _gru(wide: Mapping[str, Array], number: int) -> tuple[Matrix, RecurrentWeigh
 
     wide: the arrays of a file of weights, in float64.
     """
-    names = {
-        "weight_ih": "inputs.weight",
-        "weight_hh": "states.weight",
-        "bias_ih": "inputs.bias",
-        "bias_hh": "states.bias",
-    }
-    theirs = {f"gru.{name}_l0": wide[f"gru{number}_{ours}"] for name, ours in names.items()}
-    inner, bias, own = packed_recurrent(theirs, "gru")
-    return packed_matrix(inner.T, bias), own
+    inner, own = (wide[f"gru{number}_{part}.weight"] for part in ("inputs", "states"))
+    units = own.shape[1]
+    scale = LOG2_E * np.repeat([-1.0, -1.0, 2.0], units)
+    square = own.reshape(3, units, units)
+    diagonal = np.diagonal(square, axis1=1, axis2=2).reshape(-1)
+    other = np.where(np.eye(units, dtype=bool), 0, square).reshape(3 * units, units)
+    factors, none = by_blocks(scale), np.zeros(3 * units)
+    first, second = (scaled_matrix(by_blocks(one.T).T, none, factors) for one in (inner, other))
+    return first, RecurrentWeights(second, by_blocks(scale * diagonal))
 
 
 def _read_from(matrix: Matrix, places: Array) -> Matrix:

@@ -24,12 +24,12 @@ from dspgraph_nodes._kernels.neural.fargan_layout import (
 from dspgraph_nodes._kernels.neural.fargan_loop import SubframeInputs, run_subframes
 from dspgraph_nodes._kernels.neural.lanes import Lane, Segment, in_lanes, places, side_by_side
 from dspgraph_nodes._kernels.neural.layers import layer
-from dspgraph_nodes._kernels.neural.layout import WIDTH
+from dspgraph_nodes._kernels.neural.layout import WIDTH, ScaledBlocks
 from dspgraph_nodes._kernels.signal.iir import one_pole
 
-FARGAN_SIDE_BY_SIDE = (
-    4  # with this many signals or more, sixteen lanes, some idle, are faster than one signal after the other
-)
+# With this many signals or more, sixteen lanes, some idle, are faster than one signal after the other. One signal alone
+# is faster if its weights have 16 bits.
+_SIDE_BY_SIDE, _SIDE_BY_SIDE_OF_HALVES = 4, 12
 _LONGEST_RUN = 400  # sub-frames
 
 
@@ -119,16 +119,20 @@ class FarganState:
         return y[1:, 0].astype(self.dtype, copy=False)
 
 
-def synthesise(network: SubframeNetwork, segments: list[Segment], many: int = FARGAN_SIDE_BY_SIDE) -> list[Array]:
+def synthesise(network: SubframeNetwork, segments: list[Segment], many: int | None = None) -> list[Array]:
     """Generate the samples of segments: a list with one array [n, subframe] float32 per segment, still pre-emphasised.
 
     The states of the segments, each a `SubframeState`, are changed in place. The network reads the field `forced` of a
-    segment, [m, subframe], as its past in place of the first samples that it generates. many: as in `in_lanes`.
+    segment, [m, subframe], as its past in place of the first samples that it generates. many: as in `in_lanes`; by
+    default the number from which on sixteen lanes are faster.
     """
 
     def loop(rows: _Rows, lanes: list[Lane], count: int) -> list[tuple[Array]]:
         return _run_lanes(network, rows, lanes, count)
 
+    if many is None:
+        halves = isinstance(network.first.m, ScaledBlocks) and network.first.m.alone.dtype == np.int16
+        many = _SIDE_BY_SIDE_OF_HALVES if halves else _SIDE_BY_SIDE
     size = int(network.sizes[1])
     empty = (np.zeros((0, size), np.float32),)
     return [samples for (samples,) in in_lanes(segments, loop, 1, empty, many, _LONGEST_RUN)]

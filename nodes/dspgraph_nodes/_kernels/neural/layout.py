@@ -37,6 +37,22 @@ class Blocks(NamedTuple):
     where: Array  # [rows / 16, 2]: the group of every block, and the place 0..3 of the block in that group
 
 
+class ScaledBlocks(NamedTuple):
+    """A matrix as in `Blocks`, whose rows are multiplied by factors after the sums: scale * (W x) + start.
+
+    So the weights are those of a file. If all of them are 16-bit floats, one signal reads them in 16 bits: then they
+    take half of the memory, and the time to read them is most of the time of a product with one vector.
+    """
+
+    weights: Array  # [steps, 4, 16], as in `Blocks`
+    columns: Array
+    steps: Array
+    places: Array
+    where: Array
+    scale: Array  # [rows + 16]: the factor of each row
+    alone: Array  # [steps, 4, 16] int16: the bits of `weights` as 16-bit floats; or the weights themselves, in float32
+
+
 class DotBlocks(NamedTuple):
     """A sparse matrix of 8-bit numbers, in pieces of sixteen rows and four columns, in the same order as `Blocks`.
 
@@ -75,7 +91,7 @@ OFFSET = 128
 class Matrix(NamedTuple):
     """A dense layer without its activation. m: the matrix; start: [rows + 16], the bias, followed by zeros."""
 
-    m: Blocks
+    m: Blocks | ScaledBlocks
     start: Array  # [rows + 16]: the bias, then zeros for the blocks that only fill a group
 
 

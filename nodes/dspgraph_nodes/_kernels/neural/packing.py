@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.compile.simd import converts_halves
 from dspgraph_nodes._kernels.neural.layout import (
     ACCUMULATORS,
     DOT_BLOCKS,
@@ -26,6 +27,7 @@ from dspgraph_nodes._kernels.neural.layout import (
     DotBlocks,
     Matrix,
     RecurrentWeights,
+    ScaledBlocks,
 )
 from dspgraph_nodes._kernels.neural.stages import LOG2_E
 
@@ -184,6 +186,22 @@ def packed_matrix(weight: Array, bias: Array) -> Matrix:
     more = -len(weight) % WIDTH
     filled = np.pad(weight, ((0, more), (0, 0))).astype(np.float32)
     return Matrix(blocks(filled), np.concatenate((bias, np.zeros(more), PADDING)).astype(np.float32))
+
+
+def scaled_matrix(weight: Array, bias: Array, scale: Array) -> Matrix:
+    """Return a packed layer scale * (W x + bias), whose weights keep the numbers of the file.
+
+    weight: W, [rows, columns]; bias, scale: [rows].
+    """
+    plain = packed_matrix(weight, scale * bias)
+    m = plain.m
+    factors = np.zeros(len(plain.start), np.float32)
+    factors[: len(scale)] = scale
+    with np.errstate(over="ignore"):  # numbers beyond float16 become infinite, and so are not exact
+        halves = m.weights.astype(np.float16)
+    exact = converts_halves() and bool((halves == m.weights).all())
+    alone = halves.view(np.int16) if exact else m.weights
+    return Matrix(ScaledBlocks(m.weights, m.columns, m.steps, m.places, m.where, factors, alone), plain.start)
 
 
 def single(tree: Tree) -> Tree:

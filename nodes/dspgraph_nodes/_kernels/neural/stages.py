@@ -96,7 +96,7 @@ def product_of_one(matrix: str, start: str, y: str) -> Any:
     matrix begins.
 
     For a matrix of 8-bit numbers, w[k, r] * state[...] is a sum of four products, and the sums begin with its own
-    `start`.
+    `start`. The sums of `ScaledBlocks` begin with 0; at the end y = scale * sum + start.
     """
 
     def write(code: NetworkCode, group: Any, x: Any) -> None:
@@ -108,16 +108,22 @@ def product_of_one(matrix: str, start: str, y: str) -> Any:
         places = [
             code.element(f"{matrix}.places", code.plus(code.times(group, ACCUMULATORS), q)) for q in range(ACCUMULATORS)
         ]
-        sums = [code.variable(code.load(start, place)) for place in places]
+        scaled = f"{matrix}.scale" in code.arrays
+        sums = [code.variable(code.constant(0) if scaled else code.load(start, place)) for place in places]
+        weights = f"{matrix}.alone" if scaled else f"{matrix}.weights"
+        load = code.load_halves if code.bits[weights] == 16 else code.load
         with code.loop(code.minus(end, first)) as k:
             step = code.plus(first, k)
             columns = code.four_positions(f"{matrix}.columns", code.times(step, ACCUMULATORS))
             for q, (total, column) in enumerate(zip(sums, columns, strict=True)):
-                row = code.load(f"{matrix}.weights", code.plus(code.times(step, ACCUMULATORS * WIDTH), q * WIDTH))
+                row = load(weights, code.plus(code.times(step, ACCUMULATORS * WIDTH), q * WIDTH))
                 value = code.broadcast(code.element("state", code.plus(x, column)))
                 b.store(code.fma(row, value, b.load(total)), total)
         for total, place in zip(sums, places, strict=True):
-            code.store(b.load(total), y, place)
+            found = b.load(total)
+            if scaled:
+                found = code.fma(code.load(f"{matrix}.scale", place), found, code.load(start, place))
+            code.store(found, y, place)
 
     write.__name__ = f"product_of_one_{matrix}"
     return network_stage(write)
@@ -140,10 +146,12 @@ def product_of_many(matrix: str, start: str, y: str, by_lane: bool = False) -> A
         group, q = (code.element(f"{matrix}.where", code.plus(code.times(block, 2), k)) for k in range(2))
         first, end = (code.element(f"{matrix}.steps", code.plus(group, k)) for k in range(2))
         rows = [code.plus(code.times(block, WIDTH), r) for r in range(WIDTH)]
-        if by_lane:
-            sums = [code.variable(code.load(start, code.times(row, WIDTH))) for row in rows]
-        else:
-            sums = [code.variable(code.broadcast(code.element(start, row))) for row in rows]
+
+        def begin(row: Any) -> Any:
+            return code.load(start, code.times(row, WIDTH)) if by_lane else code.broadcast(code.element(start, row))
+
+        scaled = f"{matrix}.scale" in code.arrays
+        sums = [code.variable(code.constant(0) if scaled else begin(row)) for row in rows]
         for tile in range(0, WIDTH, TILE):
             part = sums[tile : tile + TILE]
             with code.loop(code.minus(end, first)) as k:
@@ -154,7 +162,11 @@ def product_of_many(matrix: str, start: str, y: str, by_lane: bool = False) -> A
                     weight = code.element(f"{matrix}.weights", code.plus(code.times(step, WIDTH), tile + r))
                     b.store(code.fma(code.broadcast(weight), values, b.load(total)), total)
             for r, total in enumerate(part):
-                code.store(b.load(total), y, code.times(code.plus(code.times(slot, WIDTH), tile + r), WIDTH))
+                found = b.load(total)
+                if scaled:
+                    factor = code.broadcast(code.element(f"{matrix}.scale", rows[tile + r]))
+                    found = code.fma(factor, found, begin(rows[tile + r]))
+                code.store(found, y, code.times(code.plus(code.times(slot, WIDTH), tile + r), WIDTH))
 
     write.__name__ = f"product_of_many_{matrix}"
     return network_stage(write)
