@@ -12,7 +12,7 @@ from helpers.speech import speech
 
 pytestmark = pytest.mark.process
 
-SLOW = "compare_representations", "train_lpcnet_on_one_clip", "learn_one_clip_by_heart", "first_hour"
+SLOW = "compare_representations", "train_lpcnet_on_one_clip", "first_hour"
 EXAMPLES = [
     pytest.param(path, marks=pytest.mark.slow) if path.stem in SLOW else path
     for path in sorted((ROOT / "examples").glob("*.py"))
@@ -25,7 +25,7 @@ def brief(name: str, folder: Path) -> list[str]:
         return [str(folder / "notes"), "--count", "5"]
     if name == "compare_representations":
         return [str(folder / "out"), "--batches", "1", "--notes", "20"]
-    if name not in ("train_lpcnet_on_one_clip", "learn_one_clip_by_heart"):
+    if name != "train_lpcnet_on_one_clip":
         return []
     soundfile.write(folder / "short.wav", speech()[8000:28800], 16000)
     return [str(folder / "short.wav"), "--batches", "1"]
