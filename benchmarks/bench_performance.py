@@ -49,7 +49,7 @@ def _times(performance: Performance, x: Array, quantum: int) -> list[float]:
 
 
 def _swap_rows(clip: Array) -> list[Row]:
-    """Return the CPU time of the quantum of a swap, and that of its preparation by another thread."""
+    """Return two rows: the CPU time of a quantum in which a prepared swap happens, and that of preparing the swap."""
     graphs: list[Graph] = [load("lpc_vocoder", swap={"excitation": name}) for name in ("residual", "whisper")]
     performance, x, prepared = Performance(graphs[0]), np.resize(clip, 16000 * 20), []
     for k in range(1, 40):

@@ -18,7 +18,10 @@ from dspgraph.wiring.wiring import Wiring
 
 @dataclass(frozen=True)
 class Loaded:
-    """How `load` made a graph. name: of the pipeline, or its path. overrides, swap: what was changed in the file."""
+    """How `load` made a graph.
+
+    name: the name or the path of the pipeline. overrides: the changed values, as texts. swap: slot -> chosen variant.
+    """
 
     name: str
     overrides: tuple[str, ...]
@@ -29,7 +32,7 @@ class Graph(Wiring):
     """A wiring that can run: call it on whole arrays, or open a session and push blocks.
 
     The arguments of the constructor, and the errors that it raises, are those of `Wiring`. loaded: how `load` made the
-    graph; None for one that was made in another way, and for changed and pickled copies.
+    graph; None for a graph that was made in another way, and for changed and pickled copies.
     """
 
     loaded: Loaded | None = None

@@ -1,4 +1,4 @@
-"""The commands of live graphs: `devices`, `live` and `play`."""
+"""The commands `dspgraph devices`, `dspgraph live` and `dspgraph play`, which use sound devices."""
 
 from __future__ import annotations
 
@@ -164,7 +164,10 @@ def play(
 
 
 def _run(session: LiveSession, seconds: float | None) -> None:
-    """Run until the time is over or somebody ends it: with a view at a terminal, else with lines."""
+    """Run a live graph for some seconds, without a number until somebody ends it.
+
+    At a terminal, show the view; otherwise carry out the lines of the standard input.
+    """
     if sys.stdin.isatty() and sys.stdout.isatty():
         import curses
 
@@ -197,14 +200,18 @@ def _run(session: LiveSession, seconds: float | None) -> None:
 
 
 def _heard(graph: Graph) -> Iterable[str]:
-    """Return the names of the audio inputs."""
+    """Return the names of the graph's audio inputs."""
     from dspgraph.streams import Audio
 
     return [name for name, stream in graph.inputs.items() if isinstance(stream, Audio)]
 
 
 def _named(texts: Iterable[str], names: list[str], option: str) -> dict[str, str]:
-    """Return name -> what is given for it, from texts NAME=WHAT or WHAT. Raises RequestError for what is unclear."""
+    """Return name -> VALUE for texts NAME=VALUE, or only VALUE if there is one name.
+
+    names: the names that are allowed. option: the option of the command line, for errors. Raises RequestError for a
+    text without a known name, and for a name that is given twice.
+    """
     found: dict[str, str] = {}
     for text in texts:
         name, equals, what = text.partition("=")
@@ -244,7 +251,13 @@ def _ways(outs: Iterable[str], graph: Graph) -> Any:
 def _variants(
     first: Pipeline, name: str, given: tuple[tuple[str, ...], dict[str, str], tuple[str, ...]], latency: float | None
 ) -> list[tuple[dict[str, str], Graph]]:
-    """Return (swaps, graph): that of the beginning, and every variant that can take its place within the latency."""
+    """Return the graphs that a live graph may be swapped to: (slot -> variant, graph), the first graph before all
+    others.
+
+    The others differ from it in one slot; they need no more latency, and have the same inputs and outputs. first: the
+    pipeline at the beginning; name: its name. given: its overrides, swaps and plugins. latency: of the live graph, in
+    seconds; None: the latency of the first graph.
+    """
     from dspgraph.live.performance import finite_latency
     from dspgraph.pipeline.pipeline import Pipeline
 

@@ -1,4 +1,4 @@
-"""What a person asks of a live graph, as lines of text or as keys."""
+"""Commands for a live graph, which a person gives as lines of text or by keys."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _WORDS = "swap SLOT=VARIANT, set CONTROL VALUE [over SECONDS], play INPUT FILE, 
 
 
 class LiveSession:
-    """A live graph of a pipeline, and what was asked of it so far.
+    """A running live graph of a pipeline, and its present variants and controls.
 
-    given: overrides, swaps and plugins at the beginning. variants: (swaps, graph), first those of the beginning.
-    controls: name -> value.
+    given: overrides, swaps and plugins at the beginning. variants: (slot -> variant, graph) for every graph that a key
+    selects, the graph of the beginning first. controls: name -> value.
     """
 
     def __init__(
@@ -42,7 +42,10 @@ class LiveSession:
         self.variants = list(variants)
 
     def do(self, line: str) -> str | None:
-        """Do what a line says; return what was done, or None to end. Raises RequestError for another line."""
+        """Carry out a line such as `swap SLOT=VARIANT`. Return a sentence that says what was done, or None for `quit`.
+
+        Raises RequestError for a line that is not a command.
+        """
         try:
             words = shlex.split(line)
         except ValueError as error:
@@ -66,7 +69,9 @@ class LiveSession:
         raise RequestError(f"{shown(line)} is no command; there are: {_WORDS}")
 
     def swap(self, pairs: Mapping[str, str]) -> str:
-        """Swap variants in; those of other slots stay. Return what was done."""
+        """Swap to other variants of some slots, slot -> variant; other slots keep theirs. Return what was done, in
+        words.
+        """
         swaps = {**self.swaps, **pairs}
         known = (graph for made, graph in self.variants if made == swaps)
         graph = next(known, None) or Pipeline(self.pipeline, self.overrides, swaps, self.plugins).graph
@@ -75,14 +80,17 @@ class LiveSession:
         return f"{_at(event.at)}: swap {described(pairs)}"
 
     def choose(self, number: int) -> str:
-        """Swap to one of the variants, by its number from 0. Return what was done."""
+        """Swap to the graph with a number in `variants`, from 0. Return what was done, in words."""
         swaps, graph = self.variants[number]
         event = self.live.swap(graph)
         self.swaps = dict(swaps)
         return f"{_at(event.at)}: {described(swaps)}"
 
     def move(self, name: str, value: str | float, seconds: str | None = None) -> str:
-        """Move a control. Return what was done. Raises ParameterError for a text that is no number."""
+        """Move a control to a value, over some seconds if they are given. Return what was done, in words.
+
+        Raises ParameterError for a text that is not a number.
+        """
         try:
             number = float(to_fraction(value))
         except OverflowError:
@@ -93,7 +101,7 @@ class LiveSession:
 
 
 def described(swaps: Mapping[str, str]) -> str:
-    """Return swaps as text."""
+    """Return slot -> variant as text, such as "excitation=whisper"."""
     return " ".join(f"{slot}={variant}" for slot, variant in swaps.items()) or "as it is in the file"
 
 

@@ -24,7 +24,7 @@ _UP, _DOWN = 259, 258  # curses.KEY_UP and KEY_DOWN
 
 
 class View:
-    """What the view shows, and what its keys do."""
+    """The text that a terminal shows for a live graph, and the effects of the keys. session: the live graph."""
 
     def __init__(self, session: LiveSession) -> None:
         self.session = session
@@ -34,7 +34,9 @@ class View:
         self.ended = False
 
     def press(self, key: int) -> None:
-        """Do what a key stands for."""
+        """Do what a key of curses stands for: end, swap to a variant, or choose or move a control. Errors become the
+        last line.
+        """
         controls = list(self.session.controls)
         try:
             if key in (ord("q"), 27):
@@ -51,7 +53,7 @@ class View:
             self.said = str(error).splitlines()[0]
 
     def lines(self, stats: Stats, width: int) -> list[str]:
-        """Return the text of the view."""
+        """Return the lines of the view, none longer than `width`. stats: the counts to show."""
         form = self.session.live.form
         load = stats.mean / stats.quantum if stats.quantum else 0.0
         gaps = f"gaps {len(stats.gaps)} ({stats.silent} samples)   lost {stats.lost}"
@@ -87,7 +89,7 @@ def _db(level: float) -> float:
 
 
 def run_view(screen: Any, session: LiveSession, seconds: float | None) -> None:
-    """Show the view until somebody ends it, or the time is over. screen: of curses."""
+    """Show the view until somebody ends it, or some seconds are over. screen: the screen of curses."""
     view = View(session)
     screen.timeout(int(1000 * _LOOK))
     end = time.monotonic() + seconds if seconds is not None else math.inf

@@ -248,7 +248,8 @@ class _Coding(NamedTuple):
     """The properties of a sample coding that are needed to compute the length of a file.
 
     block, samples: the bytes of a block, and the samples per channel in it. promised: the samples per channel that the
-    header names; 0 if none.
+    header names; 0 if none. packets: the bytes of all packets in the header's table; 0 if it has none. is_mpeg: whether
+    it is MPEG audio. patch: the offset of bytes in the header that must be replaced, and their replacement.
     """
 
     block: int = 1  # bytes of a block; a decoder needs whole blocks

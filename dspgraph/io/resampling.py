@@ -49,9 +49,10 @@ def _converter(rate: Fraction, to: Fraction | int, channels: int) -> soxr.Resamp
 
 
 def quick_converter(rate: Fraction, to: Fraction, channels: int) -> soxr.ResampleStream:
-    """Return a converter for blocks [n, channels] of float64 that is late by 12 to 30 ms only, as live graphs need it.
+    """Return a converter from `rate` to `to`, in Hz, for blocks [n, channels] of float64. It delays by only 12 to 30
+    ms.
 
-    soxr's HQ is late by 35 to 120 ms, because it computes by FFT; this one is soxr's converter for variable rates. How
-    the blocks are cut changes no sample.
+    Live graphs need a small delay. soxr's quality HQ delays by 35 to 120 ms, because it computes by FFT; this is soxr's
+    converter for variable rates. How the blocks are cut changes no sample.
     """
     return soxr.ResampleStream(float(rate), float(to), channels, dtype="float64", quality="HQ", vr=True)

@@ -99,9 +99,9 @@ class _Voice:
     end: Fraction | None = None
 
     def over(self, rate: Fraction) -> Fraction | None:
-        """Return the time in seconds after which the sound is silent: its last loop or its fade-out is over.
+        """Return the time in seconds from which the sound is silent, because its last loop or its fade-out is over.
 
-        None: it never ends. rate: of the samples, in Hz.
+        None: it never ends. rate: the rate of the samples, in Hz.
         """
         ends = [] if self.loops is None else [self.begin + (self.loops * len(self.sound) - self.skip) / rate]
         ends += [] if self.end is None else [self.end + SOUND_FADE]

@@ -1,4 +1,4 @@
-"""What a live graph asks a device for, and what the device gives."""
+"""The request of a live graph to a device, and the format that the device offers."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ OUT = "out:"
 
 @dataclass(frozen=True)
 class DeviceRequest:
-    """What a graph asks a device for. ports, streams: of inputs, by their names, and of outputs, by OUT + their names.
+    """The request of a live graph to a device.
 
-    rate: the samples per second that the graph takes or gives. quantum: seconds.
+    rate: the sample rate of the graph, Hz. quantum: the duration of a quantum in seconds. ports, streams: for each
+    input of the graph that the device records, by its name, and for each output that it plays, by OUT + its name, the
+    channels and the stream.
     """
 
     rate: Fraction
@@ -26,7 +28,8 @@ class DeviceRequest:
     streams: Mapping[str, Audio] = field(default_factory=dict)
 
     def columns(self, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
-        """Return which channels each port has, from 0. inputs, outputs: channels of the device.
+        """Return name of a port -> the numbers of its channels, from 0. inputs, outputs: numbers of channels of the
+        device.
 
         Raises ParameterError for channels that the device does not have.
         """
@@ -39,9 +42,10 @@ class DeviceRequest:
 
 @dataclass(frozen=True)
 class DeviceFormat:
-    """What a device gives. rate: samples per second. samples: in a quantum. outputs: channels that it plays.
+    """The format in which a device runs.
 
-    columns: as in `DeviceRequest.columns`. about: the device in words.
+    rate: samples per second. samples: the number of samples in a quantum. outputs: the number of channels that it
+    plays. columns: as `DeviceRequest.columns` returns them. about: the device in words.
     """
 
     rate: Fraction

@@ -1,4 +1,4 @@
-"""The edge between a graph and a device: samples on their way from one rate to another."""
+"""The conversion between the sample rate of a graph and that of a device."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ _SPARE = 64
 
 
 class DeviceEdge:
-    """A line of samples that goes in at one rate and comes out at another, late by a number of samples that is fixed.
+    """A queue of samples that enter at one rate and leave at another, with a fixed delay.
 
-    rate: of the samples that go in, to: of those that come out. channels: of both. samples: in a block of the device,
-    at its rate. The attribute `lateness` is in samples that come out; it is 0 if the rates are equal.
+    rate: the rate of the samples that enter, to: of those that leave, Hz. channels: of both. samples: the number of
+    samples in a block of the device, at its rate. The attribute `lateness` is the delay in samples that leave; it is 0
+    if the rates are equal.
     """
 
     def __init__(self, rate: Fraction, to: Fraction, channels: int, samples: int) -> None:
@@ -31,7 +32,7 @@ class DeviceEdge:
             self._line.put(np.zeros((self.lateness, channels)))
 
     def put(self, block: Array) -> None:
-        """Append samples: [n, channels]."""
+        """Append a block of samples, [n, channels], at the first rate."""
         if len(block):
             converted = block
             if self._converter is not None:
@@ -40,14 +41,19 @@ class DeviceEdge:
                 self._line.put(converted)
 
     def take(self, n: int) -> Array:
-        """Remove and return the next n samples, n > 0: [n, channels]. Raises LawError if there are fewer."""
+        """Remove and return the next n samples, n > 0, at the second rate: [n, channels]. Raises LawError if there are
+        fewer.
+        """
         if n > self._line.held:
             raise LawError(3, f"the edge of a device has {self._line.held} samples, and {n} are due")
         return self._line.take(n)
 
 
 def _deficit(rate: Fraction, to: Fraction, channels: int, samples: int) -> int:
-    """Return by how many samples a converter is late at most, in its first two seconds."""
+    """Return the largest number of output samples that a converter lacks in its first two seconds, if it gets blocks.
+
+    samples: the number of samples in a block, at `rate`. The other arguments: as in `quick_converter`.
+    """
     probe, block = quick_converter(rate, to, channels), np.zeros((samples, channels))
     given = came = worst = 0
     for _ in range(max(20, int(2 * rate / samples))):

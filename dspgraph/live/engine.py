@@ -1,4 +1,4 @@
-"""The engine of a live graph: it computes, records and counts. It has no clock of its own: a device asks for quanta."""
+"""The engine of a live graph: it computes, records and counts. It has no clock; a device says when quanta are due."""
 
 from __future__ import annotations
 
@@ -34,11 +34,13 @@ TOO_LATE = 1
 
 @dataclass(frozen=True)
 class Setup:
-    """All that a live graph needs; it can be sent to another process.
+    """The graphs and settings of a live graph. They can be sent to another process.
 
-    inputs: input -> where it comes from, for every input that is no control and into which no sound is played. outputs:
-    output -> where it goes. quantum: seconds. ahead: quanta that lie ready. latency: of the performance, seconds.
-    played: inputs into which sounds are played. variants: graphs that may be swapped in; they are rehearsed.
+    inputs: input -> its source, for every input that is not a control and into which no sound is played. outputs:
+    output -> its destination. quantum: its duration in seconds. ahead: the number of quanta that lie ready for the
+    device. latency: the latency of the performance, in seconds. controls: name -> value at the beginning. played: the
+    inputs into which sounds are played. variants: graphs that may be swapped in; each runs on noise before, see
+    `rehearse`.
     """
 
     graph: Graph
@@ -54,13 +56,14 @@ class Setup:
 
 @dataclass(frozen=True)
 class Stats:
-    """What a live graph has done so far. Times are in seconds, counts in samples of the device.
+    """The counts and times of a live graph up to now. Times are in seconds, counts in samples of the device.
 
-    seconds: computed. rate: of the device. quantum, ahead: as the device has them. latency: of the graph and of the
-    quanta that lie ready; the device adds its own. silent: samples of output that were late, gaps: (time, samples) of
-    each. lost: samples of input that the device lost, losses: (time, samples) of each. missing: items that were not
-    pushed in time. worst: the longest time that a quantum took, mean: the mean. priority: of the engine's thread.
-    levels: input or output -> the largest sample since the last look.
+    seconds: the duration of the signal that was computed. rate: of the device, Hz. quantum, ahead: of the device.
+    latency: that of the graph and of the quanta that lie ready; the device adds its own. silent: the number of output
+    samples that were not ready in time; gaps: (time, samples) of each run of them. lost: the number of input samples
+    that the device lost; losses: (time, samples) of each loss. missing: the number of items that were not pushed in
+    time. worst, mean: the longest and the mean time of computing a quantum. priority: of the engine's thread, in words.
+    levels: input or output -> the largest magnitude of a sample since the last call.
     """
 
     seconds: float = 0.0
@@ -81,9 +84,10 @@ class Stats:
 
 @dataclass(frozen=True)
 class Ask:
-    """Events that take effect together. lines: of the file of events, without their times; none without a recorder.
+    """A request to add events that take effect together.
 
-    answered: gets the events with their times, or the error.
+    answered: a function that is called with the events and their times, or with the error. lines: the lines of these
+    events in the file of events, without times; empty if nothing is recorded.
     """
 
     events: tuple[Event, ...]
@@ -92,10 +96,11 @@ class Ask:
 
 
 class Engine:
-    """A performance behind a device.
+    """A performance that computes the quanta of a device.
 
-    form: of the device. report: gets messages (kind, values ...) about what happens by itself: ("error", error),
-    ("completed", input, time) when a sound has ended, ("frames", output, items). recorder: records, if there is one.
+    form: the format of the device. report: a function that is called with messages (kind, values ...): ("error",
+    error), ("completed", input, time) when a sound has ended, ("frames", output, items). recorder: writes the
+    recording; None: no recording.
     """
 
     def __init__(
@@ -137,7 +142,10 @@ class Engine:
     # ---- computing --------------------------------------------------------------------------------------------------
 
     def serve(self, quanta: Sequence[Quantum]) -> None:
-        """Compute what the device plays for some quanta of what it recorded, in one go, and deliver it."""
+        """Compute the output for some recorded quanta, in one call of the graph, and deliver it to the exchange.
+
+        After an error the output fades to silence.
+        """
         begin = time.perf_counter()
         self.answer()
         blocks = self._compute(quanta) if self.error is None else None
@@ -157,13 +165,13 @@ class Engine:
             self.hold(LiveError(f"the recording stopped: {self.recorder.error}"))
 
     def hold(self, error: Exception) -> None:
-        """Keep the first error: the output is silent from now on."""
+        """Keep an error and report it, if it is the first; the output is silent from then on."""
         if self.error is None:
             self.error = error
             self.report("error", error)
 
     def _compute(self, quanta: Sequence[Quantum]) -> list[Array] | None:
-        """Return the output for each quantum; None after an error, which is held."""
+        """Return the output for each quantum, [samples, channels]; None if there is an error, which `hold` keeps."""
         try:
             count = sum(len(quantum.block) + quantum.lost for quantum in quanta)
             found = self._advance(quanta, count)
@@ -177,7 +185,10 @@ class Engine:
             return None
 
     def _advance(self, quanta: Sequence[Quantum], count: int) -> dict[str, Array]:
-        """Push the input of some quanta; return what comes out. count: samples of the device in these quanta."""
+        """Push the input of some quanta into the performance; return the items of each output, by name.
+
+        count: the number of samples of the device in these quanta, with those that were lost.
+        """
         self._samples += count
         end = self._samples / self.form.rate
         pushed = {}
@@ -206,7 +217,7 @@ class Engine:
         return found
 
     def due(self, name: str, end: Fraction) -> int:
-        """Return how many items an input that is pushed needs up to the time `end`, in seconds."""
+        """Return how many items of the input `name` the performance still needs to reach the time `end`, in seconds."""
         return self.setup.graph.inputs[name].count(end) - self._fed[name]
 
     def _check_finite(self, name: str, items: Array) -> None:
@@ -244,7 +255,7 @@ class Engine:
         return blocks
 
     def _fade(self) -> Array:
-        """Return a quantum after an error: the last samples fade to silence."""
+        """Return the output of a quantum after an error, [samples, channels]: the last values fade to silence."""
         ramp = 1 - np.arange(1, self.form.samples + 1) / max(
             1, min(self.form.samples, ERROR_FADE * float(self.form.rate))
         )
@@ -259,7 +270,10 @@ class Engine:
     # ---- events -----------------------------------------------------------------------------------------------------
 
     def answer(self) -> None:
-        """Add all events that were asked for: their time, if they have none, is the first that is not computed yet."""
+        """Add all events that were requested since the last call, and answer the requests.
+
+        An event without a time gets the earliest time that is not computed yet.
+        """
         while True:
             try:
                 ask = self.asked.get_nowait()
@@ -272,12 +286,14 @@ class Engine:
                 ask.answered(error)
 
     def check_running(self) -> None:
-        """Raise LiveError if there is only silence, after an error."""
+        """Raise LiveError if an error has stopped the graph."""
         if self.error is not None:
             raise LiveError(f"the graph has stopped after an error: {self.error}")
 
     def _add(self, ask: Ask) -> tuple[Event, ...]:
-        """Add events that take effect together, all or none; return them with their times."""
+        """Add the events of a request, all of them or none; return them with their times. Their lines go to the
+        recorder.
+        """
         self.performance.check(ask.events)
         added = tuple(self.performance.add(event) for event in ask.events)
         for stamped in added:
@@ -294,7 +310,7 @@ class Engine:
     # ---- what it has done -------------------------------------------------------------------------------------------
 
     def stats(self) -> Stats:
-        """Return what has been done so far. The levels begin anew."""
+        """Return the counts and times up to now. The levels are those since the last call."""
         exchange, rate, samples = self.exchange, self.form.rate, self.form.samples
         levels, self._levels = self._levels, {}
         return Stats(
@@ -321,7 +337,10 @@ class Engine:
 
 
 def rehearse(graph: Graph, quantum: Fraction, latency: Fraction) -> None:
-    """Run a graph on noise, with a swap to itself, so that all that is compiled at the first call is compiled."""
+    """Run a graph on noise, with a swap to itself, so that everything is compiled before the graph runs live.
+
+    quantum, latency: those of the live graph, in seconds.
+    """
     controls = {name: 0.5 for name, stream in graph.inputs.items() if is_control(stream)}
     performance = Performance(graph, [Swap(graph, at=quantum)], controls, latency=latency)
     draw, fed = np.random.default_rng(0), dict.fromkeys(performance.recorded, 0)
@@ -352,7 +371,7 @@ def _audio(name: str, stream: Stream) -> Audio:
 
 
 def _with_lost(quanta: Sequence[Quantum], columns: Sequence[int]) -> Array:
-    """Return what was recorded in some columns, with zeros for samples that were lost: [n, columns]."""
+    """Return some channels of recorded quanta, [n, columns], with zeros in place of the samples that were lost."""
     parts = []
     for quantum in quanta:
         if quantum.lost:

@@ -16,7 +16,11 @@ from dspgraph.streams import Array
 
 @dataclass(frozen=True)
 class Quantum:
-    """What a device recorded in one quantum. number: from 0. block: [n, channels]. lost: samples lost before it."""
+    """The samples that a device recorded in one quantum.
+
+    number: the number of the quantum, from 0. block: [n, channels]. lost: the number of samples that were lost before
+    it.
+    """
 
     number: int
     block: Array
@@ -26,8 +30,9 @@ class Quantum:
 class Exchange:
     """The quanta that wait for the engine, and those that wait for the device.
 
-    samples: of a quantum, at the rate of the device. ahead: quanta that lie ready when the device starts. channels: of
-    the device's output. The counts are in samples of the device; the lists say where: (number of a quantum, samples).
+    samples: the number of samples in a quantum, at the rate of the device. ahead: the number of quanta that lie ready
+    when the device starts. channels: of the device's output. The attributes `silent` and `lost` count samples; `gaps`
+    and `losses` say where they were: (number of the quantum, samples).
     """
 
     def __init__(self, samples: int, ahead: int, channels: int) -> None:
@@ -46,9 +51,9 @@ class Exchange:
     # ---- the side of the device --------------------------------------------------------------------------------------
 
     def swap(self, block: Array, lost: int = 0) -> Array:
-        """Hand over what the device recorded, [samples, channels]; return what it plays now. The block is not copied.
+        """Give the engine the samples that the device recorded, [samples, channels]; return those that it plays now.
 
-        lost: samples that the device lost since the last call.
+        The block is not copied. lost: the number of samples that the device lost since the last call.
         """
         number = self._number
         self._number += 1
@@ -68,13 +73,13 @@ class Exchange:
                 return played
 
     def end(self) -> None:
-        """Say that no more quanta come."""
+        """Tell the engine that no more quanta come."""
         self._inbox.put(None)
 
     # ---- the side of the engine --------------------------------------------------------------------------------------
 
     def waiting(self, wait: bool = True) -> list[Quantum] | None:
-        """Return all quanta that wait; None after the last one. wait: wait for one if there is none."""
+        """Return all quanta that wait for the engine; None after the end. wait: if none waits, wait for one."""
         found: list[Quantum] = []
         while True:
             try:
@@ -87,7 +92,7 @@ class Exchange:
             found.append(one)
 
     def deliver(self, number: int, block: Array) -> None:
-        """Give the device what it plays in place of the quantum `number` that it recorded: [samples, channels]."""
+        """Give the device the output, [samples, channels], for the quantum with this number."""
         self._outbox.put((number, block))
 
     def _count_silence(self, number: int) -> None:

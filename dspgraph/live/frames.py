@@ -13,9 +13,10 @@ from dspgraph.streams import Array, Stream
 
 
 class FrameQueue:
-    """The items that wait for the engine. A push beyond the limit is accepted when there is room for it.
+    """The items of one input that wait for the engine. Items beyond the limit are accepted as soon as there is room.
 
-    limit: items. The attribute `missing` counts the items that the engine needed and did not have: they became zeros.
+    limit: the largest number of items that wait. The attribute `missing` counts items that the engine needed before
+    they were pushed: zeros were used.
     """
 
     def __init__(self, stream: Stream, limit: int) -> None:
@@ -26,7 +27,7 @@ class FrameQueue:
         self._lock = threading.Lock()
 
     def put(self, items: Array, accepted: Callable[[], None]) -> None:
-        """Append items; call `accepted` as soon as they fit."""
+        """Append items as soon as they fit; then call `accepted`."""
         with self._lock:
             self._waiting.append((items, accepted))
             self._accept()
@@ -42,7 +43,7 @@ class FrameQueue:
             return self._line.held
 
     def take(self, n: int) -> Array:
-        """Remove and return the next n items; zeros stand for those that are missing, after those that are there."""
+        """Remove and return the next n items. If there are fewer, zeros follow them."""
         with self._lock:
             found = self._line.take(there) if (there := min(n, self._line.held)) else self.stream.empty()
             self.missing += n - there

@@ -237,7 +237,8 @@ class Live:
     # ---- what it does -----------------------------------------------------------------------------------------------
 
     def wait(self, seconds: float | None = None, *, completed: str | None = None) -> None:
-        """Wait for some seconds; without a number, until the device ends by itself. Raise the error that is held.
+        """Wait for some seconds; without a number, until the device ends by itself. Raises the error that stopped the
+        graph.
 
         completed: the name of an input: wait only until the sound that is played into it has ended.
         """
@@ -259,7 +260,7 @@ class Live:
     def set(
         self, name: str, value: float, over: Number = Fraction(1, 50), shape: Shape = "line", at: Any = None
     ) -> Set:
-        """Move a control; see `Set`. Return the event with its time."""
+        """Move the control `name`; see `Set` for the arguments. Return the event with its time."""
         (event,) = self.add(Set(name, value, over, shape, at))
         assert isinstance(event, Set)
         return event
@@ -267,7 +268,7 @@ class Live:
     def swap(
         self, graph: Graph, settle: Number = Fraction(1, 20), over: Number = Fraction(1, 50), at: Any = None
     ) -> Swap:
-        """Put another graph in the place of the graph; see `Swap`. Return the event."""
+        """Replace the graph by another one; see `Swap` for the arguments. Return the event with its time."""
         (event,) = self.add(Swap(graph, settle, over, at))
         assert isinstance(event, Swap)
         return event
@@ -288,7 +289,7 @@ class Live:
         return found
 
     def seek(self, input: str, position: Number, at: Any = None) -> Play:
-        """Go on at another position, in seconds of the file that is played into an input. Return the event.
+        """Continue the file that is played into an input at another position, in seconds of the file. Return the event.
 
         Raises RequestError if no file is played, and ParameterError for a position outside of its part.
         """
@@ -317,7 +318,7 @@ class Live:
         return stamped
 
     def push(self, /, **items: Any) -> None:
-        """Push items into inputs that are `FrameInput`s. Wait until they fit: there is no error for too many."""
+        """Push items, by name, into inputs that are `FrameInput`s. If too many wait already, wait until they fit."""
         for name, array in items.items():
             port, stream = self.setup.inputs.get(name), self._stream(name)
             if not isinstance(port, FrameInput):
@@ -335,10 +336,10 @@ class Live:
         return int(self._call("wanted", name))
 
     def pull(self, name: str, items: int | None = None, timeout: float | None = None) -> Array:
-        """Return the next items of an output that is a `FrameOutput`: all that are there, or as many as are asked for.
+        """Return the next items of an output that is a `FrameOutput`. items: how many; None: all that are there.
 
-        timeout: seconds to wait for them; then, and when the graph has ended, there may be fewer. Raises SignalError
-        if items were dropped because they were not pulled in time.
+        timeout: the seconds to wait for them. After this time, and when the graph has ended, fewer may be returned.
+        Raises SignalError if items were dropped because they were not pulled in time.
         """
         if name not in self._pulled:
             raise RequestError(f"'{name}' cannot be pulled: begin with a FrameOutput() for it")
@@ -350,7 +351,7 @@ class Live:
 
     @property
     def stats(self) -> Stats:
-        """What has been done so far. The levels begin anew at each look."""
+        """The counts and times up to now. The levels are those since the last access."""
         if self._last is not None:
             return self._last
         found = self._call("stats")
@@ -372,7 +373,10 @@ class Live:
     # ---- helpers ----------------------------------------------------------------------------------------------------
 
     def _call(self, kind: str, *rest: Any, patience: float | None = _ANSWER) -> Any:
-        """Ask the process for something; return its answer, or raise it."""
+        """Send a request to the process; return its answer, or raise the error that is the answer.
+
+        kind, rest: see `process.Control`. patience: the seconds to wait for the answer; None: without a limit.
+        """
         if self._pipe is None or self.form is None:
             raise RequestError("the graph does not run: use `with Live(...) as live:`")
         with self._changed:
@@ -431,7 +435,7 @@ class Live:
 
 
 class _Pulled:
-    """The items of one output that the program has not pulled yet."""
+    """The items of one output that the program has not pulled yet. port: its `limit` says how many are kept."""
 
     def __init__(self, stream: Any, port: FrameOutput) -> None:
         self.stream, self.most = stream, max(1, int(port.limit * stream.rate))
@@ -460,7 +464,7 @@ class _Pulled:
 
 
 def _rounded(event: Event) -> Event:
-    """Return an event whose sound is as a recording has it: rounded to float32."""
+    """Return an event whose sound is rounded to float32, as a recording stores it."""
     if isinstance(event, Play) and np.asarray(event.sound).dtype.kind == "f":
         sound = np.asarray(event.sound)
         return replace(event, sound=rounded(sound).astype(sound.dtype))

@@ -120,7 +120,7 @@ class Performance:
     def prepare(self, old: Graph, new: Graph) -> None:
         """Do the slow work of a swap from `old` to `new` before its time. Another thread may call this method.
 
-        A swap that was not prepared, or comes after another one than was thought, takes longer and gives the same.
+        A swap that was not prepared takes longer, and changes no sample.
         """
         if any(old is one and new is other for one, other, _ in self._merged):
             return

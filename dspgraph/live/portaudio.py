@@ -1,4 +1,4 @@
-"""Devices of the system, through PortAudio. The module sounddevice is imported when a device is looked for."""
+"""The sound devices of the system, through PortAudio. The module sounddevice is imported when it is first needed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,12 @@ _MOST_LOST = 10
 
 @dataclass(frozen=True)
 class Found:
-    """A device of the system. rate: its own, Hz. latency: of the output, else of the input, as it says, seconds."""
+    """A sound device of the system.
+
+    number: its number in PortAudio. api: the name of the system's interface, such as ALSA. inputs, outputs: numbers of
+    channels. rate: its default rate, Hz. latency: of its output, or of its input if it has no output, as it reports it,
+    in seconds.
+    """
 
     number: int
     name: str
@@ -55,7 +60,10 @@ def list_devices() -> list[Found]:
 
 
 def find_device(name: str, output: bool) -> Found:
-    """Return the device for a name, a part of a name, a number, or "default". Raises LiveError if there is none."""
+    """Return the device with a name, a part of a name, or a number, or the default device for "default".
+
+    output: whether it must play; otherwise it must record. Raises LiveError if no device fits, or several.
+    """
     there = list_devices()
     fits = [one for one in there if (one.outputs if output else one.inputs)]
     what = "plays" if output else "records"
@@ -77,7 +85,7 @@ def find_device(name: str, output: bool) -> Found:
 
 
 class PortAudio:
-    """The devices of a request, opened as one stream with one clock: at most one that records and one that plays."""
+    """A device that plays and one that records, or one of both, opened as one stream with one clock."""
 
     def __init__(self) -> None:
         self._input: Found | None = None
@@ -85,7 +93,11 @@ class PortAudio:
         self._inputs = 0
 
     def open(self, request: DeviceRequest) -> DeviceFormat:
-        """Find the devices, and the rate at which they run: that of the graph if they take it, else their own."""
+        """Find the devices that a request names, and return the format in which they run.
+
+        The rate is that of the graph if the devices take it, otherwise their own. Raises LiveError if a device is
+        missing.
+        """
         ports = request.ports.items()
         self._input = _one(find_device(port.device, output=False) for name, port in ports if not name.startswith(OUT))
         self._output = _one(find_device(port.device, output=True) for name, port in ports if name.startswith(OUT))
@@ -100,7 +112,7 @@ class PortAudio:
         return DeviceFormat(rate, samples, outputs, columns, f"{about}, {hertz(rate)}")
 
     def _channels(self, request: DeviceRequest, output: bool) -> int:
-        """Return how many channels are opened."""
+        """Return how many channels of the output device, or of the input device, must be opened for a request."""
         found = self._output if output else self._input
         if found is None:
             return 0
@@ -128,7 +140,10 @@ class PortAudio:
         raise LiveError(f"the device takes neither {' nor '.join(hertz(rate) for rate in rates)}: {refusal}")
 
     def run(self, engine: Engine, stop: threading.Event) -> None:
-        """Run until `stop` is set. Raises LiveError if the device cannot be opened, or ends by itself."""
+        """Run the device and the engine until `stop` is set.
+
+        Raises LiveError if the device cannot be opened, or ends by itself.
+        """
         sd = _sounddevice()
         form, exchange, ended = engine.form, engine.exchange, threading.Event()
         clock = _Clock(form.rate)
@@ -174,17 +189,18 @@ class PortAudio:
 
 
 class _Clock:
-    """The clock of a device that records: how many samples it lost when it says that it lost some."""
+    """The times of recorded blocks, from which the number of lost samples is computed. rate: of the device, Hz."""
 
     def __init__(self, rate: Fraction) -> None:
         self._rate = float(rate)
         self._expected: float | None = None
 
     def lost(self, now: float, frames: int, overflow: bool) -> int:
-        """Return how many samples were lost before a block. now: the time of its first sample, in seconds.
+        """Return how many samples were lost before a block.
 
-        PortAudio says that samples were lost, and never how many: the clock says it, to a fraction of a block. What is
-        lost are whole blocks.
+        now: the time of the first sample of the block, in seconds. frames: its number of samples. overflow: whether
+        PortAudio says that samples were lost; it does not say how many. The times say it, to a fraction of a block, and
+        only whole blocks are lost.
         """
         expected, self._expected = self._expected, now + frames / self._rate
         if not overflow or expected is None:
@@ -194,7 +210,7 @@ class _Clock:
 
 
 def _one(found: Iterable[Found]) -> Found | None:
-    """Return the only device. Raises LiveError for several."""
+    """Return the only device among those found; None if there is none. Raises LiveError if there are several."""
     there = list(dict.fromkeys(found))
     if len(there) > 1:
         names = ", ".join(one.name for one in there)

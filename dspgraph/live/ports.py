@@ -1,4 +1,4 @@
-"""Where the inputs of a live graph come from, and where its outputs go."""
+"""The sources of the inputs of a live graph, and the destinations of its outputs."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from dspgraph.streams import Array, Audio, Number, to_fraction
 
 @dataclass(frozen=True)
 class DevicePort:
-    """Channels of a device. device: its name, a part of its name, or its number as text; "default" for the system's.
+    """Channels of a sound device.
 
-    channel: the first channel, from 1. None: the first one; a mono output then goes to two channels if there are two.
+    device: its name, a part of its name, or its number as text; "default" for the system's default device. channel: the
+    number of the first channel, from 1. None: the first channel; a mono output is then played on two channels, if the
+    device has two.
     """
 
     device: str = "default"
@@ -37,9 +39,9 @@ class DevicePort:
         return cls(name or "default", int(channel))
 
     def columns(self, wanted: int, channels: int, output: bool = False) -> tuple[int, ...]:
-        """Return the numbers of the channels, from 0. wanted: channels of the stream. channels: of the device.
+        """Return the numbers of the channels, from 0. wanted, channels: how many the stream needs, and the device has.
 
-        Raises ParameterError if the device has too few.
+        output: whether the device plays them. Raises ParameterError if the device has too few.
         """
         first = (self.channel or 1) - 1
         if first + wanted > channels:
@@ -56,8 +58,9 @@ class DevicePort:
 class FileInput:
     """A sound file that is played into an input of a live graph.
 
-    path: of the file. start, end: the part that is played, in seconds of the file; None: to its end. loops: how often;
-    None: for ever. speed: 2 plays it in half the time, an octave higher. The whole part is read before it is played.
+    path: the file. start, end: the part that is played, in seconds of the file; end None: to its end. loops: how often
+    it is played; None: without end. speed: 2 plays it in half the time, an octave higher. The whole part is read before
+    it is played.
     """
 
     path: str | Path
@@ -74,7 +77,7 @@ class FileInput:
             raise ParameterError(f"FileInput.speed is above 0 and at most 1024; found {shown(self.speed)}")
 
     def read(self, stream: Audio) -> Array:
-        """Return the part at the rate of a stream. The samples are rounded to float32, as a recording has them.
+        """Return the samples of the part at the rate of a stream, rounded to float32, as a recording stores them.
 
         Raises FileError for a part that the file does not have.
         """
@@ -86,10 +89,10 @@ class FileInput:
         return rounded(AudioSource(self.path, played, start, duration).read()).astype(stream.dtype)
 
     def event(self, name: str, stream: Audio, position: Number | None = None, at: Number | None = None) -> Play:
-        """Return the event that plays the file into the input `name`. position: where the first pass begins, in seconds
-        of the file; None: at `start`. at: the time of the event.
+        """Return the event that plays the file into the input `name`. stream: the stream of this input.
 
-        Raises ParameterError for a position outside of the part.
+        position: where the first pass begins, in seconds of the file; None: at `start`. at: the time of the event in
+        seconds. Raises ParameterError for a position outside of the part.
         """
         sound, skip = self.read(stream), 0
         if position is not None:
@@ -106,14 +109,16 @@ class FileInput:
 
 @dataclass(frozen=True)
 class FrameInput:
-    """Items that the program pushes into an input. limit: seconds of signal that may wait; more make `push` wait."""
+    """An input whose items the program pushes. limit: seconds of signal that may wait; `push` waits beyond it."""
 
     limit: Fraction = Fraction(1, 2)
 
 
 @dataclass(frozen=True)
 class FrameOutput:
-    """Items of an output that the program pulls. limit: seconds that are kept; older ones are dropped, and counted."""
+    """An output whose items the program pulls. limit: seconds of signal that are kept; older items are dropped and
+    counted.
+    """
 
     limit: Fraction = Fraction(60)
 
@@ -123,5 +128,5 @@ OutputPort: TypeAlias = DevicePort | FrameOutput
 
 
 def rounded(samples: Array) -> Array:
-    """Return samples as a device and a recording have them: rounded to float32."""
+    """Return samples rounded to float32, the precision of devices and recordings."""
     return samples.astype(np.float32)

@@ -1,4 +1,4 @@
-"""The process of a live graph: nothing but the engine runs in it, so that no other Python code holds it up."""
+"""The process in which the engine of a live graph runs, alone, so that no other Python code delays it."""
 
 from __future__ import annotations
 
@@ -35,9 +35,10 @@ _SWITCH = 0.0005
 
 @dataclass(frozen=True)
 class LiveOrder:
-    """What the process is to do. begin: events that the performance begins with. lines: those of all events in `begin`.
+    """All that the process of a live graph gets when it starts.
 
-    record: the folder of the recording. header: the first line of its file of events.
+    begin: the events with which the performance begins. lines: the lines of these events in the file of events. record:
+    the folder of the recording; None: no recording. header: the first line of its file of events.
     """
 
     setup: Setup
@@ -49,11 +50,11 @@ class LiveOrder:
 
 
 class _Stopped(BaseException):
-    """The system asks the process to end."""
+    """Raised when the system tells the process to end (SIGTERM)."""
 
 
 class Sender:
-    """Messages to the program, sent by a thread, so that nobody waits for a program that is busy."""
+    """A thread that sends messages to the program through a pipe, so that the engine never waits for a busy program."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
@@ -62,11 +63,11 @@ class Sender:
         self._thread.start()
 
     def __call__(self, *message: Any) -> None:
-        """Send a message."""
+        """Append a message, (kind, values ...), to those that the thread sends."""
         self._queue.put(message)
 
     def close(self) -> None:
-        """Wait until all messages are sent."""
+        """Wait until all messages are sent, and end the thread."""
         self._queue.put(None)
         self._thread.join()
 
@@ -94,7 +95,10 @@ def sendable(message: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def serve(pipe: Connection, payload: bytes) -> None:
-    """Run a live graph, in a process of its own, until the program says so or ends."""
+    """Run a live graph in this process, until the program says "stop" or ends.
+
+    pipe: the connection to the program. payload: a pickled `LiveOrder`. Errors are sent as messages ("failed", error).
+    """
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
@@ -160,7 +164,7 @@ def _serve(pipe: Connection, payload: bytes, send: Sender) -> None:
 
 
 def _run(device: Device, engine: Engine, stop: threading.Event, send: Sender) -> None:
-    """Run the device; say when it ends by itself."""
+    """Run the device, and send the message "ended" when it ends. The engine keeps its error, if it raises one."""
     try:
         device.run(engine, stop)
     except Exception as error:
@@ -169,7 +173,7 @@ def _run(device: Device, engine: Engine, stop: threading.Event, send: Sender) ->
 
 
 def device_request(setup: Setup) -> DeviceRequest:
-    """Return what a graph asks a device for."""
+    """Return the request of a live graph to its device. Raises RequestError for a stream that is not audio."""
     graph = setup.graph
     ports: dict[str, DevicePort] = {}
     streams: dict[str, Audio] = {}
@@ -186,7 +190,7 @@ def device_request(setup: Setup) -> DeviceRequest:
 
 
 class Control:
-    """What the program asks for, made ready for the engine."""
+    """The side of the process that carries out the requests of the program, and prepares events for the engine."""
 
     def __init__(self, engine: Engine, recorder: Recorder | None) -> None:
         self.engine, self.recorder = engine, recorder
@@ -203,7 +207,7 @@ class Control:
                 raise answers[0]
 
     def listen(self, pipe: Connection, send: Sender) -> None:
-        """Do what the program asks for, until it says "stop", or has ended."""
+        """Carry out the requests that come through the pipe, until the program says "stop" or has ended."""
         while True:
             try:
                 kind, number, *rest = pipe.recv()
@@ -217,7 +221,9 @@ class Control:
                 send("answer", number, error)
 
     def _do(self, kind: str, rest: list[Any], answer: Callable[[Any], None]) -> None:
-        """Do what the program asks for: "events", "frames", "wanted" or "stats"."""
+        """Carry out one request: "events", "frames", "wanted" or "stats". rest: its arguments. answer: sends the
+        answer.
+        """
         if kind == "events":
             events, lines = rest
             self._ask(events, lines, lambda found: answer(_times(found)))
@@ -230,7 +236,7 @@ class Control:
             answer(self.engine.stats())
 
     def _ask(self, events: tuple[Event, ...], lines: tuple[Mapping[str, Any], ...], answered: Any) -> None:
-        """Prepare events, and hand them to the engine."""
+        """Prepare events, and give them to the engine as one request; see `Ask` for `answered` and `lines`."""
         engine, setup, last = self.engine, self.engine.setup, self._last
         engine.check_running()
         engine.performance.check(events)
@@ -251,7 +257,7 @@ class Control:
         engine.asked.put(Ask(tuple(ready), answered, tuple(written)))
 
     def _rehearsed(self, graph: Graph) -> Graph:
-        """Return the graph, or an equal one that was rehearsed before."""
+        """Return the graph, after a rehearsal, or an equal graph that was rehearsed before."""
         for one in self._known:
             if one == graph:
                 return one

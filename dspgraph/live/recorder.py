@@ -1,4 +1,4 @@
-"""The recorder of a live graph: files with what came in and what went out, and the events, complete or not at all."""
+"""The recorder of a live graph: it writes the inputs, the outputs and the events to files, all complete or none."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Recorder:
     A thread writes them, so that the engine never waits for a disk. `close` completes them.
 
     inputs, outputs: the streams that are recorded. header: the first line of the file of events. Raises RequestError
-    for a stream that is no audio, and for files that are there already.
+    for an input that is not audio, and for files that exist already.
     """
 
     def __init__(
@@ -105,9 +105,9 @@ class Recorder:
 
 
 def recorded_files(inputs: Mapping[str, Stream], outputs: Mapping[str, Stream]) -> dict[tuple[str, str], str]:
-    """Return ("in" or "out", name of an input or output) -> name of its file. Outputs that are no audio have none.
+    """Return ("in" or "out", name of the input or output) -> name of its file. Outputs that are not audio have no file.
 
-    Raises RequestError for an input that is no audio, and for two files of one name.
+    Raises RequestError for an input that is not audio, and for two files with the same name.
     """
     found = {}
     for name, stream in inputs.items():

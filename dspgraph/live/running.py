@@ -1,4 +1,4 @@
-"""What a device is for a live graph: it asks for quanta. Devices of PortAudio are in `portaudio`."""
+"""The interface of devices, a substitute for programs without a device, and the thread of the engine."""
 
 from __future__ import annotations
 
@@ -16,23 +16,25 @@ PRIORITY = 40
 
 
 class Device(Protocol):
-    """A device, or something in its place."""
+    """The interface of a device, or of a substitute: it decides when the engine computes a quantum."""
 
     def open(self, request: DeviceRequest) -> DeviceFormat:
-        """Find out what the device can do. Nothing runs yet. Raises LiveError if it cannot be used."""
+        """Return the format in which the device can run a request. Nothing runs yet. Raises LiveError if it cannot be
+        used.
+        """
 
     def run(self, engine: Engine, stop: threading.Event) -> None:
-        """Run until `stop` is set, or the device ends; report ("running", format) when it runs.
+        """Run the engine until `stop` is set or the device ends. Call `engine.report("running", format)` when it runs.
 
         Raises LiveError if the device is lost.
         """
 
 
 class NoDevice:
-    """The clock of a graph without a device: a quantum passes whenever all items that it needs have been pushed."""
+    """The substitute for a device: a quantum is computed as soon as all items that it needs have been pushed."""
 
     def open(self, request: DeviceRequest) -> DeviceFormat:
-        """Return a format with the rate of the graph."""
+        """Return a format with the rate of the request, and without channels."""
         samples = max(1, round(request.quantum * request.rate))
         return DeviceFormat(request.rate, samples, 0, {}, "no device: the program pushes and pulls")
 
@@ -52,14 +54,14 @@ class NoDevice:
 
 
 class EngineThread(threading.Thread):
-    """The thread that computes behind a device, until the exchange ends. realtime: ask the system for priority."""
+    """The thread that computes the quanta of a device, until the exchange ends. realtime: ask for a high priority."""
 
     def __init__(self, engine: Engine, realtime: bool) -> None:
         super().__init__(name="engine", daemon=True)
         self.engine, self.realtime = engine, realtime
 
     def run(self) -> None:
-        """Compute all quanta that come, as many as wait in one go."""
+        """Compute all quanta that the device records; those that wait together are computed in one call."""
         if self.realtime:
             self.engine.priority = ask_for_priority()
         while (quanta := self.engine.exchange.waiting()) is not None:
@@ -67,7 +69,7 @@ class EngineThread(threading.Thread):
 
 
 def ask_for_priority() -> str:
-    """Ask the system to run this thread before all others; return in words what it got."""
+    """Ask the system to run this thread before all others; return the priority that it gives, in words."""
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
     except AttributeError:

@@ -15,7 +15,10 @@ from dspgraph.streams import to_fraction
 def header_line(
     graph: Graph, latency: Fraction, controls: Mapping[str, float], played: Iterable[str]
 ) -> dict[str, Any]:
-    """Return the first line: how the performance begins. Only a graph that `load` has made says what it is."""
+    """Return the first line of a file of events: the pipeline, latency, controls and played inputs at the beginning.
+
+    latency: in seconds. The line names the pipeline only if `load` has made the graph.
+    """
     return {
         "begin": _loaded(graph) if graph.loaded else None,
         "recipe": graph.recipe,
@@ -26,9 +29,10 @@ def header_line(
 
 
 def event_line(event: Event, first: Graph, file: str = "") -> dict[str, Any]:
-    """Return the line of an event without its time. first: the graph at the beginning. file: of a sound.
+    """Return the line of an event, without its time. first: the graph at the beginning. file: the file of a played
+    sound.
 
-    Raises RequestError for a swap to a graph that cannot be written.
+    Raises RequestError for a swap to or from a graph that `load` has not made.
     """
     if isinstance(event, Set):
         return {"set": event.name, "value": event.value, "over": str(event.over), "shape": event.shape}
@@ -45,7 +49,7 @@ def event_line(event: Event, first: Graph, file: str = "") -> dict[str, Any]:
 
 
 def timed(event: Event, line: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a line with the time of its event."""
+    """Return a line of the file of events, with the time of its event added."""
     return {"at": str(to_fraction(time_of(event))), **line}
 
 

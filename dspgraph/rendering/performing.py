@@ -118,7 +118,8 @@ class EventFile:
             yield number, event
 
     def performance(self, latency: Fraction, happening: Iterable[tuple[int, Event]]) -> Performance:
-        """Return a performance with the events. happening: as `numbered` gives them.
+        """Return a performance with the events. latency: in seconds. happening: (number of the line, event) for each
+        event.
 
         Raises FileError that names the line of an event that does not fit the graph.
         """
@@ -133,7 +134,7 @@ class EventFile:
 
     @contextmanager
     def _place(self, number: int) -> Iterator[None]:
-        """Put the file and the number of a line before the message of an error."""
+        """Turn an error in a `with` block into a FileError whose message begins with the file and the line number."""
         try:
             yield
         except DspgraphError as error:
@@ -178,14 +179,17 @@ class EventFile:
         return Swap(Pipeline(self.pipeline, overrides, {**self.swaps, **entry[kind]}, self.plugins).graph, **given)
 
     def _located(self, name: Any) -> str | Path:
-        """Return the pipeline of a swap: the given one, if it has the same name."""
+        """Return the pipeline that a swap names. If it has the name of this file's pipeline, return that pipeline.
+
+        Raises RequestError if `name` is not text.
+        """
         if not isinstance(name, str):
             raise RequestError(f"'pipeline' is the name of a pipeline, or a path; found {shown(name)}")
         return self.pipeline if Path(name).stem == Path(self.pipeline).stem else name
 
 
 def _check_beginning(entry: Any) -> None:
-    """Raise RequestError for a first line that no recording has."""
+    """Raise RequestError unless an entry has the form of the first line of a recording."""
     made = entry.get("begin") or {}
     fits = (
         isinstance(made, dict)

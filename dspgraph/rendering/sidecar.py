@@ -63,7 +63,7 @@ def _stamped(path: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Sidecar:
-    """The sidecar, a file of JSON, of one item.
+    """The sidecar of one item: a JSON file that says how the output of the item was made.
 
     Its content does not depend on when, where or how the item was rendered. path: where it is written. settings: the
     settings of the rendering. graph: the description of the graph as JSON. command: the part of the command line that

@@ -1,4 +1,4 @@
-"""A device in virtual time, for tests of live graphs: what happens when is written in a script."""
+"""A device in virtual time, for tests of live graphs. A script says what happens when."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dspgraph.streams import Array, Number, to_fraction
 
 @dataclass
 class FakeDevice:
-    """A device that hears an array, and keeps what it plays in `played`: [samples, outputs].
+    """A device that records an array, and keeps the samples that it plays in `played`, [samples, outputs].
 
     heard: [samples] or [samples, inputs], at the rate of the device; it ends with the array. outputs: channels. rate:
     samples per second; None: the rate of the graph.
@@ -52,11 +52,11 @@ class FakeDevice:
 
     @property
     def played(self) -> Array:
-        """What was played so far: [samples, outputs]."""
+        """The samples that were played up to now, [samples, outputs]."""
         return np.concatenate([np.zeros((0, self.outputs), np.float32), *self.blocks])
 
     def open(self, request: DeviceRequest) -> DeviceFormat:
-        """Return the format."""
+        """Return the format of this device for a request."""
         rate = request.rate if self.rate is None else to_fraction(self.rate)
         samples = max(1, round(request.quantum * rate))
         columns = request.columns(self.heard.shape[1], self.outputs)
@@ -71,7 +71,9 @@ class FakeDevice:
             self._run_in_virtual_time(engine, stop)
 
     def _quanta(self, samples: int) -> Iterator[tuple[int, Array, int]]:
-        """Yield (number, samples, how many were lost before them) of each quantum. Raises LiveError as scripted."""
+        """Yield (number, samples, number of samples lost before them) for each quantum. Raises LiveError at the quantum
+        `dies`.
+        """
         at = number = 0
         while number != self.dies:
             lost = self.lost.get(number, 0)
@@ -98,7 +100,9 @@ class FakeDevice:
         engine.exchange.deliver = lambda *block: ready.append((free, *block))  # type: ignore[method-assign]
 
         def compute(until: Fraction | None) -> None:
-            """Let the engine begin all that it begins before the time `until`."""
+            """Let the engine compute the quanta that it begins before the time `until`, in seconds; None: all that
+            wait.
+            """
             nonlocal free
             while waiting:
                 begin = max(free, waiting[0].number * span)

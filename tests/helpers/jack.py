@@ -26,7 +26,11 @@ PATIENCE = 30.0
 
 @contextmanager
 def jack_server(log: Path, rate: int = 16000, period: int = PERIOD) -> Iterator["subprocess.Popen[bytes]"]:
-    """Start a server, and set the environment variables by which programs find it; stop it at the end."""
+    """Start a JACK server, and set the environment variables by which programs find it. Stop it at the end.
+
+    log: the file for its messages. rate: Hz. period: the samples of a block. Without jackd, the test is skipped; in CI
+    it fails.
+    """
     if shutil.which("jackd") is None:
         message = "jackd is not installed: apt install jackd2 libportaudio2"
         if os.environ.get("CI"):
@@ -97,7 +101,7 @@ class Card:
             self._done.set()
 
     def take(self, x: Array) -> Array:
-        """Play x, and return what was recorded in the same time."""
+        """Play x, [n], into cable 1, and return what cable 2 gave in the same time, [n] float32."""
         self._x = x.astype(np.float32)
         self._y, self._at = np.zeros(len(x), np.float32), 0
         self._done.clear()
@@ -105,6 +109,6 @@ class Card:
         return self._y
 
     def close(self) -> None:
-        """Leave the server."""
+        """Disconnect from the JACK server."""
         self.client.deactivate()
         self.client.close()

@@ -77,7 +77,7 @@ def _coding(bins: int, rate: float, dimensions: int) -> Array:
 
 
 def _coding_cosines(points: int, dimensions: int) -> Array:
-    """Return the matrix of the cosine transform in WORLD's coder, [points, dimensions].
+    """Return the matrix of the cosine transform in WORLD's coder, [points, dimensions], for point i and dimension k.
 
     It differs a little from the DCT-II of the decoder: in place of 2 * i + 1 in cos(pi * k * (2 * i + 1) / (2 *
     points)), it has 2 * i - 1 for even i and 2 * i + 3 for odd i.
