@@ -1,14 +1,15 @@
 """Live graphs in one process, on the fake device."""
 
 import threading
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from dspgraph import Graph, LiveError
-from dspgraph.live.device import OUT, DeviceRequest
 from dspgraph.live.engine import Engine, Setup
 from dspgraph.live.ports import DevicePort
+from dspgraph.live.process import device_request
 from dspgraph.live.recorder import Recorder
 from dspgraph.live.writing import header_line
 from dspgraph.streams import Audio
@@ -16,25 +17,31 @@ from dspgraph.testing.devices import FakeDevice
 
 
 def play(
-    graph: Graph, device: FakeDevice, quantum: Any = "0.01", ahead: int = 2, record: Path | None = None, **setup: Any
+    graph: Graph,
+    device: FakeDevice,
+    quantum: Any = "0.01",
+    ahead: int = 2,
+    record: Path | None = None,
+    outputs: Mapping[str, DevicePort] | None = None,
+    **setup: Any,
 ) -> Engine:
-    """Run a graph with one audio input and one output on a fake device; return the engine."""
-    (name,) = [
-        name for name in graph.inputs if name not in setup.get("played", ()) and isinstance(graph.inputs[name], Audio)
-    ]
-    (out,) = graph.outputs
-    port, way = DevicePort("fake"), DevicePort("fake")
+    """Run a graph on a fake device; return the engine, whose `messages` are what it has reported.
+
+    All audio inputs that are not played come from the first channels of the device. outputs: by default all of them go
+    to the device.
+    """
+    played = setup.get("played", ())
+    inputs = {n: DevicePort() for n, one in graph.inputs.items() if isinstance(one, Audio) and n not in played}
+    outputs = outputs or {name: DevicePort() for name in graph.outputs}
     setup = {"latency": Fraction(graph.latency().seconds), **setup}
-    made = Setup(graph, {name: port}, {out: way}, Fraction(quantum), ahead, **setup)
-    ports, streams = {name: port, OUT + out: way}, {name: graph.inputs[name], OUT + out: graph.outputs[out]}
-    rate = graph.outputs[out].rate
-    form = device.open(DeviceRequest(rate, Fraction(quantum), ports, streams))  # type: ignore[arg-type]
+    made = Setup(graph, inputs, outputs, Fraction(quantum), ahead, **setup)
+    form = device.open(device_request(made))
     recorder = None
     if record is not None:
         header = header_line(graph, made.latency, made.controls, made.played)
-        recorder = Recorder(record, {name: graph.inputs[name]}, graph.outputs, header)
-    engine = Engine(made, form, lambda *message: messages.append(message), recorder)
+        recorder = Recorder(record, {name: graph.inputs[name] for name in inputs}, graph.outputs, header)
     messages: list[Any] = []
+    engine = Engine(made, form, lambda *message: messages.append(message), recorder)
     engine.messages = messages  # type: ignore[attr-defined]
     try:
         device.run(engine, threading.Event())

@@ -34,6 +34,7 @@ from dspgraph import (
 )  # fmt: skip
 from dspgraph.live.events import Event
 from dspgraph.live.exchange import Exchange, Quantum
+from dspgraph.live.ports import DevicePort
 from dspgraph.live.recorder import Recorder
 from dspgraph.testing.devices import FakeDevice
 from dspgraph_nodes.mix.blend import Blend
@@ -138,6 +139,28 @@ def test_a_sound_is_played_and_its_end_is_told() -> None:
     assert_array_equal(device.played[12 * Q :, 0][:1000], X[10 * Q :][:1000] + sound[1000:2000])
     completed = [message[1:] for message in engine.messages if message[0] == "completed"]  # type: ignore[attr-defined]
     assert completed == [("music", Fraction(1, 10) + Fraction(5000, RATE))]
+
+
+def test_several_outputs_go_to_channels_of_their_own_and_are_recorded(tmp_path: Path) -> None:
+    graph = Graph({"s": ToyScale(factor=2)}, {"s.x": "x"}, {"x": Audio(RATE)}, {"y": "s", "z": "x"})
+    device = FakeDevice(X, outputs=3)
+    ways = {"y": DevicePort("fake", 1), "z": DevicePort("fake", 3)}
+    play(graph, device, record=tmp_path / "take", outputs=ways)
+    late = 2 * Q
+    assert_array_equal(device.played[late:], np.stack((2 * X, 0 * X, X), axis=1)[:-late])
+    for name, expected in (("y", 2 * X), ("z", X)):
+        assert_array_equal(soundfile.read(tmp_path / "take" / f"out_{name}.wav", dtype="float32")[0], expected)
+
+
+def test_stereo_goes_in_and_out_and_mono_to_two_loudspeakers() -> None:
+    both = np.stack((X, -X), axis=1)
+    audio = Audio(RATE, 2)
+    stereo = Graph({"s": ToyScale(factor=1)}, {"s.x": "x"}, {"x": audio}, {"y": "s"})
+    for graph, heard, expected in ((stereo, both, both), (scaled(1, 1), X, np.stack((X, X), axis=1))):
+        device = FakeDevice(heard, outputs=2)
+        play(graph, device)
+        late = 2 * Q + (graph is not stereo)
+        assert_array_equal(device.played[late:], expected[:-late])
 
 
 # ---- nothing done, and no click -------------------------------------------------------------------------------------
