@@ -44,7 +44,8 @@ class Exchange:
         """The quanta that were silent in a row, up to now."""
         self._inbox: SimpleQueue[Quantum | None] = SimpleQueue()
         self._outbox: SimpleQueue[tuple[int, Array]] = SimpleQueue()
-        self._number = 0
+        self.number = 0
+        """The number of the next quantum."""
         for number in range(-ahead, 0):
             self._outbox.put((number, self._silence()))
 
@@ -55,8 +56,8 @@ class Exchange:
 
         The block is not copied. lost: the number of samples that the device lost since the last call.
         """
-        number = self._number
-        self._number += 1
+        number = self.number
+        self.number += 1
         if lost:
             self.lost += lost
             self.losses.append((number, lost))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,6 +14,7 @@ import numpy as np
 from dspgraph.errors import LiveError, suggest
 from dspgraph.live.device import OUT, DeviceFormat, DeviceRequest
 from dspgraph.live.engine import Engine
+from dspgraph.live.exchange import Exchange
 from dspgraph.live.running import EngineThread
 from dspgraph.streams import hertz, to_fraction
 
@@ -22,6 +24,9 @@ NO_DEVICE = "there is no sound device: connect one, or work without one (`dspgra
 
 _CHECK = 0.1
 """Seconds between two looks at whether the device still runs."""
+
+_PATIENCE = 2.0
+"""Seconds after which a device that asks for nothing counts as lost."""
 
 _MOST_LOST = 10
 """Seconds: a jump of the device's clock by more is no loss of samples."""
@@ -149,15 +154,15 @@ class PortAudio:
         clock = _Clock(form.rate)
         nothing = np.zeros((form.samples, 0), np.float32)
 
-        def both(heard: Any, played: Any, frames: int, time: Any, status: Any) -> None:
-            lost = clock.lost(time.inputBufferAdcTime, frames, status.input_overflow)
+        def both(heard: Any, played: Any, frames: int, now: Any, status: Any) -> None:
+            lost = clock.lost(now.inputBufferAdcTime, frames, status.input_overflow)
             played[:] = exchange.swap(heard.copy(), lost)
 
-        def only_played(played: Any, frames: int, time: Any, status: Any) -> None:
+        def only_played(played: Any, frames: int, now: Any, status: Any) -> None:
             played[:] = exchange.swap(nothing)
 
-        def only_heard(heard: Any, frames: int, time: Any, status: Any) -> None:
-            exchange.swap(heard.copy(), clock.lost(time.inputBufferAdcTime, frames, status.input_overflow))
+        def only_heard(heard: Any, frames: int, now: Any, status: Any) -> None:
+            exchange.swap(heard.copy(), clock.lost(now.inputBufferAdcTime, frames, status.input_overflow))
 
         given: dict[str, Any] = {
             "samplerate": float(form.rate), "blocksize": form.samples, "dtype": "float32", "latency": "low",
@@ -176,16 +181,27 @@ class PortAudio:
             else:
                 assert self._input is not None
                 stream = sd.InputStream(device=self._input.number, channels=self._inputs, callback=only_heard, **given)
-            with stream:
-                engine.report("running", form)
-                while not stop.wait(_CHECK):
-                    if ended.is_set() or not stream.active:
-                        raise LiveError(f"the device was lost ({form.about}): is it still connected?")
+            stream.start()
+            engine.report("running", form)
+            self._watch(exchange, stop, ended)
+            stream.close()
         except sd.PortAudioError as error:
             raise LiveError(f"the device cannot be used ({form.about}): {error}") from None
         finally:
             exchange.end()
             thread.join()
+
+    def _watch(self, exchange: Exchange, stop: threading.Event, ended: threading.Event) -> None:
+        """Wait until `stop` is set. Raises LiveError if the device ends, or asks for nothing any more.
+
+        PortAudio does not always say that a device has gone. Such a stream is left open: to close it may never end.
+        """
+        asked, since = -1, time.monotonic()
+        while not stop.wait(_CHECK):
+            if exchange.number != asked:
+                asked, since = exchange.number, time.monotonic()
+            if ended.is_set() or time.monotonic() > since + _PATIENCE:
+                raise LiveError("the device was lost: is it still connected?")
 
 
 class _Clock:

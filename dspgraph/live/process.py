@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import pickle
 import signal
 import sys
@@ -103,9 +104,9 @@ def serve(pipe: Connection, payload: bytes) -> None:
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
     sys.setswitchinterval(_SWITCH)
-    send = Sender(pipe)
+    send, in_order = Sender(pipe), True
     try:
-        _serve(pipe, payload, send)
+        in_order = _serve(pipe, payload, send)
     except _Stopped:
         send("failed", LiveError("the process of the live graph was ended by SIGTERM"))
     except Exception as error:
@@ -113,13 +114,16 @@ def serve(pipe: Connection, payload: bytes) -> None:
             error = LiveError(f"the live graph cannot begin: {describe_error(error)}")
         send("failed", error)
     send.close()
+    if not in_order:
+        os._exit(0)  # a library may wait for ever for a device that is lost
 
 
 def _stop(number: int, _: Any) -> None:
     raise _Stopped
 
 
-def _serve(pipe: Connection, payload: bytes, send: Sender) -> None:
+def _serve(pipe: Connection, payload: bytes, send: Sender) -> bool:
+    """Run a live graph; return whether the device was closed in good order."""
     try:
         order: LiveOrder = pickle.loads(payload)
     except Exception as error:
@@ -161,6 +165,7 @@ def _serve(pipe: Connection, payload: bytes, send: Sender) -> None:
             except Exception as failed:
                 held = held or failed
     send("closed", engine.stats(), held)
+    return not isinstance(held, LiveError)
 
 
 def _run(device: Device, engine: Engine, stop: threading.Event, send: Sender) -> None:

@@ -101,18 +101,30 @@ def test_a_vocoder_with_swaps_is_the_performance_and_renders_again(card: Card, s
         part = recorded[:most]
         cut = perform(graphs[0], {"speech": part}, live.events, controls, live.setup.latency, Fraction(block, RATE))
         assert_array_equal(cut["speech"].astype(np.float32), y[: len(part)])
-    # What left the loudspeaker: every quantum is that of the performance.
-    assert stats.silent == 0
-    first = place_of(heard[0], y)
-    begin = max(0, -first)
-    assert_array_equal(heard[0][begin:], y[first + begin : first + len(heard[0])])
+    # What left the loudspeaker: every quantum is that of the performance, or silence that was counted.
+    assert wrong_quanta(heard[0], y, [n for _, n in stats.losses]) <= stats.silent // Q
     done = dspgraph("render", pipeline, take / "speech.wav", "--events", take / "events.jsonl", "-o", tmp_path / "again", "--format", "wav")  # fmt: skip
     assert done.exit_code == 0, done.output
     assert (tmp_path / "again" / "speech.wav").read_bytes() == (take / "out.wav").read_bytes()
 
 
+def wrong_quanta(heard: Array, y: Array, losses: list[int]) -> int:
+    """Return how many quanta of `heard` are silent; every other one must be the next of y, or later by a loss."""
+    first = place_of(heard, y)
+    at = first - sum(losses)  # a place before the middle may be earlier by losses
+    silent = 0
+    for k in range(0, len(heard) - Q, Q):
+        block = heard[k : k + Q]
+        places = [at + k + sum(losses[:n]) for n in range(len(losses) + 1)]
+        there = [place for place in places if 0 <= place <= len(y) - Q and np.array_equal(y[place : place + Q], block)]
+        if not there and not (max(places) < 0):
+            assert not block.any()
+            silent += 1
+    return silent
+
+
 @pytest.mark.slow
-def test_a_busy_program_makes_no_gap(card: Card) -> None:
+def test_a_busy_program_makes_no_gap(tmp_path: Path) -> None:
     """live.md 6, line 7: the engine has a process of its own."""
     graph = load("lpc_vocoder", swap={"excitation": "residual"})
     busy = threading.Event()
@@ -124,12 +136,15 @@ def test_a_busy_program_makes_no_gap(card: Card) -> None:
             gc.collect()
 
     worker = threading.Thread(target=work)
-    with Live(graph, speech="default:1", out="default:2", ahead=4) as live:
+    with (
+        jack_server(tmp_path / "log"),  # without the card, whose callback this program would hold up
+        Live(graph, speech="default:1", out="default:2", ahead=4) as live,
+    ):
         worker.start()
-        card.take(signal(5))
+        live.wait(5)
         stats = live.stats
         busy.set()
-    worker.join()
+        worker.join()
     assert stats.silent == 0
     assert stats.seconds > 5
 
