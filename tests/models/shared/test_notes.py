@@ -12,7 +12,14 @@ from numpy.testing import assert_array_equal
 
 from dspgraph import Array, load
 from dspgraph.rendering.corpus import gather
-from dspgraph_nodes.models.shared.notes import HIGHEST_PITCH, LOWEST_PITCH, TIMBRES, frequency_of, made_note
+from dspgraph_nodes.models.shared.notes import (
+    HIGHEST_PITCH,
+    LOWEST_PITCH,
+    TIMBRES,
+    frequency_of,
+    heard_pitch,
+    made_note,
+)
 from dspgraph_nodes.pitch.swipe import track_swipe
 from examples import make_notes
 
@@ -90,3 +97,14 @@ def test_the_example_writes_notes_and_a_manifest_with_their_labels(
         samples, rate = soundfile.read(item.path)
         assert rate == 8000
         np.testing.assert_allclose(samples, note.samples, atol=1e-6)
+
+
+def test_a_note_can_be_made_with_another_pitch_or_timbre() -> None:
+    """Its other random numbers stay: the note with its own pitch and timbre is the note itself."""
+    note = made_note(0, 3, 4000, 60, 67)
+    again = made_note(0, 3, 4000, 60, 67, note.pitch, note.timbre)
+    assert np.array_equal(note.samples, again.samples)
+    other = made_note(0, 3, 4000, 60, 67, pitch=note.pitch + 5)
+    assert (other.pitch, other.timbre, other.velocity) == (note.pitch + 5, note.timbre, note.velocity)
+    assert abs(heard_pitch(other.samples, 4000) - other.pitch) < 0.2
+    assert made_note(0, 3, 4000, 60, 67, timbre="fm").timbre == "fm"

@@ -37,17 +37,20 @@ class MadeNote:
 
 
 def made_note(
-    seed: int, index: int, rate: int = 16000, lowest: int = LOWEST_PITCH, highest: int = HIGHEST_PITCH
-) -> MadeNote:
+    seed: int, index: int, rate: int = 16000, lowest: int = LOWEST_PITCH, highest: int = HIGHEST_PITCH,
+    pitch: int | None = None, timbre: str | None = None,
+) -> MadeNote:  # fmt: skip
     """Return note number `index` of the set of notes with a seed, 4 s long.
 
     rate: the sample rate in Hz; lowest, highest: the range of the pitches, as MIDI numbers. In every round of (highest
-    - lowest + 1) * 5 notes each pitch occurs once in each timbre, in a random order. The peak is 0.9 * velocity / 127.
+    - lowest + 1) * 5 notes each pitch occurs once in each timbre, in a random order. pitch, timbre: others in place of
+    those of the note; all its other random numbers stay. The peak is 0.9 * velocity / 127.
     """
     pitches = highest - lowest + 1
     turn, place = divmod(index, pitches * len(TIMBRES))
     pair = int(rng(seed, turn).permutation(pitches * len(TIMBRES))[place])
-    timbre, pitch = list(TIMBRES)[pair // pitches], lowest + pair % pitches
+    timbre = list(TIMBRES)[pair // pitches] if timbre is None else timbre
+    pitch = lowest + pair % pitches if pitch is None else pitch
     draw = rng(seed, index, 1)
     time = np.arange(round(SECONDS * rate)) / rate
     velocity = int(draw.integers(30, 128))
