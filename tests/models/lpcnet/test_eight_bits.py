@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from numpy.testing import assert_array_equal
 from safetensors.numpy import load_file, save_file
@@ -13,7 +14,11 @@ from safetensors.numpy import load_file, save_file
 from dspgraph import FileError
 from dspgraph.cli.main import main
 from dspgraph.training.weights import describe_weights, write_eight_bits
+from dspgraph_nodes._kernels.neural.quantisation import dequantised, quantised
 from dspgraph_nodes.models.lpcnet.config import PRESETS
+from dspgraph_nodes.models.lpcnet.network import LPCNet
+from dspgraph_nodes.models.lpcnet.rounding import with_rounded_weights
+from dspgraph_nodes.models.lpcnet.settings import Settings
 from dspgraph_nodes.models.lpcnet.weights import MATRICES, WEIGHTS, shapes
 from dspgraph_nodes.models.wavernn.weights import WEIGHTS as OF_WAVERNN
 from helpers.networks import SMALL, random_arrays, weights_file
@@ -108,6 +113,30 @@ def test_a_cut_file_and_a_file_that_says_another_precision_are_refused(small: Pa
             WEIGHTS.read(changed(small, metadata=metadata))
     with pytest.raises(ValueError, match="lacks .*dense1.weight.scale"):
         WEIGHTS.read(changed(Path(weights_file(folder=tmp_path)), metadata={"format": "2", "precision": "int8"}))
+
+
+def test_gradients_pass_the_rounding_unchanged() -> None:
+    torch.manual_seed(0)
+    model = LPCNet(SMALL)
+    factor, before = torch.randn(144, 48), model.gru_a.weight_hh_l0.detach().clone()
+
+    def call(rounded: LPCNet) -> torch.Tensor:
+        weight: torch.Tensor = rounded.gru_a.weight_hh_l0  # a result of the rounding, no parameter
+        assert_array_equal(weight.detach().numpy(), dequantised(quantised(before.numpy(), 1, diagonal=True)))
+        return (factor * weight).sum()
+
+    torch.autograd.backward(with_rounded_weights(model, call))
+    assert torch.equal(model.gru_a.weight_hh_l0, before)
+    assert model.gru_a.weight_hh_l0.grad is not None
+    assert torch.equal(model.gru_a.weight_hh_l0.grad, factor)
+
+
+def test_training_in_eight_bits_needs_a_cpu() -> None:
+    Settings(eight_bits=True, device="cpu")
+    with pytest.raises(ValueError, match="it needs device cpu and precision float32"):
+        Settings(eight_bits=True)
+    with pytest.raises(ValueError, match="sparse_columns is 3; it must be 1, 2, 4, 8 or 16"):
+        Settings(sparse_columns=3)
 
 
 def test_a_model_without_8_bit_kernels_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """LPCNet passes every check of models."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import torch
 from dspgraph import Array
 from dspgraph.testing import MODEL_CHECKS, ModelExample
 from dspgraph_nodes._kernels.neural.lpcnet_codes import SILENT_CODE, centres, encode
-from dspgraph_nodes._kernels.neural.lpcnet_packing import pack_weights
+from dspgraph_nodes._kernels.neural.lpcnet_packing import Network, pack_weights
 from dspgraph_nodes._kernels.neural.lpcnet_stream import SpeechState
 from dspgraph_nodes._kernels.neural.lpcnet_synthesis import (
     FrameNetworkState,
@@ -20,8 +22,10 @@ from dspgraph_nodes._kernels.neural.lpcnet_synthesis import (
     synthesise,
     teacher_forced,
 )
+from dspgraph_nodes.models.lpcnet import cpu as lpcnet_cpu
 from dspgraph_nodes.models.lpcnet.network import LPCNet
 from dspgraph_nodes.models.lpcnet.reference import sampling_distribution
+from dspgraph_nodes.models.lpcnet.rounding import with_rounded_weights
 from dspgraph_nodes.models.lpcnet.training import Settings, train
 from dspgraph_nodes.models.lpcnet.weights import WEIGHTS
 from dspgraph_nodes.models.shared.modules import load
@@ -65,11 +69,17 @@ def per_sample(rows: Array, count: int) -> Array:
     return found
 
 
+def packed(path: Path, eight_bits: bool) -> Network:
+    """Return the packed network in a file, in float32 or in eight bits."""
+    arrays = WEIGHTS.read(path)[1]
+    return pack_weights(arrays, WEIGHTS.in_eight_bits(arrays) if eight_bits else {})
+
+
 def generate(
-    path: Path, signals: Sequence[Features], seeds: Sequence[int], cut: int | None, tap: bool
+    path: Path, signals: Sequence[Features], seeds: Sequence[int], cut: int | None, tap: bool, eight_bits: bool = False
 ) -> list[tuple[Array, Array | None]]:
     """Return, for each signal, the codes of the excitation, found from the samples, and their distributions if `tap`."""
-    network = pack_weights(WEIGHTS.read(path)[1])
+    network = packed(path, eight_bits)
     draws = [np.random.Generator(np.random.Philox(key=seed)) for seed in seeds]
     states = [SpeechState(network, CONFIG.bands, ORDER, np.float64, HOP, draw) for draw in draws]
     longest = max(len(one["lpc"]) for one in signals)
@@ -114,20 +124,26 @@ def input_codes(codes: Array, lpc: Array) -> Array:
     return np.stack((before, encode(prediction), np.concatenate(([SILENT_CODE], codes[:-1]))), axis=1)
 
 
-def forward(path: Path, given: Features, codes: Array) -> Array:
+def forward(path: Path, given: Features, codes: Array, eight_bits: bool = False) -> Array:
     """Return the distributions [n, 256] that follow from the logits of the network in torch."""
-    model = load(WEIGHTS, LPCNet, path)
-    with torch.no_grad():
+    inner = torch.from_numpy(input_codes(codes, given["lpc"]))[None]
+
+    def found(model: LPCNet) -> Array:
         rows = [torch.from_numpy(given[name].astype(np.float32)) for name in ("cepstrum", "pitch", "correlation")]
         f = model.condition(rows[0][None], rows[1][None, :, 0], rows[2][None, :, 0])[0].numpy()
         condition = torch.from_numpy(per_sample(f, len(codes)))[None]
-        logits: Array = model(condition, torch.from_numpy(input_codes(codes, given["lpc"]))[None])[0][0].numpy()
+        result = lpcnet_cpu.forward(model, condition, inner, None, True) if eight_bits else model(condition, inner)
+        return np.array(result[0][0].numpy())
+
+    model = load(WEIGHTS, LPCNet, path)
+    with torch.no_grad():
+        logits = with_rounded_weights(model, found) if eight_bits else found(model)
     return sampling_distribution(logits, per_sample(sharpness(given["correlation"][:, 0]), len(codes)), THRESHOLD)
 
 
-def forced(path: Path, given: Features, codes: Array, lanes: int) -> Array:
+def forced(path: Path, given: Features, codes: Array, lanes: int, eight_bits: bool = False) -> Array:
     """Return the distributions [n, 256] that the kernel computes for given codes."""
-    network = pack_weights(WEIGHTS.read(path)[1])
+    network = packed(path, eight_bits)
     one = FrameNetworkState(network.frame, CONFIG.bands)
     rows = features(network.frame, given["cepstrum"], given["pitch"], given["correlation"])
     f = one.push(network.frame, rows, last=True)
@@ -143,11 +159,11 @@ def cumulative(parameters: Array, codes: Array) -> tuple[Array, Array]:
     return below, above
 
 
-def trained(out: Path, steps: int, resume: bool) -> Path:
+def trained(out: Path, steps: int, resume: bool, eight_bits: bool = False) -> Path:
     settings = Settings(
         preset="lpcnet-small", gru_a=32, gru_b=16, embedding=8, condition=16, batch=4, frames=3, updates=2, augment=0,
         steps=steps, validate_every=1000, sparse_start=1, sparse_end=30, sparse_every=1, learning_rate=1e-2, ema=0.9,
-        device="cpu", threads=1,
+        device="cpu", threads=1, eight_bits=eight_bits,
     )  # fmt: skip
     return train({"a": speech()[16000:24000]}, features_of_speech, out, settings, resume)
 
@@ -168,6 +184,22 @@ EXAMPLE = ModelExample(
 )
 
 
+IN_EIGHT_BITS = replace(
+    EXAMPLE,
+    forward=partial(forward, eight_bits=True),
+    generate=partial(generate, eight_bits=True),
+    train=partial(trained, eight_bits=True),
+    forced=partial(forced, eight_bits=True),
+    # A state on the edge between two 8-bit numbers may be rounded otherwise in torch.
+    tolerance=3e-3,
+)
+
+
 @pytest.mark.parametrize("name", MODEL_CHECKS)
 def test_lpcnet_passes(name: str, tmp_path: Path) -> None:
     MODEL_CHECKS[name](EXAMPLE, tmp_path)
+
+
+@pytest.mark.parametrize("name", MODEL_CHECKS)
+def test_lpcnet_in_eight_bits_passes(name: str, tmp_path: Path) -> None:
+    MODEL_CHECKS[name](IN_EIGHT_BITS, tmp_path)

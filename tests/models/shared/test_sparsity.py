@@ -44,6 +44,16 @@ def test_the_blocks_that_stay_are_those_of_most_energy() -> None:
     assert int(kept.sum()) == 32
 
 
+def test_blocks_of_several_columns_stay_or_go_together() -> None:
+    gate = torch.full((32, 32), 0.01)
+    gate[:16, 21] = 1.0  # its block has the columns 20 to 23
+    gate[16:, 4:8] = 0.3
+    kept = sparsity.mask(gate, 2 / 16, columns=4) & ~torch.eye(32, dtype=torch.bool)
+    assert kept[:16, 20:24].all()
+    assert kept[16:, 4:8].all()
+    assert int(kept.sum()) == 2 * 16 * 4
+
+
 def test_each_gate_has_its_own_density() -> None:
     torch.manual_seed(0)
     recurrent = torch.randn(3 * 64, 64)

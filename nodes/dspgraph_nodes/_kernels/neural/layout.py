@@ -62,7 +62,7 @@ class DotBlocks(NamedTuple):
 
     weights: Array  # [steps, 4, 16, 4] int8, -127 .. 127
     columns: Array  # [steps, 4] uint16: the first column of each piece, divided by four
-    steps: Array  # [groups + 1]: as in `Blocks`
+    steps: Array  # [groups + 1]: as in `Blocks`; every group has an even number of steps
     places: Array  # [groups, 4]: as in `Blocks`
     where: Array  # [rows / 16, 2]: as in `Blocks`
     start: Array  # [rows + 16] int32: the numbers with which the sums begin

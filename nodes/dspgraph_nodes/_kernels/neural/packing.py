@@ -85,7 +85,8 @@ def _blocks(matrix: Array, piece: int, parts: int, first: int) -> tuple[Array, A
         -len(found) % ACCUMULATORS
     )  # padding: its sums are not read
     groups = [found[k : k + ACCUMULATORS] for k in range(0, len(found), ACCUMULATORS)]
-    steps = np.cumsum([0] + [len(group[0][2]) for group in groups])
+    more = piece > 1  # pieces of several columns: an even number of steps, see `DotBlocks`
+    steps = np.cumsum([0] + [len(group[0][2]) + more * len(group[0][2]) % 2 for group in groups])
     weights = np.zeros((steps[-1], ACCUMULATORS, WIDTH, piece), matrix.dtype)
     columns = np.full((steps[-1], ACCUMULATORS), first, np.uint16)
     where = np.zeros((parts * height // WIDTH + 1, 2), np.int64)

@@ -180,15 +180,18 @@ def _dots_of_one(code: NetworkCode, path: str, matrix: str, y: str, group: Any, 
         code.element(f"{matrix}.places", code.plus(code.times(group, ACCUMULATORS), q)) for q in range(ACCUMULATORS)
     ]
     sums = [code.variable(code.load_integers(f"{matrix}.start", place)) for place in places]
-    with code.loop(code.minus(end, first)) as k:
-        step = code.times(code.plus(first, k), ACCUMULATORS)
-        columns = code.four_positions(f"{matrix}.columns", step)
-        for q, (total, column) in enumerate(zip(sums, columns, strict=True)):
-            weights = code.load_bytes(f"{matrix}.weights", code.times(code.plus(step, q), 4 * WIDTH))
-            values = code.spread_bytes("codes", code.plus(x, code.times(column, 4)))
-            b.store(code.add_dots(path, b.load(total), values, weights), total)
-    for total, place in zip(sums, places, strict=True):
-        code.store_integers(b.load(total), y, place)
+    sums += [code.variable(code.integer(0)) for _ in places]  # of every second step: eight independent sums overlap
+    with code.loop(b.lshr(code.minus(end, first), first.type(1))) as k:
+        for half in range(2):
+            step = code.times(code.plus(code.plus(first, code.times(k, 2)), half), ACCUMULATORS)
+            columns = code.four_positions(f"{matrix}.columns", step)
+            for q, column in enumerate(columns):
+                total = sums[half * ACCUMULATORS + q]
+                weights = code.load_bytes(f"{matrix}.weights", code.times(code.plus(step, q), 4 * WIDTH))
+                values = code.spread_bytes("codes", code.plus(x, code.times(column, 4)))
+                b.store(code.add_dots(path, b.load(total), values, weights), total)
+    for q, place in enumerate(places):
+        code.store_integers(b.add(b.load(sums[q]), b.load(sums[ACCUMULATORS + q])), y, place)
 
 
 def _dots_of_many(code: NetworkCode, path: str, matrix: str, y: str, block: Any, slot: Any, x: Any) -> None:

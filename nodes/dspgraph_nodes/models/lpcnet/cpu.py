@@ -24,17 +24,20 @@ from torch.nn.functional import embedding_bag, linear
 from dspgraph_nodes._kernels.neural import gradients
 from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS
 from dspgraph_nodes.models.lpcnet.network import LPCNet
-from dspgraph_nodes.models.shared.layers import gru, gru_input, gru_recurrent
+from dspgraph_nodes.models.shared.layers import gru, gru_input, gru_recurrent, rounded_state
 
 GruStates = tuple[Tensor, Tensor]
 """The states [1, batch, units] of GRU_A and GRU_B."""
 
 
-def forward(model: LPCNet, f: Tensor, codes: Tensor, state: GruStates | None = None) -> tuple[Tensor, GruStates]:
+def forward(
+    model: LPCNet, f: Tensor, codes: Tensor, state: GruStates | None = None, eight_bits: bool = False
+) -> tuple[Tensor, GruStates]:
     """Return logits [batch, samples, 256], and the states of the GRUs after the last sample, as `LPCNet.forward` does.
 
     f: [batch, frames, condition]; codes: [batch, samples, 3], whole numbers 0..255 (not checked); state: the states
-    before the first sample, 0 by default. All tensors are on the CPU, and f and the weights have one dtype.
+    before the first sample, 0 by default; eight_bits: whether the products read states in eight bits, as in the node
+    with the precision int8. All tensors are on the CPU, and f and the weights have one dtype.
     """
     config, batch = model.config, len(codes)
     f = f.transpose(0, 1)  # time first, from here on
@@ -42,16 +45,21 @@ def forward(model: LPCNet, f: Tensor, codes: Tensor, state: GruStates | None = N
         (state[0][0], state[1][0]) if state is not None
         else (f.new_zeros(batch, config.gru_a), f.new_zeros(batch, config.gru_b))
     )  # fmt: skip
-    h_a = gru(_input_a(model, f, codes.transpose(0, 1)), *gru_recurrent(model.gru_a), a)
+    h_a = gru(_input_a(model, f, codes.transpose(0, 1)), *gru_recurrent(model.gru_a), a, eight_bits)
 
     weight, bias = gru_input(model.gru_b)
-    x = linear(h_a, weight[:, : config.gru_a]).view(len(f), -1, batch, len(weight))
+    x = linear(_read(h_a, eight_bits), weight[:, : config.gru_a]).view(len(f), -1, batch, len(weight))
     x = x + linear(f, weight[:, config.gru_a :], bias)[:, None]
-    h_b = gru(x.flatten(0, 1), *gru_recurrent(model.gru_b), b)
+    h_b = gru(x.flatten(0, 1), *gru_recurrent(model.gru_b), b, eight_bits)
 
     full = model.dual_fc
-    twice = linear(h_b.transpose(0, 1), 2 * full.kernel.flatten(0, 1), 2 * full.bias.flatten())
+    twice = linear(_read(h_b, eight_bits).transpose(0, 1), 2 * full.kernel.flatten(0, 1), 2 * full.bias.flatten())
     return dual_fc(twice, full.factor), (h_a[-1:], h_b[-1:])
+
+
+def _read(h: Tensor, eight_bits: bool) -> Tensor:
+    """Return the states h as products read them. The gradient is that without rounding (straight through)."""
+    return h + (rounded_state(h) - h).detach() if eight_bits else h
 
 
 def _input_a(model: LPCNet, f: Tensor, codes: Tensor) -> Tensor:

@@ -35,6 +35,21 @@ class Settings(TrainingSettings, SparseSettings, frozen=True, extra="forbid"):
     learning_rate: float = Field(1e-3, gt=0, description="first learning rate of Adam (amsgrad)")
     decay: float = Field(5e-5, ge=0, description="after n updates the learning rate is divided by 1 + decay * n")
 
+    eight_bits: bool = Field(
+        False,
+        description="train for the precision int8: weights and states are rounded to 8 bits, as in the node; only on a "
+        "CPU; for the last part of a training, after --init",
+    )
+
+    @model_validator(mode="after")
+    def _rounded_on_a_cpu(self) -> Self:
+        if self.eight_bits and (self.device, self.precision) != ("cpu", "float32"):
+            raise ValueError(
+                f"eight_bits is true with device {self.device} and precision {self.precision}; it needs device cpu and "
+                "precision float32"
+            )
+        return self
+
     @model_validator(mode="after")
     def _whole_parts(self) -> Self:
         if self.frames * HOP % self.updates:

@@ -24,6 +24,7 @@ from dspgraph_nodes.models.lpcnet.config import HOP, RATE
 from dspgraph_nodes.models.lpcnet.cpu import GruStates
 from dspgraph_nodes.models.lpcnet.data import CONTEXT, EMPHASIS, PIPELINE, Chunk, Chunks, arrays, utterance
 from dspgraph_nodes.models.lpcnet.network import LPCNet
+from dspgraph_nodes.models.lpcnet.rounding import with_rounded_weights
 from dspgraph_nodes.models.lpcnet.settings import Settings
 from dspgraph_nodes.models.lpcnet.weights import WEIGHTS
 from dspgraph_nodes.models.shared import trainer
@@ -63,13 +64,16 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
         *rows, codes, target = batch
         length, state = codes.shape[1] // settings.updates, None
         for first in range(0, codes.shape[1], length):
-            loss, state = part_loss(network, rows, codes, target, first, first + length, state)
+            loss, state = part_loss(
+                network, rows, codes, target, first, first + length, state, eight_bits=settings.eight_bits
+            )
             yield loss
 
     def validate(network: LPCNet) -> dict[str, float]:
         def figures(*batch: Tensor) -> dict[str, Tensor]:
             *rows, codes, target = batch
-            return {"loss": part_loss(network, rows, codes, target, 0, codes.shape[1], None)[0]}
+            loss, _ = part_loss(network, rows, codes, target, 0, codes.shape[1], None, eight_bits=settings.eight_bits)
+            return {"loss": loss}
 
         return mean_figures(clean, figures, network.embed.weight.device)
 
@@ -79,7 +83,9 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
         weights: the file of the network. The length is that of the setting `audio`, in seconds.
         """
         one = validation[0].part(0, min(validation[0].frames, max(1, round(settings.audio * RATE / HOP))))
-        network, draw = pack_weights(WEIGHTS.read(weights)[1]), rng(settings.seed)
+        arrays = WEIGHTS.read(weights)[1]
+        network = pack_weights(arrays, WEIGHTS.in_eight_bits(arrays) if settings.eight_bits else {})
+        draw = rng(settings.seed)
         columns = (one.cepstrum, one.pitch[:, None], one.correlation[:, None], one.lpc)
         return {"speech": trainer.LoggedSound(speech(network, *columns, draw, HOP, 1.0, 0.002, EMPHASIS), RATE)}
 
@@ -112,19 +118,32 @@ def part_loss(
     first: int,
     last: int,
     state: GruStates | None,
+    eight_bits: bool = False,
 ) -> tuple[Tensor, GruStates]:
     """Return the mean of -ln p(target), in nats, over the samples `first` to `last` - 1, and the GRU states after them.
 
     rows: cepstrum, pitch and correlation of the chunks with their context; codes: [chunks, samples, 3], input codes;
     target: [chunks, samples], target codes; state: the GRU states after the part before, None for the first part. All
-    parts of a chunk have the same length.
+    parts of a chunk have the same length. eight_bits: whether weights and states are rounded, see
+    `with_rounded_weights`.
     """
+    if eight_bits:
+        return with_rounded_weights(
+            model, lambda rounded: _part_loss(rounded, rows, codes, target, first, last, state, True)
+        )
+    return _part_loss(model, rows, codes, target, first, last, state, False)
+
+
+def _part_loss(
+    model: LPCNet, rows: Sequence[Tensor], codes: Tensor, target: Tensor, first: int, last: int,
+    state: GruStates | None, eight_bits: bool,
+) -> tuple[Tensor, GruStates]:  # fmt: skip
     begin, end = first // HOP, -(-last // HOP)
     f = model.condition(*(each[:, begin : end + 2 * CONTEXT] for each in rows))[:, CONTEXT:-CONTEXT]
     step = math.gcd(last - first, HOP)  # samples per row of f below: a frame, or a fraction that divides the part
     f = f.repeat_interleave(HOP // step, 1)[:, first // step - HOP // step * begin :][:, : (last - first) // step]
     if f.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
-        logits, (a, b) = lpcnet_cpu.forward(model, f, codes[:, first:last], state)
+        logits, (a, b) = lpcnet_cpu.forward(model, f, codes[:, first:last], state, eight_bits)
     else:
         logits, _, (a, b) = model(f, codes[:, first:last], state)
     loss = cross_entropy(logits.float().flatten(0, 1), target[:, first:last].flatten())

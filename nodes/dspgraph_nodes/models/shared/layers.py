@@ -42,6 +42,11 @@ def gru_recurrent(layer: torch.nn.GRU) -> tuple[Tensor, Tensor]:
     return recurrent, recurrent_bias[2 * layer.hidden_size :]
 
 
+def rounded_state(h: Tensor) -> Tensor:
+    """Return round(127 * h) / 127, halves to even: the states of a GRU as products in eight bits read them."""
+    return torch.round(127 * h) / 127
+
+
 class _GRU(Function):
     """A GRU as an operation of torch with its own gradients.
 
@@ -51,24 +56,34 @@ class _GRU(Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, recurrent: Tensor, bias: Tensor, state: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, recurrent: Tensor, bias: Tensor, state: Tensor, eight_bits: bool = False
+    ) -> Tensor:
         samples, batch, units = *x.shape[:2], len(bias)
         gates, inner = x.new_empty(samples, batch, 2 * units), x.new_empty(samples, batch, units)
         candidate, h = torch.empty_like(inner), x.new_empty(samples + 1, batch, units)
         h[0] = state
         of_gates, of_candidate = recurrent[: 2 * units].t(), recurrent[2 * units :].t()
-        for row, gate, g, n, last, new in zip(x, gates, inner, candidate, h[:-1], h[1:], strict=True):
-            torch.addmm(row[:, : 2 * units], last, of_gates, out=gate).sigmoid_()
-            torch.addmm(bias, last, of_candidate, out=g)
+        read = torch.empty_like(inner) if eight_bits else h[:-1]  # the states that the products read
+        diagonal = recurrent.view(3, units, units).diagonal(dim1=1, dim2=2).flatten()
+        for row, gate, g, n, last, new, seen in zip(x, gates, inner, candidate, h[:-1], h[1:], read, strict=True):
+            if eight_bits:
+                seen.copy_(rounded_state(last))
+                rest = (last - seen).repeat(1, 3) * diagonal  # the diagonals are multiplied with the states as they are
+                torch.addmm(row[:, : 2 * units] + rest[:, : 2 * units], seen, of_gates, out=gate).sigmoid_()
+                torch.addmm(bias + rest[:, 2 * units :], seen, of_candidate, out=g)
+            else:
+                torch.addmm(row[:, : 2 * units], last, of_gates, out=gate).sigmoid_()
+                torch.addmm(bias, last, of_candidate, out=g)
             torch.addcmul(row[:, 2 * units :], gate[:, :units], g, out=n).tanh_()
             torch.lerp(n, last, gate[:, units:], out=new)
-        ctx.save_for_backward(gates, inner, candidate, h, recurrent)
+        ctx.save_for_backward(gates, inner, candidate, h, recurrent, read)
         return h[1:]
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        gates, inner, candidate, h, recurrent = ctx.saved_tensors
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        gates, inner, candidate, h, recurrent, read = ctx.saved_tensors
         samples, batch, units = inner.shape
         of_recurrent, of_candidate = gates.new_empty(samples, batch, 3 * units), torch.empty_like(inner)
         of_state = torch.zeros_like(h[0])
@@ -82,16 +97,17 @@ class _GRU(Function):
             )  # fmt: skip
             of_state.addmm_(of_recurrent[t], recurrent)
         rows = of_recurrent.flatten(0, 1)
-        of_matrix, of_bias = rows.t() @ h[:-1].flatten(0, 1), rows[:, 2 * units :].sum(0)
+        of_matrix, of_bias = rows.t() @ read.flatten(0, 1), rows[:, 2 * units :].sum(0)
         of_recurrent[..., 2 * units :] = of_candidate
-        return of_recurrent, of_matrix, of_bias, of_state
+        return of_recurrent, of_matrix, of_bias, of_state, None
 
 
 gru: Callable[..., Tensor] = _GRU.apply
-"""The function (x, recurrent, bias, state) -> h of a GRU, see `gru_input` and `gru_recurrent`.
+"""The function (x, recurrent, bias, state, eight_bits=False) -> h of a GRU, see `gru_input` and `gru_recurrent`.
 
 x: [samples, batch, 3 * units], inputs times the input matrix, plus the biases; recurrent, bias: as `gru_recurrent`
-returns them; state: [batch, units], before the first sample. h: [samples, batch, units].
+returns them; state: [batch, units], before the first sample. h: [samples, batch, units]. With `eight_bits` the products
+read `rounded_state(h)`, except for the diagonals of the recurrent matrix; the gradients are those without the rounding.
 """
 
 

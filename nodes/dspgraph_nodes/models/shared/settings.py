@@ -149,11 +149,20 @@ class SparseSettings(BaseModel, frozen=True):
     sparse_start: int = Field(2000, ge=0, description="batches before the first weight blocks are removed")
     sparse_end: int = Field(40000, ge=1, description="batches until the last weight blocks are removed")
     sparse_every: int = Field(400, ge=1, description="batches between two removals of weight blocks")
+    sparse_columns: int = Field(
+        1,
+        ge=1,
+        le=16,
+        description="columns of a weight block, which has 16 rows: 1, 2, 4, 8 or 16; 4 for the precision int8, whose "
+        "products take four columns at a time",
+    )
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.sparse_end <= self.sparse_start:
             raise ValueError(f"sparse_end is {self.sparse_end}; it must be above sparse_start, {self.sparse_start}")
+        if 16 % self.sparse_columns:
+            raise ValueError(f"sparse_columns is {self.sparse_columns}; it must be 1, 2, 4, 8 or 16")
         return self
 
     def pruning(self, *matrices: str) -> Pruning | None:
@@ -163,4 +172,6 @@ class SparseSettings(BaseModel, frozen=True):
         """
         densities = (self.density_reset, self.density_update, self.density_state)
         schedule = SparsitySchedule(self.sparse_start, self.sparse_end, self.sparse_every)
-        return Pruning(schedule, dict.fromkeys(matrices, densities)) if min(densities) < 1 else None
+        if min(densities) == 1:
+            return None
+        return Pruning(schedule, dict.fromkeys(matrices, densities), self.sparse_columns)

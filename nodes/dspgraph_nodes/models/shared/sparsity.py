@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-BLOCK_ROWS = 16  # rows of a block, which has one column; 16 float32 numbers fill a vector of 512 bits
+BLOCK_ROWS = 16  # rows of a block; 16 float32 numbers fill a vector of 512 bits
 
 
 @dataclass(frozen=True)
@@ -37,32 +37,31 @@ class SparsitySchedule:
         return step > self.start and (step >= self.end or step % self.every == 0)
 
 
-def mask(gate: Tensor, density: float) -> Tensor:
+def mask(gate: Tensor, density: float, columns: int = 1) -> Tensor:
     """Return a mask for a gate's matrix: True in the blocks with the most energy, and on the diagonal.
 
     gate: [units, units], a row for each output; the mask has this shape. density: the share of the blocks that are
-    True. A block is 16 rows of one column. The diagonal does not count in the energy of a block: its weights are so
-    large that every block with one of them would be kept.
+    True. A block is 16 rows of `columns` columns, which divides the number of units. The diagonal does not count in the
+    energy of a block: its weights are so large that every block with one of them would be kept.
     """
     units = len(gate)
     diagonal = torch.eye(units, dtype=torch.bool, device=gate.device)
-    energy = (
-        gate.detach().double().masked_fill(diagonal, 0).square().view(units // BLOCK_ROWS, BLOCK_ROWS, units).sum(1)
-    )
+    squares = gate.detach().double().masked_fill(diagonal, 0).square()
+    energy = squares.view(units // BLOCK_ROWS, BLOCK_ROWS, units // columns, columns).sum((1, 3))
     kept = torch.zeros(energy.numel(), dtype=torch.bool, device=gate.device)
     order = torch.argsort(energy.flatten(), descending=True, stable=True)
     kept[order[: round(density * len(kept))]] = True
-    return kept.view(energy.shape).repeat_interleave(BLOCK_ROWS, 0) | diagonal
+    return kept.view(energy.shape).repeat_interleave(BLOCK_ROWS, 0).repeat_interleave(columns, 1) | diagonal
 
 
 @torch.no_grad()
-def sparsify(recurrent: Tensor, densities: tuple[float, ...]) -> None:
+def sparsify(recurrent: Tensor, densities: tuple[float, ...], columns: int = 1) -> None:
     """Set those weights of a recurrent matrix to 0, in place, for which the `mask` of their gate is False.
 
-    recurrent: [gates * units, units]; densities: the density of each gate.
+    recurrent: [gates * units, units]; densities: the density of each gate; columns: as in `mask`.
     """
     for gate, density in zip(recurrent.chunk(len(densities)), densities, strict=True):
-        gate.mul_(mask(gate, density))
+        gate.mul_(mask(gate, density, columns))
 
 
 @dataclass(frozen=True)
@@ -70,18 +69,19 @@ class Pruning:
     """The sparse matrices of a network, and the schedule by which their blocks are removed.
 
     densities: name of a matrix among the network's parameters -> the final density of each gate, in the order of the
-    rows.
+    rows; columns: the number of columns of a block.
     """
 
     schedule: SparsitySchedule
     densities: Mapping[str, tuple[float, ...]]
+    columns: int = 1
 
     def prune(self, network: nn.Module, batches: int) -> None:
         """Set blocks of the network's matrices to 0, if the schedule removes blocks after `batches` batches."""
         if self.schedule.due(batches):
             for name, last in self.densities.items():
                 shares = tuple(self.schedule.density(batches, density) for density in last)
-                sparsify(network.get_parameter(name), shares)
+                sparsify(network.get_parameter(name), shares, self.columns)
 
     @torch.no_grad()
     def follow(self, mean: nn.Module, network: nn.Module) -> None:
