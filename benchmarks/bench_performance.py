@@ -74,7 +74,7 @@ def _swap_rows(clip: Array) -> list[Row]:
 
 
 def _garbage_row(clip: Array) -> Row:
-    """Return how many objects are garbage after ten minutes of signal without a collection."""
+    """Return how many objects the garbage collector finds after ten minutes of signal in which it was switched off."""
     performance = Performance(load("lpc_vocoder", swap={"excitation": "residual"}))
     gc.collect()
     gc.disable()
@@ -88,7 +88,10 @@ def _garbage_row(clip: Array) -> Row:
 
 
 def _memory_row(clip: Array) -> Row:
-    """Return the growth of memory from the first minute to the end of an hour, behind a device in virtual time."""
+    """Return by how much the memory of a live graph grows in the last 59 minutes of an hour of signal.
+
+    The engine runs without a device, as fast as it can.
+    """
     graph, port = load("lpc_vocoder"), DevicePort()
     latency = finite_latency(graph)
     setup = Setup(graph, {"speech": port}, {"speech": port}, Fraction(1, 10), 2, latency)

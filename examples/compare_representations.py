@@ -43,7 +43,7 @@ HEARD = 12  # notes on the page
 
 
 def settings_for(name: str, batches: int) -> Settings:
-    """Return the settings of a training run for a representation."""
+    """Return the settings of a training run for a representation. name: a key of REPRESENTATIONS. batches: how many."""
     return Settings(
         preset="gansynth-small", kind="regression", steps=batches, validate_every=batches, learning_rate=2e-3,
         ema=0.99, threads=1, device="cpu", **REPRESENTATIONS[name],
@@ -51,13 +51,13 @@ def settings_for(name: str, batches: int) -> Settings:
 
 
 def features_for(settings: Settings) -> FeatureFunction:
-    """Return the function from samples to features for a training run."""
+    """Return a function from samples [n] to the outputs of the pipeline, name -> array, with the settings of a run."""
     graph = load(PIPELINE, settings.overrides)
     return lambda samples: graph(speech=samples)
 
 
 class Table:
-    """The measures of sets of notes, all from their sounds. notes: the notes for training."""
+    """The rows of the table: measures of made notes, computed from their sounds. notes: the real notes."""
 
     def __init__(self, notes: list[MadeNote], settings: Settings) -> None:
         self.config, self.features = settings.config, features_for(settings)
@@ -65,17 +65,17 @@ class Table:
         self.real = self.log_probabilities(notes, [one.samples for one in notes])
 
     def pictures(self, notes: list[MadeNote], sounds: list[Array]) -> NotePictures:
-        """Return the pictures of sounds, with the labels of the notes that they should be."""
+        """Return the pictures of sounds [n], labelled with the pitches and timbres of the notes that they imitate."""
         labels = {str(k): {"pitch": str(one.pitch), "timbre": one.timbre} for k, one in enumerate(notes)}
         return note_pictures(dict(zip(labels, sounds, strict=True)), labels, self.features, self.config)
 
     def log_probabilities(self, notes: list[MadeNote], sounds: list[Array]) -> Array:
-        """Return the log probabilities of the pitches of sounds, [notes, pitches], by the judge's classifier."""
+        """Return the log probabilities of the pitches of sounds, [notes, pitches], by the classifier of `Judge`."""
         shown = normalised(self.pictures(notes, sounds), self.config)
         return np.log(np.maximum(self.judge.classifier.probabilities(spectra(shown, self.config)), 1e-12))
 
     def row(self, name: str, notes: list[MadeNote], sounds: list[Array]) -> str:
-        """Return a row of the table: the measures of sounds, which should be these notes."""
+        """Return the row `name` of the table, as text: the measures of sounds that imitate these notes."""
         log = self.log_probabilities(notes, sounds)
         bins = self.judge.bins.different(small(normalised(self.pictures(notes, sounds), self.config)))
         heard = pitch_figures(sounds, self.config.rate, [one.pitch for one in notes])
@@ -86,7 +86,7 @@ class Table:
 
 
 def sounds_of(weights: Path, notes: list[MadeNote]) -> list[Array]:
-    """Return the sound of each note, made by a generator from the latent of its timbre and its pitch."""
+    """Return for each note the sound that a generator makes from its pitch and the latent vector of its timbre."""
     config, arrays = WEIGHTS.read(weights)
     network = pack(arrays)
     pictures = [generate(network, timbre_latent(one.timbre, config), one.pitch - config.lowest) for one in notes]

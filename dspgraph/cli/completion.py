@@ -1,4 +1,4 @@
-"""What a shell offers to complete: pipelines, slots, variants, settings, nodes and metrics."""
+"""Completion by the shell: names of pipelines, slots, variants, settings, nodes and metrics."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def complete_pipelines(ctx: click.Context, param: click.Parameter, start: str) -
 
 
 def complete_swaps(ctx: click.Context, param: click.Parameter, start: str) -> list[CompletionItem]:
-    """Return the texts "slot=variant" of the pipeline in the command that begin with `start`."""
+    """Return the texts "slot=variant" that begin with `start`, for the pipeline that the command line names."""
     slots = found.slots if (found := _pipeline(ctx)) else {}
     return _items((f"{slot}={name}" for slot, names in slots.items() for name in names), start)
 
 
 def complete_slots(ctx: click.Context, param: click.Parameter, start: str) -> list[CompletionItem]:
-    """Return lists of slots "slot,slot" of the pipeline in the command. start: such a list, whose end is completed."""
+    """Return lists "slot,slot" that begin with `start`, for the pipeline that the command line names."""
     slots = found.slots if (found := _pipeline(ctx)) else {}
     return _lists(slots, start)
 
 
 def complete_settings(ctx: click.Context, param: click.Parameter, start: str) -> list[CompletionItem]:
-    """Return the beginnings "var=" and "node.parameter=" of settings of the pipeline in the command."""
+    """Return the texts "variable=" and "node.parameter=" that begin with `start`, for the pipeline in the command."""
     found = _pipeline(ctx)
     if not found:
         return []
@@ -57,14 +57,14 @@ def complete_nodes(ctx: click.Context, param: click.Parameter, start: str) -> li
 
 
 def complete_metrics(ctx: click.Context, param: click.Parameter, start: str) -> list[CompletionItem]:
-    """Return lists of metrics "name,name". start: such a list, whose end is completed."""
+    """Return lists "name,name" of metrics that begin with `start`."""
     from dspgraph.evaluation.metrics import METRICS
 
     return _lists(METRICS, start)
 
 
 def _pipeline(ctx: click.Context) -> Pipeline | None:
-    """Return the pipeline in the command, or None if there is none or if it cannot be read."""
+    """Return the pipeline that the command line names; None if it names none, or if the pipeline cannot be read."""
     from dspgraph.pipeline.pipeline import Pipeline
 
     # Before an option that still lacks its value, click leaves the arguments unassigned.

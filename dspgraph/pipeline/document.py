@@ -144,7 +144,7 @@ Entry = Annotated[
 
 
 class Document(_Strict):
-    """A pipeline file."""
+    """The content of a pipeline file, with one field for each of its keys."""
 
     about: str = Field("", description="what the pipeline does, in one line")
     extends: str | None = Field(None, description="name or path of the pipeline that this one changes")

@@ -1,4 +1,4 @@
-"""Files of weights of any model: their description, those that come with dspgraph, and shorter numbers."""
+"""Files of weights of any model: their descriptions, the files that come with dspgraph, and copies with fewer bits."""
 
 from __future__ import annotations
 
@@ -59,8 +59,9 @@ def describe_weights(weights: Path) -> tuple[str, dict[str, Any], dict[str, tupl
 class ShippedWeights:
     """A file of weights that comes with dspgraph.
 
-    pipeline: the pipeline that uses it; numbers, size: of all arrays, and of the file in bytes; digest: its sha256;
-    expected: the sha256 that its card tells, or "" if it tells none.
+    pipeline: the name of the pipeline that uses it. model: the name of its model. numbers: how many weights it has.
+    size: in bytes. digest: the sha256 of the file. expected: the sha256 in the card of the weights, "" if there is
+    none.
     """
 
     pipeline: str
@@ -72,14 +73,14 @@ class ShippedWeights:
 
     @property
     def intact(self) -> bool:
-        """Whether the file is the one that its card describes; true if the card tells no sha256."""
+        """Whether the file has the sha256 that its card states; true if the card states none."""
         return self.expected in ("", self.digest)
 
 
 def shipped_weights() -> list[ShippedWeights]:
     """Return the files of weights beside the pipelines that come with dspgraph, each described by a card beside it.
 
-    Raises FileError if a file or its card cannot be read, or if the card tells several sums.
+    Raises FileError if a file or its card cannot be read, or if the card states several sums.
     """
     found = []
     for name, pipeline in shipped_pipelines().items():

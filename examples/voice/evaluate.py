@@ -127,7 +127,7 @@ def outbursts(out: Path, variant: str, files: Sequence[Path]) -> float:
 
 
 def many_outbursts(graph: Graph, corpus: Path) -> tuple[int, float]:
-    """Return the number of outbursts in the first ten minutes of prompts that are held out, and the true minutes."""
+    """Return the number of outbursts in about ten minutes of held-out prompts, and the exact duration in minutes."""
     signals: list[Array] = []
     for file in chosen(corpus, "test", 10**6):
         if sum(map(len, signals)) < LONG * 16000:

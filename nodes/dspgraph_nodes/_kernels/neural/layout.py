@@ -40,8 +40,8 @@ class Blocks(NamedTuple):
 class ScaledBlocks(NamedTuple):
     """A matrix as in `Blocks`, whose rows are multiplied by factors after the sums: scale * (W x) + start.
 
-    So the weights are those of a file. If all of them are 16-bit floats, one signal reads them in 16 bits: then they
-    take half of the memory, and the time to read them is most of the time of a product with one vector.
+    So the weights are the numbers of the file. If all of them are 16-bit floats, the product for one signal reads them
+    in 16 bits, half of the memory: reading them takes most of its time.
     """
 
     weights: Array  # [steps, 4, 16], as in `Blocks`

@@ -83,11 +83,13 @@ class SubframeLoop:
         return self.scale.new_empty(self.count + more, self.rows, width, dtype=self.low)
 
     def _noisy(self, number: int, t: int, x: Tensor, out: Tensor) -> Tensor:
-        """Write x and the noise of a layer to `out`, and return it."""
+        """Write x plus the noise of a layer to `out`, and return `out`. number, t: the numbers of the layer and the
+        sub-frame.
+        """
         return torch.add(x, self.given.noise[number][t] if self.given.noise else 0, out=out)
 
     def _gated(self, number: int, t: int, x: Tensor, gate: Tensor, out: Tensor) -> Tensor:
-        """Write x * gate and the noise of a layer to `out`, and return it."""
+        """Write x * gate plus the noise of a layer to `out`, and return `out`. number, t: as in `_noisy`."""
         if not self.given.noise:
             return torch.mul(x, gate, out=out)
         return torch.addcmul(self.given.noise[number][t], x, gate, out=out)

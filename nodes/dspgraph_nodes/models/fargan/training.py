@@ -175,7 +175,7 @@ def spectral_loss(true: Tensor, made: Tensor) -> Tensor:
 
 
 class _SpectralLoss(Function):
-    """`spectral_loss` for autograd. The gradient is computed with the distances."""
+    """The function `spectral_loss` for autograd. Its forward pass also computes the gradient."""
 
     @staticmethod
     def forward(ctx: Any, true: Tensor, made: Tensor) -> Tensor:
@@ -194,7 +194,7 @@ class _SpectralLoss(Function):
 
 
 def spectral_distance(true: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:
-    """Return what `distance_of_roots` does, on any device. On a CPU the kernel takes a quarter of the time."""
+    """Compute `distance_of_roots` in torch, on any device. On a CPU the kernel takes a quarter of the time."""
     of_true, of_made = (torch.view_as_real(one).square().sum(-1) for one in (true, made))
     x, y = (one.clamp(min=LEAST_POWER).sqrt().sqrt() for one in (of_true, of_made))
     slope = torch.where(of_made > LEAST_POWER, 0.5 * torch.sign(y - x) / y**3, 0)
@@ -207,12 +207,15 @@ def _distance_on_cpu(true: Tensor, made: Tensor) -> tuple[float, Tensor]:
 
 
 def _mode(length: int, samples: int) -> str:
-    """Return how a signal goes on beyond its ends: mirrored, or zero if it is too short for that."""
+    """Return the mode in which `torch.nn.functional.pad` extends a signal: "reflect", or "constant" for a short signal.
+
+    length: the length of the window; samples: that of the signal.
+    """
     return "reflect" if length // 2 < samples else "constant"
 
 
 def _spectrum(signal: Tensor, length: int) -> Tensor:
-    """Return a short-time transform, [batch * frames, bins]."""
+    """Return the short-time Fourier transform of signals [batch, n], [batch * frames, bins]. length: of the window."""
     around = pad(signal, (length // 2, length // 2), mode=_mode(length, signal.shape[1]))
     frames = around.unfold(1, length, length // 4) * _window(length).to(signal)
     spectrum: Tensor = torch.fft.rfft(frames)
@@ -220,7 +223,10 @@ def _spectrum(signal: Tensor, length: int) -> Tensor:
 
 
 def _of_signal(of_spectrum: Tensor, length: int, samples: int) -> Tensor:
-    """Return the gradient of a signal [batch, samples], of whose transform the gradient is `of_spectrum`."""
+    """Return the gradient with respect to signals [batch, samples], from that with respect to their `_spectrum`.
+
+    of_spectrum: the latter, [batch * frames, bins]; it is overwritten. length: of the window.
+    """
     half, hop = length // 2, length // 4
     of_spectrum[:, 1:-1] *= 0.5  # a bin inside stands for two bins of a whole transform
     count = (samples + 2 * half - length) // hop + 1
