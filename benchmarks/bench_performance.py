@@ -94,12 +94,12 @@ def _memory_row(clip: Array) -> Row:
     """
     graph, port = load("lpc_vocoder"), DevicePort()
     latency = finite_latency(graph)
-    setup = Setup(graph, {"speech": port}, {"speech": port}, Fraction(1, 10), 2, latency)
-    form = DeviceFormat(Fraction(16000), 1600, 1, {"speech": (0,), OUT + "speech": (0,)}, "")
-    engine, block = Engine(setup, form, lambda *_: None), clip[:1600, None].astype(np.float32)
+    setup = Setup(graph, {"speech": port}, {"speech": port}, Fraction(1, 2), 2, latency)
+    form = DeviceFormat(Fraction(16000), 8000, 1, {"speech": (0,), OUT + "speech": (0,)}, "")
+    engine, block = Engine(setup, form, lambda *_: None), clip[:8000, None].astype(np.float32)
 
     def run(minutes: int) -> None:
-        for _ in range(600 * minutes):
+        for _ in range(120 * minutes):
             engine.exchange.swap(block)
             engine.serve(engine.exchange.waiting(wait=False) or [])
 

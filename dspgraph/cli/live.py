@@ -96,7 +96,7 @@ def live(
     first = Pipeline(pipeline, overrides, swaps, plugins)
     graph = first.graph
     print_notes(graph)
-    sources = _named(ins, list(_heard(graph)), "--in")
+    sources = _named(ins, _heard(graph), "--in")
     inputs = {name: _source(name, text) for name, text in sources.items()}
     where = _ways(outs, graph)
     played = [name for name in _heard(graph) if name not in inputs and len(_heard(graph)) > 1]
@@ -152,7 +152,7 @@ def play(
         first = Pipeline(pipeline, overrides, swaps, plugins)
         graph, controls = first.graph, first.controls
         print_notes(graph)
-    heard = list(_heard(graph))
+    heard = _heard(graph)
     if len(heard) != 1:
         raise RequestError(f"a file is played into one audio input; the pipeline has {', '.join(heard) or 'none'}")
     source: dict[str, Any] = {heard[0]: FileInput(file, start=start, loops=None if loop else 1, speed=speed)}
@@ -199,7 +199,7 @@ def _run(session: LiveSession, seconds: float | None) -> None:
                 echo(said)
 
 
-def _heard(graph: Graph) -> Iterable[str]:
+def _heard(graph: Graph) -> list[str]:
     """Return the names of the graph's audio inputs."""
     from dspgraph.streams import Audio
 

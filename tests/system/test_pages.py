@@ -17,6 +17,7 @@ from dspgraph import load
 from dspgraph.cli.main import main
 from dspgraph.evaluation.listening import ANSWER_COLUMNS
 from dspgraph.registry import shipped_pipelines
+from dspgraph.testing.devices import FakeDevice
 from helpers.autoencoders import autoencoder_file
 from helpers.autoencoders import tiny as tiny_autoencoder
 from helpers.paths import ROOT
@@ -34,9 +35,9 @@ def blocks(page: str, kind: str) -> list[str]:
     return [text for language, text in found if language == kind]
 
 
-def commands(page: str) -> list[list[str]]:
-    """Return the words of every command line of a page."""
-    lines = "\n".join(blocks(page, "")).replace("\\\n", " ").splitlines()
+def commands(page: str, kind: str = "") -> list[list[str]]:
+    """Return the words of every command line of a page. kind: "sh" for those that need a device or an installation."""
+    lines = "\n".join(blocks(page, kind)).replace("\\\n", " ").splitlines()
     return [words for line in lines if (words := shlex.split(line, comments=True))]
 
 
@@ -132,7 +133,7 @@ def test_no_other_page_has_commands() -> None:
 
 
 def test_the_program_on_the_live_page_runs() -> None:
-    (code,) = blocks("live", "python")
+    code, _ = blocks("live", "python")
     x = speech()[8000:24000]
     names: dict[str, object] = {"speech": x, "blocks": [x[k : k + 160] for k in range(0, 16000, 160)]}
     exec(code, names)
@@ -142,6 +143,17 @@ def test_the_program_on_the_live_page_runs() -> None:
     played = np.concatenate(parts)
     assert len(played) > 8000
     np.testing.assert_array_equal(played, again[: len(played)])
+
+
+def test_the_program_with_a_device_on_the_live_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    _, code = blocks("live", "python")
+    device = FakeDevice(speech()[8000:24000], threads=True, repeat=True)
+    monkeypatch.setattr("dspgraph.live.live.PortAudio", lambda: device)
+    exec(code.replace("wait(10)", "wait(0.3)"), {"__name__": "__main__"})
+    (command,) = [words for words in commands("live", "sh") if words[1] == "render"]
+    run(command)
+    assert Path("again/speech.wav").read_bytes() == Path("take/out.wav").read_bytes()
 
 
 def test_the_pipeline_and_the_events_on_the_live_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
