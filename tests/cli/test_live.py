@@ -138,7 +138,10 @@ def test_a_device_is_found_by_its_number_or_a_part_of_its_name(monkeypatch: pyte
         portaudio.find_device("default", output=True)
 
 
-NO_DEVICES = "import sounddevice; sounddevice.query_devices = lambda *_: []"
+NO_DEVICES = (  # in the place of the module, which needs PortAudio
+    "import types; module = sys.modules['sounddevice'] = types.ModuleType('sounddevice'); "
+    "module.query_devices = module.query_hostapis = lambda *_: []"
+)
 NO_PACKAGE = "sys.modules['sounddevice'] = None"
 
 
