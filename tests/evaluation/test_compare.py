@@ -233,7 +233,7 @@ def test_graphs_that_cannot_be_heard_are_refused(tmp_path: Path) -> None:
     )
     refused([], tmp_path, "a comparison needs at least one variant; found none")
     refused([Choice("p", one), Choice("p", one)], tmp_path, "a name of its own, .*; found p twice: rename one")
-    refused([Choice(REFERENCE, one)], tmp_path, "other than 'reference', which is the recording; found reference twice")
+    refused([Choice(REFERENCE, one)], tmp_path, "'reference' and 'anchor' .of blind tests.; found reference twice")
 
 
 def test_of_several_audio_outputs_the_one_called_as_the_input_is_heard(tmp_path: Path) -> None:
