@@ -281,9 +281,9 @@ def _check(model: LPCNet, network: Network, found: dict[str, Array]) -> None:
 
 
 def _gradients() -> Row:
-    """Measure the gradients of the sample-rate network of LPCNet on a training batch, and return the row.
+    """Return the row of the gradients of LPCNet's sample-rate network: their time relative to torch.nn, on one core.
 
-    The batch is as large as in examples/train_lpcnet_on_one_clip.py.
+    The training batch is as large as in examples/train_lpcnet_on_one_clip.py.
     """
     torch.manual_seed(0)
     model = LPCNet(PRESETS["lpcnet-small"])

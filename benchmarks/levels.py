@@ -258,9 +258,10 @@ def figures(recording: Recording, vocoder: Vocoder) -> Figures:
 
 
 def compared(x: Array, y: Array, rate: float, tone: tuple[float, float] | None = None) -> Figures:
-    """Return the level and the peak of an output y [n] relative to the input x [n].
+    """Return the level and the peak of an output y [n] relative to the input x [n], in dB, above LOWEST Hz.
 
-    rate: the sample rate, Hz; tone: start and end of a tone, s.
+    The peak is 0 dB if it lies between the peaks of x before and after the high-pass filter. rate: the sample rate, Hz;
+    tone: start and end, in s, of a tone in x whose level is returned too; None: there is no tone.
     """
     above = butter(2, LOWEST, "highpass", fs=rate, output="sos")
     whole = float(np.abs(x).max())

@@ -44,7 +44,8 @@ def train(
 ) -> None:
     """Train MODEL on recordings, and write its weights.
 
-    MODEL is the name of the node that runs the model. If there is no such model, the error names a similar one or all.
+    MODEL is the name of the node that runs the model. If there is no such model, the error names a similar model, or
+    all models.
     """
     from dspgraph.rendering.system import check_working_directory
     from dspgraph.training import run as training

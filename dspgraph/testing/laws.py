@@ -172,7 +172,10 @@ def check_neighbours(example: Example, precision: Any, cuts: Sequence[int] = CUT
 
 
 def check_blocks(example: Example, precision: Any, cuts: Sequence[int] = CUTS) -> None:
-    """Check every block that goes into the node or comes out of it (laws 0 and 1)."""
+    """Check that the blocks of the node have the declared shapes and dtypes, and that it changes no input (laws 0, 1).
+
+    cuts: not used; all checks of a law have the same arguments.
+    """
     whole = example.whole(precision)
     _check_blocks(_where(example, precision), example.graph(precision), example.arrays, whole)
 

@@ -1,4 +1,4 @@
-"""The check of a graph on a file, instead of on arrays."""
+"""Check the laws on a graph whose input comes from a file, instead of arrays."""
 
 from __future__ import annotations
 

@@ -62,5 +62,5 @@ def notes(config: Config, count: int, seed: int = 0) -> dict[str, Any]:
 
 
 def overrides(config: Config = SMALL["wide"]) -> list[str]:
-    """Return the overrides with which the pipeline `gansynth_notes` runs with a small network."""
+    """Return the overrides that make the pipeline `gansynth_notes` use a small network. config: of that network."""
     return [f"weights={gansynth_file(config)}"]

@@ -275,10 +275,10 @@ def _announced(items: Iterable[Item], pipe: Connection) -> Iterator[Item]:
 def _exit_with_parent() -> None:
     """Make this process exit when its parent exits: a worker must not write files after the run was killed.
 
-    The parent holds the other end of a pipe. When the parent exits, this end is closed, and the system sends SIGIO to
-    this process. On Linux, SIGIO ends the process at once, even during a long call of compiled code, in which no other
-    thread of Python runs. The thread below handles a parent that exits before the signal has been set up, and systems
-    that ignore SIGIO, as macOS does.
+    This process and its parent hold the two ends of a pipe. When the parent exits, its end is closed, and the system
+    sends SIGIO to this process. On Linux, SIGIO ends the process at once, even during a long call of compiled code, in
+    which no other thread of Python runs. The thread below handles a parent that exits before the signal has been set
+    up, and systems that ignore SIGIO, as macOS does.
     """
     import fcntl  # Windows does not have it
 

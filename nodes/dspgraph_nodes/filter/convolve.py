@@ -15,17 +15,19 @@ _MOST_SAMPLES = 1 << 23  # largest number of samples of the impulse response, in
 
 @dataclass
 class ConvolutionState:
-    """The state of a convolution: spectra of the last blocks, newest first, and the samples of the last block.
+    """The state of a convolution.
 
-    response: the spectra of the parts of the impulse response, whose length is `length`. left: samples of the tail.
+    response: the spectra of the parts of the impulse response. spectra: the spectra of the last blocks of the input,
+    newest first. before: the last block of the input. length: the number of samples of the whole impulse response.
+    left: the results of the last block that lie after the end of the input, if that block was shorter than the others.
     """
 
     response: Array  # [parts, channels, block + 1]: spectra of the parts of the impulse response
     spectra: Array  # [parts, channels, block + 1]
     before: Array  # [channels, block]
     dtype: np.dtype[np.floating]
-    length: int  # samples of the impulse response
-    left: Array  # [left, channels]: samples of the last block, if it was shorter, that come after the input
+    length: int
+    left: Array  # [left, channels]
 
 
 def convolve(x: Array, response: Array, block: int = 4096) -> Array:

@@ -51,8 +51,8 @@ class PackedEncoder(NamedTuple):
 
     The last product is averaged over each frame.
 
-    sum_of_results: whether the last product reads the sum of the layers' results, in place of the output of the last
-    layer. hop: samples per frame.
+    A layer adds its result to its input, and the sum is the input of the next layer. sum_of_results: whether the last
+    product reads the sum of the results alone, without the input of the first layer. hop: samples per frame.
     """
 
     first: Array  # [C, taps, levels] float32: the numbers that each tap adds for each level. There are 1 or 3 taps; the

@@ -95,10 +95,12 @@ def _search(
     samples: Array, lpc: Array, residual: Array, last: Array, path: Array, best: Array, where: Array,
     origin: Array, gained: Array, waiting: int, pitch: Array, correlation: Array,
 ) -> None:  # fmt: skip
-    """Fill `pitch` and `correlation`, and the rows of `origin` and `gained` from `waiting` on, one for every frame.
+    """Extend the best paths over the lags by the next frames, and write pitch and correlation of the frames now known.
 
-    The arrays from `residual` to `where` are the state, updated in place. samples, lpc: as in `search_pitch`, with the
-    past samples in front.
+    samples, lpc: as in `search_pitch`, with the past samples in front. residual, last, path, best, where: the fields of
+    `PitchSearch`, updated in place. origin, gained: those fields, with a row for each new frame after the first
+    `waiting` rows; the new rows are written. pitch, correlation: [known, 1], written; the last len(origin) - known
+    frames wait for later frames.
     """
     order = lpc.shape[1] - 1
     e = np.empty(_LONGEST + LPCNET_HOP)  # the filtered residual: its past, then the frame

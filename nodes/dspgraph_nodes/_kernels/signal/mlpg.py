@@ -332,7 +332,9 @@ def variance_gradient(mean_gradient: Array, means: Array, y: Array, p: Array, wi
 
         dL/dvar = -dL/dp * p**2,    dL/dp_w = (W_w * z) * (mu_w - W_w * y)
 
-    mean_gradient: the result of the function `mean_gradient`; means: mu; y: the trajectory; p: the precisions.
+    The index w, and the matrix W_w, belong to window w (see the module); mu_w, p_w: the means and the precisions of
+    window w; z: as in the function `mean_gradient`. mean_gradient: the result of that function; means, p: mu and the
+    precisions; these three are [frames, windows.count * D]. y: [frames, D], the trajectory.
     """
     gradient = means.copy()
     _variance_gradient(mean_gradient, y, p, windows.taps, windows.coefficients, gradient)

@@ -1,12 +1,13 @@
 """GANSynth in torch: a generator of pictures of notes, and the discriminator that judges them.
 
-Pictures are [notes, 2, rows, bins], log magnitude and angle. Every weight w is used as w * gain, with
+Pictures are [notes, 2, rows, bins]: log magnitudes, and instantaneous frequencies as angles. Every weight w is used as
+w * gain, with
 
     gain = sqrt(2 / n) before a leaky ReLU, sqrt(1 / n) elsewhere;    n: inputs of one output
 
-so that weights drawn from N(0, 1) all learn at the same pace. During training the pictures grow from small to large:
-`progress` is the number of times that their size has doubled. At a whole number p the pictures are those of block p +
-1; between two whole numbers, the pictures of two blocks are mixed.
+so that weights drawn from N(0, 1) all learn at the same pace. The generator is a chain of blocks, counted from 1; each
+doubles the size of the pictures of the block before it. During training the pictures grow: if `progress` is a whole
+number p, the generator returns the pictures of block p + 1; between two whole numbers, it mixes those of two blocks.
 
 Sources: J. Engel et al., GANSynth: Adversarial Neural Audio Synthesis, ICLR 2019, arXiv 1902.08710; T. Karras et al.,
 Progressive Growing of GANs, ICLR 2018, arXiv 1710.10196; magenta, models/gansynth/lib/networks.py, for details that

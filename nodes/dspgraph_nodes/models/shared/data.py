@@ -210,7 +210,8 @@ def mean_figures(
 ) -> dict[str, float]:
     """Return the mean of each figure over all chunks for validation, by name.
 
-    chunks: chunks[-1, place] is the tuple of tensors of one chunk, as `Crops` cuts it for validation; figures: a
+    chunks: data with an index (epoch, place): chunks[-1, k] is the tuple of tensors of chunk k for validation, where -1
+    is the epoch of validation, as in `Crops`; figures: a
     function from the tensors of a batch to name -> mean over the batch; device: where the batches are put; largest: the
     largest number of chunks in a batch.
     """

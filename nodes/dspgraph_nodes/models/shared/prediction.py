@@ -52,10 +52,11 @@ def mel_distribution(
     """Return the distribution [n, levels] of every sample, the true levels [n], and the rate in Hz.
 
     weights, make: the layout of the files, and a function that returns a network of a configuration; outputs: see
-    `Predict`; bands: the field of the configuration that has the number of mel bands; path: the file of the network;
-    samples: [n], full scale +-1, 16 kHz; features: the function that computes the features. The levels are those of the
-    samples that the network sees. A mixture is shown by the probabilities of 256 equal intervals of -1 .. 1. Raises
-    ValueError if the file holds no weights of this model, or those of a network for other features.
+    `Predict`; bands: the name of the field of the configuration that has the number of mel bands; path: the file of the
+    network; samples: [n], full scale +-1, 16 kHz; features: the function that computes the features. A level is the
+    code of a sample in the form in which the network predicts it, such as mu-law; if the network predicts a mixture of
+    logistics, the levels are 256 equal intervals of -1 .. 1. Raises ValueError if the file holds no weights of this
+    model, or if the network was trained with other features.
     """
     model = load(weights, make, path)
     check_fits(path, model.config, "mel_features", {"rate": MEL_RATE, "hop": MEL_HOP, bands: MEL_BANDS})

@@ -77,9 +77,10 @@ def codes(signal: Array, config: Config) -> Array:
 
 
 def inputs(code: Tensor, config: Config) -> Tensor:
-    """Return codes as inputs of the network, from -1 to 1, [..., n]; for coarse_fine their halves, [..., n, 2].
+    """Return codes as inputs of the network, from -1 to 1: [..., n].
 
-    code: [..., n], from 0 to 2**bits - 1.
+    If `config.kind` is "coarse_fine", return the upper and the lower half of the bits of each code: [..., n, 2]. code:
+    [..., n], from 0 to 2**bits - 1.
     """
     if config.kind == "coarse_fine":
         return CoarseFine(config.bits).inputs(code)
