@@ -102,23 +102,30 @@ def test_a_vocoder_with_swaps_is_the_performance_and_renders_again(card: Card, s
         cut = perform(graphs[0], {"speech": part}, live.events, controls, live.setup.latency, Fraction(block, RATE))
         assert_array_equal(cut["speech"].astype(np.float32), y[: len(part)])
     # What left the loudspeaker: every quantum is that of the performance, or silence that was counted.
-    assert wrong_quanta(heard[0], y, [n for _, n in stats.losses]) <= stats.silent // Q
+    assert silent_quanta(heard[0], y) <= stats.silent // Q
     done = dspgraph("render", pipeline, take / "speech.wav", "--events", take / "events.jsonl", "-o", tmp_path / "again", "--format", "wav")  # fmt: skip
     assert done.exit_code == 0, done.output
     assert (tmp_path / "again" / "speech.wav").read_bytes() == (take / "out.wav").read_bytes()
 
 
-def wrong_quanta(heard: Array, y: Array, losses: list[int]) -> int:
-    """Return how many quanta of `heard` are silent; every other one must be the next of y, or later by a loss."""
-    first = place_of(heard, y)
-    at = first - sum(losses)  # a place before the middle may be earlier by losses
-    silent = 0
+def silent_quanta(heard: Array, y: Array) -> int:
+    """Return how many quanta of `heard` are silent. Every other quantum must be one of y, in the order of y.
+
+    On a busy machine the server itself may skip a quantum; the next one then comes from a later place.
+    """
+    late, before, silent = place_of(heard, y), -1, 0
     for k in range(0, len(heard) - Q, Q):
         block = heard[k : k + Q]
-        places = [at + k + sum(losses[:n]) for n in range(len(losses) + 1)]
-        there = [place for place in places if 0 <= place <= len(y) - Q and np.array_equal(y[place : place + Q], block)]
-        if not there and not (max(places) < 0):
-            assert not block.any()
+        if k + late < -20 * Q:
+            continue  # before the graph began
+        places = (k + late + Q * jump for jump in sorted(range(-50, 51), key=abs))
+        found = (at for at in places if 0 <= at <= len(y) - Q and np.array_equal(y[at : at + Q], block))
+        at = next(found, None)
+        if block.any():
+            assert at is not None, f"the quantum at {k / RATE:.2f} s is not one of the performance"
+            assert at > before
+            late, before = at - k, at
+        elif at is None and k + late >= 0:
             silent += 1
     return silent
 
