@@ -35,7 +35,7 @@ _OUT = click.option(
 
 @click.command(cls=StrictCommand)
 def devices() -> None:
-    """List the sound devices: number, name, system, channels, rate and latency."""
+    """List the sound devices, with channels, rate and latency."""
     from dspgraph.live.portaudio import NO_DEVICE, list_devices
 
     found = list_devices()
@@ -122,7 +122,7 @@ def live(
     "--from", "start", type=RealNumber(min=0), default=0.0, metavar="SECONDS", help="Begin there in the file."
 )
 @click.option("--speed", type=RealNumber(min=0, min_open=True, max=1024), default=1.0, show_default=True,
-              help="2 plays in half the time, an octave higher.")  # fmt: skip
+              help="Factor of the speed: 2 plays in half the time, an octave higher.")  # fmt: skip
 def play(
     file: Path,
     pipeline: str | None,
