@@ -1,5 +1,8 @@
 """Products of 8-bit numbers: exact, and the same whole numbers by every path, for one signal and for sixteen."""
 
+import os
+import subprocess
+import sys
 from typing import NamedTuple
 
 import numpy as np
@@ -124,6 +127,18 @@ def test_every_path_gives_the_exact_sums(path: str, lanes: int) -> None:
         found, sums = products(codes, state, path, lanes)
         assert_array_equal(found, np.rint(np.float32(127) * state))
         assert_array_equal(sums, codes.astype(np.int64) @ found.astype(np.int64))
+
+
+@pytest.mark.parametrize(
+    ("features", "paths"),
+    [("+sse2,+avx2", "avx2 plain"), ("+sse2", "plain"), ("", "plain")],
+    ids=["avx2", "sse2", "none"],
+)
+def test_paths_are_turned_off_with_the_features_of_the_processor(features: str, paths: str) -> None:
+    environment = {**os.environ, "NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": features}
+    code = "from dspgraph_nodes._kernels.compile.simd import dot_paths; print(*dot_paths())"
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == paths
 
 
 def test_halves_become_even_and_a_number_just_above_one_stays_127() -> None:

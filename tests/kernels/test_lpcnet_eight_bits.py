@@ -1,5 +1,11 @@
 """LPCNet in eight bits: against its formulas in numpy, and the same bits in lanes and by every path."""
 
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -128,3 +134,30 @@ def test_every_path_gives_the_same_samples() -> None:
         for found, known in zip(runs(path), expected, strict=True):
             for ours, theirs in zip(found, known, strict=True):
                 assert_array_equal(ours, theirs)
+
+
+AVX2 = "+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+avx,+avx2,+fma,+bmi,+bmi2,+f16c,+popcnt,+lzcnt"
+PROCESSORS = {"haswell": (AVX2, "avx2"), "x86-64": ("+sse2", "plain")}
+
+
+def digest() -> str:
+    """Return the digest of the samples, probabilities and last states of one signal in eight bits."""
+    network = packed(random_arrays(SMALL))
+    one = segments(network, 6)[-1]
+    ((samples, rows),) = loop.synthesise(network.sample, [one], HOP, 0.002, tap=True)
+    return hashlib.sha256(samples.tobytes() + rows.tobytes() + one.state.gru.tobytes()).hexdigest()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the processors are those of x86-64")
+@pytest.mark.parametrize("processor", PROCESSORS)
+def test_other_processors_give_the_same_samples(processor: str) -> None:
+    """Code for a processor with AVX2 alone, and for one without AVX and fused multiply-adds, in processes of their own."""
+    features, path = PROCESSORS[processor]
+    if path not in dot_paths():
+        pytest.skip(f"this machine cannot run {path}")
+    folders = os.pathsep.join(sys.path)
+    environment = {**os.environ, "NUMBA_CPU_NAME": processor, "NUMBA_CPU_FEATURES": features, "PYTHONPATH": folders}
+    code = "import kernels.test_lpcnet_eight_bits as t; print(*t.dot_paths()[:1], t.digest())"
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [path, digest()]

@@ -25,8 +25,11 @@ from dspgraph_nodes._kernels.neural.stages import (
 def fetch(code: NetworkCode, block: Any, gate: Any) -> None:
     """Write vector code that prefetches the numbers of one gate and one block, which `sum_of_rows` reads later.
 
-    The tables are larger than the nearest cache; a prefetch loads them while the processor computes.
+    The tables are larger than the nearest cache; a prefetch loads them while the processor computes. In eight bits the
+    step is so short that the prefetches cost more time than they save: then this writes nothing.
     """
+    if code.path("a"):
+        return
     lanes = WIDTH if code.many else 1
     at = code.times(code.plus(code.times(block, 3), gate), WIDTH)
     for row in range(lanes, 4 * lanes):
