@@ -18,6 +18,7 @@ def test_smooth_filters_become_random_filters_of_the_same_power_and_nothing_else
     torch.manual_seed(0)
     upsampling = torch.nn.Conv1d(1, 2, 20001)
     torch.nn.init.constant_(upsampling.weight, 1 / 20001)
+    assert upsampling.bias is not None
     torch.nn.init.zeros_(upsampling.bias)
     module = torch.nn.ModuleList((upsampling, torch.nn.Linear(3, 3)))
     before = {name: one.clone() for name, one in module.state_dict().items()}
