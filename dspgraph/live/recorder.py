@@ -1,16 +1,18 @@
-"""The recorder of a live graph: it writes the inputs, the outputs and the events to files, all complete or none."""
+"""The recorder of a live graph: it writes the inputs, the outputs and the events to files."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import threading
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from fractions import Fraction
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from dspgraph.errors import RequestError
+from dspgraph.errors import FileError, RequestError
 from dspgraph.io.atomic import write_whole
 from dspgraph.io.audio import AudioSink
 from dspgraph.io.formats import audio_format
@@ -19,6 +21,10 @@ from dspgraph.streams import Array, Audio, Stream
 
 EVENTS = "events.jsonl"
 STATS = "stats.json"
+SOUNDS = "sounds"
+
+SPARE = 2**25
+"""Bytes that a recording leaves free on the disk; it needs some of them to complete its files."""
 
 _FLOAT = audio_format(".wav", "FLOAT")
 
@@ -26,7 +32,10 @@ _FLOAT = audio_format(".wav", "FLOAT")
 class Recorder:
     """Files in a folder: INPUT.wav, out.wav (or out_OUTPUT.wav if there are several), events.jsonl and stats.json.
 
-    A thread writes them, so that the engine never waits for a disk. `close` completes them.
+    The sounds that were played are in its folder `sounds`. A thread writes the inputs and outputs, so that the engine
+    never waits for a disk. `close` completes all files. The recording stops before the disk is full and before a file
+    is longer than its format allows; then all files end at the same block. An engine puts the blocks in the order of
+    `recorded_files`: first a block of each input, then a block of each output.
 
     inputs, outputs: the streams that are recorded. header: the first line of the file of events. Raises RequestError
     for an input that is not audio, and for files that exist already.
@@ -36,16 +45,17 @@ class Recorder:
         self, folder: Path, inputs: Mapping[str, Stream], outputs: Mapping[str, Stream], header: Mapping[str, Any]
     ) -> None:
         self.folder = folder
-        self.error: BaseException | None = None
+        self.error: Exception | None = None
         names = recorded_files(inputs, outputs)
-        for path in [*(folder / name for name in names.values()), folder / EVENTS, folder / STATS]:
+        for path in [folder / name for name in (*names.values(), EVENTS, STATS, SOUNDS)]:
             if path.exists():
                 raise RequestError(f"{path} is there already: record into another folder")
         folder.mkdir(parents=True, exist_ok=True)
         self._lines = [json.dumps(header)] if header else []
-        self._sounds = 0
+        self._sounds: dict[str, AudioSink] = {}
+        self._played: set[str] = set()
         self._sinks: dict[tuple[str, str], AudioSink] = {}
-        self._written: set[tuple[str, str]] = set()
+        self._written = dict.fromkeys(names, 0)
         with ExitStack() as opened:
             for key, name in names.items():
                 stream = inputs[key[1]] if key[0] == "in" else outputs[key[1]]
@@ -53,6 +63,8 @@ class Recorder:
                 self._sinks[key] = AudioSink(folder / name, stream, _FLOAT)
                 opened.callback(self._sinks[key].discard)
             opened.pop_all()
+        self._first = next(iter(names), None)
+        self._longest = min((_longest(sink.stream) for sink in self._sinks.values()), default=Fraction(0))
         self._queue: SimpleQueue[tuple[tuple[str, str], Array] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
         self._thread.start()
@@ -63,45 +75,90 @@ class Recorder:
             self._queue.put(((side, name), block))
 
     def line(self, entry: Mapping[str, Any]) -> None:
-        """Add a line to the file of events."""
+        """Add a line to the file of events. The file of a sound is kept if a line names it."""
         self._lines.append(json.dumps(entry))
+        self._played.add(entry.get("file", ""))
 
     def sound(self, name: str, sound: Array, stream: Audio) -> str:
-        """Write a sound that is played into the input `name`; return the name of the file."""
-        self._sounds += 1
-        path = self.folder / f"{name}_{self._sounds}.wav"
-        with AudioSink(path, stream, _FLOAT) as sink:
-            sink.write(rounded(sound))
-        return path.name
+        """Write a sound that is asked for at the input `name`; return its file, relative to the folder.
+
+        Raises FileError if it cannot be written.
+        """
+        self._check_space(4 * sound.size)
+        (self.folder / SOUNDS).mkdir(exist_ok=True)
+        file = f"{SOUNDS}/{name}_{len(self._sounds) + 1}.wav"
+        self._sounds[file] = sink = AudioSink(self.folder / file, stream, _FLOAT)
+        sink.write(rounded(sound))
+        sink.close()
+        return file
 
     def close(self, stats: Mapping[str, Any]) -> None:
-        """Complete all files, also after an error. Raises the error of the file that could not be written."""
+        """Complete all files, also after an error. Raises the first error, after that."""
         self._queue.put(None)
         self._thread.join()
         try:
-            if self.error is not None:
-                raise self.error
-            kept = [sink for key, sink in self._sinks.items() if key in self._written]
-            for sink in kept:
-                sink.close()
-            write_whole(self.folder / EVENTS, "".join(f"{line}\n" for line in self._lines).encode())
-            write_whole(self.folder / STATS, (json.dumps(stats, indent=1) + "\n").encode())
-            for sink in kept:
-                sink.place()
+            complete = []
+            for sink in (*(self._sounds[file] for file in self._sounds.keys() & self._played),
+                         *(self._sinks[key] for key, count in self._written.items() if count)):  # fmt: skip
+                with self._holding():
+                    sink.close()
+                    complete.append(sink)
+            with self._holding():
+                write_whole(self.folder / EVENTS, "".join(f"{line}\n" for line in self._lines).encode())
+            with self._holding():
+                write_whole(self.folder / STATS, (json.dumps(stats, indent=1) + "\n").encode())
+            for sink in complete:
+                with self._holding():
+                    sink.place()
         finally:
-            for sink in self._sinks.values():
+            for sink in (*self._sounds.values(), *self._sinks.values()):
                 sink.discard()
+            with suppress(OSError):  # it has sounds in it, or does not exist
+                (self.folder / SOUNDS).rmdir()
+        if self.error is not None:
+            raise self.error
+
+    @contextmanager
+    def _holding(self) -> Iterator[None]:
+        """Keep an error in a `with` block, if it is the first: the engine reads it, and `close` raises it."""
+        try:
+            yield
+        except Exception as error:
+            self.error = self.error or error
 
     def _write(self) -> None:
         while (one := self._queue.get()) is not None:
             key, block = one
-            if self.error is not None or not len(block):
-                continue
-            try:
-                self._sinks[key].write(rounded(block))
-                self._written.add(key)
-            except BaseException as error:
-                self.error = error  # the engine reads it, and `close` raises it
+            if self.error is None and len(block):
+                with self._holding():
+                    if key == self._first:
+                        self._check_space(0)
+                        self._check_length(self._written[key] + len(block))
+                    self._sinks[key].write(rounded(block))
+                    self._written[key] += len(block)
+
+    def _check_space(self, size: int) -> None:
+        """Raise FileError unless the disk has room for `size` bytes, and more to complete the files."""
+        free = shutil.disk_usage(self.folder).free
+        if free < size + SPARE:
+            raise FileError(
+                f"the disk of {self.folder} has only {free / 2**20:.0f} MiB left: what was recorded is kept; record on "
+                "another disk, or free some space"
+            )
+
+    def _check_length(self, count: int) -> None:
+        """Raise FileError if one of the files cannot be as long as `count` samples of the first one."""
+        assert self._first is not None
+        if count / self._sinks[self._first].stream.rate > self._longest:
+            raise FileError(
+                f"the recording in {self.folder} is complete: a WAV file holds up to 4 GiB, here "
+                f"{float(self._longest) / 3600:.3g} h: record the rest into another folder"
+            )
+
+
+def _longest(stream: Audio) -> Fraction:
+    """Return the length of the longest file of a stream in seconds, less one second."""
+    return Fraction(_FLOAT.size * 8 // (_FLOAT.bits * stream.channels)) / stream.rate - 1
 
 
 def recorded_files(inputs: Mapping[str, Stream], outputs: Mapping[str, Stream]) -> dict[tuple[str, str], str]:

@@ -1,6 +1,8 @@
 """The engine of a live graph behind a device in virtual time: what is played, what is recorded, what is counted."""
 
 import json
+import shutil
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from dspgraph import (
     Array,
     Audio,
     Field,
+    FileError,
     Frames,
     Graph,
     Input,
@@ -24,6 +27,7 @@ from dspgraph import (
     Performance,
     Play,
     RequestError,
+    SessionError,
     Set,
     SignalError,
     State,
@@ -32,9 +36,12 @@ from dspgraph import (
     UnknownName,
     perform,
 )  # fmt: skip
+from dspgraph.io.audio import AudioSink
+from dspgraph.io.formats import audio_format
 from dspgraph.live.events import Event
 from dspgraph.live.exchange import Exchange, Quantum
 from dspgraph.live.ports import DevicePort
+from dspgraph.live.process import Control
 from dspgraph.live.recorder import Recorder
 from dspgraph.testing.devices import FakeDevice
 from dspgraph_nodes.mix.blend import Blend
@@ -367,18 +374,86 @@ def test_a_recording_is_whole_and_replaces_nothing(tmp_path: Path) -> None:
     assert header["begin"] is None  # no file describes this graph
 
 
-def test_a_disk_that_fails_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dspgraph.io.audio import AudioSink
+def test_a_sound_replaces_no_file(tmp_path: Path) -> None:
+    """The input is called as the first file of a sound once was; a folder of sounds that is there is refused."""
+    recorder = Recorder(tmp_path, {"music_1": Audio(RATE)}, {"y": Audio(RATE)}, {})
+    file = recorder.sound("music", 0.5 * X, Audio(RATE))
+    recorder.line({"play": "music", "file": file})
+    recorder.put("in", "music_1", X)
+    recorder.close({})
+    assert_array_equal(soundfile.read(tmp_path / file, dtype="float32")[0], 0.5 * X)
+    assert_array_equal(soundfile.read(tmp_path / "music_1.wav", dtype="float32")[0], X)
+    (tmp_path / "other" / "sounds").mkdir(parents=True)
+    with pytest.raises(RequestError, match=r"sounds is there already: record into another folder"):
+        Recorder(tmp_path / "other", {"x": Audio(RATE)}, {}, {})
 
-    def fail(self: Any, block: Array) -> None:
-        raise OSError("no space")
+
+def test_a_sound_that_is_refused_leaves_no_file(tmp_path: Path) -> None:
+    inputs = {"x": Audio(RATE), "music": Audio(RATE)}
+    graph = Graph({"sum": ToySum()}, {"sum.x": ["x", "music"]}, inputs, {"y": "sum"})
+    engine = play(graph, FakeDevice(X), played=("music",))
+    engine.recorder = recorder = Recorder(tmp_path / "take", {"x": Audio(RATE)}, {"y": Audio(RATE)}, {})
+    control = Control(engine, recorder)
+    answers: list[Any] = []
+    late = engine.performance.time
+    for at in (late + 1, late + 2):
+        control._ask((Play("music", X, at=at),), ({"play": "music"},), answers.append)
+    engine.performance.time = late + Fraction(3, 2)  # the time of the first has passed before the engine looks
+    engine.answer()
+    assert [type(answer) for answer in answers] == [SessionError, tuple]
+    recorder.close({})
+    assert [path.name for path in (tmp_path / "take" / "sounds").iterdir()] == ["music_2.wav"]
+    assert json.loads((tmp_path / "take" / "events.jsonl").read_text())["file"] == "sounds/music_2.wav"
+
+
+def recorded(folder: Path, blocks: int) -> tuple[str, list[int]]:
+    """Record an input and two outputs; return the error, and the number of samples of each file."""
+    recorder = Recorder(folder, {"x": Audio(RATE)}, {"y": Audio(RATE), "z": Audio(48000, 2)}, {"begin": None})
+    recorder.line({"set": "volume"})
+    for _ in range(blocks):
+        recorder.put("in", "x", np.zeros(RATE))
+        recorder.put("out", "y", np.zeros(RATE))
+        recorder.put("out", "z", np.zeros((48000, 2)))
+    with pytest.raises(FileError) as error:
+        recorder.close({})
+    assert len((folder / "events.jsonl").read_text().splitlines()) == 2
+    assert not list(folder.glob(".*"))
+    return str(error.value), [len(soundfile.read(path)[0]) for path in sorted(folder.glob("*.wav"))]
+
+
+def test_a_recording_that_is_too_long_for_wav_is_kept_up_to_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dspgraph.live.recorder._FLOAT", replace(audio_format(".wav", "FLOAT"), size=4 * 10**6))
+    message, counts = recorded(tmp_path, 20)
+    assert counts == [9 * RATE, 9 * 48000, 9 * RATE]  # z ends after 10.4 s, and a second is left free
+    assert "record the rest into another folder" in message
+
+
+def test_a_recording_on_a_disk_that_fills_up_is_kept_up_to_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = iter([2**30] * 7 + [2**24] * 100)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=next(left)))
+    message, counts = recorded(tmp_path, 20)
+    assert counts == [7 * RATE, 7 * 48000, 7 * RATE]
+    assert "has only 16 MiB left: what was recorded is kept" in message
+
+
+def test_a_file_that_cannot_be_written_leaves_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = AudioSink.write
+
+    def fail(self: AudioSink, block: Array) -> None:
+        if self.path.name == "out_y.wav" and self._written:
+            with self._attempt():
+                raise OSError("input/output error")
+        write(self, block)
 
     monkeypatch.setattr(AudioSink, "write", fail)
-    recorder = Recorder(tmp_path, {"x": Audio(RATE)}, {"y": Audio(RATE)}, {})
-    recorder.put("in", "x", X)
-    with pytest.raises(OSError, match="no space"):
-        recorder.close({})
-    assert list(tmp_path.iterdir()) == []
+    message, counts = recorded(tmp_path, 5)
+    assert "out_y.wav cannot be written: input/output error" in message
+    assert counts == [48000, 2 * RATE]  # z, and x, whose block came before
 
 
 def test_only_audio_is_recorded_and_names_do_not_meet(tmp_path: Path) -> None:
