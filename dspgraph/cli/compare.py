@@ -44,6 +44,11 @@ if TYPE_CHECKING:
 @metric_option
 @f0_range_option
 @click.option("--assets", is_flag=True, help="Store sounds and pictures in files beside the page instead of inside it.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Continue an earlier run: keep audio and scores of the recordings that are done; compare the others.",
+)
 @overwrite_option
 @executor_options
 @quiet_option
@@ -59,6 +64,7 @@ def compare(
     metric_files: tuple[Path, ...],
     f0_range: tuple[float, float] | None,
     assets: bool,
+    resume: bool,
     overwrite: bool,
     executor: Executor,
     quiet: bool,
@@ -70,8 +76,9 @@ def compare(
     parameter. Stages that several variants share are computed once. OUT gets the audio, results.csv, results.json and
     report.html, a page to listen to.
     """
-    from dspgraph.evaluation.compare import PAGE, Compared
+    from dspgraph.evaluation.compare import PAGE
     from dspgraph.evaluation.compare import compare as compare_choices
+    from dspgraph.evaluation.compared import Compared
     from dspgraph.evaluation.metrics import F0_RANGE
     from dspgraph.evaluation.variants import choices
     from dspgraph.pipeline.pipeline import Pipeline
@@ -85,27 +92,32 @@ def compare(
         def report_row(row: Compared) -> None:
             for error in row.errors:
                 report.say(f"failed: {error}", failed=True)
-            if row.notes and not quiet:
+            if row.notes and not (row.cached or quiet):
                 report.say(f"{row.id}: {'; '.join(row.notes)}", failed=False)
-            report.count("failed" if row.errors else "done", row.seconds)
+            report.count("failed" if row.errors else "cached" if row.cached else "done", row.seconds)
 
-        results = compare_choices(
-            found,
-            files,
-            out,
-            described.name,
-            described.document.about,
-            [name.strip() for name in names.split(",")] if names is not None else None,
-            f0_range=f0_range or F0_RANGE,
-            metric_files=metric_files,
-            executor=executor,
-            assets=assets,
-            overwrite=overwrite,
-            started=lambda due: report.started(due, 0),
-            done=report_row,
-            note=report.note,
-            command=recorded_command(),
-        )
+        try:
+            results = compare_choices(
+                found,
+                files,
+                out,
+                described.name,
+                described.document.about,
+                [name.strip() for name in names.split(",")] if names is not None else None,
+                f0_range=f0_range or F0_RANGE,
+                metric_files=metric_files,
+                executor=executor,
+                assets=assets,
+                resume=resume,
+                overwrite=overwrite,
+                started=report.started,
+                done=report_row,
+                note=report.note,
+                command=recorded_command(),
+            )
+        except KeyboardInterrupt as stop:
+            stop.add_note("finished recordings are kept: the same command with --resume continues")
+            raise
     report.end()
     if not quiet:
         print_means(results)

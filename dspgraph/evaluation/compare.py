@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence, Set
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from dspgraph.diagram.formats import FORMATS
 from dspgraph.errors import FileError, RequestError, describe_error
 from dspgraph.evaluation import metrics
+from dspgraph.evaluation.compared import Compared, compared_line, earlier_compared
 from dspgraph.evaluation.listening import ANCHOR, REFERENCE
 from dspgraph.evaluation.metrics import F0_RANGE
 from dspgraph.evaluation.report import write_page
@@ -23,7 +27,7 @@ from dspgraph.evaluation.variants import Choice
 from dspgraph.graph import Graph
 from dspgraph.io.arrays import SUFFIX as ARRAYS
 from dspgraph.io.audio import AUDIO_SUFFIXES, AudioSource
-from dspgraph.io.formats import has_file_rate
+from dspgraph.io.formats import audio_format, has_file_rate
 from dspgraph.rendering.command import Command
 from dspgraph.rendering.corpus import gather
 from dspgraph.rendering.executors.serial import Serial
@@ -32,13 +36,16 @@ from dspgraph.rendering.job import Executor, check_same, reader_provenance
 from dspgraph.rendering.ledger import Ledger, is_comparison, sweep
 from dspgraph.rendering.render import render_file
 from dspgraph.rendering.result import Rendered
-from dspgraph.rendering.sidecar import file_stamp
+from dspgraph.rendering.sidecar import FileStamp, file_stamp, item_settings
 from dspgraph.rendering.system import check_system
 from dspgraph.rendering.targets import check_targets, is_inside, make_folder, make_inside
 from dspgraph.streams import Array, Audio
 from dspgraph.wiring.merge import merge
 
 AUDIO, PAGE = "audio", "report.html"
+
+_SUFFIX = ".flac"
+"""The suffix of the audio files."""
 
 LONGEST = 100
 """Largest number of characters in the name of a folder for a choice, whose own name may contain a whole path."""
@@ -57,7 +64,8 @@ def compare(
     executor: Executor = Serial(),  # noqa: B008 it has no state
     assets: bool = False,
     overwrite: bool = True,
-    started: Callable[[int], None] = lambda due: None,
+    resume: bool = False,
+    started: Callable[[int, int], None] = lambda due, cached: None,
     done: Callable[[Compared], None] = lambda row: None,
     note: Callable[[str], None] = lambda text: None,
     command: Command = Command(),  # noqa: B008 it is immutable
@@ -73,9 +81,12 @@ def compare(
     Hz. metric_files: Python files with more metrics (see `metrics.known`). executor: where the work is done. assets:
     write the sounds and pictures of the page to files beside it, not into the page. overwrite: whether any other
     comparison in `out` may be replaced; with False, RequestError is raised if a variant, a recording or a metric of the
-    other comparison would be lost. started: called once, with the number of recordings. done: called with the result of
-    each recording as soon as it is known. note: called with a line about files that were left out (see
-    `corpus.gather`). command: the command line, for the ledger, the results and the page.
+    other comparison would be lost. resume: keep the audio and the scores of an earlier run for each recording that had
+    no error, if the file, the graphs and the metrics are the same (see `compared.earlier_compared`); the results are
+    those of a run that compares all. started: called once, with the number of recordings to compare and the number of
+    recordings that keep their results. done: called with the result of each recording as soon as it is known. note:
+    called with a line about files that were left out (see `corpus.gather`). command: the command line, for the ledger,
+    the results and the page.
 
     Raises RequestError, before anything is rendered, for choices and files that cannot be compared and for results that
     must not be replaced, and UnknownName for a metric that does not exist.
@@ -95,8 +106,12 @@ def compare(
     with Ledger(Path(out)) as ledger:
         if not overwrite:
             _check_replaced(job, ledger, items)
-        started(len(items))
-        rows = _run(job, items, ledger, executor, done, command)
+        rows = _earlier_rows(job, ledger, items) if resume else {}
+        for row in rows.values():
+            done(row)
+        due = [item for item in items if item.id not in rows]
+        started(len(due), len(rows))
+        rows |= _run(job, due, ledger, executor, done, command)
         results = _results(job, items, rows, title, about, command)
         write(results, Path(out))
         _write_page(job, items, rows, results, assets)
@@ -133,6 +148,15 @@ def _check_replaced(job: CompareJob, ledger: Ledger, items: Sequence[Item]) -> N
         )
 
 
+def _earlier_rows(job: CompareJob, ledger: Ledger, items: Sequence[Item]) -> dict[str, Compared]:
+    """Return id of a recording -> result of an earlier run, for the recordings that need not be compared again."""
+    found = (
+        earlier_compared(ledger.row(item.id), item, job.settings(item), audio_files(job.out, job.names, item.id))
+        for item in items
+    )
+    return {row.id: row for row in found if row is not None}
+
+
 def _run(
     job: CompareJob,
     items: Sequence[Item],
@@ -159,10 +183,10 @@ def _run(
                 rows[row.id] = row
                 written = {str(job.audio_file(inputs[row.id], name).relative_to(job.out)) for name in row.audio}
                 kept = sorted(name for name in older[row.id] | written if os.path.lexists(job.out / name))
-                failed = {"status": "failed", "error": "; ".join(row.errors)} if row.errors else {"status": "done"}
-                line = {"id": row.id, "source": os.path.abspath(row.source), "audio_seconds": row.seconds}
+                audio = audio_files(job.out, job.names, row.id)
+                line = compared_line(inputs[row.id], job.settings(inputs[row.id]), row, audio)
                 said = {"command": command.line} if command.line else {}
-                ledger.append({**line, "files": kept, **failed, **said})
+                ledger.append({**line, "files": kept, **said})
                 done(row)
     finally:
         sweep(job.out)
@@ -213,30 +237,6 @@ def _write_page(
 
 
 # ---- the job --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Compared:
-    """The result of one recording: a score for each choice, or the error that prevented all scores.
-
-    id, source, seconds: the recording, its file and its duration. notes: sentences about the recording. audio: the
-    names of the reference and the choices whose audio was written; none if there is an error. input_exists: whether the
-    file of the recording was there.
-    """
-
-    id: str
-    source: str
-    seconds: float = 0.0
-    scores: tuple[Score, ...] = ()
-    notes: tuple[str, ...] = ()
-    error: str = ""
-    audio: tuple[str, ...] = ()  # the reference and the choices whose audio was written; none if there is an error
-    input_exists: bool = True
-
-    @property
-    def errors(self) -> list[str]:
-        """The error of the whole recording, or the errors of the choices that failed; empty if there is no error."""
-        return [self.error] if self.error else [f"{one.variant}: {one.error}" for one in self.scores if one.error]
 
 
 @dataclass(frozen=True)
@@ -298,6 +298,17 @@ class CompareJob:
     def described(self) -> list[Metric]:
         """The descriptions of the metrics. The settings of a metric from a user's own file have a hash of its code."""
         return metrics.descriptions(self.metrics, self.f0_range, self.metric_files)
+
+    def settings(self, item: Item) -> dict[str, Any]:
+        """Return everything on which the result of an item depends, except the content of its input file."""
+        return item_settings(item, self.digest, self.reader, audio_format(_SUFFIX))
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of the names, graphs and outputs of the choices, and of the metrics."""
+        graphs = [[choice.name, choice.graph.digest, choice.output] for choice in self.choices]
+        text = json.dumps([graphs, [asdict(metric) for metric in self.described]])
+        return hashlib.sha256(text.encode()).hexdigest()
 
     # ---- files ------------------------------------------------------------------------------------------------------
 
@@ -393,9 +404,9 @@ class CompareJob:
         scores = [self._score(item, choice.name, rows[choice.name].error, reference, mono) for choice in self.choices]
         audio = (REFERENCE, *(name for name, row in rows.items() if not row.error))
         exists = all(row.size >= 0 for row in rows.values())
-        return Compared(
-            item.id, str(item.path), kept.audio_seconds, tuple(scores), tuple(notes), audio=audio, input_exists=exists
-        )
+        stamp = FileStamp(kept.size, kept.mtime_ns)
+        known = kept.audio_seconds, tuple(scores), tuple(notes)
+        return Compared(item.id, str(item.path), *known, audio=audio, input_exists=exists, stamp=stamp)
 
     def _render_choices(self, item: Item) -> dict[str, Rendered]:
         """Return name of a choice -> result, for one recording.
@@ -442,7 +453,7 @@ def audio_files(out: Path, names: Sequence[str], id: str) -> dict[str, Path]:
 
 
 def _audio_file(out: Path, folder: str, id: str) -> Path:
-    return out / AUDIO / folder / f"{id}.flac"
+    return out / AUDIO / folder / f"{id}{_SUFFIX}"
 
 
 def _folders(names: Iterable[str]) -> dict[str, str]:

@@ -125,7 +125,7 @@ def _earlier_results(job: RenderJob, ledger: Ledger, items: Sequence[Item], retr
         row = earlier_result(line, sidecar, job.output_files(item), retry_failed)
         if row is not None:
             rows[item.id] = row
-            if not is_current(line, sidecar):
+            if not is_current(line, item, sidecar.settings):
                 ledger.append(job.ledger_line(item, row))
     return rows
 

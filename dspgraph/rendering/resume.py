@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dspgraph.rendering.item import Item
 from dspgraph.rendering.ledger import is_comparison, line_origin
 from dspgraph.rendering.result import Rendered
 from dspgraph.rendering.sidecar import Sidecar, file_stamp
@@ -28,7 +29,7 @@ def earlier_result(
     that is current, the sidecar can still prove that the item is done (`_result_without_line`).
     """
     item, stamp = sidecar.item, file_stamp(sidecar.item.path)
-    if line is None or not is_current(line, sidecar):
+    if line is None or not is_current(line, item, sidecar.settings):
         return _result_without_line(line, sidecar, outputs)
     if (line.get("size"), line.get("mtime_ns")) != stamp:
         return None
@@ -40,9 +41,12 @@ def earlier_result(
     return Rendered(item.id, item.path, tuple(outputs), tuple(line.get("notes", ())), *known, cached=True)
 
 
-def is_current(line: Mapping[str, Any] | None, sidecar: Sidecar) -> bool:
-    """Return whether a line of the ledger has the source file, the graph and the settings of this run."""
-    origin = line_origin(sidecar.item, sidecar.settings)
+def is_current(line: Mapping[str, Any] | None, item: Item, settings: Mapping[str, Any]) -> bool:
+    """Return whether a line of the ledger has the source file of an item, and the settings of this run.
+
+    settings: see `item_settings`.
+    """
+    origin = line_origin(item, settings)
     return line is not None and all(line.get(name) == value for name, value in origin.items())
 
 

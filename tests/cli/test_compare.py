@@ -165,6 +165,19 @@ def test_a_rendering_and_a_comparison_do_not_replace_each_other(tmp_path: Path, 
     assert (refused.exit_code, "'c0', which was rendered and not compared and 1 more" in refused.output) == (2, True)
 
 
+def test_resume_compares_only_what_is_left(tmp_path: Path, pipeline: Path, folder: Path) -> None:
+    out = tmp_path / "out"
+    arguments = ("compare", pipeline, folder, "-o", out, "--plugin", TOYS, "--metrics", "lsd")
+    assert dspgraph(*arguments).exit_code == 0
+    whole = (out / "results.json").read_bytes()
+    lines = (out / "ledger.jsonl").read_text().splitlines(keepends=True)
+    (out / "ledger.jsonl").write_text(lines[0])
+    result = dspgraph(*arguments, "--resume")
+    assert result.exit_code == 0, result.output
+    assert re.search(r"^1 rendered in .*, 1 were done before$", result.stderr, re.MULTILINE)
+    assert (out / "results.json").read_bytes() == whole
+
+
 def test_the_command_line_is_in_results_and_page_without_the_way_it_was_run(
     tmp_path: Path, pipeline: Path, folder: Path
 ) -> None:

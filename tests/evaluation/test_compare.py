@@ -17,7 +17,8 @@ import soundfile
 from dspgraph import Array, Audio, Graph, Input, Node, Output, RequestError, State, load
 from dspgraph.errors import FileError
 from dspgraph.evaluation import metrics as measures
-from dspgraph.evaluation.compare import PAGE, Compared, CompareJob, compare
+from dspgraph.evaluation.compare import PAGE, CompareJob, compare
+from dspgraph.evaluation.compared import Compared
 from dspgraph.evaluation.listening import REFERENCE
 from dspgraph.evaluation.results import Results, Score
 from dspgraph.evaluation.variants import Choice, choices
@@ -440,6 +441,90 @@ def test_an_interrupted_run_leaves_no_temporary_file(tmp_path: Path, monkeypatch
             compared(TWO, [tmp_path / "in"], tmp_path / "out")
     assert not [name for name in names(tmp_path / "out") if is_part(Path(name).name)]
     assert not {"results.csv", "results.json", PAGE} & {*names(tmp_path / "out")}
+
+
+# ---- resume ---------------------------------------------------------------------------------------------------------
+
+
+def resumed(found: Sequence[Choice], files: Path, out: Path, *metrics: str) -> list[str]:
+    """Return the ids of the recordings that a comparison with `resume` compares again."""
+    rows: list[Compared] = []
+    counts: list[tuple[int, int]] = []
+    started = lambda due, cached: counts.append((due, cached))  # noqa: E731
+    compared(found, [files], out, *metrics, resume=True, done=rows.append, started=started)
+    again = sorted(row.id for row in rows if not row.cached)
+    assert counts == [(len(again), len(rows) - len(again))]
+    return again
+
+
+def test_an_interrupted_comparison_goes_on_with_the_same_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Noise, reasons of values that are missing, and notes are among the results."""
+
+    def stop(*arguments: Any) -> Any:
+        raise KeyboardInterrupt
+
+    files, metrics = clips(tmp_path / "in", 2, 0.3), ("lsd", "log_f0_rmse")
+    soundfile.write(files / "c0.wav", np.zeros(4000), 8000)  # is converted, and has no pitch
+    found = [Choice("noisy", noisy(0.5)), Choice("half", toy(ToyScale(factor=0.5)))]
+    scores = compared(found, [files], tmp_path / "whole", *metrics).scores
+    assert any(score.reasons for score in scores)
+    with pytest.raises(KeyboardInterrupt):
+        compared(found, [files], tmp_path / "out", *metrics, done=stop)
+    assert "results.json" not in names(tmp_path / "out")
+    assert resumed(found, files, tmp_path / "out", *metrics) == ["c1"]
+    monkeypatch.setattr(ToyScale, "step", stop)
+    assert resumed(found, files, tmp_path / "out", *metrics) == []
+    whole = names(tmp_path / "whole")
+    assert names(tmp_path / "out") == whole
+    for name in whole:
+        if name != "ledger.jsonl":  # it has the times of files
+            assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+
+
+def rewrite(path: Path) -> None:
+    """Write a file again with the same content, at another time."""
+    path.write_bytes(path.read_bytes())
+    os.utime(path, ns=(1, 1))
+
+
+@pytest.mark.parametrize("changed", ["input", "reference", "variant", "removed", "ledger"])
+def test_a_recording_is_compared_again_if_one_of_its_files_has_changed(tmp_path: Path, changed: str) -> None:
+    files, out = clips(tmp_path / "in", 2, 0.1), tmp_path / "out"
+    compared(TWO, [files], out)
+    if changed == "input":
+        rewrite(files / "c0.wav")
+    elif changed == "removed":
+        (out / "audio" / "half" / "c0.flac").unlink()
+    elif changed == "ledger":
+        first, second = sorted((out / "ledger.jsonl").read_text().splitlines(keepends=True))
+        line = json.loads(first)
+        line["scores"][0][1] = "text"
+        (out / "ledger.jsonl").write_text(json.dumps(line) + "\n" + second)
+    else:
+        rewrite(out / "audio" / {"variant": "half"}.get(changed, changed) / "c0.flac")
+    assert resumed(TWO, files, out) == ["c0"]
+    assert resumed(TWO, files, out) == []
+
+
+def test_all_recordings_are_compared_again_with_other_graphs_or_metrics(tmp_path: Path) -> None:
+    files, out = clips(tmp_path / "in", 1, 0.1), tmp_path / "out"
+    compared(TWO, [files], out)
+    other = [dataclasses.replace(TWO[0], graph=toy(ToyScale(factor=0.25))), TWO[1]]
+    for found, metrics in ((other, ()), (other, ("lsd",)), ([*other, Choice("more", toy(ToyScale(factor=2.0)))], ())):
+        assert resumed(found, files, out, *metrics) == ["c0"]
+        assert resumed(found, files, out, *metrics) == []
+
+
+def test_a_recording_with_an_error_is_compared_again(tmp_path: Path) -> None:
+    files, out = clips(tmp_path / "in", 2, 0.1), tmp_path / "out"
+    soundfile.write(files / "c0.wav", np.full(1600, 0.95), RATE)  # too loud for one variant
+    (files / "c1.wav").write_bytes(b"")
+    clips(tmp_path / "more", 3, 0.1)
+    (tmp_path / "more" / "c2.wav").rename(files / "c2.wav")
+    compared(TWO, [files], out)
+    assert resumed(TWO, files, out) == ["c0", "c1"]
 
 
 # ---- names, parts, rates --------------------------------------------------------------------------------------------
