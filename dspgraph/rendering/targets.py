@@ -20,21 +20,27 @@ from dspgraph.streams import Audio
 def output_paths(graph: Graph, out: Path, id: str, suffix: str) -> dict[str, Path]:
     """Return name of an output -> file, for all outputs of a graph, for the item `id` in the folder `out`.
 
-    Audio outputs have one file each, with `suffix`; all other outputs share one .npz file.
+    Audio outputs have one file each, with `suffix`. If there are several, each file name contains the name of the
+    output, with a dot for each slash. All other outputs share one .npz file.
     """
     audio = [name for name, stream in graph.outputs.items() if isinstance(stream, Audio)]
     paths = {}
     for name in graph.outputs:
-        middle = f".{name}" if name in audio and len(audio) > 1 else ""
+        middle = _middle(name) if name in audio and len(audio) > 1 else ""
         paths[name] = out / f"{id}{middle}{suffix if name in audio else ARRAYS}"
     return paths
+
+
+def _middle(name: str) -> str:
+    """Return the part of a file name that says which output the file has: ".voice.lpc" for the output `voice/lpc`."""
+    return f".{name.replace('/', '.')}"
 
 
 def check_outputs(graph: Graph) -> None:
     """Raise RequestError for an output of a graph that cannot be written to a file.
 
-    Such an output is audio with a rate that no audio file can have, or it has a name that no file can have or that is
-    reserved.
+    Such an output is audio with a rate that no audio file can have, or it has a name that is reserved, or the same file
+    as another output.
     """
     audio = [name for name, stream in graph.outputs.items() if isinstance(stream, Audio)]
     for name, stream in graph.outputs.items():
@@ -42,10 +48,14 @@ def check_outputs(graph: Graph) -> None:
             raise RequestError(
                 f"an audio file has a whole number of samples per second below 2**31; the output '{name}' is {stream}"
             )
-        if "/" in name and (name not in audio or len(audio) > 1):
-            raise RequestError(f"the output '{name}' is part of a file name: rename it, without '/'")
         if name == STREAMS and name not in audio:
             raise RequestError(f"the output '{name}' has a name that is reserved in {ARRAYS} files: rename it")
+    owners: dict[str, str] = {}
+    for name in audio:
+        if (other := owners.setdefault(_middle(name), name)) != name:
+            raise RequestError(
+                f"the outputs '{other}' and '{name}' would both be written to a file '{_middle(name)}': rename one"
+            )
 
 
 def check_targets(items: Sequence[Item], targets: Sequence[Set[Path]]) -> None:

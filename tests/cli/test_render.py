@@ -55,6 +55,19 @@ def test_a_tap_is_written_beside_the_outputs(tmp_path: Path, wav: Path, scale: P
     assert "the tap 'edn' takes from 'edn', but nothing is called 'edn'; did you mean 'end'" in result.stderr
 
 
+def test_a_stream_inside_an_inner_pipeline_is_tapped(tmp_path: Path, wav: Path, scale: Path) -> None:
+    outer = tmp_path / "outer.yaml"
+    outer.write_text(
+        f"inputs: {{speech: {{audio: 16000}}}}\nnodes: {{voice: {{pipeline: {scale}, x: speech}}}}\noutputs: {{y: voice}}"
+    )
+    arguments = ("render", outer, wav, "-o", tmp_path / "out", "--plugin", TOYS, "--tap", "voice/end", "-q")
+    result = dspgraph(*arguments)
+    assert result.exit_code == 0, result.output
+    found = {path.name: soundfile.read(path)[0] for path in (tmp_path / "out").glob("*.flac")}
+    assert sorted(found) == ["voice.voice.end.flac", "voice.y.flac"]
+    np.testing.assert_array_equal(found["voice.voice.end.flac"], found["voice.y.flac"])
+
+
 def test_a_file_of_another_rate_and_channel_count_is_converted_and_reported(tmp_path: Path, scale: Path) -> None:
     path = tmp_path / "stereo.wav"
     time = np.arange(22050) / 44100

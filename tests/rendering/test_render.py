@@ -18,6 +18,7 @@ from numpy.testing import assert_array_equal
 
 from dspgraph import Array, Audio, Graph, Input, Node, Output, State, render
 from dspgraph.errors import RequestError
+from dspgraph.io.arrays import read_arrays
 from dspgraph.rendering.executors.process import Processes
 from dspgraph.rendering.item import Item
 from dspgraph.rendering.render import RenderJob
@@ -26,7 +27,7 @@ from dspgraph.rendering.targets import make_folder
 from helpers.renderings import MARK, Raises, Unprepared, copied, everything, graph, names, noisy, said
 from helpers.speech import speech
 from helpers.surroundings import no_longer_than
-from helpers.toys import ToyScale
+from helpers.toys import ToyFrames, ToyScale
 
 
 class Divides(Node):
@@ -373,9 +374,23 @@ def test_a_system_that_is_not_supported_is_a_wrong_request(
 # ---- requests --------------------------------------------------------------------------------------------------------
 
 
-def test_an_output_name_that_is_no_file_name_is_refused(tmp_path: Path, good: Path) -> None:
-    two = Graph({"end": ToyScale()}, {"end.x": "x"}, {"x": Audio(16000)}, {"y/z": "end", "c": "x"})
-    with pytest.raises(RequestError, match="the output 'y/z' is part of a file name: rename it"):
+def test_a_slash_in_the_name_of_an_output_is_a_dot_in_the_name_of_its_file(tmp_path: Path, good: Path) -> None:
+    nodes, wires = {"in/end": ToyScale(factor=0.5), "in/f0": ToyFrames()}, {"in/end.x": "x", "in/f0.x": "x"}
+    two = Graph(nodes, wires, {"x": Audio(16000)}, {"in/end": "in/end", "c": "x", "in/f0": "in/f0"})
+    (row,) = render(two, [good], tmp_path / "out")
+    assert [path.name for path in row.targets] == ["good.in.end.flac", "good.c.flac", "good.npz"]
+    np.testing.assert_allclose(2 * soundfile.read(row.targets[0])[0], soundfile.read(row.targets[1])[0], atol=2**-22)
+    described = json.loads((tmp_path / "out" / "good.json").read_text())["outputs"]
+    assert {name: one["file"] for name, one in described.items()} == {
+        "in/end": "good.in.end.flac", "c": "good.c.flac", "in/f0": "good.npz"
+    }  # fmt: skip
+    assert list(read_arrays(row.targets[2])) == ["in/f0"]
+    assert all(one.cached for one in render(two, [good], tmp_path / "out", resume=True))
+
+
+def test_two_outputs_with_the_same_file_are_refused(tmp_path: Path, good: Path) -> None:
+    two = Graph({"end": ToyScale()}, {"end.x": "x"}, {"x": Audio(16000)}, {"y/z": "end", "y.z": "x"})
+    with pytest.raises(RequestError, match=r"the outputs 'y/z' and 'y\.z' would both be written to a file '\.y\.z'"):
         render(two, [good], tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

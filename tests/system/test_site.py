@@ -29,6 +29,8 @@ def test_the_pipelines_of_the_page_on_pipeline_files_run(text: str, tmp_path: Pa
     path = tmp_path / "shown.yaml"
     path.write_text(text, encoding="utf-8")
     assert len(load(path)(speech()[8000:12000])["speech"]) == 4000
+    if "codec" in text:
+        assert len(load(path).tap("codec/codes")(speech()[8000:12000])["codec/codes"]) == 4000
     if "variants" in text:
         assert load(path, swap="excitation=residual", order=20)(speech()[8000:12000])["speech"].std() > 0
 
