@@ -313,17 +313,17 @@ def _plugin(path: Path) -> ModuleType:
     """
     known = _module_name(path) in sys.modules
     module = imported_file(path, "plugin")
-    if known:
-        return module
     if not _nodes_of(module):
-        del sys.modules[module.__name__]
+        if not known:
+            del sys.modules[module.__name__]
         raise RequestError(f"the plugin {path} has no Node class in it")
 
     def reduce(node: Node) -> tuple[Any, ...]:
         return revive, (str(path), type(node).__name__), node.__getstate__()
 
-    for kind in _nodes_of(module):
-        copyreg.pickle(kind, reduce)
+    for kind in _nodes_of(module):  # the file may have been imported for its metrics before
+        if kind not in copyreg.dispatch_table:
+            copyreg.pickle(kind, reduce)
     return module
 
 

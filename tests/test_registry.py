@@ -212,6 +212,24 @@ def test_a_node_of_a_plugin_is_pickled_for_another_process(tmp_path: Path) -> No
     assert pickle.loads(pickle.dumps(graph)) == graph
 
 
+@pytest.mark.process
+def test_a_file_of_metrics_that_is_a_plugin_too_has_nodes_for_another_process(tmp_path: Path) -> None:
+    path = written(tmp_path / "both.py", TOYS.read_text())
+    registry.imported_file(path, "metric")
+    pickled = pickle.dumps(registry.find("toy_scale", [path])(factor=3))
+    code = "import pickle, sys\nprint(pickle.load(sys.stdin.buffer).factor)"
+    done = subprocess.run([sys.executable, "-c", code], input=pickled, capture_output=True, check=True)
+    assert done.stdout.decode().split() == ["3.0"]
+
+
+def test_a_file_of_metrics_without_nodes_is_no_plugin(tmp_path: Path) -> None:
+    path = written(tmp_path / "metrics.py", "")
+    module = registry.imported_file(path, "metric")
+    with pytest.raises(RequestError, match="has no Node class in it"):
+        registry.nodes([path])
+    assert registry.imported_file(path, "metric") is module
+
+
 def test_a_pickled_node_whose_file_has_changed_is_refused(tmp_path: Path) -> None:
     node = "from dspgraph import *\n\nclass {}(Node):\n    '''A.'''\n    x = Input(Audio)\n    y = Output(Audio)\n"
     path = written(tmp_path / "mine.py", node.format("Before"))

@@ -138,18 +138,18 @@ def read_answers(files: Iterable[Path]) -> list[Answer]:
     pages: dict[str, Path] = {}
     for path in files:
         rows = _rows(path)
-        pages.update({row["page"]: path for row in rows})
+        pages.update({row["page"]: path for _, row in rows})
         if len(pages) > 1:
             (_, one), (_, other) = list(pages.items())[:2]
             raise RequestError(
                 f"{one} and {other} are answers to different comparisons, which cannot be merged: merge those of one "
                 "report.html, whose variants and recordings have not changed"
             )
-        for session in dict.fromkeys(row["session"] for row in rows):
-            own = [row for row in rows if row["session"] == session]
-            saved = max(row["saved"] for row in own)
+        for session in dict.fromkeys(row["session"] for _, row in rows):
+            own = [(line, row) for line, row in rows if row["session"] == session]
+            saved = max(row["saved"] for _, row in own)
             if session not in newest or saved > newest[session][0]:
-                newest[session] = saved, [_answer(row, path, line) for line, row in enumerate(own, 2)]
+                newest[session] = saved, [_answer(row, path, line) for line, row in own]
     return [answer for _, answers in newest.values() for answer in answers]
 
 
@@ -181,11 +181,12 @@ def summarise(answers: Sequence[Answer], screened: bool = True) -> Summary:
 # ---- files ----------------------------------------------------------------------------------------------------------
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """Return (number of its last line in the file, row) for each row. A comment can have several lines."""
     try:
         text = read_file(path, LARGEST_FILE).decode("utf-8-sig")
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        rows = list(reader)
+        rows = [(reader.line_num, row) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise FileError(f"{path} is not a file of answers: {error}") from None
     missing = [name for name in ANSWER_COLUMNS if name not in (reader.fieldnames or ())]
@@ -194,7 +195,9 @@ def _rows(path: Path) -> list[dict[str, str]]:
             f"{path} is not a file of answers: it has no column '{missing[0]}': give files that the button 'Download "
             "the answers' of report.html has made"
         )
-    return [{name: original(row[name] or "") for name in ANSWER_COLUMNS} for row in rows]
+    if not rows:
+        raise FileError(f"{path} has no answers, only the names of the columns: leave it out")
+    return [(line, {name: original(row[name] or "") for name in ANSWER_COLUMNS}) for line, row in rows]
 
 
 def _answer(row: Mapping[str, str], path: Path, line: int) -> Answer:
@@ -205,11 +208,11 @@ def _answer(row: Mapping[str, str], path: Path, line: int) -> Answer:
         except ValueError:
             score = math.nan
         if not 0 <= score <= 100:
-            raise FileError(f"{path}, row {line}: a score is a number from 0 to 100; found '{row['score']}'")
+            raise FileError(f"{path}, line {line}: a score is a number from 0 to 100; found '{row['score']}'")
     if row["test"] not in TESTS:
-        raise FileError(f"{path}, row {line}: a test is {', '.join(TESTS)}; found '{row['test']}'")
+        raise FileError(f"{path}, line {line}: a test is {', '.join(TESTS)}; found '{row['test']}'")
     if row["answer"] not in ("", "a", "b", "none"):
-        raise FileError(f"{path}, row {line}: an answer is a, b or none; found '{row['answer']}'")
+        raise FileError(f"{path}, line {line}: an answer is a, b or none; found '{row['answer']}'")
     names = {name: row[name] for name in ("test", "session", "trial", "recording", "a", "b", "x", "answer")}
     return Answer(**names, listener=row["listener"] or f"session {row['session']}", score=score)
 

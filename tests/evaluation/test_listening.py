@@ -412,6 +412,27 @@ def test_a_file_that_is_no_file_of_answers_is_refused(tmp_path: Path, k: int) ->
     assert message in refused.stderr
 
 
+def test_an_error_names_the_line_in_the_file(tmp_path: Path) -> None:
+    """Two sessions, and a cell of two lines: the wrong score stands in the fifth line."""
+    rows: list[Row] = [
+        {"a": "reference", "score": 100, "recording": "two\nlines"},
+        {"a": "comb", "score": 50, "session": "other"},
+        {"a": "pulse", "score": 101},
+    ]
+    refused = dspgraph("listen", "merge", answers(tmp_path / "a.csv", "mushra", "ann", rows))
+    assert "a.csv, line 5: a score is a number from 0 to 100; found '101'" in refused.stderr
+
+
+def test_files_without_an_answer_are_refused(tmp_path: Path) -> None:
+    full = answers(tmp_path / "full.csv", "mushra", "ann", scores(reference=[100]))
+    empty = tmp_path / "empty.csv"
+    empty.write_text(",".join(ANSWER_COLUMNS) + "\r\n")
+    for files in ([empty], [full, empty]):
+        refused = dspgraph("listen", "merge", *files)
+        assert refused.exit_code == 2
+        assert "empty.csv has no answers, only the names of the columns" in refused.stderr
+
+
 def test_answers_to_different_comparisons_are_not_merged(tmp_path: Path) -> None:
     files = [answers(tmp_path / f"{k}.csv", "mushra", "ann", scores(comb=[50]), page=str(k)) for k in range(2)]
     assert "answers to different comparisons" in dspgraph("listen", "merge", *files).stderr
