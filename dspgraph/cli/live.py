@@ -102,8 +102,8 @@ def live(
     played = [name for name in _heard(graph) if name not in inputs and len(_heard(graph)) > 1]
     chosen = _variants(first, pipeline, (overrides, swaps, plugins), latency)
     running = Live(
-        graph, out=where, record=record, quantum=quantum, ahead=ahead, latency=latency, controls=first.controls,
-        played=played, variants=[one for _, one in chosen[1:]], **inputs,
+        graph, inputs, out=where, record=record, quantum=quantum, ahead=ahead, latency=latency, controls=first.controls,
+        played=played, variants=[one for _, one in chosen[1:]],
     )  # fmt: skip
     _warn_of_feedback(running)
     with running as one:
@@ -156,7 +156,7 @@ def play(
     if len(heard) != 1:
         raise RequestError(f"a file is played into one audio input; the pipeline has {', '.join(heard) or 'none'}")
     source: dict[str, Any] = {heard[0]: FileInput(file, start=start, loops=None if loop else 1, speed=speed)}
-    running = Live(graph, out=_ways(outs, graph), ahead=4, controls=controls, **source)
+    running = Live(graph, source, out=_ways(outs, graph), ahead=4, controls=controls)
     with running as one:
         one.wait(completed=heard[0])
         one.wait(one.stats.latency + 0.1)  # what has been heard is still on its way

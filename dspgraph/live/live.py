@@ -49,10 +49,10 @@ class Live:
 
     with Live(graph, speech="default", out="default", record="take") as live: ...
 
-    inputs: name of an input -> where it comes from: a device, by its name, a part of its name, or its number, with
-    ":CHANNEL" from 1 if it is not the first; a `FileInput`; a `FrameInput`, whose items the program pushes. An audio
-    input that is not named comes from the device "default", or from `played`. out: where the output goes: a device,
-    a `FrameOutput`, or None; for several outputs a mapping.
+    inputs, named: name of an input -> where it comes from, in a mapping or as arguments: a device, by its name, a part
+    of its name, or its number, with ":CHANNEL" from 1 if it is not the first; a `FileInput`; a `FrameInput`, whose
+    items the program pushes. An audio input that is not named comes from the device "default", or from `played`. out:
+    where the output goes: a device, a `FrameOutput`, or None; for several outputs a mapping.
 
     quantum: seconds; the attribute of this name is what the device has. ahead: quanta that lie ready, at least 1: more
     make the delay longer, and gaps rarer. latency: of the graph; by default the largest of `graph` and `variants`, the
@@ -67,6 +67,7 @@ class Live:
     def __init__(
         self,
         graph: Graph,
+        inputs: Mapping[str, str | InputPort] | None = None,
         /,
         *,
         out: str | OutputPort | Mapping[str, str | OutputPort] | None = "default",
@@ -79,9 +80,12 @@ class Live:
         played: Iterable[str] = (),
         events: Iterable[Event] = (),
         device: Device | None = None,
-        **inputs: str | InputPort,
+        **named: str | InputPort,
     ) -> None:
         self.graph = graph
+        if twice := (inputs or {}).keys() & named.keys():
+            raise RequestError(f"the input '{min(twice)}' is given twice, in the mapping and as an argument")
+        sources = {**(inputs or {}), **named}
         variants, begin = tuple(variants), sorted(events, key=time_of)
         least = max(finite_latency(one) for one in (graph, *variants))
         if isinstance(ahead, bool) or not isinstance(ahead, int) or not 1 <= ahead <= MOST_AHEAD:
@@ -91,7 +95,7 @@ class Live:
         sounding = {*played, *(event.input for event in begin if isinstance(event, Play | Stop))}
         for name in sounding:
             self._stream(name)
-        ways = {name: DevicePort.parse(port) if isinstance(port, str) else port for name, port in inputs.items()}
+        ways = {name: DevicePort.parse(port) if isinstance(port, str) else port for name, port in sources.items()}
         for name, port in ways.items():
             stream = self._stream(name)
             if isinstance(port, FileInput):

@@ -74,6 +74,18 @@ def test_a_time_ends_it_and_so_does_the_end_of_the_lines(pipeline: Path, fake: N
         assert dspgraph("live", pipeline, *more).exit_code == 0
 
 
+@pytest.mark.parametrize("name", ["quantum", "graph"])
+def test_an_input_can_have_the_name_of_an_argument(name: str, fake: None, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        f"inputs: {{{name}: {{audio: 16000}}}}\nnodes: {{n: {{node: gain, x: {name}}}}}\noutputs: {{y: n}}\n"
+    )
+    soundfile.write(tmp_path / "a.wav", 0.3 * speech()[:800], 16000)
+    for command in (["live", path, "--in", f"{name}=mic", "--for", "0.05"], ["play", tmp_path / "a.wav", path]):
+        done = dspgraph(*command)
+        assert done.exit_code == 0, done.output
+
+
 def test_a_file_is_played_from_its_start_to_its_end(fake: None, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", 0.3 * speech()[:8000], 16000)
     done = dspgraph("play", tmp_path / "a.wav", "--from", "0.3", "--speed", "2")

@@ -226,6 +226,7 @@ def refusals() -> list[tuple[Any, str]]:
         (lambda: Live(two, out={"w": "default"}), "no output 'w'"),
         (lambda: Live(scaled(1), x="mic:0"), "channels of a device are counted from 1"),
         (lambda: Live(scaled(1), events=[Play("y", X, at=0)]), "no input 'y'"),
+        (lambda: Live(scaled(1), {"x": "mic"}, x="mic"), "the input 'x' is given twice"),
         (lambda: Live(scaled(1), record="t", events=[Swap(scaled(2), at=1)]), "was not loaded from a pipeline file"),
         (lambda: Live(scaled(1)).set("c", 1), "the graph does not run"),
         (lambda: Live(scaled(1)).quantum, "the device is not open"),
