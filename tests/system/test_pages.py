@@ -13,7 +13,7 @@ import pytest
 import soundfile
 from click.testing import CliRunner
 
-from dspgraph import load
+from dspgraph import DspgraphError, load
 from dspgraph.cli.main import main
 from dspgraph.evaluation.listening import ANSWER_COLUMNS
 from dspgraph.registry import shipped_pipelines
@@ -72,6 +72,18 @@ def listening() -> None:
     Path("answers/ann.csv").write_text("\n".join([",".join(ANSWER_COLUMNS), *rows]))
 
 
+def pipeline_files() -> None:
+    soundfile.write("speech.wav", speech()[8000:20000], 16000)
+    shutil.copy(ROOT / "examples" / "own_node.py", "own_node.py")
+    Path("own_metric.py").write_text(*blocks("listening", "python"))
+    Path("tremolo.yaml").write_text(
+        "inputs: {speech: {audio: 16000}}\nnodes: {end: {node: tremolo, x: speech}}\noutputs: {speech: end}\n"
+    )
+    assert load("tremolo.yaml", plugins=["own_node.py"]).nodes
+    with pytest.raises(DspgraphError, match="no node is called 'tremolo'.*a node of your own: --plugin FILE"):
+        load("tremolo.yaml")
+
+
 def fargan() -> None:
     shipped("fargan")
 
@@ -94,7 +106,7 @@ def phones() -> None:
     Path("alignments/a.lab").write_text("0 1250000 sil\n1250000 3000000 aa\n3000000 5000000 s\n")
 
 
-PREPARED: list[Callable[[], None]] = [listening, fargan, gansynth, wavenet_autoencoder, phones]
+PREPARED: list[Callable[[], None]] = [pipeline_files, listening, fargan, gansynth, wavenet_autoencoder, phones]
 """For each page with commands that read files, a function that makes these files. Its name is that of the page."""
 
 
