@@ -21,6 +21,7 @@ from helpers.report_pages import (
     downloaded,
     fill_form,
     play_from,
+    players,
     playing,
     seconds,
     until,
@@ -252,7 +253,21 @@ def test_the_order_is_drawn_anew_for_every_trial(page: Page) -> None:
 
 def test_answers_that_are_not_of_this_page_are_not_taken(page: Page) -> None:
     fill_form(page, "mushra")
-    for change in ("t.trials[0].recording = 9", "t.trials[0].sounds[1] = 77", "t.test = 'toString'", "t.at = 5"):
+    for change in (
+        "t.trials[0].recording = 9",
+        "t.trials[0].sounds[1] = 77",
+        "t.trials[0].sounds[1] = -1",
+        "t.trials[0].sounds = [-1]",
+        "t.trials[0].sounds = [-1]; t.trials[0].scores = []",
+        "t.trials[0].scores[0] = 'many'",
+        "t.test = 'toString'",
+        "t.test = 'preference'",
+        "t.test = 'abx'; for (const one of t.trials) { one.scores = undefined; one.answer = 'C'; one.sounds = [-1, 0, 1, 0]; }",
+        "t.at = 5",
+        "t.at = 0.5",
+        "t.at = 'length'",
+        "delete t.listener",
+    ):
         page.evaluate(
             "change => { const key = Object.keys(localStorage).find(one => one.startsWith('dspgraph-test')); window.kept ??= localStorage[key];"
             f" const t = JSON.parse(kept); {change}; localStorage[key] = JSON.stringify(t); }}"
@@ -260,6 +275,28 @@ def test_answers_that_are_not_of_this_page_are_not_taken(page: Page) -> None:
         page.reload()
         assert page.locator("#test-title").count() == 0
         fill_form(page, "mushra")
+
+
+def test_the_keys_of_the_player_rest_while_the_form_of_a_test_hides_it(page: Page) -> None:
+    page.locator("#blind").click()
+    page.locator("#form input[value=abx]").focus()
+    for key in ("j", "2", "+", "["):
+        page.keyboard.press(key)
+    page.locator("#form").evaluate("() => document.activeElement.blur()")
+    page.keyboard.press("Space")
+    page.wait_for_timeout(200)
+    assert not any(player["on"] for player in players(page))
+    page.locator("#cancel").click()
+    assert page.locator("#now").inner_text() == "one"
+
+
+def test_a_comment_after_the_download_is_not_downloaded(page: Page) -> None:
+    fill_form(page, "mushra")
+    downloaded(page)
+    state = "JSON.parse(Object.entries(localStorage).find(([key]) => key.startsWith('dspgraph-test'))[1])"
+    assert page.evaluate(f"{state}.downloaded")
+    page.locator("#comment").fill("late")
+    assert page.evaluate(f"[{state}.downloaded, {state}.trials[0].comment]") == [False, "late"]
 
 
 # ---- pictures and parts ---------------------------------------------------------------------------------------------

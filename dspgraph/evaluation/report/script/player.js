@@ -373,7 +373,7 @@ const KEYS = { j: () => move(1), k: () => move(-1), "[": fromHere, "]": toHere, 
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return;
-  if (now.at < 0 || !$("shortcuts").checked) return;
+  if ($("player").hidden || now.at < 0 || !$("shortcuts").checked) return;
   const at = event.target instanceof Element ? event.target : document.body;
   if (at.closest("textarea, select, input:not([type=checkbox], [type=radio], [type=range])")) return;
   if (event.key === " ") {

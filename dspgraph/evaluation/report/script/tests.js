@@ -176,7 +176,7 @@ function resume(test) {
   $("step-on").addEventListener("click", () => move(1));
   $("download").addEventListener("click", () => download(blind));
   $("reveal").addEventListener("click", reveal);
-  $("comment").addEventListener("input", () => { trial().comment = $("comment").value; keep(); });
+  $("comment").addEventListener("input", () => answer((one) => { one.comment = $("comment").value; }));
   $("player").hidden = false;
   setPart(null);
   keep();
@@ -363,13 +363,24 @@ $("blind").addEventListener("click", setUp);
 $("download-again").addEventListener("click", () => download(finished));
 addEventListener("beforeunload", (event) => lost && event.preventDefault());
 
+// Return whether a trial is one of this page. test: the kind of test.
+function fits({ recording: at, sounds: each, scores, answer: given, comment }, test) {
+  const there = (slot) => (slot === ANCHOR ? recordings[at].anchor : recordings[at].slots.includes(slot));
+  const answers = ["", ...(TESTS[test].answers ?? []).map(([value]) => value)];
+  const right = test === "mushra"
+    ? scores.length > 0 && scores.every((score) => score === null || (score >= 0 && score <= 100))
+    : scores === undefined && answers.includes(given);
+  const count = test === "mushra" ? scores.length + 1 : test === "abx" ? 4 : 3;
+  const open = there(each[0]) || (test !== "mushra" && each[0] === -1); // -1: there is no open reference
+  return right && open && each.length === count && each.slice(1).every(there) && typeof comment === "string";
+}
+
 // Return the test that the browser has kept for this page, or null. Everything in it is checked before it is used.
 function kept() {
   try {
     const test = JSON.parse(storage.read(KEPT));
-    const sound = (at, slot) => slot === -1 || slot === ANCHOR ? slot === -1 || recordings[at].anchor : recordings[at].slots.includes(slot);
-    const good = test && Object.hasOwn(TESTS, test.test) && test.trials.length && test.trials.every(({ recording: at, sounds: each, scores, answer: given }) => each.every((slot) => sound(at, slot)) && (scores ? scores.length === each.length - 1 : typeof given === "string"));
-    return good && test.at >= 0 && test.at < test.trials.length ? test : null;
+    const good = Object.hasOwn(TESTS, test.test) && typeof test.listener === "string" && Array.isArray(test.trials) && Number.isInteger(test.at) && test.trials[test.at];
+    return good && test.trials.every((one) => fits(one, test.test)) ? test : null;
   } catch {
     return null;
   }
