@@ -140,11 +140,13 @@ def _ramp(numbers: Array, begin: Fraction, rate: Fraction) -> Array:
 class Player:
     """All sounds that are played into one input of a graph.
 
-    stream: the stream of this input. voices: the sounds that are being played or will be played.
+    stream: the stream of this input. voices: the sounds that are being played. over: the times in seconds at which
+    sounds have ended, up to the last call of `ended`.
     """
 
     stream: Stream
     voices: list[_Voice] = field(default_factory=list)
+    over: list[Fraction] = field(default_factory=list)
 
     def checked(self, event: Play) -> Play:
         """Return a copy of the event, with its sound as an array that the input takes.
@@ -184,12 +186,25 @@ class Player:
         first: the number of the first sample, from time 0 on. Sounds that are over before this sample are forgotten, so
         the blocks must be asked for in the order of time.
         """
-        begin = self.stream.seconds(first)
-        self.voices = [v for v in self.voices if (over := v.over(self.stream.rate)) is None or over > begin]
+        self._forget(self.stream.seconds(first))
         y: Array = np.zeros((count, *self.stream.item_shape), self.stream.dtype)
         for voice in self.voices:
             voice.add_to(y, first, self.stream.rate)
         return y
+
+    def ended(self, time: Fraction) -> list[Fraction]:
+        """Return when the sounds ended that are over at `time`: seconds, each once. A sound ends with its last loop, or
+        with its fade-out.
+        """
+        self._forget(time)
+        found, self.over = self.over, []
+        return found
+
+    def _forget(self, time: Fraction) -> None:
+        """Drop the sounds that are over at `time`, and keep the times at which they ended."""
+        ends = [(voice.over(self.stream.rate), voice) for voice in self.voices]
+        self.over += [end for end, _ in ends if end is not None and end <= time]
+        self.voices = [voice for end, voice in ends if end is None or end > time]
 
 
 def control_items(curve: Curve, stream: Stream, first: int, count: int) -> Array:

@@ -16,7 +16,7 @@ from dspgraph.errors import LiveError, RequestError, SignalError
 from dspgraph.graph import Graph
 from dspgraph.live.device import OUT, DeviceFormat
 from dspgraph.live.edge import DeviceEdge
-from dspgraph.live.events import Event, Play, Stop, Swap, time_of
+from dspgraph.live.events import Event, Swap
 from dspgraph.live.exchange import Exchange, Quantum
 from dspgraph.live.frames import FrameQueue
 from dspgraph.live.performance import Performance, is_control
@@ -113,8 +113,12 @@ class Engine:
         self.asked: SimpleQueue[Ask] = SimpleQueue()
         self.error: Exception | None = None
         self.priority = "normal"
+        span = form.samples / form.rate
         self.queues = {
-            name: FrameQueue(graph.inputs[name], max(1, math.floor(port.limit * graph.inputs[name].rate)))
+            name: FrameQueue(
+                graph.inputs[name],
+                max(1, math.floor(port.limit * graph.inputs[name].rate), math.ceil(span * graph.inputs[name].rate)),
+            )
             for name, port in setup.inputs.items()
             if isinstance(port, FrameInput)
         }
@@ -135,7 +139,6 @@ class Engine:
                 self._out[name] = form.columns[f"{OUT}{name}"], edge
         self._faded = np.zeros(form.outputs, np.float32)
         self._levels: dict[str, float] = {}
-        self._ends: dict[str, Fraction] = {}
         self._worst = self._spent = 0.0
         self._quanta = 0
 
@@ -165,10 +168,14 @@ class Engine:
             self.hold(LiveError(f"the recording stopped: {self.recorder.error}"))
 
     def hold(self, error: Exception) -> None:
-        """Keep an error and report it, if it is the first; the output is silent from then on."""
+        """Keep an error and report it, if it is the first; the output is silent from then on, and pushes that wait are
+        answered with the error.
+        """
         if self.error is None:
             self.error = error
             self.report("error", error)
+            for queue in self.queues.values():
+                queue.refuse(error)
 
     def _compute(self, quanta: Sequence[Quantum]) -> list[Array] | None:
         """Return the output for each quantum, [samples, channels]; None if there is an error, which `hold` keeps."""
@@ -210,10 +217,8 @@ class Engine:
                 self.recorder.put("in", name, items)
         before = self.performance.time
         found = self.performance.push(**pushed) if pushed else self.performance.advance(end - before)
-        for name, over in list(self._ends.items()):
-            if over <= self.performance.time:
-                del self._ends[name]
-                self.report("completed", name, over)
+        for name, over in self.performance.ended():
+            self.report("completed", name, over)
         return found
 
     def due(self, name: str, end: Fraction) -> int:
@@ -296,12 +301,6 @@ class Engine:
         """
         self.performance.check(ask.events)
         added = tuple(self.performance.add(event) for event in ask.events)
-        for stamped in added:
-            if isinstance(stamped, Play | Stop):
-                self._ends.pop(stamped.input, None)
-            if isinstance(stamped, Play) and stamped.loops is not None:
-                length = stamped.loops * len(stamped.sound) - stamped.skip
-                self._ends[stamped.input] = time_of(stamped) + self.setup.graph.inputs[stamped.input].seconds(length)
         if self.recorder is not None:
             for stamped, line in zip(added, ask.lines, strict=True):
                 self.recorder.line(timed(stamped, line))

@@ -13,7 +13,7 @@ from dspgraph.streams import Array, Stream
 
 
 class FrameQueue:
-    """The items of one input that wait for the engine. Items beyond the limit are accepted as soon as there is room.
+    """The items of one input that wait for the engine. Items beyond the limit are taken as soon as there is room.
 
     limit: the largest number of items that wait. The attribute `missing` counts items that the engine needed before
     they were pushed: zeros were used.
@@ -23,13 +23,20 @@ class FrameQueue:
         self.stream, self.limit = stream, limit
         self.missing = 0
         self._line = Queue()
-        self._waiting: deque[tuple[Array, Callable[[], None]]] = deque()
+        self._waiting: deque[tuple[Array, Callable[[Exception | None], None]]] = deque()
+        self._error: Exception | None = None
         self._lock = threading.Lock()
 
-    def put(self, items: Array, accepted: Callable[[], None]) -> None:
-        """Append items as soon as they fit; then call `accepted`."""
+    def put(self, items: Array, answer: Callable[[Exception | None], None]) -> None:
+        """Append items, each as soon as it fits; call `answer` with None after the last one, or with an error."""
         with self._lock:
-            self._waiting.append((items, accepted))
+            self._waiting.append((items, answer))
+            self._accept()
+
+    def refuse(self, error: Exception) -> None:
+        """Answer all items that wait, and all that come later, with an error."""
+        with self._lock:
+            self._error = error
             self._accept()
 
     def wanted(self) -> int:
@@ -53,11 +60,12 @@ class FrameQueue:
         return np.concatenate((found, np.zeros((n - there, *self.stream.item_shape), self.stream.dtype)))
 
     def _accept(self) -> None:
-        # An array that alone is longer than the limit is accepted when nothing else waits.
-        while self._waiting and self._line.held + len(self._waiting[0][0]) <= max(
-            self.limit, 0 if self._line.held else len(self._waiting[0][0])
-        ):
-            items, accepted = self._waiting.popleft()
-            if len(items):
-                self._line.put(items)
-            accepted()
+        while self._waiting:
+            items, answer = self._waiting.popleft()
+            n = 0 if self._error is not None else min(len(items), self.limit - self._line.held)
+            if n:
+                self._line.put(items[:n])
+            if n < len(items) and self._error is None:
+                self._waiting.appendleft((items[n:], answer))
+                return
+            answer(self._error)

@@ -133,6 +133,7 @@ class Live:
         self._process: multiprocessing.process.BaseProcess | None = None
         self._pipe: Connection | None = None
         self._changed = threading.Condition()
+        self._sending = threading.Lock()
         self._number = 0
         self._answers: dict[int, Any] = {}
         self._pulled = {
@@ -146,7 +147,9 @@ class Live:
         self.events: list[Event] = list(self._begin)
         """All events so far, each with its time: `perform(graph, recording, live.events, ...)` gives the same."""
         self.completed: list[tuple[str, Fraction]] = []
-        """The sounds that have ended: (input, time in seconds of the signal)."""
+        """The sounds that have ended: (input, time in seconds of the signal). One that is stopped or replaced ends with
+        its fade-out.
+        """
         self.form: DeviceFormat | None = None
         self.error: Exception | None = None
         self._last: Stats | None = None
@@ -195,7 +198,7 @@ class Live:
     def _stop(self) -> None:
         assert self._process is not None
         assert self._pipe is not None
-        with suppress(OSError):  # the process may have ended already
+        with suppress(OSError), self._sending:  # the process may have ended already
             self._pipe.send(("stop", 0))
         self._process.join(_END)
         if self._process.is_alive():
@@ -244,13 +247,17 @@ class Live:
         """Wait for some seconds; without a number, until the device ends by itself. Raises the error that stopped the
         graph.
 
-        completed: the name of an input: wait only until the sound that is played into it has ended.
+        completed: the name of an input: wait only until all sounds that were asked for in it have ended. One that is
+        stopped or replaced ends, too.
         """
-        before = sum(name == completed for name, _ in self.completed) if seconds is None else 0
+        if completed is not None:
+            self._stream(completed)
 
         def over() -> bool:
-            done = completed is not None and sum(name == completed for name, _ in self.completed) > before
-            return self.ended or done
+            if self.ended or completed is None:
+                return self.ended
+            asked = sum(isinstance(event, Play) and event.input == completed for event in self.events)
+            return asked <= sum(name == completed for name, _ in self.completed)
 
         with self._changed:
             self._changed.wait_for(over, seconds)
@@ -283,12 +290,8 @@ class Live:
         The samples are rounded to float32, as those of a device are.
         """
         if isinstance(sound, FileInput):
-            self._files[input] = sound
-            event = sound.event(input, self._audio_input(input), at=at)
-        else:
-            self._files.pop(input, None)
-            event = Play(input, np.asarray(sound), loops, at)
-        (found,) = self.add(event)
+            return self._play_file(input, sound, None, at)
+        (found,) = self.add(Play(input, np.asarray(sound), loops, at))
         assert isinstance(found, Play)
         return found
 
@@ -299,8 +302,12 @@ class Live:
         """
         if input not in self._files:
             raise RequestError(f"no file is played into '{input}': play one, as a FileInput")
-        (found,) = self.add(self._files[input].event(input, self._audio_input(input), position, at))
+        return self._play_file(input, self._files[input], position, at)
+
+    def _play_file(self, input: str, file: FileInput, position: Number | None, at: Any) -> Play:
+        (found,) = self.add(file.event(input, self._audio_input(input), position, at))
         assert isinstance(found, Play)
+        self._files[input] = file
         return found
 
     def stop(self, input: str, at: Any = None) -> Stop:
@@ -319,19 +326,26 @@ class Live:
         times = self._call("events", ready, tuple(self._line(event) for event in ready))
         stamped = tuple(replace(event, at=at) for event, at in zip(ready, times, strict=True))
         self.events += stamped
+        for event in stamped:
+            if isinstance(event, Play):
+                self._files.pop(event.input, None)
         return stamped
 
     def push(self, /, **items: Any) -> None:
-        """Push items, by name, into inputs that are `FrameInput`s. If too many wait already, wait until they fit."""
+        """Push items, by name, into inputs that are `FrameInput`s. If too many wait already, wait until they fit.
+
+        Nothing is pushed if one of the arrays does not fit its stream. Raises the error that stopped the graph.
+        """
+        arrays = {}
         for name, array in items.items():
             port, stream = self.setup.inputs.get(name), self._stream(name)
             if not isinstance(port, FrameInput):
                 raise RequestError(f"'{name}' takes no items of the program: begin with {name}=FrameInput()")
             found = rounded(np.asarray(array)) if isinstance(stream, Audio) else array
-            whole = stream.validate(found.astype(stream.dtype) if isinstance(stream, Audio) else found, name)
-            step = max(1, int(port.limit * stream.rate / 2))
-            for first in range(0, len(whole), step):
-                self._call("frames", name, whole[first : first + step], patience=None)
+            arrays[name] = stream.validate(found.astype(stream.dtype) if isinstance(stream, Audio) else found, name)
+        # All arrays are sent before the first answer: room for one may need items of the others.
+        for number in [self._send("frames", name, array) for name, array in arrays.items()]:
+            self._answer(number)
 
     def wanted(self, name: str) -> int:
         """Return how many items of an input that is a `FrameInput` can be pushed without waiting."""
@@ -376,22 +390,31 @@ class Live:
 
     # ---- helpers ----------------------------------------------------------------------------------------------------
 
-    def _call(self, kind: str, *rest: Any, patience: float | None = _ANSWER) -> Any:
-        """Send a request to the process; return its answer, or raise the error that is the answer.
+    def _call(self, kind: str, *rest: Any) -> Any:
+        """Send a request to the process; return its answer, or raise the error that is the answer."""
+        return self._answer(self._send(kind, *rest), _ANSWER)
 
-        kind, rest: see `process.Control`. patience: the seconds to wait for the answer; None: without a limit.
-        """
+    def _send(self, kind: str, *rest: Any) -> int:
+        """Send a request to the process; return its number. kind, rest: see `process.Control`."""
         if self._pipe is None or self.form is None:
             raise RequestError("the graph does not run: use `with Live(...) as live:`")
         with self._changed:
             self._number += 1
             number = self._number
         try:
-            self._pipe.send((kind, number, *rest))
+            with self._sending:
+                self._pipe.send((kind, number, *rest))
         except OSError:
             raise self.error or LiveError("the live graph has ended") from None
+        return number
+
+    def _answer(self, number: int, patience: float = float("inf")) -> Any:
+        """Wait for the answer to a request; return it, or raise the error that is the answer.
+
+        number: of the request. patience: the seconds to wait.
+        """
         with self._changed:
-            end = time.monotonic() + (patience or float("inf"))
+            end = time.monotonic() + patience
             while number not in self._answers:
                 if self._closed or self._ended:
                     self._changed.wait(0.2)

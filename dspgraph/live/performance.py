@@ -183,6 +183,14 @@ class Performance:
             raise SignalError(f"the performance takes blocks of {', '.join(self._waiting)}: call push()")
         return self._run(self.time + to_fraction(seconds))
 
+    def ended(self) -> list[tuple[str, Fraction]]:
+        """Return (input, time in seconds) for each sound that has ended since the last call, in order of time.
+
+        A sound ends with its last loop; one that is stopped or replaced, with its fade-out.
+        """
+        found = [(name, over) for name, player in self._players.items() for over in player.ended(self.time)]
+        return sorted(found, key=lambda one: one[1])
+
     def lateness(self, name: str) -> int:
         """Return the delay of the output `name` in items: the latency times its rate, rounded up."""
         return math.ceil(self.latency * self.graph.outputs[name].rate)

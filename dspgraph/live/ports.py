@@ -109,7 +109,9 @@ class FileInput:
 
 @dataclass(frozen=True)
 class FrameInput:
-    """An input whose items the program pushes. limit: seconds of signal that may wait; `push` waits beyond it."""
+    """An input whose items the program pushes. limit: seconds of signal that may wait, at least a quantum; `push`
+    waits beyond it.
+    """
 
     limit: Fraction = Fraction(1, 2)
 

@@ -234,7 +234,7 @@ class Control:
             self._ask(events, lines, lambda found: answer(_times(found)))
         elif kind == "frames":
             name, items = rest
-            self.engine.queues[name].put(items, partial(answer, None))
+            self.engine.queues[name].put(items, answer)
         elif kind == "wanted":
             answer(self.engine.queues[rest[0]].wanted())
         else:

@@ -38,6 +38,7 @@ from dspgraph import (
 )  # fmt: skip
 from dspgraph.io.audio import AudioSink
 from dspgraph.io.formats import audio_format
+from dspgraph.live.curves import SOUND_FADE
 from dspgraph.live.events import Event
 from dspgraph.live.exchange import Exchange, Quantum
 from dspgraph.live.ports import DevicePort
@@ -145,8 +146,38 @@ def test_a_sound_is_played_and_its_end_is_told() -> None:
     expected = perform(graph, {"x": X}, engine.performance.events)["y"]
     assert wrong_quanta(device.played, expected, 2 * Q) == []
     assert_array_equal(device.played[12 * Q :, 0][:1000], X[10 * Q :][:1000] + sound[1000:2000])
-    completed = [message[1:] for message in engine.messages if message[0] == "completed"]  # type: ignore[attr-defined]
-    assert completed == [("music", Fraction(1, 10) + Fraction(5000, RATE))]
+    assert completed(engine) == [Fraction(1, 10) + Fraction(5000, RATE), Fraction(9, 10) + SOUND_FADE]
+
+
+def completed(engine: Any) -> list[Fraction]:
+    """The times at which sounds in "music" have ended."""
+    return [message[2] for message in engine.messages if message[:2] == ("completed", "music")]
+
+
+LATER: dict[str, tuple[dict[int, Any], list[Fraction]]] = {
+    "alone": ({}, [Fraction(2, 10)]),
+    "play later": ({11: [Play("music", X[:1600], at=Fraction(1, 2))]}, [Fraction(2, 10), Fraction(6, 10)]),
+    "stop later": ({11: [Stop("music", at=Fraction(1, 2))]}, [Fraction(2, 10)]),
+    "stop": ({11: [Stop("music")]}, [Fraction(11, 100) + SOUND_FADE]),
+    "stop just before its end": ({11: [Stop("music", at=Fraction(199, 1000))]}, [Fraction(2, 10)]),
+    "replaced": ({11: [Play("music", X[:1600])]}, [Fraction(11, 100) + SOUND_FADE, Fraction(21, 100)]),
+    "one before one that was asked for earlier": (
+        {11: [Play("music", X[:1600], None, at=Fraction(1, 2))], 12: [Play("music", X[:1600], None, at=Fraction(3, 10))],
+         13: [Stop("music", at=Fraction(7, 10))]},
+        [Fraction(2, 10), Fraction(1, 2) + SOUND_FADE, Fraction(7, 10) + SOUND_FADE],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_every_sound_is_told_to_end_once_whatever_is_asked_for_later(name: str) -> None:
+    """A sound of 0.1 s that begins at 0.1 s; an event for later takes effect at its time, not when it is asked for."""
+    asks, expected = LATER[name]
+    inputs = {"x": Audio(RATE), "music": Audio(RATE)}
+    graph = Graph({"sum": ToySum()}, {"sum.x": ["x", "music"]}, inputs, {"y": "sum"})
+    engine = play(graph, FakeDevice(X, asks={10: [Play("music", X[:1600])], **asks}), played=("music",))
+    assert engine.error is None
+    assert completed(engine) == expected
 
 
 def test_several_outputs_go_to_channels_of_their_own_and_are_recorded(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from dspgraph import (
     NodeError,
     Play,
     RequestError,
+    SessionError,
     Set,
     SignalError,
     Stop,
@@ -126,8 +127,9 @@ def test_a_program_pushes_and_pulls_and_there_is_no_error_for_too_much() -> None
         pusher.start()
         live.push(b=X[800:8000])
         pusher.join()
-        y = live.pull("y", 8000, timeout=60)
-        assert_array_equal(y, 2 * X[:8000].astype(float))
+        in_time(lambda: live.push(a=X[8000:16000], b=X[8000:16000]))  # both are longer than the limit
+        y = live.pull("y", 16000, timeout=60)
+        assert_array_equal(y, 2 * X[:16000].astype(float))
         assert len(live.pull("y")) == 0
         with pytest.raises(RequestError, match="'y' takes no items|no input 'y'"):
             live.push(y=X)
@@ -135,6 +137,83 @@ def test_a_program_pushes_and_pulls_and_there_is_no_error_for_too_much() -> None
             live.pull("a")
     with pytest.raises(LiveError, match="has ended"):
         live.push(a=X)
+
+
+def test_wait_for_sounds_returns_when_none_is_left(tmp_path: Path) -> None:
+    """Sounds that have ended already, that were stopped, that were replaced, and a second one, which still plays."""
+    soundfile.write(tmp_path / "a.wav", X[:160], RATE, "DOUBLE")
+    inputs = {"x": AUDIO, "music": AUDIO}
+    graph = Graph({"sum": ToySum()}, {"sum.x": ["x", "music"]}, inputs, {"y": "sum"})
+    with Live(graph, music=FileInput(tmp_path / "a.wav"), out=None, device=endless()) as live:
+        in_time(lambda: live.wait(completed="music"))
+        in_time(lambda: live.wait(completed="music"))  # it has ended already
+        first = live.play("music", X, None)
+        live.stop("music")
+        in_time(lambda: live.wait(completed="music"))
+        live.play("music", X, None)
+        last = live.play("music", X[:8000])
+        in_time(lambda: live.wait(60, completed="music"))
+        assert live.stats.seconds >= last.at + Fraction(8000, RATE)  # type: ignore[operator]
+        assert first.at is not None
+        assert [name for name, _ in live.completed] == ["music"] * 4
+        live.play("music", X, at=10**6)
+        with pytest.raises(UnknownName, match="no input 'speech'"):
+            live.wait(completed="speech")
+        live.stop("music")  # is before the sound, which therefore is still to come
+        before = len(live.completed)
+        live.wait(0.01, completed="music")
+        assert len(live.completed) == before
+
+
+def in_time(work: Any) -> None:
+    """Run a function; fail if it takes more than 15 s. Raises the exception of the function."""
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(15)
+    assert not thread.is_alive(), "it hangs"
+    if raised:
+        raise raised[0]
+
+
+@pytest.mark.slow
+def test_an_error_raises_in_a_push_that_waits_and_in_every_later_one() -> None:
+    x = np.full(16000, 0.5)
+    x[100] = 2000
+    graph = Graph({"n": ToyFailing()}, {"n.x": "x"}, {"x": AUDIO}, {"y": "n"})
+    live = Live(graph, x=FrameInput(), out=FrameOutput())
+
+    def run() -> None:
+        with live:
+            for _ in range(2):
+                with pytest.raises(NodeError, match="failed in the block that ends at"):
+                    in_time(lambda: live.push(x=x))
+
+    with pytest.raises(NodeError):
+        run()
+
+
+@pytest.mark.slow
+def test_a_sound_that_is_refused_leaves_the_file_that_is_played(tmp_path: Path) -> None:
+    for name in "ab":
+        soundfile.write(tmp_path / f"{name}.wav", X[: 16000 if name == "a" else 160], RATE, "DOUBLE")
+    with Live(scaled(1), x=FileInput(tmp_path / "a.wav", loops=None), out=None, device=endless()) as live:
+        live.wait(0.1)
+        with pytest.raises(SessionError, match="the signal has reached"):
+            live.play("x", FileInput(tmp_path / "b.wav"), at=0)
+        with pytest.raises(SessionError, match="the signal has reached"):
+            live.play("x", X, at=0)
+        assert live.seek("x", "0.5").skip == 8000
+        live.add(Play("x", X[:160]))
+        with pytest.raises(RequestError, match="no file is played"):
+            live.seek("x", 0)
 
 
 @pytest.mark.slow
