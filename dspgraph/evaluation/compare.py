@@ -32,7 +32,7 @@ from dspgraph.rendering.command import Command
 from dspgraph.rendering.corpus import gather
 from dspgraph.rendering.executors.serial import Serial
 from dspgraph.rendering.item import Item
-from dspgraph.rendering.job import Executor, check_same, reader_provenance
+from dspgraph.rendering.job import Executor, check_same, code_provenance, reader_provenance
 from dspgraph.rendering.ledger import Ledger, is_comparison, sweep
 from dspgraph.rendering.render import render_file
 from dspgraph.rendering.result import Rendered
@@ -305,9 +305,10 @@ class CompareJob:
 
     @cached_property
     def digest(self) -> str:
-        """A hash of the names, graphs and outputs of the choices, and of the metrics."""
+        """A hash of the names, graphs and outputs of the choices, and of the metrics with their code."""
         graphs = [[choice.name, choice.graph.digest, choice.output] for choice in self.choices]
-        text = json.dumps([graphs, [asdict(metric) for metric in self.described]])
+        code = code_provenance("dspgraph.evaluation.metrics")
+        text = json.dumps([graphs, [asdict(metric) for metric in self.described], code])
         return hashlib.sha256(text.encode()).hexdigest()
 
     # ---- files ------------------------------------------------------------------------------------------------------

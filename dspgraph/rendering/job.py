@@ -80,8 +80,13 @@ def reader_provenance() -> dict[str, str]:
     If one of these changes, a graph may be given other samples of the same file, and the digest of the graph does not
     show it. The result is the same for audio files and .npz files: most of the code is shared, and it rarely changes.
     """
-    reader = closure(*READER_MODULES)
-    return {"source": reader.digest, **{name: library_version(name) for name in sorted(reader.libraries)}}
+    return code_provenance(*READER_MODULES)
+
+
+def code_provenance(*modules: str) -> dict[str, str]:
+    """Return a hash of the source files of modules and of all that they import, and the versions of their libraries."""
+    found = closure(*modules)
+    return {"source": found.digest, **{name: library_version(name) for name in sorted(found.libraries)}}
 
 
 def check_same(found: Any, expected: Any) -> None:

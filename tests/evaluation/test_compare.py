@@ -517,6 +517,23 @@ def test_all_recordings_are_compared_again_with_other_graphs_or_metrics(tmp_path
         assert resumed(found, files, out, *metrics) == []
 
 
+def test_all_recordings_are_compared_again_if_the_code_of_metrics_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, out = clips(tmp_path / "in", 1, 0.1), tmp_path / "out"
+    compared(TWO, [files], out)
+    asked: list[str] = []
+
+    def changed(*modules: str) -> dict[str, str]:
+        asked.extend(modules)
+        return {"source": "other"}
+
+    monkeypatch.setattr("dspgraph.evaluation.compare.code_provenance", changed)
+    assert resumed(TWO, files, out) == ["c0"]
+    assert resumed(TWO, files, out) == []
+    assert set(asked) == {"dspgraph.evaluation.metrics"}
+
+
 def test_a_recording_with_an_error_is_compared_again(tmp_path: Path) -> None:
     files, out = clips(tmp_path / "in", 2, 0.1), tmp_path / "out"
     soundfile.write(files / "c0.wav", np.full(1600, 0.95), RATE)  # too loud for one variant
