@@ -86,8 +86,9 @@ class Stats:
 class Ask:
     """A request to add events that take effect together.
 
-    answered: a function that is called with the events and their times, or with the error. lines: the lines of these
-    events in the file of events, without times; empty if nothing is recorded.
+    events: as `Performance.checked` returns them. answered: a function that is called with the events and their times,
+    or with the error. lines: the lines of these events in the file of events, without times; empty if nothing is
+    recorded.
     """
 
     events: tuple[Event, ...]
@@ -122,6 +123,9 @@ class Engine:
             for name, port in setup.inputs.items()
             if isinstance(port, FrameInput)
         }
+        self._given = dict.fromkeys(setup.outputs, 0)
+        self.pulled = dict.fromkeys(setup.outputs, 0)
+        """The numbers of items that the program has pulled, by output."""
         self._samples = 0  # of the device, so far
         self._fed = dict.fromkeys(setup.inputs, 0)
         self._columns: dict[str, tuple[int, ...]] = {}
@@ -225,6 +229,12 @@ class Engine:
         """Return how many items of the input `name` the performance still needs to reach the time `end`, in seconds."""
         return self.setup.graph.inputs[name].count(end) - self._fed[name]
 
+    def full(self) -> bool:
+        """Return whether an output that the program pulls has reached its limit."""
+        ports = [(name, port) for name, port in self.setup.outputs.items() if isinstance(port, FrameOutput)]
+        outputs = self.setup.graph.outputs
+        return any(self._given[name] - self.pulled[name] >= port.most(outputs[name]) for name, port in ports)
+
     def _check_finite(self, name: str, items: Array) -> None:
         if items.dtype.kind != "i" and (bad := first_bad_item(items)) is not None:
             stream = self.setup.graph.outputs[name]
@@ -239,6 +249,7 @@ class Engine:
         if self.recorder is not None:
             self.recorder.put("out", name, items)
         if isinstance(self.setup.outputs.get(name), FrameOutput):
+            self._given[name] += len(items)
             self.report("frames", name, items)
         if name in self._out:
             self._out[name][1].put(items.reshape(len(items), -1))
@@ -299,8 +310,7 @@ class Engine:
         """Add the events of a request, all of them or none; return them with their times. Their lines go to the
         recorder.
         """
-        self.performance.check(ask.events)
-        added = tuple(self.performance.add(event) for event in ask.events)
+        added = self.performance.add_checked(ask.events)
         if self.recorder is not None:
             for stamped, line in zip(added, ask.lines, strict=True):
                 self.recorder.line(timed(stamped, line))
@@ -319,9 +329,9 @@ class Engine:
             ahead=exchange.ahead,
             latency=float(self.performance.latency + exchange.ahead * samples / rate) + self._edge_lateness(),
             silent=exchange.silent,
-            gaps=tuple((float(number * samples / rate), count) for number, count in exchange.gaps),
+            gaps=tuple((float(at / rate), count) for at, count in exchange.gaps),
             lost=exchange.lost,
-            losses=tuple((float(number * samples / rate), count) for number, count in exchange.losses),
+            losses=tuple((float(at / rate), count) for at, count in exchange.losses),
             missing=sum(queue.missing for queue in self.queues.values()),
             worst=self._worst,
             mean=self._spent / max(1, self._quanta),

@@ -6,6 +6,7 @@ device asks for it becomes silence of the same length, and is thrown away when i
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
@@ -32,7 +33,7 @@ class Exchange:
 
     samples: the number of samples in a quantum, at the rate of the device. ahead: the number of quanta that lie ready
     when the device starts. channels: of the device's output. The attributes `silent` and `lost` count samples; `gaps`
-    and `losses` say where they were: (number of the quantum, samples).
+    and `losses` say where they were: (number of the first sample, from 0, with those that were lost; samples).
     """
 
     def __init__(self, samples: int, ahead: int, channels: int) -> None:
@@ -46,6 +47,7 @@ class Exchange:
         self._outbox: SimpleQueue[tuple[int, Array]] = SimpleQueue()
         self.number = 0
         """The number of the next quantum."""
+        self._begins = deque(number * samples for number in range(-ahead, 0))  # of the quanta that were not played yet
         for number in range(-ahead, 0):
             self._outbox.put((number, self._silence()))
 
@@ -59,15 +61,16 @@ class Exchange:
         number = self.number
         self.number += 1
         if lost:
+            self.losses.append((number * self.samples + self.lost, lost))
             self.lost += lost
-            self.losses.append((number, lost))
+        self._begins.append(number * self.samples + self.lost)
         self._inbox.put(Quantum(number, block, lost))
-        wanted = number - self.ahead
+        wanted, begin = number - self.ahead, self._begins.popleft()
         while True:
             try:
                 found, played = self._outbox.get_nowait()
             except Empty:
-                self._count_silence(wanted)
+                self._count_silence(begin)
                 return self._silence()
             if found == wanted:
                 self.late = 0
@@ -96,14 +99,15 @@ class Exchange:
         """Give the device the output, [samples, channels], for the quantum with this number."""
         self._outbox.put((number, block))
 
-    def _count_silence(self, number: int) -> None:
+    def _count_silence(self, begin: int) -> None:
+        """Count a silent quantum whose first sample has the number `begin`."""
         self.late += 1
         self.silent += self.samples
-        if self.gaps and number == self.gaps[-1][0] + self.gaps[-1][1] // self.samples:
-            first, samples = self.gaps[-1]
-            self.gaps[-1] = first, samples + self.samples
+        first, samples = self.gaps[-1] if self.gaps else (begin, 0)
+        if begin == first + samples:
+            self.gaps[-1:] = [(first, samples + self.samples)]
         else:
-            self.gaps.append((number, self.samples))
+            self.gaps.append((begin, self.samples))
 
     def _silence(self) -> Array:
         return np.zeros((self.samples, self.channels), np.float32)

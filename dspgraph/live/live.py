@@ -137,7 +137,7 @@ class Live:
         self._number = 0
         self._answers: dict[int, Any] = {}
         self._pulled = {
-            name: _Pulled(graph.outputs[name], port)
+            name: _Pulled(graph.outputs[name], port.most(graph.outputs[name]), not isinstance(self._device, NoDevice))
             for name, port in self.setup.outputs.items()
             if isinstance(port, FrameOutput)
         }
@@ -357,15 +357,25 @@ class Live:
         """Return the next items of an output that is a `FrameOutput`. items: how many; None: all that are there.
 
         timeout: the seconds to wait for them. After this time, and when the graph has ended, fewer may be returned.
-        Raises SignalError if items were dropped because they were not pulled in time.
+        Raises SignalError if items were dropped because they were not pulled in time, and RequestError for more items
+        than the output keeps.
         """
         if name not in self._pulled:
             raise RequestError(f"'{name}' cannot be pulled: begin with a FrameOutput() for it")
         pulled = self._pulled[name]
+        if items is not None and items > pulled.most:
+            raise RequestError(
+                f"'{name}' keeps {pulled.most} items, {float(pulled.most / pulled.stream.rate):g} s; found {items}: "
+                "pull fewer at once, or begin with FrameOutput(limit)"
+            )
         with self._changed:
             if items is not None:
                 self._changed.wait_for(lambda: pulled.held >= items or self._closed or self.error is not None, timeout)
-            return pulled.take(items)
+            found = pulled.take(items)
+        if len(found) and self._pipe is not None:
+            with suppress(OSError), self._sending:  # the process may have ended already
+                self._pipe.send(("pulled", 0, name, len(found)))
+        return found
 
     @property
     def stats(self) -> Stats:
@@ -462,17 +472,19 @@ class Live:
 
 
 class _Pulled:
-    """The items of one output that the program has not pulled yet. port: its `limit` says how many are kept."""
+    """The items of one output that the program has not pulled yet. most: how many are kept. drops: whether older ones
+    are dropped.
+    """
 
-    def __init__(self, stream: Any, port: FrameOutput) -> None:
-        self.stream, self.most = stream, max(1, int(port.limit * stream.rate))
+    def __init__(self, stream: Any, most: int, drops: bool) -> None:
+        self.stream, self.most, self.drops = stream, most, drops
         self.blocks: deque[Array] = deque()
         self.held = self.dropped = 0
 
     def put(self, block: Array) -> None:
         self.blocks.append(block)
         self.held += len(block)
-        while self.held - len(self.blocks[0]) >= self.most:
+        while self.drops and self.held - len(self.blocks[0]) >= self.most:
             gone = len(self.blocks.popleft())
             self.held -= gone
             self.dropped += gone

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import math
 from bisect import insort
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
@@ -96,26 +96,28 @@ class Performance:
         UnknownName for an input that cannot be used so, and ParameterError or SignalError for values that are not
         allowed.
         """
-        stamped = self._stamped(event)
-        if isinstance(stamped, Set):
-            self._control(stamped.name).add(stamped)
-        else:
-            if isinstance(stamped, Play):
-                stamped = self._players[stamped.input].checked(stamped)
-            insort(self._pending, (time_of(stamped), len(self.events), stamped))
-        self.events.append(stamped)
-        return stamped
+        return self._add(self._checked(event))
 
-    def check(self, events: Iterable[Event]) -> None:
-        """Raise the error that `add` would raise for one of these events, and add none."""
+    def checked(self, events: Iterable[Event]) -> tuple[Event, ...]:
+        """Return events for `add_checked`, with sounds as the inputs take them. Another thread may call this method.
+
+        Raises the errors of `add`, except those for the order of moves of a control.
+        """
+        return tuple(self._checked(event) for event in events)
+
+    def add_checked(self, events: Sequence[Event]) -> tuple[Event, ...]:
+        """Add events that `checked` has returned, all of them or none; return them with their times.
+
+        This takes the same short time for sounds of any length. Raises SessionError for a time that has passed and for
+        moves of a control in a wrong order, and ParameterError for a move that is not allowed.
+        """
         curves: dict[str, Curve] = {}
         for event in events:
             stamped = self._stamped(event)
             if isinstance(stamped, Set):
                 curve = curves.setdefault(stamped.name, copy.deepcopy(self._control(stamped.name)))
-                curve.add(stamped)
-            elif isinstance(stamped, Play):
-                self._players[stamped.input].checked(stamped)
+                _add_move(curve, stamped)
+        return tuple(self._add(event) for event in events)
 
     def prepare(self, old: Graph, new: Graph) -> None:
         """Do the slow work of a swap from `old` to `new` before its time. Another thread may call this method.
@@ -129,21 +131,21 @@ class Performance:
             _ = graph.plan.cones
         self._merged = [*self._merged[1 - MOST_PREPARED :], (old, new, both)]
 
-    def _stamped(self, event: Event) -> Event:
-        """Return an event with its time. Raises the errors of `add`."""
-        at = self.time if event.at is None else time_of(event)
-        if at < self.time:
-            raise SessionError(
-                f"{type(event).__name__} at {float(at):g} s: the signal has reached {float(self.time):g} s; give a "
-                "later time, or none for now"
-            )
+    def _add(self, event: Event) -> Event:
+        """Add an event that was checked; return it with its time."""
+        stamped = self._stamped(event)
+        if isinstance(stamped, Set):
+            _add_move(self._control(stamped.name), stamped)
+        else:
+            insort(self._pending, (time_of(stamped), len(self.events), stamped))
+        self.events.append(stamped)
+        return stamped
+
+    def _checked(self, event: Event) -> Event:
+        """Return an event, with its sound as the input takes it. Raises the errors of `checked`."""
+        self._stamped(event)
         if isinstance(event, Set):
-            curve = self._control(event.name)
-            if curve.moves and curve.moves[-1][0] > at:
-                raise SessionError(
-                    f"Set '{event.name}' at {float(at):g} s: there is one at {float(curve.moves[-1][0]):g} s; add "
-                    "the events of a control in the order of their times"
-                )
+            self._control(event.name)
         elif isinstance(event, Swap):
             self._check_swap(event.graph)
         elif event.input not in self._players:
@@ -151,6 +153,18 @@ class Performance:
             raise UnknownName(
                 f"no sound can be played into '{event.input}'; {suggest(event.input, self._players)}; name it "
                 "in `played`"
+            )
+        elif isinstance(event, Play):
+            return self._players[event.input].checked(event)
+        return event
+
+    def _stamped(self, event: Event) -> Event:
+        """Return an event with its time. Raises SessionError for a time that has passed."""
+        at = self.time if event.at is None else time_of(event)
+        if at < self.time:
+            raise SessionError(
+                f"{type(event).__name__} at {float(at):g} s: the signal has reached {float(self.time):g} s; give a "
+                "later time, or none for now"
             )
         return stamp(event, at)
 
@@ -430,6 +444,16 @@ def finite_latency(graph: Graph) -> Fraction:
 def is_control(stream: Stream) -> bool:
     """Return whether an input is a control: frames of the kind "control", one number wide."""
     return isinstance(stream, Frames) and stream.kind == CONTROL and stream.width == 1
+
+
+def _add_move(curve: Curve, event: Set) -> None:
+    """Add a move to a control. Raises SessionError if the control has a later one, and the errors of `Curve.add`."""
+    if curve.moves and curve.moves[-1][0] > time_of(event):
+        raise SessionError(
+            f"Set '{event.name}' at {float(time_of(event)):g} s: there is one at {float(curve.moves[-1][0]):g} s; add "
+            "the events of a control in the order of their times"
+        )
+    curve.add(event)
 
 
 def stamp(event: Event, at: Fraction) -> Event:

@@ -13,7 +13,7 @@ from dspgraph.errors import FileError, ParameterError
 from dspgraph.io.audio import AudioSource
 from dspgraph.live.events import Play
 from dspgraph.shown import shown
-from dspgraph.streams import Array, Audio, Number, to_fraction
+from dspgraph.streams import Array, Audio, Number, Stream, to_fraction
 
 
 @dataclass(frozen=True)
@@ -118,11 +118,16 @@ class FrameInput:
 
 @dataclass(frozen=True)
 class FrameOutput:
-    """An output whose items the program pulls. limit: seconds of signal that are kept; older items are dropped and
-    counted.
+    """An output whose items the program pulls. limit: seconds of signal that are kept.
+
+    With a device, older items are dropped and counted; without one, the graph waits until items are pulled.
     """
 
     limit: Fraction = Fraction(60)
+
+    def most(self, stream: Stream) -> int:
+        """Return the limit in items. stream: the stream of the output."""
+        return max(1, int(self.limit * stream.rate))
 
 
 InputPort: TypeAlias = DevicePort | FrameInput | FileInput

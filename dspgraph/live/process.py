@@ -226,8 +226,9 @@ class Control:
                 send("answer", number, error)
 
     def _do(self, kind: str, rest: list[Any], answer: Callable[[Any], None]) -> None:
-        """Carry out one request: "events", "frames", "wanted" or "stats". rest: its arguments. answer: sends the
-        answer.
+        """Carry out one request: "events", "frames", "wanted", "stats", or "pulled", which has no answer.
+
+        rest: its arguments. answer: sends the answer.
         """
         if kind == "events":
             events, lines = rest
@@ -237,6 +238,8 @@ class Control:
             self.engine.queues[name].put(items, answer)
         elif kind == "wanted":
             answer(self.engine.queues[rest[0]].wanted())
+        elif kind == "pulled":
+            self.engine.pulled[rest[0]] += rest[1]
         else:
             answer(self.engine.stats())
 
@@ -244,7 +247,7 @@ class Control:
         """Prepare events, and give them to the engine as one request; see `Ask` for `answered` and `lines`."""
         engine, setup, last = self.engine, self.engine.setup, self._last
         engine.check_running()
-        engine.performance.check(events)
+        events = engine.performance.checked(events)
         ready, written = [], []
         for event, line in zip(events, lines, strict=True):
             if isinstance(event, Swap):

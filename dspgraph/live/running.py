@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from typing import Protocol
 
 import numpy as np
 
 from dspgraph.live.device import DeviceFormat, DeviceRequest
 from dspgraph.live.engine import Engine
+from dspgraph.live.ports import FrameInput, FrameOutput
 
 PRIORITY = 40
 """Priority of the engine's thread among those of real time (SCHED_FIFO), below that of the thread of the device."""
+
+_PAUSE = 0.001
+"""Seconds between two looks for items that were pushed or pulled."""
 
 
 class Device(Protocol):
@@ -31,7 +36,9 @@ class Device(Protocol):
 
 
 class NoDevice:
-    """The substitute for a device: a quantum is computed as soon as all items that it needs have been pushed."""
+    """The substitute for a device: a quantum is computed as soon as all items that it needs have been pushed, and the
+    outputs that the program pulls have room. Without such inputs and outputs, the quanta are computed in real time.
+    """
 
     def open(self, request: DeviceRequest) -> DeviceFormat:
         """Return a format with the rate of the request, and without channels."""
@@ -41,12 +48,19 @@ class NoDevice:
     def run(self, engine: Engine, stop: threading.Event) -> None:
         """Compute a quantum when its items are there, until `stop` is set."""
         engine.report("running", engine.form)
-        number, samples = 0, engine.form.samples
+        number, samples, begin = 0, engine.form.samples, time.monotonic()
+        ports = [*engine.setup.inputs.values(), *engine.setup.outputs.values()]
+        moved = any(isinstance(port, FrameInput | FrameOutput) for port in ports)
         while not stop.is_set():
             end = (number + 1) * samples / engine.form.rate
-            if any(queue.held() < engine.due(name, end) for name, queue in engine.queues.items()):
+            lacks = any(queue.held() < engine.due(name, end) for name, queue in engine.queues.items())
+            if engine.error is not None or lacks or engine.full():
+                pause = _PAUSE
+            else:
+                pause = 0.0 if moved else begin + float(end) - time.monotonic()
+            if pause > 0:
                 engine.answer()
-                stop.wait(0.001)
+                stop.wait(pause)
                 continue
             engine.exchange.swap(np.zeros((samples, 0), np.float32))
             engine.serve(engine.exchange.waiting(wait=False) or [])

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from dspgraph.errors import LiveError
+from dspgraph.errors import DspgraphError, LiveError
 from dspgraph.live.device import DeviceFormat, DeviceRequest
 from dspgraph.live.engine import Ask, Engine
 from dspgraph.live.events import Event
@@ -89,7 +89,12 @@ class FakeDevice:
 
     def _ask(self, engine: Engine, number: int) -> None:
         if number in self.asks:
-            engine.asked.put(Ask(tuple(self.asks[number]), self.answers.append))
+            try:
+                events = engine.performance.checked(self.asks[number])
+            except DspgraphError as error:
+                self.answers.append(error)
+            else:
+                engine.asked.put(Ask(events, self.answers.append))
 
     def _run_in_virtual_time(self, engine: Engine, stop: threading.Event) -> None:
         span = engine.form.samples / engine.form.rate

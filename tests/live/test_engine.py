@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -39,11 +40,13 @@ from dspgraph import (
 from dspgraph.io.audio import AudioSink
 from dspgraph.io.formats import audio_format
 from dspgraph.live.curves import SOUND_FADE
+from dspgraph.live.engine import Engine, Setup
 from dspgraph.live.events import Event
 from dspgraph.live.exchange import Exchange, Quantum
-from dspgraph.live.ports import DevicePort
-from dspgraph.live.process import Control
+from dspgraph.live.ports import DevicePort, FrameOutput
+from dspgraph.live.process import Control, device_request
 from dspgraph.live.recorder import Recorder
+from dspgraph.live.running import NoDevice
 from dspgraph.testing.devices import FakeDevice
 from dspgraph_nodes.mix.blend import Blend
 from dspgraph_nodes.mix.fade import Fade
@@ -106,6 +109,87 @@ def test_a_stall_of_95_ms_is_8_silent_quanta() -> None:
     assert engine.stats().gaps == ((0.3, 8 * Q),)
 
 
+def test_the_time_of_a_gap_counts_the_samples_that_were_lost_before() -> None:
+    """0.5 s are lost at 0.1 s, so that quantum 30 begins at 0.8 s. The engine is 35 ms late there."""
+    engine = play(scaled(1), FakeDevice(np.tile(X, 2), lost={10: 8000, 33: 100}, late={30: "0.035"}))
+    stats = engine.stats()
+    assert stats.gaps == ((0.8, 320),)
+    assert stats.losses == ((0.1, 8000), (0.83, 100))
+    assert stats.seconds == pytest.approx(0.50625 + 0.01 * engine.exchange.number)
+
+
+def test_the_engine_neither_checks_nor_copies_a_sound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This is done once, in the thread of the control, so that a long sound makes no gap."""
+    inputs = {"x": Audio(RATE), "music": Audio(RATE)}
+    graph = Graph({"sum": ToySum()}, {"sum.x": ["x", "music"]}, inputs, {"y": "sum"})
+    engine = play(graph, FakeDevice(X), played=("music",))
+    answers: list[Any] = []
+    Control(engine, None)._ask((Play("music", X), Play("music", X, at=5)), ({}, {}), answers.append)
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise AssertionError("the engine checks a sound")
+
+    monkeypatch.setattr(Audio, "validate", fail)
+    engine.answer()
+    assert [event.at for event in answers[0]] == [engine.performance.time, 5]
+
+
+class VirtualStop(threading.Event):
+    """The event that stops a device, in virtual time: waiting takes no time. Work is done at each wait."""
+
+    def __init__(self, work: Any) -> None:
+        super().__init__()
+        self.now, self.work, self.looks = 0.0, work, 0
+
+    def is_set(self) -> bool:
+        self.looks += 1
+        assert self.looks < 5000, "the clock runs without a brake"
+        return super().is_set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.now += timeout or 0.0
+        self.work(self)
+        return super().is_set()
+
+
+def without_device(outputs: Any, work: Any, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """Run a sound without end through a graph without a device. work: a function of the engine and of VirtualStop."""
+    setup = Setup(scaled(1), {}, outputs, Fraction(1, 100), 2, Fraction(37, RATE), played=("x",))
+    engine = Engine(setup, NoDevice().open(device_request(setup)), lambda *_: None)
+    engine.performance.add(Play("x", X, None))
+    stop = VirtualStop(lambda stop: work(engine, stop))
+    monkeypatch.setattr("dspgraph.live.running.time.monotonic", lambda: stop.now)
+    NoDevice().run(engine, stop)
+    return engine
+
+
+def test_without_a_device_what_is_pulled_is_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def pull(engine: Engine, stop: VirtualStop) -> None:
+        seen.append(engine.performance.time)
+        engine.pulled["y"] += 800
+        if len(seen) == 3:
+            stop.set()
+
+    engine = without_device({"y": FrameOutput(Fraction(1, 10))}, pull, monkeypatch)
+    assert seen == [Fraction(10, 100), Fraction(15, 100), Fraction(20, 100)]
+    assert engine.error is None
+
+
+def test_without_anything_pushed_or_pulled_the_clock_is_that_of_the_wall(monkeypatch: pytest.MonkeyPatch) -> None:
+    ahead = []
+
+    def look(engine: Engine, stop: VirtualStop) -> None:
+        ahead.append(float(engine.performance.time) - stop.now)
+        if stop.now > 1:
+            stop.set()
+
+    engine = without_device({}, look, monkeypatch)
+    assert engine.performance.time == 1
+    assert -0.0101 < min(ahead) <= max(ahead) < 0.0001  # a quantum is computed at its end
+
+
 def test_lost_samples_are_zeros_in_the_graph_and_in_the_recording(tmp_path: Path) -> None:
     device = FakeDevice(X, lost={10: 100, 33: 1000})
     engine = play(scaled(1), device, record=tmp_path / "take")
@@ -116,7 +200,7 @@ def test_lost_samples_are_zeros_in_the_graph_and_in_the_recording(tmp_path: Path
     assert rate == RATE
     assert_array_equal(heard, expected)
     stats = engine.stats()
-    assert (stats.lost, stats.losses) == (1100, ((0.1, 100), (0.33, 1000)))
+    assert (stats.lost, stats.losses) == (1100, ((0.1, 100), (0.33625, 1000)))
     whole = perform(scaled(1), {"x": heard})["y"].astype(np.float32)
     out, _ = soundfile.read(tmp_path / "take" / "out.wav", dtype="float32")
     assert_array_equal(out, whole)

@@ -139,6 +139,16 @@ def test_a_program_pushes_and_pulls_and_there_is_no_error_for_too_much() -> None
         live.push(a=X)
 
 
+@pytest.mark.slow
+def test_nothing_is_dropped_without_a_device_however_late_it_is_pulled(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", X, RATE, "DOUBLE")
+    with Live(scaled(1, late=1), x=FileInput(tmp_path / "a.wav"), out=FrameOutput(Fraction(1, 10))) as live:
+        with pytest.raises(RequestError, match=r"'y' keeps 1600 items, 0\.1 s; found 1601"):
+            live.pull("y", 1601)
+        y = np.concatenate([live.pull("y", 1600, timeout=60) for _ in range(10)])
+    assert_array_equal(y, np.concatenate((np.zeros(1), X[:15999])))
+
+
 def test_wait_for_sounds_returns_when_none_is_left(tmp_path: Path) -> None:
     """Sounds that have ended already, that were stopped, that were replaced, and a second one, which still plays."""
     soundfile.write(tmp_path / "a.wav", X[:160], RATE, "DOUBLE")
