@@ -31,6 +31,7 @@ from dspgraph.live.process import LiveOrder, serve
 from dspgraph.live.recorder import recorded_files
 from dspgraph.live.running import Device, NoDevice
 from dspgraph.live.writing import event_line, header_line
+from dspgraph.processes import signals_blocked
 from dspgraph.shown import shown
 from dspgraph.streams import Array, Audio, Number, to_fraction
 
@@ -42,6 +43,9 @@ _ANSWER = 60.0
 
 _END = 30.0
 """Seconds to wait until the process has completed its recording, and ended."""
+
+_DIED = "the process of the live graph has died"
+_DIED_EARLY = f"{_DIED} as it started: in a script, start the graph below `if __name__ == '__main__':`"
 
 
 class Live:
@@ -175,16 +179,17 @@ class Live:
         context = multiprocessing.get_context("spawn")
         self._pipe, other = context.Pipe()
         self._process = context.Process(target=serve, args=(other, payload), name="live", daemon=True)
-        with other:
-            self._process.start()
-        threading.Thread(target=self._receive, name="live messages", daemon=True).start()
         try:
+            with other, signals_blocked():
+                self._process.start()
+            threading.Thread(target=self._receive, name="live messages", daemon=True).start()
             with self._changed:
                 self._changed.wait_for(lambda: self.form is not None or self._closed or self._ended)
             if self.form is None:
                 raise self.error or LiveError("the process of the live graph has ended as it began")
         except BaseException:
-            self._stop()
+            if self._process.pid is not None:
+                self._stop()
             raise
         return self
 
@@ -217,7 +222,7 @@ class Live:
                 with self._changed:
                     if not self._closed:
                         self._closed = True
-                        self.error = self.error or LiveError("the process of the live graph has died")
+                        self.error = self.error or LiveError(_DIED if self.form is not None else _DIED_EARLY)
                     self._changed.notify_all()
                 return
             with self._changed:

@@ -25,10 +25,8 @@ from dspgraph.live.events import Event, Play, Swap
 from dspgraph.live.ports import DevicePort
 from dspgraph.live.recorder import Recorder
 from dspgraph.live.running import Device
+from dspgraph.processes import ignore_signals
 from dspgraph.streams import Audio
-
-_IGNORED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name))
-"""Signals that the process ignores: a terminal sends them to all processes of a command, which then ends this one."""
 
 _SWITCH = 0.0005
 """Seconds after which a thread of Python lets another one run."""
@@ -100,8 +98,7 @@ def serve(pipe: Connection, payload: bytes) -> None:
 
     pipe: the connection to the program. payload: a pickled `LiveOrder`. Errors are sent as messages ("failed", error).
     """
-    for number in _IGNORED:
-        signal.signal(number, signal.SIG_IGN)
+    ignore_signals()
     signal.signal(signal.SIGTERM, _stop)
     sys.setswitchinterval(_SWITCH)
     send, in_order = Sender(pipe), True

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 from fractions import Fraction
 from pathlib import Path
@@ -299,6 +301,36 @@ def test_a_file_has_a_part_a_position_and_a_speed(tmp_path: Path) -> None:
         FileInput(tmp_path / "a.wav", start=1, end=1).read(AUDIO)
     with pytest.raises(RequestError, match=r"FileInput.speed is above 0"):
         FileInput(tmp_path / "a.wav", speed=0)
+
+
+SCRIPT = """
+import os, signal
+from dspgraph import Audio, FrameInput, FrameOutput, Graph, Live
+
+def run():
+    with Live(Graph({}, {}, {"x": Audio(16000)}, {"y": "x"}), x=FrameInput(), out=FrameOutput()) as live:
+        print("runs", signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+"""
+
+
+def run_script(path: Path, lines: str) -> subprocess.CompletedProcess[str]:
+    path.write_text(SCRIPT + lines)
+    return subprocess.run([sys.executable, path], capture_output=True, text=True, timeout=100, check=False)
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="this system has no masks of signals")
+def test_ctrl_c_while_the_process_starts_does_not_end_it(tmp_path: Path) -> None:
+    """The process gets the signal while it imports the script; the program, which ends the process, has no traceback."""
+    interrupt = 'if __name__ == "__mp_main__":\n    os.kill(os.getpid(), signal.SIGINT)\n'
+    done = run_script(tmp_path / "script.py", interrupt + 'if __name__ == "__main__":\n    run()\n')
+    assert (done.returncode, done.stdout, done.stderr) == (0, "runs set()\n", "")
+
+
+@pytest.mark.slow
+def test_a_script_without_a_main_part_is_told_what_to_do(tmp_path: Path) -> None:
+    done = run_script(tmp_path / "script.py", "run()\n")
+    assert done.returncode == 1
+    assert "in a script, start the graph below `if __name__ == '__main__':`" in done.stderr
 
 
 def refusals() -> list[tuple[Any, str]]:

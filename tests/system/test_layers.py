@@ -17,7 +17,7 @@ CORE = ROOT / "dspgraph"
 PACK = ROOT / "nodes" / "dspgraph_nodes"
 
 FLOORS = [
-    "shown _version closure", "errors", "streams parameters", "node", "function_node wiring", "diagram engine", "graph", "io",
+    "shown _version closure processes", "errors", "streams parameters", "node", "function_node wiring", "diagram engine", "graph", "io",
     "live", "registry", "testing pipeline nodes", "plotting rendering notes", "training evaluation", "cli", "__main__",
 ]  # fmt: skip
 """The core from the ground up: a package (or module) imports only from floors below its own."""

@@ -10,11 +10,11 @@ import threading
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from dspgraph.errors import RequestError, describe_error
+from dspgraph.processes import ignore_signals, signals_blocked
 from dspgraph.rendering.executors.scheduling import ItemQueue, available_cores, check_jobs, check_timeout
 from dspgraph.rendering.item import Item
 from dspgraph.rendering.job import Job, JobWithSummary, R
@@ -26,9 +26,6 @@ THREAD_VARIABLES = (
 )  # fmt: skip
 ONE_THREAD = dict.fromkeys(THREAD_VARIABLES, "1")
 """Environment variables of a worker: its libraries use one thread, since every core has a worker of its own."""
-
-IGNORED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name))
-"""Signals that a worker ignores: a terminal sends them to all processes of a command."""
 
 MOST_JOBS, MOST_JOBS_PER_CORE = 64, 4
 """The largest number of workers on a machine: MOST_JOBS or MOST_JOBS_PER_CORE * cores, whichever is larger.
@@ -158,10 +155,8 @@ class Worker:
         try:
             self.pipe, other_end = context.Pipe()
             process = context.Process(target=_serve, args=(other_end, self.payload), daemon=True)
-            with other_end:
-                resource_tracker.ensure_running()  # inside `_blocked` its start would unblock the signals
-                with environment(ONE_THREAD), _blocked(*IGNORED):
-                    process.start()
+            with other_end, environment(ONE_THREAD), signals_blocked():
+                process.start()
         except OSError as error:
             raise RequestError(
                 f"a worker process cannot be started: {error.strerror or error}: use fewer --jobs, or allow more open "
@@ -239,8 +234,7 @@ class Worker:
 
 def _serve(pipe: Connection, payload: bytes) -> None:
     """Run the job on every list of items that comes through the pipe; send the results, until the pipe is closed."""
-    for number in IGNORED:
-        signal.signal(number, signal.SIG_IGN)
+    ignore_signals()
     _exit_with_parent()
     with numpy_warnings_hidden():
         _run_chunks(pipe, payload)
@@ -324,13 +318,3 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-@contextmanager
-def _blocked(*numbers: signal.Signals) -> Iterator[None]:
-    """Block signals until the `with` block ends. They stay blocked in processes that are started inside the block."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
