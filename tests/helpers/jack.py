@@ -41,7 +41,9 @@ def jack_server(log: Path, rate: int = 16000, period: int = PERIOD) -> Iterator[
     given = {"JACK_NO_START_SERVER": "1", "JACK_NO_AUDIO_RESERVATION": "1", "JACK_DEFAULT_SERVER": name}
     before = {key: os.environ.get(key) for key in given}
     os.environ.update(given)
-    command = ["jackd", "-n", name, "--realtime", "-P", "60", "--sync", "-t", "2000", "-L", "2", "-d", "dummy",
+    # setpriv: the server ends with this process, even if that is killed.
+    command = ["setpriv", "--pdeathsig", "TERM",
+               "jackd", "-n", name, "--realtime", "-P", "60", "--sync", "-t", "2000", "-L", "2", "-d", "dummy",
                "-r", str(rate), "-p", str(period), "-C", "0", "-P", "0"]  # fmt: skip
     try:
         with log.open("wb") as out:
@@ -51,7 +53,11 @@ def jack_server(log: Path, rate: int = 16000, period: int = PERIOD) -> Iterator[
             yield server
         finally:
             server.terminate()
-            server.wait(20)
+            try:
+                server.wait(20)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
     finally:
         for key, value in before.items():
             if value is None:

@@ -5,7 +5,11 @@ The tests start and stop the server themselves. Another program, the card, plays
 
 import gc
 import json
+import os
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -40,6 +44,22 @@ def card(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Card]:
         one = Card()
         yield one
         one.close()
+
+
+@pytest.mark.process
+def test_a_server_ends_with_a_test_run_that_is_killed(tmp_path: Path, card: Card) -> None:
+    code = (
+        "import os, pathlib, signal\nfrom helpers.jack import jack_server\n"
+        f"with jack_server(pathlib.Path({str(tmp_path / 'log')!r})) as server:\n"
+        "    print(server.pid, flush=True)\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, sys.path))}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, env=environment)
+    server = Path("/proc") / done.stdout.decode().strip()
+    end = time.monotonic() + 20
+    while server.exists() and server.joinpath("stat").read_text().split()[2] != "Z":
+        assert time.monotonic() < end, "the server is still there"
+        time.sleep(0.05)
 
 
 def signal(seconds: int) -> Array:
