@@ -268,7 +268,6 @@ def test_a_file_is_played_from_start_to_end_and_its_end_is_told(tmp_path: Path) 
     assert not out[3237:].any()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_process_that_dies_is_an_error(number: signal.Signals, tmp_path: Path) -> None:
     with Live(scaled(1), device=endless(), record=tmp_path / "take") as live:
