@@ -375,7 +375,7 @@ class Live:
             )
         with self._changed:
             if items is not None:
-                self._changed.wait_for(lambda: pulled.held >= items or self._closed or self.error is not None, timeout)
+                self._changed.wait_for(lambda: pulled.held >= items or self.ended, timeout)
             found = pulled.take(items)
         if len(found) and self._pipe is not None:
             with suppress(OSError), self._sending:  # the process may have ended already

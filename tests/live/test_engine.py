@@ -420,6 +420,11 @@ def test_what_cannot_be_done_is_answered_and_changes_nothing() -> None:
     engine = play(graph, device, controls={"volume": 1.0})
     assert isinstance(device.answers[0], UnknownName)
     assert engine.performance.events == []
+    moves = [Set("volume", 0, at=1), Set("volume", 1, at=Fraction(1, 2))]
+    device = FakeDevice(X, asks={10: moves})
+    engine = play(graph, device, controls={"volume": 1.0})
+    assert "in the order of their times" in str(device.answers[0])
+    assert engine.performance.events == []
 
 
 # ---- edges ----------------------------------------------------------------------------------------------------------

@@ -213,6 +213,13 @@ def test_an_error_raises_in_a_push_that_waits_and_in_every_later_one() -> None:
 
 
 @pytest.mark.slow
+def test_a_pull_that_waits_ends_with_the_device() -> None:
+    with Live(scaled(1), out=FrameOutput(), device=FakeDevice(X, threads=True)) as live:
+        in_time(lambda: live.pull("y", len(X) + 1))
+        assert live.ended
+
+
+@pytest.mark.slow
 def test_a_sound_that_is_refused_leaves_the_file_that_is_played(tmp_path: Path) -> None:
     for name in "ab":
         soundfile.write(tmp_path / f"{name}.wav", X[: 16000 if name == "a" else 160], RATE, "DOUBLE")
