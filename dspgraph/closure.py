@@ -29,6 +29,9 @@ _OWN_PACKAGES = ("dspgraph", "dspgraph_nodes")
 FACE = "dspgraph"
 """The package whose `__init__.py` only forwards names to the modules that define them. Its file is in no closure."""
 
+PICTURES = "dspgraph.diagram.svg"
+"""The module that draws a graph, which `Graph` imports for notebooks. It is in no closure: it changes no sample."""
+
 # Matches comments and string literals: text in them may look like an import statement, but is none.
 _TEXT = re.compile(
     r"#[^\n]*"
@@ -108,14 +111,14 @@ def closure(*modules: str) -> Closure:
 
     The closure contains the files of three kinds of modules: modules of the same top-level packages, modules of this
     project, and modules that are not installed as a library, which are the user's own. Imports inside functions count;
-    imports under `if TYPE_CHECKING:` do not. The closure of a module without a file, as in an interactive session, is
-    empty.
+    imports under `if TYPE_CHECKING:`, of FACE and of PICTURES do not. The closure of a module without a file, as in an
+    interactive session, is empty.
     """
     own = {*(module.partition(".")[0] for module in modules), *_OWN_PACKAGES}
     files: dict[str, Path] = {}
     libraries: set[str] = set()
     waiting = [*modules]
-    seen = {FACE}
+    seen = {FACE, PICTURES}
     while waiting:
         name = waiting.pop()
         if name in seen:
