@@ -130,14 +130,21 @@ def test_every_path_gives_the_exact_sums(path: str, lanes: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("features", "paths"),
-    [("+sse2,+avx2", "avx2 plain"), ("+sse2", "plain"), ("", "plain")],
-    ids=["avx2", "sse2", "none"],
+    ("environment", "paths"),
+    [
+        ({"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "+sse2,+avx2"}, "avx2 plain"),
+        ({"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "+sse2"}, "plain"),
+        ({"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": ""}, "plain"),
+        ({"NUMBA_ENABLE_AVX": "0"}, "plain"),
+        ({"NUMBA_CPU_NAME": "ivybridge"}, "plain"),  # numba turns AVX off for it
+    ],
+    ids=["avx2", "sse2", "none", "no AVX", "ivybridge"],
 )
-def test_paths_are_turned_off_with_the_features_of_the_processor(features: str, paths: str) -> None:
-    environment = {**os.environ, "NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": features}
+def test_paths_are_those_that_numba_compiles_for(environment: dict[str, str], paths: str) -> None:
+    given = {name: text for name, text in os.environ.items() if not name.startswith(("NUMBA_CPU", "NUMBA_ENABLE_AVX"))}
     code = "from dspgraph_nodes._kernels.compile.simd import dot_paths; print(*dot_paths())"
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env={**given, **environment}, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == paths
 
 

@@ -17,10 +17,11 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils as untyped
 from numba.core import config
+from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic
 from numba.np.numpy_support import as_dtype
 
@@ -49,13 +50,14 @@ def dot_paths() -> tuple[str, ...]:
 
 
 def _features() -> set[str]:
-    """Return the features of the processor.
+    """Return the features of the processor for which numba compiles.
 
-    If the environment variable NUMBA_CPU_FEATURES gives them, as numba reads them, these count.
+    These are the ones in the environment variable NUMBA_CPU_FEATURES if it is set. Otherwise they are those of this
+    machine, without AVX where numba turns it off: by NUMBA_ENABLE_AVX=0, or by default for some old processors.
     """
-    if (given := config.CPU_FEATURES) is not None:  # type: ignore[attr-defined]  # numba makes it from the environment
-        return {word[1:] for word in given.split(",") if word.startswith("+")}
-    return {name for name, present in dict(binding.get_host_cpu_features()).items() if present}
+    given = config.CPU_FEATURES  # type: ignore[attr-defined]  # numba makes it from the environment
+    text: str = get_host_cpu_features() if given is None else given  # type: ignore[no-untyped-call]
+    return {word[1:] for word in text.split(",") if word.startswith("+")}
 
 
 # 2**r = 1 + r * (c[0] + r * (c[1] + ...)) for r from -1/2 to 1/2. The relative error is 9.2e-8 at most; no other five
