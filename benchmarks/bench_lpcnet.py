@@ -53,8 +53,12 @@ SUMS, TURNS = 12, 2_000_000  # vectors of sums in the loop that measures the pea
 SIZES = {"192/32": Config(gru_a=192, gru_b=32), "384/16": Config(), "640/16": Config(gru_a=640)}
 SHORT = 3  # seconds of audio for the table of sizes
 SHARE, SHARE_OF_MANY = 12, 18  # least shares of the core's multiply-adds in float32, %: one signal, many
-PROMISED = {"vnni": 1.7, "avx2": 0.0, "plain": 0.0}
-"""How many times as fast as float32 the network in eight bits is at least, with the instructions of a machine."""
+PROMISED = {"vnni": 1.7, "avx2": 1.0, "plain": 0.0}
+"""How many times as fast as float32 the network 384/16 in eight bits is at least, with the instructions of a machine.
+
+AVX2 was measured as 1.45 times as fast for one signal, and 1.24 times for many. Other sizes, and blocks of one column,
+are at least as fast as float32. Plain code may be slower.
+"""
 NONE = float("nan")
 
 START = """
@@ -192,7 +196,7 @@ def _eight_bits(folder: Path) -> list[Row]:
         both = [partial(_run, graph, found, None) for graph in (wide, eight)]
         both += [partial(_run, graph, found, batch) for graph in (wide, eight)]
         one32, one8, many32, many8, peak = milliseconds([*both, partial(_peak_of_bytes, room, TURNS)], repeats=5)
-        least = PROMISED[path] if (name, columns) == ("384/16", 4) else 0.0
+        least = PROMISED[path] if (name, columns) == ("384/16", 4) else min(1.0, PROMISED[path])
         what = f"lpcnet in eight bits ({path}), {name}" + (", blocks of one column" if columns == 1 else "")
         made.append(faster(f"{what}: float32", one8, one32, least))
         made.append(faster(f"{what}, {MANY} in a batch: float32", many8, many32, least))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import click
@@ -27,7 +26,11 @@ def list_weights() -> None:
 
     found = shipped_weights()
     rows = [
-        (one.pipeline, f"{one.model}, {one.numbers} numbers, {one.size / 1e6:.2f} MB, sha256 {one.digest}")
+        (
+            one.pipeline,
+            f"{one.description.model}, {one.description.count} weights in {one.description.precision}, "
+            f"{one.size / 1e6:.2f} MB, sha256 {one.digest}",
+        )
         for one in found
     ]
     print_tables({"weights of pipelines": rows})
@@ -81,7 +84,8 @@ def quantise(file: Path, out: Path) -> None:
 
     Every row of a matrix has a scale of its own. The errors of each matrix are printed: the root of the mean square,
     relative to that of the weights, and the largest error, relative to the largest weight. A node with the parameter
-    precision=int8 gives the same samples with FILE and with OUT.
+    precision=int8 gives the same samples with FILE and with OUT, for instance in the pipeline lpcnet with
+    -s weights=OUT -s lpcnet.precision=int8, where lpcnet is the name of the node.
     """
     from dspgraph.training.weights import write_eight_bits
 
@@ -97,11 +101,12 @@ def show(file: Path) -> None:
     """Show the model, the configuration and the arrays of a FILE of weights."""
     from dspgraph.training.weights import describe_weights
 
-    model, config, shapes = describe_weights(file)
-    total = sum(math.prod(shape) for shape in shapes.values())
+    found = describe_weights(file)
     print_tables(
         {
-            f"weights of {model}": [(name, str(value)) for name, value in config.items()],
-            f"{len(shapes)} arrays, {total} numbers": [(name, str(list(one))) for name, one in shapes.items()],
+            f"weights of {found.model}": [(name, str(value)) for name, value in found.config.items()],
+            f"{len(found.shapes)} arrays, {found.count} weights in {found.precision}": [
+                (name, str(list(shape))) for name, shape in found.shapes.items()
+            ],
         }
     )

@@ -112,7 +112,7 @@ class Pipeline:
         self.slots: Slots = slots_of(self.source)
         self._inner_swaps = apply_swaps(self.source, self.name, self.slots, swap or {})
         self._inner_overrides = apply_overrides(self.source, self.name, overrides)
-        self.document = validate(self.source)
+        self.document = validate(self.source, self.plugins)
         self._used.add(len(self.document.nodes))
         if outer:
             self._take_settings(outer.document)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from dspgraph.errors import PipelineError, suggest
+from dspgraph import registry
+from dspgraph.errors import DspgraphError, PipelineError, suggest
 from dspgraph.parameters import complaint_sentence, sentences
 from dspgraph.pipeline.document import Document, describe_key, known_keys
 from dspgraph.pipeline.interpolate import fill_vars
+from dspgraph.pipeline.overrides import SETTINGS
 from dspgraph.pipeline.read import KeyPath, Source
 from dspgraph.shown import shown
 
@@ -42,8 +45,8 @@ def _mappings(data: dict[str, Any]) -> Iterator[tuple[KeyPath, Any]]:
             yield ("variants", slot, name), entry
 
 
-def validate(source: Source) -> Document:
-    """Return the document of a pipeline file, with its vars filled in.
+def validate(source: Source, plugins: Iterable[str | Path] = ()) -> Document:
+    """Return the document of a pipeline file, with its vars filled in. plugins: Python files with nodes.
 
     Raises PipelineError for a fault in the vars, for keys and values that `Document` refuses (one line for each), and
     for an input and a var with the same name.
@@ -51,13 +54,13 @@ def validate(source: Source) -> Document:
     try:
         document = Document.model_validate(fill_vars(source))
     except ValidationError as error:
-        raise PipelineError(*sentences(error, lambda detail: _sentence(source, detail))) from None
+        raise PipelineError(*sentences(error, lambda detail: _sentence(source, plugins, detail))) from None
     for name in document.inputs.keys() & document.vars.keys():
         raise PipelineError(f"{source.place(('inputs', name))}: a var has this name too: rename one")
     return document
 
 
-def _sentence(source: Source, detail: Any) -> str:
+def _sentence(source: Source, plugins: Iterable[str | Path], detail: Any) -> str:
     """Return one error of pydantic as a sentence: file, line, path, and what is wrong."""
     raw = [str(part) for part in detail["loc"] if part != "[key]"]
     depth = 3 if raw[:1] == ["variants"] else 2
@@ -71,4 +74,18 @@ def _sentence(source: Source, detail: Any) -> str:
     if detail["type"] == "string_pattern_mismatch":
         return f"{place}: a name is letters, digits and _, and begins with no digit; found {shown(detail['input'])}"
     about = describe_key(path[-1], tag) if tag else ""
-    return complaint_sentence(detail, place) + (f": {path[-1]} is the {about}" if about else "")
+    hint = _parameters(source, plugins, path[0]) if len(path) == 1 and path[0] in SETTINGS else ""
+    return complaint_sentence(detail, place) + (f": {path[-1]} is the {about}" if about else "") + hint
+
+
+def _parameters(source: Source, plugins: Iterable[str | Path], name: str) -> str:
+    """Return the end of an error about a setting, which names the nodes with a parameter of the same name."""
+    found = []
+    for node, entry in source.data.get("nodes", {}).items():
+        try:
+            kind = registry.find(str(entry.get("node", "")), plugins)
+        except DspgraphError:  # a fault of its own, or a pipeline that is used as a node
+            continue
+        if name in kind.model_fields:
+            found.append(f"{node}.{name}")
+    return f" (a parameter of a node is set as NODE.PARAMETER: {', '.join(found)})" if found else ""

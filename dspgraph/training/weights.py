@@ -27,11 +27,35 @@ def model_of(weights: Path) -> str:
 
     Raises FileError if the file cannot be read, or if its metadata name no model.
     """
-    return describe_weights(weights)[0]
+    return describe_weights(weights).model
 
 
-def describe_weights(weights: Path) -> tuple[str, dict[str, Any], dict[str, tuple[int, ...]]]:
-    """Return (name of the model, configuration, name of an array -> shape) of a file of weights.
+@dataclass(frozen=True)
+class WeightsDescription:
+    """What a file of weights contains.
+
+    model: the name of the model. config: its configuration. precision: the type of the numbers of its matrices, such as
+    "float32" or "int8". shapes: name of an array -> shape.
+    """
+
+    model: str
+    config: dict[str, Any]
+    precision: str
+    shapes: dict[str, tuple[int, ...]]
+
+    @property
+    def count(self) -> int:
+        """The number of weights. The scales and diagonals of matrices in eight bits are no weights of their own."""
+        parts = {f"{name}.{kind}" for name in self.shapes for kind in ("scale", "diagonal")}
+        return sum(math.prod(shape) for name, shape in self.shapes.items() if name not in parts)
+
+
+_PRECISIONS = {"I8": "int8", "F16": "float16", "F32": "float32"}
+"""Type of numbers in safetensors -> precision of a file that has such numbers and none of an earlier type."""
+
+
+def describe_weights(weights: Path) -> WeightsDescription:
+    """Return the description of a file of weights.
 
     No array is loaded. Raises FileError if the file cannot be read, or if its metadata name no model.
     """
@@ -45,7 +69,11 @@ def describe_weights(weights: Path) -> tuple[str, dict[str, Any], dict[str, tupl
             metadata = file.metadata() or {}
             config = dict(json.loads(metadata["config"]))
             model = str(metadata["model"] if "model" in metadata else config.pop("model"))  # older files
-            return model, config, {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  # no mapping
+            arrays = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  # no mapping
+            kinds = {str(array.get_dtype()) for array in arrays.values()}
+            precision = next((name for kind, name in _PRECISIONS.items() if kind in kinds), ", ".join(sorted(kinds)))
+            shapes = {name: tuple(array.get_shape()) for name, array in arrays.items()}
+            return WeightsDescription(model, config, precision, shapes)
     except OSError as error:
         raise FileError(f"{weights} cannot be read: {error.strerror or error}") from None
     except SafetensorError as error:
@@ -59,14 +87,12 @@ def describe_weights(weights: Path) -> tuple[str, dict[str, Any], dict[str, tupl
 class ShippedWeights:
     """A file of weights that comes with dspgraph.
 
-    pipeline: the name of the pipeline that uses it. model: the name of its model. numbers: how many weights it has.
-    size: in bytes. digest: the sha256 of the file. expected: the sha256 in the card of the weights, "" if there is
-    none.
+    pipeline: the name of the pipeline that uses it. description: its content. size: in bytes. digest: the sha256 of the
+    file. expected: the sha256 in the card of the weights, "" if there is none.
     """
 
     pipeline: str
-    model: str
-    numbers: int
+    description: WeightsDescription
     size: int
     digest: str
     expected: str
@@ -87,7 +113,7 @@ def shipped_weights() -> list[ShippedWeights]:
         file, card = pipeline.with_suffix(".safetensors"), pipeline.with_suffix(".md")
         if not file.exists():
             continue
-        model, _, shapes = describe_weights(file)
+        description = describe_weights(file)
         try:
             told = set(re.findall(r"\b[0-9a-f]{64}\b", card.read_text(encoding="utf-8")))
             content = file.read_bytes()
@@ -95,8 +121,7 @@ def shipped_weights() -> list[ShippedWeights]:
             raise FileError(f"{error.filename} cannot be read: {error.strerror}: install dspgraph again") from None
         if len(told) > 1:
             raise FileError(f"{card} tells {len(told)} sums of sha256; expected one, of {file.name}: mend the card")
-        numbers = sum(math.prod(shape) for shape in shapes.values())
-        found.append(ShippedWeights(name, model, numbers, len(content), sha256(content).hexdigest(), "".join(told)))
+        found.append(ShippedWeights(name, description, len(content), sha256(content).hexdigest(), "".join(told)))
     return found
 
 
@@ -143,9 +168,12 @@ def _write(weights: Path, out: Path, numbers: str) -> dict[str, Array]:
     layout = weights_format(model_of(weights))
     try:
         config, arrays = layout.read(weights)
-        layout.write(out, config, arrays, numbers)
     except ValueError as error:
         raise FileError(str(error)) from None
+    try:
+        layout.write(out, config, arrays, numbers)
+    except ValueError as error:
+        raise FileError(f"{weights}: {error}") from None
     except OSError as error:
         raise RequestError(f"{out} cannot be written: {error.strerror or error}: choose another place") from None
     return arrays

@@ -305,6 +305,17 @@ def test_a_pipeline_that_stands_as_a_node_takes_every_class_of_input(tmp_path: P
         load(written(tmp_path, text.replace("16000", "8000")), plugins=plugins)
 
 
+def test_a_wrong_precision_names_the_nodes_that_have_such_a_parameter(tmp_path: Path) -> None:
+    code = CODES.split("class ToyCodes")[0].replace("x = Input", 'precision: str = "int8"\n    x = Input')
+    nodes = "  a: {node: toy_symbols, x: x}\n  b: {node: toy_unknown, x: x}\n  end: {node: toy_scale, x: x}\n"
+    file, plugins = written(tmp_path, HEAD + nodes + TAIL), [TOYS, written(tmp_path, code, "codes.py")]
+    with pytest.raises(PipelineError) as raised:
+        load(file, ["precision=int8"], plugins=plugins)
+    assert str(raised.value).endswith("; found 'int8' (a parameter of a node is set as NODE.PARAMETER: a.precision)")
+    with pytest.raises(PipelineError, match="found 'x'$"):
+        load(file, ["seed=x"], plugins=plugins)
+
+
 def test_precision_and_seed_belong_to_the_whole(tmp_path: Path) -> None:
     """The precision of the outer pipeline counts. An inner file with another seed is refused."""
     noise = "inputs: {x: {audio: 16000}}\nnodes: {a: {node: toy_noise, like: x}}\noutputs: {y: a}\n"

@@ -20,6 +20,8 @@ from dspgraph.registry import shipped_pipelines
 from dspgraph.testing.devices import FakeDevice
 from helpers.autoencoders import autoencoder_file
 from helpers.autoencoders import tiny as tiny_autoencoder
+from helpers.networks import SMALL
+from helpers.networks import weights_file as lpcnet_file
 from helpers.paths import ROOT
 from helpers.speech import speech
 from helpers.wavenets import tiny as tiny_wavenet
@@ -88,6 +90,11 @@ def fargan() -> None:
     shipped("fargan")
 
 
+def lpcnet() -> None:
+    Path("run").mkdir()
+    shutil.copy(lpcnet_file(SMALL.replace(rate=16000)), "run/weights.safetensors")
+
+
 def gansynth() -> None:
     shipped("gansynth_notes")
     np.savez("notes.npz", latent=np.zeros((2, 4)), pitch=np.array([0, 7]))
@@ -106,7 +113,7 @@ def phones() -> None:
     Path("alignments/a.lab").write_text("0 1250000 sil\n1250000 3000000 aa\n3000000 5000000 s\n")
 
 
-PREPARED: list[Callable[[], None]] = [pipeline_files, listening, fargan, gansynth, wavenet_autoencoder, phones]
+PREPARED: list[Callable[[], None]] = [pipeline_files, listening, fargan, lpcnet, gansynth, wavenet_autoencoder, phones]
 """For each page with commands that read files, a function that makes these files. Its name is that of the page."""
 
 

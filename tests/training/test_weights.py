@@ -26,10 +26,13 @@ def test_every_file_is_the_one_that_its_card_describes() -> None:
     assert {"fargan", "gansynth_notes"} <= set(found)
     assert all(one.intact for one in found.values())
     assert found["fargan"].expected == found["fargan"].digest
+    assert found["fargan"].description.precision == "float16"
+    assert found["fargan"].description.count == 816_597  # as its card says
     assert sum(one.size for one in found.values()) < 5e6
     listed = CliRunner().invoke(main, ["weights", "list"])
     assert listed.exit_code == 0
-    assert all(one.digest in listed.output and one.model in listed.output for one in found.values())
+    assert "fargan, 816597 weights in float16, 1.64 MB" in " ".join(listed.output.split())
+    assert all(one.digest in listed.output and one.description.model in listed.output for one in found.values())
 
 
 def test_a_changed_file_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

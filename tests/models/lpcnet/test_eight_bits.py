@@ -1,6 +1,7 @@
 """Files of LPCNet's weights in eight bits: a quarter of the size, read without rounding, and refused if they are wrong."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any, cast
 
@@ -73,7 +74,11 @@ def test_the_command_prints_the_error_of_every_matrix(tmp_path: Path) -> None:
     assert "% of the size" in result.output
     shown = CliRunner().invoke(main, ["weights", "show", str(out)])
     assert "gru_a.weight_hh_l0.diagonal" in shown.output
-    assert describe_weights(out)[:2] == describe_weights(Path(path))[:2]
+    count = sum(math.prod(shape) for shape in shapes(SMALL).values())  # of the network, without scales and diagonals
+    assert f"{count} weights in int8" in shown.output
+    small, whole = describe_weights(out), describe_weights(Path(path))
+    assert (small.model, small.config, small.count) == (whole.model, whole.config, whole.count)
+    assert (small.precision, whole.precision) == ("int8", "float32")
 
 
 def changed(path: Path, arrays: dict[str, Any] | None = None, metadata: dict[str, str] | None = None) -> Path:
@@ -109,8 +114,14 @@ def test_a_cut_file_and_a_file_that_says_another_precision_are_refused(small: Pa
     with pytest.raises(ValueError, match="is not a whole safetensors file"):
         WEIGHTS.read(tmp_path / "cut.safetensors")
     for metadata in ({"format": "1"}, {"precision": "int4"}):
-        with pytest.raises(ValueError, match="has the layout"):
+        with pytest.raises(
+            ValueError, match="changed.safetensors: its metadata contradict .*'dspgraph weights quantise'"
+        ):
             WEIGHTS.read(changed(small, metadata=metadata))
+    with pytest.raises(ValueError, match="metadata contradict each other: the layout 2 and no precision"):
+        WEIGHTS.read(changed(Path(weights_file(folder=tmp_path)), metadata={"format": "2"}))
+    with pytest.raises(ValueError, match="the layout '3'; this version .* reads 1 and 2 .*: install a newer version"):
+        WEIGHTS.read(changed(small, metadata={"format": "3"}))
     with pytest.raises(ValueError, match="lacks .*dense1.weight.scale"):
         WEIGHTS.read(changed(Path(weights_file(folder=tmp_path)), metadata={"format": "2", "precision": "int8"}))
 
@@ -142,7 +153,9 @@ def test_training_in_eight_bits_needs_a_cpu() -> None:
 
 def test_a_model_without_8_bit_kernels_is_refused(tmp_path: Path) -> None:
     path = Path(wavernn_file(next(iter(WAVERNNS.values()))))
-    with pytest.raises(FileError, match="weights of 'wavernn' cannot be written in eight bits; those of lpcnet can"):
+    with pytest.raises(
+        FileError, match=f"^{path}: weights of 'wavernn' have no files in eight bits: 'dspgraph weights"
+    ):
         write_eight_bits(path, tmp_path / "out.safetensors")
     assert not (tmp_path / "out.safetensors").exists()
     assert not OF_WAVERNN.matrices

@@ -108,7 +108,9 @@ class WeightsFormat(Generic[Config]):
     def in_eight_bits(self, arrays: Mapping[str, Array]) -> dict[str, EightBits]:
         """Return the matrices in eight bits, by name. Raises ValueError if the model has no files in eight bits."""
         if not self.matrices:
-            raise ValueError(f"weights of '{self.model}' cannot be written in eight bits; those of lpcnet can")
+            raise ValueError(
+                f"weights of '{self.model}' have no files in eight bits: 'dspgraph weights half' writes them in 16 bits"
+            )
         return {name: quantised(arrays[name], axes, name in self.diagonals) for name, axes in self.matrices.items()}
 
     def read(self, path: str | Path) -> tuple[Config, dict[str, Array]]:
@@ -219,12 +221,19 @@ class WeightsFormat(Generic[Config]):
             ) from None
         if model != self.model:
             raise ValueError(f"{path} holds weights of {shown(model)}; expected weights of '{self.model}'")
-        eight = self.matrices and metadata.get("precision") == "int8"
-        expected = EIGHT_BIT_FORMAT if eight else FORMAT
-        if (version := metadata.get("format", FORMAT)) != expected:
+        version, precision = metadata.get("format", FORMAT), metadata.get("precision")
+        known = [FORMAT, EIGHT_BIT_FORMAT] if self.matrices else [FORMAT]
+        if version not in known:
             raise ValueError(
-                f"{path} has the layout {shown(version)}; this version of dspgraph reads layout {expected}: "
-                "install a newer version"
+                f"{path} has the layout {shown(version)}; this version of dspgraph reads {' and '.join(known)} for "
+                f"'{self.model}': install a newer version"
+            )
+        if self.matrices and (version == EIGHT_BIT_FORMAT) != (precision == "int8"):
+            found = "no precision" if precision is None else f"the precision {shown(precision)}"
+            raise ValueError(
+                f"{path}: its metadata contradict each other: the layout {version} and {found}; expected "
+                f"{EIGHT_BIT_FORMAT} and 'int8', or {FORMAT} and no precision: write the file again, from weights in "
+                "float32, by 'dspgraph weights quantise'"
             )
         names = set(self.config.model_fields)
         if not names - self.optional <= set(values) <= names:
