@@ -61,7 +61,7 @@ class Table:
 
     def __init__(self, notes: list[MadeNote], settings: Settings) -> None:
         self.config, self.features = settings.config, features_for(settings)
-        self.judge = Judge(self.pictures(notes, [one.samples for one in notes]), self.config, 0)
+        self.judge = Judge(self.pictures(notes, [one.samples for one in notes]), self.config, 0, len(notes))
         self.real = self.log_probabilities(notes, [one.samples for one in notes])
 
     def pictures(self, notes: list[MadeNote], sounds: list[Array]) -> NotePictures:

@@ -88,7 +88,7 @@ class ShippedWeights:
     """A file of weights that comes with dspgraph.
 
     pipeline: the name of the pipeline that uses it. description: its content. size: in bytes. digest: the sha256 of the
-    file. expected: the sha256 in the card of the weights, "" if there is none.
+    file. expected: the sha256 in the card of the weights.
     """
 
     pipeline: str
@@ -99,14 +99,14 @@ class ShippedWeights:
 
     @property
     def intact(self) -> bool:
-        """Whether the file has the sha256 that its card states; true if the card states none."""
-        return self.expected in ("", self.digest)
+        """Whether the file has the sha256 that its card states."""
+        return self.expected == self.digest
 
 
 def shipped_weights() -> list[ShippedWeights]:
     """Return the files of weights beside the pipelines that come with dspgraph, each described by a card beside it.
 
-    Raises FileError if a file or its card cannot be read, or if the card states several sums.
+    Raises FileError if a file or its card cannot be read, or if the card does not state exactly one sum.
     """
     found = []
     for name, pipeline in shipped_pipelines().items():
@@ -119,9 +119,9 @@ def shipped_weights() -> list[ShippedWeights]:
             content = file.read_bytes()
         except OSError as error:
             raise FileError(f"{error.filename} cannot be read: {error.strerror}: install dspgraph again") from None
-        if len(told) > 1:
+        if len(told) != 1:
             raise FileError(f"{card} tells {len(told)} sums of sha256; expected one, of {file.name}: mend the card")
-        found.append(ShippedWeights(name, description, len(content), sha256(content).hexdigest(), "".join(told)))
+        found.append(ShippedWeights(name, description, len(content), sha256(content).hexdigest(), told.pop()))
     return found
 
 

@@ -1,7 +1,9 @@
 """The parts that the networks in torch share."""
 
+import pytest
 import torch
 
+from dspgraph import RequestError
 from dspgraph_nodes.models.shared.modules import level_features, start_random_filters
 
 
@@ -27,3 +29,8 @@ def test_smooth_filters_become_random_filters_of_the_same_power_and_nothing_else
     assert changed == ["0.weight"]
     power = (upsampling.weight**2).sum(-1)
     assert torch.allclose(power, torch.ones_like(power), atol=0.05)  # 5 standard deviations of a sum of 20001 squares
+
+
+def test_random_filters_need_an_upsampling() -> None:
+    with pytest.raises(RequestError, match="this network has no upsampling: leave upsampling_start out"):
+        start_random_filters(torch.nn.ModuleList())

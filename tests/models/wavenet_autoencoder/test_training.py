@@ -13,6 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from dspgraph import Array, RequestError, load
 from dspgraph.cli.main import main
 from dspgraph_nodes._kernels.signal.mulaw import floor_levels
+from dspgraph_nodes.models.shared.data import fingerprint
 from dspgraph_nodes.models.shared.notes import TIMBRES, frequency_of, heard_pitch, made_note
 from dspgraph_nodes.models.shared.trainer import Run
 from dspgraph_nodes.models.wavenet_autoencoder.network import WaveNetAutoencoder
@@ -75,6 +76,9 @@ def test_the_pitch_of_a_recording_comes_with_each_of_its_crops(tmp_path: Path) -
         task(Settings(**{**SMALL, "pitches": 3}), recordings, features(settings), labels)
     other = task(settings, recordings, features(settings), {**labels, "b": {"pitch": "61"}})
     assert other.fingerprint != one.fingerprint  # a run is not resumed with other labels
+    signals = [floor_levels(recordings[name]) for name in "ab"]
+    used = [array for k, x in enumerate(signals) for array in (x, np.full(len(x) // TINY.hop, k + 1))]
+    assert one.fingerprint == fingerprint([*used, *used])  # the data that the run reads, and no more
 
 
 def test_the_loss_has_the_information_of_the_encoding_and_training_has_its_noise() -> None:

@@ -153,8 +153,9 @@ def test_the_beginning_and_the_end_of_a_recording_are_learnt_with_the_edges_that
 
 
 @pytest.mark.parametrize("start", ["smooth", "random"])
-def test_the_first_filters_of_the_upsampling_are_those_that_were_asked_for(start: Any) -> None:
-    settings = Settings(**{**TINY, "augment": 0, "upsampling_start": start})
+@pytest.mark.parametrize("preset", ["wavernn-small", "wavernn-split"])
+def test_the_first_filters_of_the_upsampling_are_those_that_were_asked_for(preset: str, start: Any) -> None:
+    settings = Settings(**{**TINY, "preset": preset, "augment": 0, "upsampling_start": start})
     found = task(settings, {"a": speech()[16000:20000]}, features).network()
     filters = [one for name, one in found.named_parameters() if name.startswith("conditions.smooth")]
     assert len(filters) == 3

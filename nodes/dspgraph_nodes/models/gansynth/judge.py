@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from dspgraph_nodes._kernels.arrays import Array
@@ -18,25 +19,28 @@ JUDGED = (*PITCH_FIGURES, "different_bins", "classifier_score")
 _MOST_NOTES = 1000  # real notes that made notes are compared with
 _MOST_BINS = 50  # as in the paper on GANSynth
 _NOTES_PER_BIN = 10
+_READ = 64  # real notes that are read at a time: the pictures of 1000 notes of the published size have 1 GB
 _PIXELS = (16, 128)  # the largest size of the pictures from which the bins are made
 
 
 class Judge:
     """Measures of made notes, in comparison with real notes.
 
-    real: the notes for training, of which at most 1000 are used, drawn at random; seed: seed of the draws. There is a
-    bin for every 10 real notes, but at least 2 bins and at most 50. The bins are those of log magnitudes, averaged to
-    pictures of at most 16 x 128 pixels. The classifier finds the pitch in the mean log magnitudes of all rows, and is
-    trained on the real notes.
+    real: the notes for training, of which at most 1000 are used, drawn at random; seed: seed of the draws; made: the
+    number of made notes that are judged at a time. There is a bin for every 10 real notes and for every 10 made notes,
+    whichever are fewer, but at least 2 bins and at most 50: of fewer made notes in a bin, none would be no significant
+    difference. The bins are those of log magnitudes, averaged to pictures of at most 16 x 128 pixels. The classifier
+    finds the pitch in the mean log magnitudes of all rows, and is trained on the real notes.
     """
 
-    def __init__(self, real: NotePictures, config: Config, seed: int) -> None:
+    def __init__(self, real: NotePictures, config: Config, seed: int, made: int) -> None:
         self.config = config
-        notes = real[rng(seed, 6).permutation(len(real))[:_MOST_NOTES].tolist()]
-        pictures = normalised(notes, config)
-        bins = min(_MOST_BINS, max(2, len(notes) // _NOTES_PER_BIN), len(notes))
-        self.bins = VoronoiBins.of(small(pictures), bins, seed)
-        self.classifier = Classifier.of(spectra(pictures, config), notes.pitch.numpy(), config.pitches)
+        places = rng(seed, 6).permutation(len(real))[:_MOST_NOTES].tolist()
+        parts = (normalised(real[places[k : k + _READ]], config) for k in range(0, len(places), _READ))
+        seen, heard = zip(*((small(part), spectra(part, config)) for part in parts), strict=True)
+        bins = min(_MOST_BINS, max(2, min(len(places), made) // _NOTES_PER_BIN), len(places))
+        self.bins = VoronoiBins.of(np.concatenate(seen), bins, seed)
+        self.classifier = Classifier.of(np.concatenate(heard), real.pitch[places].numpy(), config.pitches)
 
     def figures(self, pictures: Array, pitch: Array) -> dict[str, float]:
         """Return the figures of made notes: those of `pitch_figures`, and two others.

@@ -226,7 +226,7 @@ class _Adversarial:
 
     def __init__(self, settings: Settings, config: Config, data: Data) -> None:
         self.settings, self.config, self.data = settings, config, data
-        self.pitch, self.judge = data.training.pitch.numpy(), Judge(data.training, config, settings.seed)
+        self.pitch, self.judge = data.training.pitch.numpy(), _judge(settings, data)
 
     def noise(self, draw: Random, count: int) -> tuple[Tensor, Tensor]:
         """Return random latent vectors [count, latent] and pitches [count]; a pitch is as frequent as in the data.
@@ -306,7 +306,7 @@ class _Regression:
 
     def __init__(self, settings: Settings, config: Config, data: Data) -> None:
         self.settings, self.config, self.data = settings, config, data
-        self.judge = Judge(data.training, config, settings.seed)
+        self.judge = _judge(settings, data)
 
     def latents(self, notes: NotePictures) -> Tensor:
         """Return the latent vector of the timbre of each note, times the setting `latent_scale`: [notes, latent]."""
@@ -356,6 +356,10 @@ def _first(notes: NotePictures) -> NotePictures:
     return notes[range(min(_MOST_VALIDATED, len(notes)))]
 
 
+def _judge(settings: Settings, data: Data) -> Judge:
+    return Judge(data.training, settings.config, settings.seed, _MOST_VALIDATED)
+
+
 def _device(network: GansynthPair) -> str:
     return str(next(network.parameters()).device)
 
@@ -363,11 +367,16 @@ def _device(network: GansynthPair) -> str:
 def _notes(generator: Generator, latent: Tensor, pitch: Tensor) -> tuple[Array, Array]:
     """Make notes, and return their pictures [notes, 2, rows, bins], normalised, and their wanted pitches [notes].
 
-    latent: [notes, latent]; pitch: [notes], semitones above the lowest.
+    latent: [notes, latent]; pitch: [notes], semitones above the lowest. Raises RequestError if a number is not finite.
     """
     device = next(generator.parameters()).device
     with torch.no_grad():
         pictures = generator(latent.to(device), pitch.to(device)).float().cpu().numpy()
+    if not np.isfinite(pictures).all():
+        raise RequestError(
+            "in a validation the generator makes pictures with numbers that are not finite: begin a new run with a "
+            "lower learning_rate"
+        )
     return pictures, pitch.numpy()
 
 

@@ -19,16 +19,19 @@ from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes.models.shared.atomic import write_atomically
 
 
-def _whole_rows(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a CSV log. A last line without a line end, left by a run that was killed, is dropped.
+def _whole_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Return (names of the columns, rows) of a CSV log.
+
+    A last line without a line end, left by a run that was killed, is dropped.
 
     Raises RequestError if the file is not a log.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        rows = list(csv.DictReader(line for line in lines if line.endswith("\n")))
-        if all(row["step"].isdecimal() for row in rows):
-            return rows
+        table = csv.DictReader(line for line in lines if line.endswith("\n"))
+        names, rows = list(table.fieldnames or ("step",)), list(table)
+        if "step" in names and all(row["step"].isdecimal() and None not in row for row in rows):
+            return names, rows
     except (KeyError, AttributeError, UnicodeDecodeError, csv.Error):
         pass
     raise RequestError(f"{path} is no log of a run, with a column 'step': move it away; the run goes on without it")
@@ -38,7 +41,8 @@ class Logs:
     """The logs of a run: `logs/metrics.csv`, `logs/events.*`, `audio/*.wav` and `pictures/*.png` in its folder.
 
     out: the folder; names: the columns of the CSV file besides `step`; done: the number of batches after which the run
-    starts or continues. Rows of later batches, which an interrupted run has left, are removed.
+    starts or continues. Then the columns of the file so far are kept too. Rows of later batches, which an interrupted
+    run has left, are removed.
     """
 
     def __init__(self, out: Path, names: Sequence[str], done: int) -> None:
@@ -46,16 +50,15 @@ class Logs:
         folder = out / "logs"
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "metrics.csv"
-        rows = []
-        if done and path.is_file():
-            rows = [row for row in _whole_rows(path) if int(row["step"]) <= done]
+        before, rows = _whole_rows(path) if done and path.is_file() else (["step"], [])
+        columns = list(dict.fromkeys((*before, *names)))
         text = io.StringIO()
-        writer = csv.DictWriter(text, ["step", *names], restval="", extrasaction="ignore")
+        writer = csv.DictWriter(text, columns, restval="")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(row for row in rows if int(row["step"]) <= done)
         write_atomically(path, text.getvalue().encode())
         self._file = path.open("a", newline="", encoding="utf-8")
-        self._csv = csv.DictWriter(self._file, ["step", *names], restval="")
+        self._csv = csv.DictWriter(self._file, columns, restval="")
         self._board: Any = SummaryWriter(str(folder), purge_step=done + 1 if done else None)
 
     def write(self, step: int, values: Mapping[str, float]) -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm
 
+from dspgraph import RequestError
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes.models.shared.weights import Config, WeightsFormat
 
@@ -94,14 +95,17 @@ def start_random_filters(upsampling: nn.Module) -> None:
     Smooth filters give rows that change slowly from sample to sample, and networks learn functions that change faster
     than their inputs slowly or not at all. With random taps all rows of a frame differ.
 
+    Raises RequestError if the upsampling has no smooth filters.
+
     Source: M. Tancik et al., Fourier Features Let Networks Learn High Frequency Functions in Low Dimensional Domains,
     NeurIPS 2020.
     """
+    smooth = [one for one in upsampling.parameters() if one.flatten()[0] and bool((one == one.flatten()[0]).all())]
+    if not smooth:
+        raise RequestError("upsampling_start=random: this network has no upsampling: leave upsampling_start out")
     with torch.no_grad():
-        for one in upsampling.parameters():
-            tap = float(one.flatten()[0])
-            if tap and bool((one == tap).all()):
-                one.normal_(std=math.sqrt(abs(tap)))
+        for one in smooth:
+            one.normal_(std=math.sqrt(abs(float(one.flatten()[0]))))
 
 
 def stretched(rows: Tensor, factors: Sequence[int], smooth: Iterable[Callable[[Tensor], Tensor]]) -> Tensor:

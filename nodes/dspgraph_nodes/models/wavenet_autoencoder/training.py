@@ -153,7 +153,8 @@ def recording_of(samples: Array, hop: int, **numbers: int) -> TrainingRecording:
     """Convert samples to a recording for training: its signal has the mu-law levels of all whole frames.
 
     samples: [n], full scale +-1; hop: samples in a frame; numbers: every frame gets each of them as a feature: "pitch",
-    semitones above the network's lowest pitch, and "timbre", the same number for all recordings of a timbre.
+    semitones above the network's lowest pitch, and, if partners are needed, "timbre", the same number for all
+    recordings of a timbre.
     """
     levels = floor_levels(samples)
     frames = len(levels) // hop
@@ -175,12 +176,13 @@ def task(
     pitches = dict.fromkeys(recordings, 0)
     if config.pitches:
         pitches = known_pitches(recordings, labels, config.lowest, config.pitches)
-    timbres = {name: timbre_label(name, labels.get(name, {})) if settings.partners else "" for name in pitches}
+    timbres = {name: timbre_label(name, labels.get(name, {})) for name in (pitches if settings.partners else ())}
     numbers = {timbre: number for number, timbre in enumerate(sorted(set(timbres.values())))}
 
     def prepare(name: str, samples: Array) -> TrainingRecording:
         read = np.asarray(features(samples)["samples"])
-        return recording_of(read, config.hop, pitch=pitches[name], timbre=numbers[timbres[name]])
+        timbre = {"timbre": numbers[timbres[name]]} if settings.partners else {}
+        return recording_of(read, config.hop, pitch=pitches[name], **timbre)
 
     kept = {name: recordings[name] for name in pitches}
     training, validation = (
