@@ -5,7 +5,8 @@ PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 # One thread for BLAS and torch in each process: on matrices as small as those of the tests, threads wait for each other.
 # Bytecode is kept, whatever the environment says: the tests start hundreds of processes that import the same modules.
 PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest
-PARALLEL := --dist loadgroup --no-loadscope-reorder -n
+# A worker that dies ends the run at once: the tests of its group would be waited for without end.
+PARALLEL := --dist loadgroup --no-loadscope-reorder --max-worker-restart 0 -n
 
 .PHONY: demo quick test test-slow cover lint bench docs fuzz clean
 

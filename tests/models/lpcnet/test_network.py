@@ -229,8 +229,8 @@ def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_of_a_later_layout_is_refused_and_one_of_the_first_layout_is_read(tmp_path: Path) -> None:
-    later = {**WEIGHTS.metadata(SMALL), "format": "2"}
-    refused(broken(tmp_path, said=later), "has the layout '2'; this version of dspgraph reads layout 1: install")
+    later = {**WEIGHTS.metadata(SMALL), "format": "3"}
+    refused(broken(tmp_path, said=later), "has the layout '3'; this version of dspgraph reads 1 and 2 for")
     first = {"config": json.dumps({"model": "lpcnet", **SMALL.model_dump()})}
     assert WEIGHTS.read(broken(tmp_path, said=first))[0] == SMALL
 
