@@ -54,7 +54,7 @@ SIZES = {"192/32": Config(gru_a=192, gru_b=32), "384/16": Config(), "640/16": Co
 SHORT = 3  # seconds of audio for the table of sizes
 SHARE, SHARE_OF_MANY = 12, 18  # least shares of the core's multiply-adds in float32, %: one signal, many
 PROMISED = {"vnni": 1.7, "avx2": 1.0, "plain": 0.0}
-"""How many times as fast as float32 the network 384/16 in eight bits is at least, with the instructions of a machine.
+"""The least speed of the network 384/16 in eight bits relative to float32, for each set of instructions.
 
 AVX2 was measured as 1.45 times as fast for one signal, and 1.24 times for many. Other sizes, and blocks of one column,
 must be at least as fast as float32; with AVX2 blocks of one column do not reach this (measured 0.89 and 0.79), so that

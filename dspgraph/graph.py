@@ -18,7 +18,7 @@ from dspgraph.wiring.wiring import Wiring
 
 @dataclass(frozen=True)
 class Loaded:
-    """How `load` made a graph.
+    """The arguments with which `load` made a graph.
 
     name: the name or the path of the pipeline. overrides: the changed values, as texts. swap: slot -> chosen variant.
     """

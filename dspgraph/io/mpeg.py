@@ -84,7 +84,7 @@ class Tag(NamedTuple):
 
 
 class Mpeg(NamedTuple):
-    """What a scan of an MPEG audio file has found: the number of frames with sound, and the piece that a decoder reads.
+    """The result of a scan of an MPEG audio file: the number of frames with sound, and the piece that a decoder reads.
 
     samples: per channel; None if the decoder computes them. notes: sentences about other bytes in the file.
     """

@@ -10,7 +10,7 @@ from dspgraph.live.ports import DevicePort
 from dspgraph.streams import Audio
 
 OUT = "out:"
-"""What stands before the name of an output where inputs and outputs are in one mapping."""
+"""The prefix of the name of an output in a mapping that has inputs and outputs."""
 
 
 @dataclass(frozen=True)

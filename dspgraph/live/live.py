@@ -101,11 +101,9 @@ class Live:
             self._stream(name)
         ways = {name: DevicePort.parse(port) if isinstance(port, str) else port for name, port in sources.items()}
         for name, port in ways.items():
-            stream = self._stream(name)
+            self._stream(name)
             if isinstance(port, FileInput):
-                if not isinstance(stream, Audio):
-                    raise RequestError(f"a file is played into an audio input; '{name}' is {stream}")
-                begin.insert(0, port.event(name, stream, at=0))
+                begin.insert(0, port.event(name, self._audio_input(name), at=0))
                 sounding.add(name)
         self._files = {name: port for name, port in ways.items() if isinstance(port, FileInput)}
         given = {name: port for name, port in ways.items() if not isinstance(port, FileInput)}
@@ -393,7 +391,7 @@ class Live:
 
     @property
     def ended(self) -> bool:
-        """Whether the device has ended by itself, or there was an error."""
+        """True if the device has ended by itself, or if there was an error."""
         return self._ended or self._closed or self.error is not None
 
     @property

@@ -32,7 +32,7 @@ def model_of(weights: Path) -> str:
 
 @dataclass(frozen=True)
 class WeightsDescription:
-    """What a file of weights contains.
+    """The description of a file of weights, read without its arrays.
 
     model: the name of the model. config: its configuration. precision: the type of the numbers of its matrices, such as
     "float32" or "int8". shapes: name of an array -> shape.
@@ -99,7 +99,7 @@ class ShippedWeights:
 
     @property
     def intact(self) -> bool:
-        """Whether the file has the sha256 that its card states."""
+        """True if the file has the sha256 that its card states."""
         return self.expected == self.digest
 
 
@@ -143,8 +143,9 @@ def write_eight_bits(weights: Path, out: Path) -> dict[str, tuple[float, float]]
     written.
     """
     arrays = _write(weights, out, "int8")
-    rounded = weights_format(model_of(out)).read(out)[1]
-    errors = {name: rounded[name] - array for name, array in arrays.items() if array.ndim > 1}
+    written = describe_weights(out)
+    rounded = weights_format(written.model).read(out)[1]
+    errors = {name: rounded[name] - array for name, array in arrays.items() if f"{name}.scale" in written.shapes}
     return {
         name: (
             float(np.sqrt(np.square(error).mean() / max(np.square(arrays[name]).mean(), _LEAST))),

@@ -21,7 +21,7 @@ from dspgraph_nodes._kernels.neural.wavernn_layout import SplitNetwork, StackedN
 
 
 class ConditionRows(NamedTuple):
-    """What the frames of a signal add to the layers of the sample-rate network, one row per frame.
+    """The terms that the frames of a signal add to the layers of the sample-rate network, one row per frame.
 
     blended: [frames, around, columns], interpolated between a frame and its neighbours. constants: [frames, columns],
     the same for all samples of a frame.
