@@ -83,7 +83,7 @@ def unpack(packages: Sequence[str], folder: Path, given: Path | None) -> None:
             found = sorted(place.glob(f"{package}_*.deb"))
             if not found:
                 raise SystemExit(f"there is no {package}_*.deb in {place}: get it by 'apt-get download {package}'")
-            _run(["dpkg", "-x", str(found[-1].resolve()), str(folder)], cwd=place)
+            _run(["dpkg", "-x", str(found[-1].resolve()), str(folder.resolve())], cwd=place)
 
 
 def _run(command: list[str], cwd: Path | None = None) -> None:

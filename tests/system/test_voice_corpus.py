@@ -3,6 +3,7 @@
 import json
 import runpy
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -100,6 +101,23 @@ def test_a_package_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.
         SystemExit, match=r"there is no festvox-ru_\*.deb in .*: get it by 'apt-get download festvox-ru'"
     ):
         unpack(["festvox-ru"], tmp_path, tmp_path)
+
+
+def test_packages_are_unpacked_into_a_folder_of_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpack = example("corpus", monkeypatch)["unpack"]
+    package = tmp_path / "package"
+    (package / "DEBIAN").mkdir(parents=True)
+    fields = {"Package": "voice", "Version": "1", "Architecture": "all", "Maintainer": "a <a@b.c>", "Description": "a"}
+    (package / "DEBIAN" / "control").write_text("".join(f"{key}: {value}\n" for key, value in fields.items()))
+    (package / "prompt.wav").write_bytes(b"")
+    (tmp_path / "given").mkdir()
+    subprocess.run(["dpkg-deb", "-b", package, tmp_path / "given" / "voice_1_all.deb"], check=True)
+    monkeypatch.chdir(tmp_path)
+    Path("data").mkdir()
+    unpack(["voice"], Path("data"), Path("given"))
+    assert (tmp_path / "data" / "prompt.wav").is_file()
 
 
 def test_the_tables_are_printed(

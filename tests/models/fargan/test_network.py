@@ -1,6 +1,7 @@
 """FARGAN's networks: the published equations in numpy, the loss, and the gradients."""
 
 from collections.abc import Callable
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -8,13 +9,14 @@ import torch
 from numpy.testing import assert_allclose
 
 from dspgraph import Array
+from dspgraph.evaluation.metrics.cepstral import _cepstra
 from dspgraph_nodes._kernels.neural.fargan_inputs import MEMORY, frame_inputs, periods
 from dspgraph_nodes._kernels.neural.fargan_layout import pack_fargan
 from dspgraph_nodes._kernels.neural.fargan_synthesis import FarganState, synthesise
 from dspgraph_nodes._kernels.neural.spectral_distance import distance_of_roots
 from dspgraph_nodes.models.fargan.config import PRESETS, SUBFRAMES, Config
 from dspgraph_nodes.models.fargan.network import FARGAN, places
-from dspgraph_nodes.models.fargan.training import figures, spectral_distance, spectral_loss
+from dspgraph_nodes.models.fargan.training import cepstral_loss, figures, spectral_distance, spectral_loss
 from helpers.fargan import SMALL, fargan_arrays, fargan_features, in_torch
 
 SIZE = SMALL.subframe
@@ -218,6 +220,22 @@ def test_the_kernel_of_the_spectral_loss_is_its_formula_in_torch() -> None:
     assert distance == pytest.approx(float(expected), rel=1e-12)
     assert_allclose(gradient, of_made, rtol=1e-12)
     assert not gradient[3, 4:9].any()
+
+
+def test_the_cepstral_loss_is_the_metric() -> None:
+    """Frame k of the loss begins at sample 80 k of what it gets; frame t of `mcd` at 80 t - 200."""
+    a, b = np.random.default_rng(0).standard_normal((2, 4000))
+    (of_a, _), (of_b, _) = (_cepstra(one, Fraction(16000)) for one in (a, b))
+    expected = np.sqrt(np.square(of_a - of_b).sum(1))[3:48].mean()
+    tensors = [torch.from_numpy(one)[None, 40:] for one in (a, b)]
+    assert float(cepstral_loss(*tensors)) == pytest.approx(expected, rel=1e-6)
+    assert float(cepstral_loss(tensors[0], 7 * tensors[0])) == pytest.approx(0, abs=1e-5), "the level is left out"
+
+
+def test_the_cepstral_loss_of_silence_has_a_finite_gradient() -> None:
+    true, made = torch.zeros(2, 1, 800).unbind()
+    torch.autograd.backward(cepstral_loss(true, made.requires_grad_()))
+    assert made.grad is not None and torch.isfinite(made.grad).all()
 
 
 def test_bfloat16_changes_the_gradients_little() -> None:

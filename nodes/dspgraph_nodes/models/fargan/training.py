@@ -14,6 +14,7 @@ from torch.nn.functional import cosine_similarity, pad
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.neural.spectral_distance import LEAST_POWER, distance_of_roots
+from dspgraph_nodes._kernels.signal.freqt import log_power_to_mcep_matrix
 from dspgraph_nodes.models.fargan.config import FARGAN_HOP, PRESETS, Config
 from dspgraph_nodes.models.fargan.data import (
     BEFORE,
@@ -43,6 +44,9 @@ __all__ = ["PIPELINE", "Settings", "train"]
 
 _LENGTHS = 2560, 1280, 640, 320, 160, 80  # samples of the transforms in the loss
 _START_SHARE = 0.03  # weight of `start` in the loss
+_CEPSTRUM = 400, 80, 512  # samples of the window, of the hop and of the transform for mel-cepstra
+_ORDER, _ALPHA = 24, 0.42  # of the mel-cepstra
+_LEAST_SHARE = 1e-10  # least power of a bin, relative to the largest one of the frame
 _LAST_RATE = 0.05  # factor of the learning rate in the last update
 
 
@@ -68,6 +72,7 @@ class Settings(TrainingSettings, frozen=True, extra="forbid"):
     speed: float = Field(
         1.25, ge=1, le=2, description="largest factor by which a copy of a recording is played faster or slower"
     )
+    cepstrum: float = Field(0, ge=0, description="weight of the distance between mel-cepstra in the loss")
     learning_rate: float = Field(2e-3, gt=0, description="learning rate of Adam")
     warm_up: int = Field(50, ge=0, description="updates until the learning rate has risen to its value")
     finish: int = Field(
@@ -119,18 +124,20 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
         return stacked([chunks[index] for index in orders[0][number]])
 
     def losses(network: FARGAN, batch: FarganChunk) -> Iterator[Mapping[str, Tensor]]:
-        yield figures(network, *batch)
+        yield figures(network, *batch, cepstrum=settings.cepstrum)
 
     return trainer.Task(
         network=lambda: FARGAN(settings.config),
         batch=batch,
         losses=losses,
-        validate=lambda network: mean_figures(held, partial(figures, network), network.first.weight.device),
+        validate=lambda network: mean_figures(
+            held, partial(figures, network, cepstrum=settings.cepstrum), network.first.weight.device
+        ),
         save=lambda network, path: save(WEIGHTS, network, path),
         load=lambda path: load(WEIGHTS, FARGAN, path),
         fingerprint=fingerprint(arrays([*training, *validation])),
         summary=f"{len(chunks)} chunks of {settings.frames} frames for training, {len(held)} for validation",
-        figures=("spectrum", "start"),
+        figures=("spectrum", "start", *(("cepstrum",) if settings.cepstrum else ())),
         unit="",
         adam={"betas": (0.8, 0.95), "weight_decay": 0.01, "decoupled_weight_decay": True},
         ends=("embed_pitch", "gain", "pitch_gains", "last"),
@@ -145,21 +152,52 @@ train = partial(trainer.train, task)
 # ---- losses ---------------------------------------------------------------------------------------------------------
 
 
-def figures(network: FARGAN, inputs: Tensor, period: Tensor, past: Tensor, true: Tensor) -> dict[str, Tensor]:
-    """Return {"loss": ..., "spectrum": ..., "start": ...} of a batch.
+def figures(
+    network: FARGAN, inputs: Tensor, period: Tensor, past: Tensor, true: Tensor, cepstrum: float = 0
+) -> dict[str, Tensor]:
+    """Return {"loss": ..., "spectrum": ..., "start": ...} of a batch, and "cepstrum" if its weight is above 0.
 
-        loss = spectrum + 0.03 * start,    start = mean(1 - cos(true, made)) over the first frame without true past
+        loss = spectrum + 0.03 * start + weight * cepstrum
+        start = mean(1 - cos(true, made)) over the first frame without true past
 
     The tensors are those of `FarganChunk`, one row per chunk. "spectrum" is the `spectral_loss` over the frame before
     the chunk and the chunk. The network gets true samples for the first frame of the chunk, and this frame is replaced
-    by true samples in the spectra, so that it does not count.
+    by true samples in the spectra, so that it does not count. "cepstrum" is the `cepstral_loss` of the chunk after its
+    first frame; the argument `cepstrum` is its weight.
     """
     made = network(inputs, period, past, true[:, :FARGAN_HOP])
     free = slice(FARGAN_HOP, 2 * FARGAN_HOP)
     start = (1 - cosine_similarity(made[:, free], true[:, free], dim=1)).mean()
     known = torch.cat((past[:, -FARGAN_HOP:], true[:, :FARGAN_HOP]), 1)
     spectrum = spectral_loss(torch.cat((known, true[:, FARGAN_HOP:]), 1), torch.cat((known, made[:, FARGAN_HOP:]), 1))
-    return {"loss": spectrum + _START_SHARE * start, "spectrum": spectrum, "start": start}
+    found = {"loss": spectrum + _START_SHARE * start, "spectrum": spectrum, "start": start}
+    if cepstrum:
+        found["cepstrum"] = cepstral_loss(true[:, FARGAN_HOP:], made[:, FARGAN_HOP:])
+        found["loss"] = found["loss"] + cepstrum * found["cepstrum"]
+    return found
+
+
+def cepstral_loss(true: Tensor, made: Tensor) -> Tensor:
+    """Return the mean distance between the mel-cepstra of two signals at 16 kHz, both [batch, n], n >= 400.
+
+        mean over frames of sqrt(sum over m = 1..24 of (c_m - c'_m)**2)
+
+    c is the mel-cepstrum of ln|X|, warped by an all-pass filter of constant 0.42, in frames of 25 ms every 5 ms with
+    Hann windows: 10 * sqrt(2) / ln(10) times the mean is the metric `mcd`, without its choice of audible frames.
+    Powers are at least 1e-10 of the largest power of their frame.
+    """
+    distances = (_mel_cepstra(true) - _mel_cepstra(made)).square().sum(-1)
+    return distances.clamp(min=1e-12).sqrt().mean()
+
+
+def _mel_cepstra(signal: Tensor) -> Tensor:
+    """Return the mel-cepstra of signals [batch, n] from c_1 on, [batch, frames, 24]."""
+    length, hop, n_fft = _CEPSTRUM
+    spectra = torch.fft.rfft(signal.unfold(1, length, hop) * _window(length).to(signal), n_fft)
+    power = torch.view_as_real(spectra).square().sum(-1)
+    least = power.detach().amax(-1, keepdim=True) * _LEAST_SHARE
+    matrix = torch.tensor(log_power_to_mcep_matrix(n_fft, _ORDER, _ALPHA)[:, 1:]).to(signal)
+    return torch.log(torch.maximum(power, least).clamp(min=LEAST_POWER)) @ matrix
 
 
 def spectral_loss(true: Tensor, made: Tensor) -> Tensor:
@@ -243,6 +281,6 @@ def _of_signal(of_spectrum: Tensor, length: int, samples: int) -> Tensor:
     return found
 
 
-@lru_cache(maxsize=len(_LENGTHS))
+@lru_cache(maxsize=len(_LENGTHS) + 1)
 def _window(length: int) -> Tensor:
     return torch.hann_window(length)
