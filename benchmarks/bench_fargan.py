@@ -13,7 +13,7 @@ from dspgraph_nodes._kernels.neural.fargan_layout import pack_fargan
 from dspgraph_nodes._kernels.neural.fargan_synthesis import FarganState, synthesise
 from dspgraph_nodes.models.fargan.config import PRESETS
 from dspgraph_nodes.models.fargan.network import FARGAN, places
-from dspgraph_nodes.models.fargan.training import spectral_loss
+from dspgraph_nodes.models.shared.spectral_losses import spectral_loss
 
 FRAMES, MANY, BATCH, CHUNK = 300, 16, 64, 15
 OPERATIONS = 2 * (746_320 * 400 + 67_584 * 100)  # for a second of audio

@@ -1,7 +1,6 @@
-"""FARGAN's networks: the published equations in numpy, the loss, and the gradients."""
+"""FARGAN's networks: the published equations in numpy, and the gradients."""
 
 from collections.abc import Callable
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -9,14 +8,12 @@ import torch
 from numpy.testing import assert_allclose
 
 from dspgraph import Array
-from dspgraph.evaluation.metrics.cepstral import _cepstra
 from dspgraph_nodes._kernels.neural.fargan_inputs import MEMORY, frame_inputs, periods
 from dspgraph_nodes._kernels.neural.fargan_layout import pack_fargan
 from dspgraph_nodes._kernels.neural.fargan_synthesis import FarganState, synthesise
-from dspgraph_nodes._kernels.neural.spectral_distance import distance_of_roots
 from dspgraph_nodes.models.fargan.config import PRESETS, SUBFRAMES, Config
 from dspgraph_nodes.models.fargan.network import FARGAN, places
-from dspgraph_nodes.models.fargan.training import cepstral_loss, figures, spectral_distance, spectral_loss
+from dspgraph_nodes.models.fargan.training import figures
 from helpers.fargan import SMALL, fargan_arrays, fargan_features, in_torch
 
 SIZE = SMALL.subframe
@@ -173,69 +170,6 @@ def test_the_gradients_are_those_of_autograd(training: bool) -> None:
     assert len(fast) == len(slow) == len(fargan_arrays(SMALL))
     for a, b in zip(fast, slow, strict=True):
         assert_allclose(a, b, rtol=0, atol=1e-11 * np.abs(b).max())
-
-
-def test_the_spectral_loss_is_that_of_the_formula() -> None:
-    """The loss is computed again with numpy. It is 0 for equal signals, and 1 for silence."""
-    draw = np.random.default_rng(0)
-    true, made = draw.standard_normal((2, 3, 4000))
-
-    def roots(x: Array, n: int) -> Array:
-        around = np.pad(x, ((0, 0), (n // 2, n // 2)), "reflect")
-        window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)
-        starts = range(0, around.shape[1] - n + 1, n // 4)
-        frames = np.stack([around[:, k : k + n] * window for k in starts], 1)
-        return np.sqrt(np.abs(np.fft.rfft(frames)))
-
-    terms = []
-    for n in (2560, 1280, 640, 320, 160, 80):
-        x, y = roots(true, n), roots(made, n)
-        terms.append(np.abs(x - y).sum() / x.sum())
-    a, b = torch.from_numpy(true), torch.from_numpy(made)
-    assert float(spectral_loss(a, b)) == pytest.approx(np.mean(terms), rel=1e-6)
-    assert float(spectral_loss(a, a)) == 0
-    assert float(spectral_loss(a, 0 * b)) == pytest.approx(1, abs=1e-3)
-
-
-@pytest.mark.parametrize("samples", [2600, 900])
-def test_the_gradient_of_the_spectral_loss_is_its_slope(samples: int) -> None:
-    """Central differences; the second signal is shorter than half of the longest window. Measured: 1e-9 relative."""
-    draw = torch.Generator().manual_seed(0)
-    true, made, way = torch.randn(3, 2, samples, generator=draw, dtype=torch.float64).unbind(0)
-    made.requires_grad_()
-    torch.autograd.backward(spectral_loss(true, made))
-    assert made.grad is not None
-    h = 1e-6
-    up, down = (float(spectral_loss(true, made.detach() + sign * h * way)) for sign in (1, -1))
-    assert float((made.grad * way).sum()) == pytest.approx((up - down) / (2 * h), rel=1e-5)
-
-
-def test_the_kernel_of_the_spectral_loss_is_its_formula_in_torch() -> None:
-    """Bins below the least power have no gradient."""
-    draw = torch.Generator().manual_seed(0)
-    true, made = torch.randn(2, 50, 33, generator=draw, dtype=torch.complex128).unbind(0)
-    made[3, 4:9], true[5, 6] = 1e-9, 0
-    distance, gradient = distance_of_roots(true.numpy(), made.numpy())
-    expected, of_made = spectral_distance(true, made)
-    assert distance == pytest.approx(float(expected), rel=1e-12)
-    assert_allclose(gradient, of_made, rtol=1e-12)
-    assert not gradient[3, 4:9].any()
-
-
-def test_the_cepstral_loss_is_the_metric() -> None:
-    """Frame k of the loss begins at sample 80 k of what it gets; frame t of `mcd` at 80 t - 200."""
-    a, b = np.random.default_rng(0).standard_normal((2, 4000))
-    (of_a, _), (of_b, _) = (_cepstra(one, Fraction(16000)) for one in (a, b))
-    expected = np.sqrt(np.square(of_a - of_b).sum(1))[3:48].mean()
-    tensors = [torch.from_numpy(one)[None, 40:] for one in (a, b)]
-    assert float(cepstral_loss(*tensors)) == pytest.approx(expected, rel=1e-6)
-    assert float(cepstral_loss(tensors[0], 7 * tensors[0])) == pytest.approx(0, abs=1e-5), "the level is left out"
-
-
-def test_the_cepstral_loss_of_silence_has_a_finite_gradient() -> None:
-    true, made = torch.zeros(2, 1, 800).unbind()
-    torch.autograd.backward(cepstral_loss(true, made.requires_grad_()))
-    assert made.grad is not None and torch.isfinite(made.grad).all()
 
 
 def test_bfloat16_changes_the_gradients_little() -> None:
