@@ -82,7 +82,7 @@ def overrides(pipeline: str, rate: int = SMALL.rate) -> list[str]:
     }
     if pipeline == "mel_vocoder":
         return [f"{model}={files[model]()}" for model in ("lpcnet", "wavenet", "wavernn")]
-    if pipeline == "gansynth_notes":
+    if pipeline in ("gansynth_notes", "gansynth_blend"):
         return gansynth_overrides()
     if pipeline == "fargan":
         return [f"weights={files['fargan']()}"]

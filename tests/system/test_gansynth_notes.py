@@ -9,12 +9,13 @@ import pytest
 import soundfile
 from click.testing import CliRunner
 
-from dspgraph import load
+from dspgraph import Array, load
 from dspgraph.cli.main import main
+from dspgraph.notes.play import slerp
 from dspgraph.notes.score import pitch_of
 from dspgraph.registry import shipped_pipelines
 from dspgraph.testing import check_graph
-from dspgraph_nodes.models.gansynth.config import PRESETS
+from dspgraph_nodes.models.gansynth.config import PRESETS, Config
 from dspgraph_nodes.models.gansynth.weights import WEIGHTS
 from dspgraph_nodes.models.shared.notes import heard_pitch
 from helpers.gansynth import SMALL, notes, overrides
@@ -35,8 +36,27 @@ def test_it_turns_notes_into_sound_with_the_sizes_of_the_weights(size: str) -> N
     assert np.isfinite(sound).all() and sound.std() > 0
 
 
-def test_no_cut_changes_it() -> None:
+def between(config: Config, count: int) -> dict[str, Array]:
+    """Return the inputs of the pipeline gansynth_blend for `count` notes."""
+    given = {name: array for name, (_, array) in notes(config, count).items()}
+    return {"first": given["latent"], "second": notes(config, count, seed=1)["latent"][1], "pitch": given["pitch"]}
+
+
+@pytest.mark.parametrize(("amount", "input_"), [(0, "first"), (1, "second")])
+def test_at_its_ends_a_note_between_two_latents_is_that_of_one_of_them(amount: int, input_: str) -> None:
+    given = between(WIDE, 3)
+    found = load("gansynth_blend", [*overrides(WIDE), f"amount={amount}"])(**given)["notes"]
+    alone = load("gansynth_notes", overrides(WIDE))(latent=given[input_], pitch=given["pitch"])["notes"]
+    np.testing.assert_allclose(found, alone, rtol=0, atol=1e-6 * np.abs(alone).max())
+    middle = load("gansynth_blend", overrides(WIDE)).expose_all()(**given)
+    latents = [slerp(a, b, 0.5) for a, b in zip(given["first"], given["second"], strict=True)]
+    np.testing.assert_allclose(middle["between.y"], latents, rtol=0, atol=1e-12)
+    assert np.abs(middle["synth.y"] - alone).max() > 0.1 * np.abs(alone).max()
+
+
+def test_no_cut_changes_the_pipelines() -> None:
     check_graph(load("gansynth_notes", overrides(WIDE)), {k: array for k, (_, array) in notes(WIDE, 64).items()})
+    check_graph(load("gansynth_blend", overrides(WIDE)), between(WIDE, 64))
 
 
 def test_the_shipped_weights_are_small_and_those_of_their_preset() -> None:

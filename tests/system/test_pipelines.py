@@ -18,7 +18,7 @@ from dspgraph.testing import check_cut, check_graph
 from helpers.networks import overrides
 from helpers.speech import speech
 
-OTHER_INPUTS = {"gansynth_notes", "noisy", "wavenet_blend"}
+OTHER_INPUTS = {"gansynth_blend", "gansynth_notes", "noisy", "wavenet_blend"}
 """Pipelines whose input is not one recording; test_gansynth_notes.py, test_everyday_pipelines.py and
 tests/nodes/mix/test_blend_frames.py put these to the same checks."""
 
