@@ -117,10 +117,7 @@ def _normalised(config: Config, own: Mapping[str, Array]) -> tuple[WaveNetWeight
         _fold_norm(wide, f"{name}.norms.1", f"{name}.out")
         wide[f"{name}.gate.weight"], wide[f"{name}.gate.bias"] = wide[f"{name}.conv.weight"], bias
         wide[f"{name}.condition.weight"] = condition
-        for kind in (
-            "weight",
-            "bias",
-        ):  # the skip connection is the same sum that is added to the input of the next layer
+        for kind in ("weight", "bias"):  # a skip connection is the sum that is added to the input of the next layer
             wide[f"{name}.skip.{kind}"] = wide[f"{name}.out.{kind}"]
     factors, offsets = (np.array(one) for one in zip(*norms, strict=True))
     form = LayersForm(TAPS - 1, c.dilations, (1.0,) * c.layers, 1.0, (factors, offsets), SLOPE)
