@@ -35,17 +35,17 @@ if TYPE_CHECKING:
     from dspgraph.live.ports import FileInput, FrameInput, FrameOutput
     from dspgraph.node import Field, Input, Node, Output, State, generator, require_alike, require_mono
     from dspgraph.parameters import File
-    from dspgraph.pipeline.pipeline import load
+    from dspgraph.pipeline.pipeline import Pipeline, load
     from dspgraph.rendering.render import render
     from dspgraph.streams import Array, Audio, Frames, Stream, Symbols, to_fraction
 
 __all__ = [
     "Array", "Audio", "Batch", "DspgraphError", "Field", "File", "FileError", "FileInput", "FrameInput", "FrameOutput",
     "Frames", "Graph", "GraphError", "Input", "LawError", "Live", "LiveError", "LoopError", "ModelError", "Node",
-    "NodeError", "Output", "ParameterError", "Performance", "PipelineError", "Play", "RequestError", "Session",
-    "SessionError", "Set", "SignalError", "Sound", "State", "Stop", "Stream", "Swap", "Symbols", "UnknownName",
-    "WireError", "as_node", "generator", "load", "perform", "read_arrays", "render", "require_alike", "require_mono",
-    "to_fraction",
+    "NodeError", "Output", "ParameterError", "Performance", "Pipeline", "PipelineError", "Play", "RequestError",
+    "Session", "SessionError", "Set", "SignalError", "Sound", "State", "Stop", "Stream", "Swap", "Symbols",
+    "UnknownName", "WireError", "as_node", "generator", "load", "perform", "read_arrays", "render", "require_alike",
+    "require_mono", "to_fraction",
 ]  # fmt: skip
 
 _HOMES = {
@@ -61,7 +61,7 @@ _HOMES = {
     "live.ports": ("FileInput", "FrameInput", "FrameOutput"),
     "node": ("Field", "Input", "Node", "Output", "State", "generator", "require_alike", "require_mono"),
     "parameters": ("File",),
-    "pipeline.pipeline": ("load",),
+    "pipeline.pipeline": ("Pipeline", "load"),
     "rendering.render": ("render",),
     "streams": ("Array", "Audio", "Frames", "Stream", "Swap", "Symbols", "to_fraction"),
 }

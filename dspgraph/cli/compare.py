@@ -80,12 +80,12 @@ def compare(
     from dspgraph.evaluation.compare import compare as compare_choices
     from dspgraph.evaluation.compared import Compared
     from dspgraph.evaluation.metrics import F0_RANGE
-    from dspgraph.evaluation.variants import choices
+    from dspgraph.evaluation.variants import Choice, choices
     from dspgraph.pipeline.pipeline import Pipeline
 
     slots = None if vary is None else [slot.strip() for slot in vary.split(",")]
     found = choices(pipeline, overrides, swaps, plugins, slots)
-    print_advice(*(choice.graph for choice in found))
+    print_advice(*(choice.graph for choice in found if isinstance(choice, Choice)))
     described = Pipeline(pipeline, (), None, plugins)
     with Reporter(as_json=False, quiet=quiet) as report:
 

@@ -28,21 +28,36 @@ if TYPE_CHECKING:
     show_default=True,
     help="Format of the graph.",
 )
-def show(pipeline: str, overrides: tuple[str, ...], swaps: dict[str, str], plugins: tuple[str, ...], form: str) -> None:
+@click.option(
+    "--file", type=PATH, help="An audio file, for inputs that have its rate or channels; without it: 48000 Hz, mono."
+)
+def show(
+    pipeline: str,
+    overrides: tuple[str, ...],
+    swaps: dict[str, str],
+    plugins: tuple[str, ...],
+    form: str,
+    file: Path | None,
+) -> None:
     """Show the graph of PIPELINE, its streams and its latency.
 
     The text names the variants of every slot, every stream, the latency and the nodes that cause it, and the nodes that
     need the whole signal before they produce anything.
     """
     from dspgraph.diagram.formats import FORMATS
+    from dspgraph.pipeline.file_values import nominal
     from dspgraph.pipeline.pipeline import Pipeline
 
     described = Pipeline(pipeline, overrides, swaps, plugins)
+    if described.wanted:
+        described = described.for_file(file) if file else described.given(nominal(described.wanted))
     drawn = FORMATS[form](described.graph)
     if form == "text":
         echo(f"{described.name}: {described.document.about}")
         for slot, choices in described.slots.items():
             echo(f"--swap {slot}= {' | '.join(choices)}")
+        for path in described.from_file.values():
+            echo(f"{described.source.place(path)}: that of the file")
         click.echo()
     click.echo(drawn)
     print_notes(described.graph)
@@ -97,12 +112,14 @@ def _check_pipeline(
     seconds: float,
     every: bool,
 ) -> None:
+    from dspgraph.io.audio import example_speech
     from dspgraph.pipeline.pipeline import load, variants
     from dspgraph.testing.recording import check_recording
 
     choices = [swaps | swap for swap in variants(pipeline)] if every else [swaps]
     for swap in choices:
-        check_recording(load(pipeline, overrides, swap, plugins), file, seconds)
+        graph = load(pipeline, overrides, swap, plugins, file or example_speech())
+        check_recording(graph, file, seconds)
         name = ", ".join(f"{slot}={variant}" for slot, variant in swap.items())
         echo(f"{pipeline}{f' ({name})' if name else ''}: the cut changes nothing")
 

@@ -149,7 +149,7 @@ def play(
         decoder = Decoder(file)
         graph = Graph({}, {}, {"sound": Audio(decoder.rate, min(2, decoder.channels))}, {"out": "sound"})
     else:
-        first = Pipeline(pipeline, overrides, swaps, plugins)
+        first = Pipeline(pipeline, overrides, swaps, plugins).for_file(file)
         graph, controls = first.graph, first.controls
         print_notes(graph)
     heard = _heard(graph)

@@ -173,7 +173,7 @@ def plot(
         from dspgraph.pipeline.pipeline import load
         from dspgraph.plotting.panels import draw_panels, rendered_panels
 
-        panels, speech = rendered_panels(load(pipeline, swap=swap_pairs(swaps)), file, streams)
+        panels, speech = rendered_panels(load(pipeline, swap=swap_pairs(swaps), file=file), file, streams)
         figure = draw_panels(panels, file.name, speech)
     elif stored:
         from dspgraph.plotting.panels import draw_panels, file_panels

@@ -129,7 +129,7 @@ def render(
     {"at": 3, "play": "INPUT", "file": "music.wav"} or {"at": 4, "stop": "INPUT"}.
     """
     from dspgraph.engine.profiler import Profiler
-    from dspgraph.pipeline.pipeline import load
+    from dspgraph.pipeline.pipeline import Pipeline
     from dspgraph.rendering.inputs import with_named_files
     from dspgraph.rendering.render import render as render_files
 
@@ -137,14 +137,15 @@ def render(
     if events is not None:
         _render_events(events, pipeline, (overrides, swaps, plugins), files, out, name, overwrite)
         return
-    graph = load(pipeline, overrides, swaps, plugins).tap(*taps)
-    print_notes(graph)
-    profiler = Profiler(graph) if profiled else None
+    described = Pipeline(pipeline, overrides, swaps, plugins).tap(*taps)
+    if not described.wanted:
+        print_notes(described.graph)
+    profiler = Profiler(described.graph) if profiled else None
     with Reporter(as_json, quiet) as report:
         try:
             render_files(
-                graph,
-                with_named_files(files, graph.inputs),
+                described,
+                with_named_files(files, described.document.inputs, described.controls),
                 out,
                 f".{suffix}",
                 report.row,
@@ -202,7 +203,8 @@ def _render_events(
             f"{', '.join(others) or f'{len(files)} files'}"
         )
     suffix, _, subtype = form.partition(":")
-    for path in render_events(EventFile(events, pipeline, *given), files[0], out, f".{suffix}", subtype, overwrite):
+    read = EventFile(events, pipeline, *given, recording=files[0])
+    for path in render_events(read, files[0], out, f".{suffix}", subtype, overwrite):
         click.echo(path)
 
 

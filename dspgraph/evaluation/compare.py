@@ -7,10 +7,11 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,13 @@ from dspgraph.evaluation.metrics import F0_RANGE
 from dspgraph.evaluation.report import write_page
 from dspgraph.evaluation.results import JSON as RESULTS
 from dspgraph.evaluation.results import TABLE, Metric, Recording, Results, Score, Variant, earlier_results, write
-from dspgraph.evaluation.variants import Choice
+from dspgraph.evaluation.variants import Choice, OpenChoice
 from dspgraph.graph import Graph
 from dspgraph.io.arrays import SUFFIX as ARRAYS
 from dspgraph.io.audio import AUDIO_SUFFIXES, AudioSource
 from dspgraph.io.formats import audio_format, has_file_rate
+from dspgraph.pipeline.file_values import Values
+from dspgraph.rendering.by_file import ItemsByFile, JobsByFile, items_by_file
 from dspgraph.rendering.command import Command
 from dspgraph.rendering.corpus import gather
 from dspgraph.rendering.executors.serial import Serial
@@ -52,7 +55,7 @@ LONGEST = 100
 
 
 def compare(
-    choices: Sequence[Choice],
+    choices: Sequence[Choice | OpenChoice],
     files: Iterable[str | Path],
     out: str | Path,
     title: str,
@@ -76,7 +79,8 @@ def compare(
     results.csv and results.json, and the page in report.html. A choice that fails for a recording has a score with the
     error; the other choices are not affected.
 
-    files: as `corpus.gather` takes them. title, about: the name and the description of the pipeline, for the page.
+    choices: graphs; for an `OpenChoice`, one graph is made for each rate and number of channels in the headers of the
+    files. files: as `corpus.gather` takes them. title, about: name and description of the pipeline, for the page.
     names: the names of the metrics, by default all. f0_range: lowest and highest pitch that metrics of pitch look for,
     Hz. metric_files: Python files with more metrics (see `metrics.known`). executor: where the work is done. assets:
     write the sounds and pictures of the page to files beside it, not into the page. overwrite: whether any other
@@ -96,40 +100,46 @@ def compare(
     metrics.check_f0_range(f0_range)
     wanted = tuple(dict.fromkeys(names or metrics.known(metric_files)))
     own = tuple(Path(os.path.realpath(path)) for path in metric_files)
-    job = CompareJob(tuple(choices), Path(out), wanted, f0_range, own)
     items = gather(files, AUDIO_SUFFIXES, Path(out), note)
     for item in items:
         if item.path.suffix.lower() == ARRAYS:
             raise RequestError(f"only audio can be compared; found {item.path}: render it to audio first")
-    check_targets(items, [{job.audio_file(item, name) for name in job.names} for item in items])
+
+    def make(values: Values) -> CompareJob:
+        given = tuple(one.given(values) if isinstance(one, OpenChoice) else one for one in choices)
+        return CompareJob(given, Path(out), wanted, f0_range, own)
+
+    from_file = [one for choice in choices if isinstance(choice, OpenChoice) for one in choice.pipeline.wanted]
+    work = items_by_file(items, from_file, make)
+    check_targets(work.items, [{*work.job(item).audio_files(item).values()} for item in work.items])
     make_folder(Path(out))
     with Ledger(Path(out)) as ledger:
         if not overwrite:
-            _check_replaced(job, ledger, items)
-        rows = _earlier_rows(job, ledger, items) if resume else {}
+            _check_replaced(work, {choice.name: choice.recipe for choice in choices}, ledger)
+        rows = _earlier_rows(work, ledger) if resume else {}
         for row in rows.values():
             done(row)
-        due = [item for item in items if item.id not in rows]
-        started(len(due), len(rows))
-        rows |= _run(job, due, ledger, executor, done, command)
-        results = _results(job, items, rows, title, about, command)
+        started(len(items) - len(rows), len(rows))
+        rows |= _run(work, rows, ledger, executor, done, command)
+        results = _results(work, choices, rows, title, about, command)
         write(results, Path(out))
-        _write_page(job, items, rows, results, assets)
+        _write_page(work, rows, results, assets)
     return results
 
 
-def _check_replaced(job: CompareJob, ledger: Ledger, items: Sequence[Item]) -> None:
+def _check_replaced(work: ItemsByFile[CompareJob], now: Mapping[str, str], ledger: Ledger) -> None:
     """Raise RequestError if results of an earlier run in the output folder would be lost.
 
-    This comparison may replace an earlier comparison if it has all its recordings, variants and metrics.
+    This comparison may replace an earlier comparison if it has all its recordings, variants and metrics. now: name of a
+    choice -> its recipe.
     """
+    items, job = work.items, work.any_job
     known = earlier_results(job.out / RESULTS)
     if known is None:
         for path in (job.out / name for name in (RESULTS, TABLE, PAGE)):
             if os.path.lexists(path):
                 raise RequestError(f"{path} is not the result of a comparison: choose another folder, or move it away")
     recordings, variants, metric_names = known or ([], {}, [])
-    now = {choice.name: choice.graph.recipe for choice in job.choices}
     lost = [f"the variant '{name}'" for name, recipe in variants.items() if recipe not in ("", now.get(name))]
     lost += [f"the metric '{name}'" for name in metric_names if name not in job.metrics]
     lost += [f"the recording '{id}'" for id in recordings if id not in {item.id for item in items}]
@@ -148,24 +158,30 @@ def _check_replaced(job: CompareJob, ledger: Ledger, items: Sequence[Item]) -> N
         )
 
 
-def _earlier_rows(job: CompareJob, ledger: Ledger, items: Sequence[Item]) -> dict[str, Compared]:
+def _earlier_rows(work: ItemsByFile[CompareJob], ledger: Ledger) -> dict[str, Compared]:
     """Return id of a recording -> result of an earlier run, for the recordings that need not be compared again."""
     found = (
-        earlier_compared(ledger.row(item.id), item, job.settings(item), audio_files(job.out, job.names, item.id))
-        for item in items
+        earlier_compared(ledger.row(item.id), item, work.job(item).settings(item), work.job(item).audio_files(item))
+        for item in work.items
+        if item.id not in work.refused
     )
     return {row.id: row for row in found if row is not None}
 
 
 def _run(
-    job: CompareJob,
-    items: Sequence[Item],
+    work: ItemsByFile[CompareJob],
+    earlier: Mapping[str, Compared],
     ledger: Ledger,
     executor: Executor,
     done: Callable[[Compared], None],
     command: Command,
 ) -> dict[str, Compared]:
-    """Return id of a recording -> result. Each result is appended to the ledger as soon as it is known."""
+    """Compare the recordings that have no earlier result. Return id of a recording -> result.
+
+    Each result is appended to the ledger as soon as it is known.
+    """
+    out = work.any_job.out
+    items = [item for item in work.items if item.id not in earlier]
     rows: dict[str, Compared] = {}
     inputs = {item.id: item for item in items}
     # Files that exist before the run, and that no line of the ledger names, were not made by dspgraph: they are kept.
@@ -173,24 +189,31 @@ def _run(
     foreign = {
         path
         for item in items
-        for path in audio_files(job.out, job.names, item.id).values()
-        if str(path.relative_to(job.out)) not in older[item.id] and os.path.lexists(path)
+        for path in work.job(item).audio_files(item).values()
+        if str(path.relative_to(out)) not in older[item.id] and os.path.lexists(path)
     }
     try:
-        with closing(executor.run(job, items)) as found:
-            for result in found:
-                row = job.without_stale_files(inputs[result.id], result, foreign)
+        with closing(executor.run(JobsByFile(work.jobs), work.due(earlier))) as found:
+            for result in chain(_refused(work), found):
+                item, job = inputs[result.id], work.job(inputs[result.id])
+                row = job.without_stale_files(item, result, foreign)
                 rows[row.id] = row
-                written = {str(job.audio_file(inputs[row.id], name).relative_to(job.out)) for name in row.audio}
-                kept = sorted(name for name in older[row.id] | written if os.path.lexists(job.out / name))
-                audio = audio_files(job.out, job.names, row.id)
-                line = compared_line(inputs[row.id], job.settings(inputs[row.id]), row, audio)
+                written = {str(job.audio_file(item, name).relative_to(out)) for name in row.audio}
+                kept = sorted(name for name in older[row.id] | written if os.path.lexists(out / name))
+                line = compared_line(item, job.settings(item), row, job.audio_files(item))
                 said = {"command": command.line} if command.line else {}
                 ledger.append({**line, "files": kept, **said})
                 done(row)
     finally:
-        sweep(job.out)
+        sweep(out)
     return rows
+
+
+def _refused(work: ItemsByFile[CompareJob]) -> Iterator[Compared]:
+    """Yield the failed results of the recordings for which there are no graphs."""
+    for item in work.items:
+        if reason := work.refused.get(item.id):
+            yield Compared(item.id, str(item.path), error=reason, input_exists=file_stamp(item.path).size >= 0)
 
 
 def _files_of_earlier_runs(ledger: Ledger, item: Item) -> set[str]:
@@ -200,21 +223,35 @@ def _files_of_earlier_runs(ledger: Ledger, item: Item) -> set[str]:
 
 
 def _results(
-    job: CompareJob, items: Sequence[Item], rows: Mapping[str, Compared], title: str, about: str, command: Command
+    work: ItemsByFile[CompareJob],
+    choices: Sequence[Choice | OpenChoice],
+    rows: Mapping[str, Compared],
+    title: str,
+    about: str,
+    command: Command,
 ) -> Results:
+    job = work.any_job
+    digests = [_digest({one.choices[k].graph.digest for one in work.jobs.values()}) for k in range(len(choices))]
     return Results(
         title,
         about,
         [
-            Variant(one.name, one.graph.digest, dict(one.swaps), list(one.overrides), one.graph.recipe)
-            for one in job.choices
+            Variant(one.name, digest, dict(one.swaps), list(one.overrides), one.recipe)
+            for one, digest in zip(choices, digests, strict=True)
         ],
-        [Recording(item.id, str(item.path), rows[item.id].seconds) for item in items],
+        [Recording(item.id, str(item.path), rows[item.id].seconds) for item in work.items],
         job.described,
-        [score for item in items for score in _scores(rows[item.id], job.choices)],
+        [score for item in work.items for score in _scores(rows[item.id], job.choices)],
         job.stages,
         command.settings,
     )
+
+
+def _digest(digests: Set[str]) -> str:
+    """Return the digest of the only graph of a variant; a hash of all digests if it has one graph for each rate."""
+    if len(digests) == 1:
+        return next(iter(digests))
+    return hashlib.sha256(json.dumps(sorted(digests)).encode()).hexdigest()
 
 
 def _scores(row: Compared, choices: Sequence[Choice]) -> Sequence[Score]:
@@ -222,9 +259,8 @@ def _scores(row: Compared, choices: Sequence[Choice]) -> Sequence[Score]:
     return row.scores or [Score(row.id, choice.name, {}, row.error) for choice in choices]
 
 
-def _write_page(
-    job: CompareJob, items: Sequence[Item], rows: Mapping[str, Compared], results: Results, assets: bool
-) -> None:
+def _write_page(work: ItemsByFile[CompareJob], rows: Mapping[str, Compared], results: Results, assets: bool) -> None:
+    items, job = work.items, work.any_job
     audio = {
         (score.recording, score.variant): job.audio_file(item, score.variant)
         for item in items
@@ -324,6 +360,10 @@ class CompareJob:
     def audio_file(self, item: Item, name: str) -> Path:
         """Return the audio file of the recording `item` under `name`: REFERENCE, or the name of a choice."""
         return _audio_file(self.out, self._folders[name], item.id)
+
+    def audio_files(self, item: Item) -> dict[str, Path]:
+        """Return name -> audio file of the recording `item`, for REFERENCE and the names of all choices."""
+        return audio_files(self.out, self.names, item.id)
 
     @cached_property
     def _folders(self) -> dict[str, str]:

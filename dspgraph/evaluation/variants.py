@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, product
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from dspgraph.errors import DspgraphError, RequestError, UnknownName, suggest
 from dspgraph.graph import Graph
+from dspgraph.pipeline.file_values import Values
 from dspgraph.pipeline.overrides import split_overrides
 from dspgraph.pipeline.pipeline import Pipeline
 from dspgraph.streams import Audio
@@ -27,6 +31,11 @@ class Choice:
     graph: Graph
     swaps: Mapping[str, str] = field(default_factory=dict)
     overrides: Sequence[str] = ()
+
+    @property
+    def recipe(self) -> str:
+        """The hash `Wiring.recipe` of the graph."""
+        return self.graph.recipe
 
     @property
     def input(self) -> Audio:
@@ -58,13 +67,43 @@ class Choice:
         )
 
 
+@dataclass(frozen=True)
+class OpenChoice:
+    """A choice whose inputs have the rate or the channels of the file, so that files can have different graphs.
+
+    pipeline: has no graph yet; `given` returns the choice with the graph for the rate and channels of a file.
+    """
+
+    name: str
+    pipeline: Pipeline
+    swaps: Mapping[str, str] = field(default_factory=dict)
+    overrides: Sequence[str] = ()
+
+    @property
+    def recipe(self) -> str:
+        """A hash of the pipeline with its swaps and overrides. It is the same for all rates and channels."""
+        content = [self.pipeline.source.data, dict(self.swaps), list(self.overrides)]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def given(self, values: Values) -> Choice:
+        """Return the choice with its graph for the rates and channels of files.
+
+        Raises RequestError if there is no such graph.
+        """
+        own = tuple(pair for pair in values if pair[0] in self.pipeline.wanted)
+        try:
+            return Choice(self.name, self.pipeline.given(own).graph, self.swaps, self.overrides)
+        except DspgraphError as error:
+            raise RequestError(f"'{self.name}' cannot be compared: {error}") from error
+
+
 def choices(
     pipeline: str | Path,
     overrides: Sequence[str] = (),
     swaps: Mapping[str, str] | None = None,
     plugins: Iterable[str | Path] = (),
     vary: Sequence[str] | None = None,
-) -> list[Choice]:
+) -> list[Choice | OpenChoice]:
     """Return the graphs of a pipeline to compare.
 
     overrides: "name=value" changes all graphs; "name=value,value" makes one graph for each value. swaps: slot ->
@@ -91,12 +130,13 @@ def choices(
             f"more than {MOST_CHOICES} graphs would be compared: vary fewer slots or fewer values, or compare in "
             "several runs"
         )
-    found = []
+    found: list[Choice | OpenChoice] = []
     for swap, chosen in combinations:
         several = [override for override, each in zip(chosen, values, strict=True) if len(each) > 1]
         name = " / ".join([*_swap_names(slots, swap, vary), *several]) or Path(pipeline).stem
         try:
-            graph = Pipeline(pipeline, chosen, {**swaps, **swap}, plugins).graph
+            described = Pipeline(pipeline, chosen, {**swaps, **swap}, plugins)
+            graph = None if described.wanted else described.graph
         except DspgraphError as error:
             if isinstance(error, UnknownName) or all(variant == slots[slot][0] for slot, variant in swap.items()):
                 raise  # a name that does not exist; or all slots have their default, and no swap is the cause
@@ -104,7 +144,8 @@ def choices(
                 f"'{name}' cannot be compared: {error}; change that with -s, or leave {' and '.join(swap)} as it is "
                 f"with {_way_out(slots, swap, swaps)}"
             ) from error
-        found.append(Choice(name, graph, {**swaps, **swap}, list(chosen)))
+        changes: Any = ({**swaps, **swap}, list(chosen))
+        found.append(Choice(name, graph, *changes) if graph else OpenChoice(name, described, *changes))
     return found
 
 

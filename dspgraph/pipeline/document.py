@@ -41,10 +41,13 @@ class _Strict(BaseModel):
 
 
 class AudioInput(_Strict):
-    """Audio. A file with another rate or number of channels is converted; the sidecar of the result says how."""
+    """Audio. A file with another rate or number of channels is converted; the sidecar of the result says how.
 
-    audio: Exact = Field(description="samples per second")
-    channels: StrictInt = Field(1, ge=1, description="number of channels")
+    In a pipeline file both may be `file`: those of the file (see `file_values`). A number has replaced it here.
+    """
+
+    audio: Exact = Field(description="samples per second, or 'file': those of the file")
+    channels: StrictInt = Field(1, ge=1, description="number of channels, or 'file': that of the file")
 
     def stream(self) -> Stream:
         """Return the declared stream, with the dtype float64."""

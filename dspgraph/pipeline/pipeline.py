@@ -6,19 +6,21 @@ The steps, and the modules that do them:
 
 1. `read`: the file is read, and merged with the file that it extends. A file has plain values only, never code.
 2. `overrides`: swaps and overrides are applied.
-3. `validate`: each `${var}` is replaced by its value (`interpolate`), and sections, keys and types are checked against
+3. `file_values`: `file`, the rate or the channels of the file that is rendered, is replaced by a number.
+4. `validate`: each `${var}` is replaced by its value (`interpolate`), and sections, keys and types are checked against
    `document`.
-4. `build`: the graph is made. It includes the nodes of the pipelines that are used as nodes.
+5. `build`: the graph is made. It includes the nodes of the pipelines that are used as nodes.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -27,9 +29,10 @@ from dspgraph.errors import DspgraphError, PipelineError, UnknownName, suggest
 from dspgraph.graph import Graph, Loaded
 from dspgraph.pipeline.build import SubPipeline, build
 from dspgraph.pipeline.document import ControlInput, Document, PipelineEntry
+from dspgraph.pipeline.file_values import Values, Wanted, put_values, unset_message, values_of, wanted_values
 from dspgraph.pipeline.locate import locate
 from dspgraph.pipeline.overrides import Slots, apply_overrides, apply_swaps, slots_of, swap_pairs
-from dspgraph.pipeline.read import MOST_FILES, Files, Source
+from dspgraph.pipeline.read import MOST_FILES, Files, KeyPath, Source
 from dspgraph.pipeline.validate import check_shape, validate
 
 MOST_PIPELINES = 1000
@@ -82,7 +85,10 @@ class Pipeline:
 
     name, overrides, swap, plugins: as in `load`. outer, node: only for a pipeline that is used as a node: the pipeline
     that contains the node, and the name of the node. The entry of the node can then set vars of this pipeline, and
-    precision and seed are taken from the outer pipeline. Raises the same errors as `load`.
+    precision and seed are taken from the outer pipeline. values: the rates and channels of files, for inputs that have
+    those of the file. `from_file` says what the inputs take from files, and where that is written; `wanted` lists what
+    has no number yet. If it is not empty, `given` and `for_file` return the pipeline with these numbers, and only that
+    one has a graph. Raises the same errors as `load`.
     """
 
     def __init__(
@@ -93,12 +99,14 @@ class Pipeline:
         plugins: Iterable[str | Path] = (),
         outer: Pipeline | None = None,
         node: str = "",
+        values: Values = (),
     ) -> None:
         self.path: Path = locate(name, outer.path if outer else None)
         self.name = self.path.stem
         self.plugins = tuple(plugins)
         overrides = tuple(overrides)
-        self._loaded = Loaded(str(name), overrides, dict(swap or {}))
+        self._arguments = str(name), overrides, dict(swap or {}), self.plugins
+        self._values, self._taps = dict(values), tuple[str, ...]()
         self.files: tuple[Path, ...] = (*(outer.files if outer else ()), self.path.resolve())
         if self.files.count(self.files[-1]) > 1:
             circle = " -> ".join(path.name for path in self.files)
@@ -112,19 +120,56 @@ class Pipeline:
         self.slots: Slots = slots_of(self.source)
         self._inner_swaps = apply_swaps(self.source, self.name, self.slots, swap or {})
         self._inner_overrides = apply_overrides(self.source, self.name, overrides)
+        self.from_file: dict[Wanted, KeyPath] = wanted_values(self.source)
+        if outer and self.from_file:
+            raise PipelineError(
+                f"{self.source.place(next(iter(self.from_file.values())))}: a pipeline that is used as a node has no "
+                "file: write a var here, and give it a value in the node"
+            )
+        put_values(self.source, self.from_file, self._values)
         self.document = validate(self.source, self.plugins)
         self._used.add(len(self.document.nodes))
         if outer:
             self._take_settings(outer.document)
 
+    @property
+    def wanted(self) -> tuple[Wanted, ...]:
+        """What the inputs take from files and has no number yet: rates and numbers of channels."""
+        return tuple(one for one in self.from_file if one not in self._values)
+
+    def given(self, values: Values) -> Pipeline:
+        """Return this pipeline with the rates and channels of files. values: a number for everything in `wanted`."""
+        return Pipeline(*self._arguments, values=(*self._values.items(), *values)).tap(*self._taps)
+
+    def for_file(self, file: Path) -> Pipeline:
+        """Return this pipeline with the rate and channels of one audio file, for all inputs that take them from files.
+
+        Raises FileError for a file that cannot be read, and RequestError for an .npz file, if they are needed.
+        """
+        files = {one.input: file for one in self.wanted}
+        return self.given(values_of(self.wanted, files)) if files else self
+
+    def tap(self, *names: str) -> Self:
+        """Return this pipeline with more outputs, as `Graph.tap` does. Errors are raised when the graph is made."""
+        tapped = copy(self)
+        tapped.__dict__.pop("graph", None)
+        tapped._taps = (*self._taps, *names)
+        return tapped
+
     @cached_property
     def graph(self) -> Graph:
-        """The graph that the file describes, built at the first use. Raises PipelineError for a fault in the file."""
+        """The graph that the file describes, built at the first use.
+
+        Raises PipelineError for a fault in the file, and if an input has the rate or channels of a file that is not
+        known (see `wanted`).
+        """
+        for one in self.wanted:
+            raise PipelineError(unset_message(self.source, one, self.from_file[one]))
         entries = {name: one for name, one in self.document.nodes.items() if isinstance(one, PipelineEntry)}
         inner = {name: self._sub_pipeline(name, entry) for name, entry in entries.items()}
         graph = build(self.document, self.source, inner, self.plugins)
-        graph.loaded = self._loaded
-        return graph
+        graph.loaded = None if self._values else Loaded(*self._arguments[:3])
+        return graph.tap(*self._taps) if self._taps else graph
 
     @property
     def controls(self) -> dict[str, float]:
@@ -183,6 +228,7 @@ def load(
     overrides: Sequence[str] = (),
     swap: Mapping[str, str] | str | None = None,
     plugins: Iterable[str | Path] = (),
+    file: str | Path | None = None,
     **variables: Any,
 ) -> Graph:
     """Return the graph of a pipeline.
@@ -190,14 +236,16 @@ def load(
     name: the name of the pipeline, or the path of its file. overrides: "node.parameter=value" or "var=value". swap:
     slot -> name of a variant; or a text, "slot=variant", with commas between several. To change a pipeline that is used
     as the node `codec`, put "codec." first: "codec.lpc.order=24", {"codec.excitation": "residual"}. plugins: Python
-    files with nodes. variables: values of vars of the pipeline, or of `precision` and `seed`.
+    files with nodes. file: an audio file, whose rate and channels inputs get that have those of the file. variables:
+    values of vars of the pipeline, or of `precision` and `seed`.
 
     Raises PipelineError for a fault in a file (the message says file, line and path), UnknownName if an argument
     names a pipeline, node, var, slot or variant that does not exist, and RequestError for an override or a swap without
     `=`.
     """
     written = [f"{key}={json.dumps(value, default=_plain, ensure_ascii=False)}" for key, value in variables.items()]
-    return Pipeline(name, [*overrides, *written], _swaps(swap), plugins).graph
+    pipeline = Pipeline(name, [*overrides, *written], _swaps(swap), plugins)
+    return (pipeline if file is None else pipeline.for_file(Path(file))).graph
 
 
 def _plain(value: Any) -> Any:

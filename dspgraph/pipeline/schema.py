@@ -19,6 +19,7 @@ from dspgraph.pipeline.document import (
     SymbolsInput,
     describe_key,
 )
+from dspgraph.pipeline.file_values import FILE
 
 
 def schema(plugins: Iterable[str | Path] = ()) -> dict[str, Any]:
@@ -33,6 +34,8 @@ def schema(plugins: Iterable[str | Path] = ()) -> dict[str, Any]:
     for model in (AudioInput, FramesInput, SymbolsInput, ControlInput, PortInput):
         own = defs[model.__name__]
         own["properties"] = {key: _or_var(rule) for key, rule in own["properties"].items()}
+    for rule in defs[AudioInput.__name__]["properties"].values():
+        rule["anyOf"].append({"const": FILE})
     defs |= {f"node.{name}": _entry(name, kind) for name, kind in kinds.items()}
     defs["entry"] = {"anyOf": [*(_ref(f"node.{name}") for name in kinds), _ref("PipelineEntry")]}
     anew = [{"required": ["node"]}, {"required": ["pipeline"]}]

@@ -5,29 +5,31 @@ The first file decides how long the signal lasts. The others are cut to this len
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from dspgraph.errors import RequestError
 from dspgraph.io.audio import AudioSource
-from dspgraph.live.performance import is_control
 from dspgraph.shown import shown
-from dspgraph.streams import Array, Audio, Stream
+from dspgraph.streams import Array, Audio
 
 
-def control_hint(inputs: Mapping[str, Stream]) -> str:
-    """Return a sentence that says how a graph with a control is rendered; "" if no input is a control."""
-    name = next((name for name, stream in inputs.items() if is_control(stream)), None)
+def control_hint(controls: Iterable[str]) -> str:
+    """Return a sentence that says how a graph with controls is rendered; "" if there is no control."""
+    name = next(iter(controls), None)
     return f"'{name}' is a control: give --events FILE, which may be empty, with one audio file" if name else ""
 
 
-def with_named_files(files: Iterable[Path], inputs: Mapping[str, Stream]) -> list[Path | Mapping[str, Path]]:
+def with_named_files(
+    files: Iterable[Path], inputs: Collection[str], controls: Iterable[str] = ()
+) -> list[Path | Mapping[str, Path]]:
     """Return the files of a command, with those that are written NAME=FILE collected in one mapping, name -> file.
 
-    The mapping stands before the other files. inputs: those of the graph; only their names can be a NAME. Raises
-    RequestError if an input is named twice, if some inputs are named but not all, and if one of them is a control.
+    The mapping stands before the other files. inputs: the names of the inputs of the graph; only these can be a NAME.
+    controls: the names of those that are controls. Raises RequestError if an input is named twice, if some inputs are
+    named but not all, and if one of them is a control.
     """
     named: dict[str, Path] = {}
     others: list[Path | Mapping[str, Path]] = []
@@ -41,7 +43,7 @@ def with_named_files(files: Iterable[Path], inputs: Mapping[str, Stream]) -> lis
             raise RequestError(f"{file} names no file: write {name}=FILE")
         else:
             named[name] = Path(path)
-    if named and (hint := control_hint(inputs)):
+    if named and (hint := control_hint(controls)):
         raise RequestError(hint)
     if named and (missing := [name for name in inputs if name not in named]):
         raise RequestError(f"the input '{missing[0]}' has no file: write {missing[0]}=FILE too")

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
+from dspgraph.pipeline.file_values import Values
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -23,6 +25,9 @@ class Item:
 
     inputs: tuple[tuple[str, Path], ...] = ()
     """(Name of an input, file) for a graph with several inputs; `path` is the first file. Empty: one file for all."""
+
+    values: Values = ()
+    """The rates and channels of the files, if the graph depends on them (see `by_file`)."""
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -43,7 +43,8 @@ _NEEDED: Mapping[str, str] = {"set": "value", "play": "file"}
 class EventFile:
     """A file with events for a pipeline, one event per line, in JSON.
 
-    The pipeline may have overrides, swaps and plugins. Examples of lines:
+    The pipeline may have overrides, swaps and plugins. recording: the audio file that is rendered, for inputs that have
+    the rate or the channels of the file. Examples of lines:
 
     {"at": 1.5, "set": "volume", "value": 0.3, "over": 0.5, "shape": "line"}
     {"at": "3/2", "swap": {"excitation": "whisper"}, "overrides": ["lpc.order=20"], "settle": 0.05, "over": 0.02}
@@ -66,15 +67,16 @@ class EventFile:
         overrides: Sequence[str],
         swaps: Mapping[str, str],
         plugins: Sequence[Any],
+        recording: Path | None = None,
     ) -> None:
-        self.path = path
+        self.path, self.recording = path, recording
         self.files = [path]
         """The files that were read: this one, and those that the events play."""
         begin = self._beginning()
         made = begin.get("begin") or {}
         self.pipeline, self.plugins = pipeline, list(plugins)
         self.overrides, self.swaps = [*made.get("overrides", []), *overrides], {**made.get("swap", {}), **swaps}
-        first = Pipeline(pipeline, self.overrides, self.swaps, plugins)
+        first = self._pipeline(pipeline, self.overrides, self.swaps)
         self.graph: Graph = first.graph
         self.controls = {**first.controls, **begin.get("controls", {})}
         self.played: tuple[str, ...] = tuple(begin.get("played", ()))
@@ -84,6 +86,10 @@ class EventFile:
                 f"{path} was recorded with {made.get('pipeline', 'a graph that no file describes')}, and this is "
                 "another graph: give the pipeline as it was then, without other swaps and settings"
             )
+
+    def _pipeline(self, name: str | Path, overrides: Sequence[str], swaps: Mapping[str, str]) -> Pipeline:
+        found = Pipeline(name, overrides, swaps, self.plugins)
+        return found.for_file(self.recording) if self.recording else found
 
     def _lines(self) -> list[str]:
         try:
@@ -174,9 +180,9 @@ class EventFile:
         if not isinstance(more, list) or not _are_texts(more):
             raise RequestError(f"'overrides' is a list of texts, as in [\"NODE.PARAMETER=VALUE\"]; found {shown(more)}")
         if (name := entry.get("pipeline")) is not None:  # a recording: it has all swaps and overrides of the graph
-            return Swap(Pipeline(self._located(name), more, entry[kind], self.plugins).graph, **given)
+            return Swap(self._pipeline(self._located(name), more, entry[kind]).graph, **given)
         overrides = [*self.overrides, *more]
-        return Swap(Pipeline(self.pipeline, overrides, {**self.swaps, **entry[kind]}, self.plugins).graph, **given)
+        return Swap(self._pipeline(self.pipeline, overrides, {**self.swaps, **entry[kind]}).graph, **given)
 
     def _located(self, name: Any) -> str | Path:
         """Return the pipeline that a swap names. If it has the name of this file's pipeline, return that pipeline.

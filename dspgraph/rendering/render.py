@@ -6,10 +6,11 @@ import dataclasses
 import json
 import os
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Set
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,6 +24,10 @@ from dspgraph.io.arrays import ArraySource
 from dspgraph.io.atomic import AtomicFile
 from dspgraph.io.audio import AUDIO_SUFFIXES, open_item
 from dspgraph.io.formats import AudioFormat, audio_format
+from dspgraph.live.performance import is_control
+from dspgraph.pipeline.file_values import Values, describe_values
+from dspgraph.pipeline.pipeline import Pipeline
+from dspgraph.rendering.by_file import ItemsByFile, JobsByFile, items_by_file
 from dspgraph.rendering.command import Command
 from dspgraph.rendering.corpus import gather
 from dspgraph.rendering.executors.serial import Serial
@@ -40,7 +45,7 @@ from dspgraph.streams import Array, Audio
 
 
 def render(
-    graph: Graph,
+    graph: Graph | Pipeline,
     files: Iterable[str | Path | Mapping[str, str | Path]],
     out: str | Path,
     suffix: str = ".flac",
@@ -66,6 +71,10 @@ def render(
     entry of `files` is a mapping of their names to audio files; the first file decides the duration (see
     `rendering.inputs`).
 
+    graph: a graph, or a `Pipeline`. If inputs of the pipeline have the rate or the channels of the file, one graph is
+    made for each rate and number of channels in the headers of the files. An item has the same outputs, sidecar and
+    digest as if it was rendered alone with a pipeline that has these numbers.
+
     suffix, subtype: the format of the audio files, for instance ".wav" and "PCM_16" (see `formats.audio_format`);
     16-bit samples are dithered. batch: number of items computed together in one process, one step of each at a time.
     executor: where the work is done. Neither `batch` nor `executor` changes a sample. done: called with every result as
@@ -88,39 +97,77 @@ def render(
     that would overwrite an input, for a result that must not be replaced, and for a folder that cannot be written to.
     """
     check_system()
-    job = RenderJob(graph, Path(out), suffix, batch, profiler, command=command, subtype=subtype)
-    several = () if graph.audio_input else tuple(graph.inputs)
-    items = gather(files, AUDIO_SUFFIXES if graph.audio_input else {ARRAYS}, Path(out), note, inputs=several)
-    job.check_items(items)
-    make_folder(Path(out))
-    with Ledger(Path(out)) as ledger:
-        rows = _earlier_results(job, ledger, items, retry_failed) if resume or retry_failed else {}
+    folder = Path(out)
+    if isinstance(graph, Pipeline) and not graph.wanted:
+        graph = graph.graph
+    if isinstance(graph, Pipeline) and profiler:
+        raise RequestError("a profile is that of one graph, and here each rate of a file has its own: set the rate")
+
+    def make(values: Values) -> RenderJob:
+        made = graph if isinstance(graph, Graph) else graph.given(values).graph
+        for sentence in made.advice if values else ():
+            note(f"{describe_values(values)}: {sentence}")
+        return RenderJob(made, folder, suffix, batch, profiler, command=command, subtype=subtype)
+
+    wanted = () if isinstance(graph, Graph) else graph.wanted
+    work = items_by_file(_gather(graph, files, folder, note), wanted, make)
+    for item in work.items:
+        work.job(item).check_item(item)
+    check_targets(work.items, [work.job(item).all_files(item) for item in work.items])
+    make_folder(folder)
+    with Ledger(folder) as ledger:
+        rows = _earlier_results(work, ledger, retry_failed) if resume or retry_failed else {}
         for row in rows.values():
             done(row)
-        due = {item.id: item for item in items if item.id not in rows}
+        due = {item.id: item for item in work.items if item.id not in rows}
         if not overwrite:
-            _check_replaced(job, ledger, due.values(), resume or retry_failed)
-        in_use = cache(lambda: job.files_in_use(items))
+            _check_replaced(work, ledger, due.values(), resume or retry_failed)
+        in_use = cache(lambda: _files_in_use(work))
         started(len(due), len(rows))
         try:
-            with closing(executor.run(job, list(due.values()))) as results:
-                for result in results:
-                    row = job.without_stale_files(due[result.id], result, in_use) if result.error else result
-                    ledger.append(job.ledger_line(due[row.id], row))
+            with closing(executor.run(JobsByFile(work.jobs), work.due(rows))) as results:
+                for result in chain(_refused(work), results):
+                    item = due[result.id]
+                    row = work.job(item).without_stale_files(item, result, in_use) if result.error else result
+                    ledger.append(work.job(item).ledger_line(item, row))
                     rows[row.id] = row
                     done(row)
         finally:
-            sweep(Path(out))  # unfinished files of killed workers
-    return [rows[item.id] for item in items]
+            sweep(folder)  # unfinished files of killed workers
+    return [rows[item.id] for item in work.items]
 
 
-def _earlier_results(job: RenderJob, ledger: Ledger, items: Sequence[Item], retry_failed: bool) -> dict[str, Rendered]:
+def _gather(
+    graph: Graph | Pipeline,
+    files: Iterable[str | Path | Mapping[str, str | Path]],
+    out: Path,
+    note: Callable[[str], None],
+) -> list[Item]:
+    """Return the items of a run: audio files for a graph with one audio input and for a pipeline, else .npz files."""
+    if isinstance(graph, Pipeline):
+        names = tuple(graph.document.inputs)
+        return gather(files, AUDIO_SUFFIXES, out, note, inputs=names if len(names) > 1 else ())
+    several = () if graph.audio_input else tuple(graph.inputs)
+    return gather(files, AUDIO_SUFFIXES if graph.audio_input else {ARRAYS}, out, note, inputs=several)
+
+
+def _refused(work: ItemsByFile[RenderJob]) -> Iterator[Rendered]:
+    """Yield the failed results of the items for which there is no graph."""
+    for item in work.items:
+        if reason := work.refused.get(item.id):
+            yield Rendered(item.id, item.path, error=reason, **file_stamp(item.path)._asdict())
+
+
+def _earlier_results(work: ItemsByFile[RenderJob], ledger: Ledger, retry_failed: bool) -> dict[str, Rendered]:
     """Return id of an item -> result of an earlier run, for the items whose results are still valid.
 
     If a run was killed after it wrote the files of an item and before the line in the ledger, that line is written now.
     """
     rows: dict[str, Rendered] = {}
-    for item in items:
+    for item in work.items:
+        if item.id in work.refused:
+            continue
+        job = work.job(item)
         line, sidecar = ledger.row(item.id), job.sidecar(item)
         row = earlier_result(line, sidecar, job.output_files(item), retry_failed)
         if row is not None:
@@ -130,7 +177,7 @@ def _earlier_results(job: RenderJob, ledger: Ledger, items: Sequence[Item], retr
     return rows
 
 
-def _check_replaced(job: RenderJob, ledger: Ledger, items: Iterable[Item], resuming: bool) -> None:
+def _check_replaced(work: ItemsByFile[RenderJob], ledger: Ledger, items: Iterable[Item], resuming: bool) -> None:
     """Raise RequestError if rendering the items would replace files that this run may not replace.
 
     These are results of another source, part, graph or format. If the run does not continue an earlier run (resuming is
@@ -138,6 +185,7 @@ def _check_replaced(job: RenderJob, ledger: Ledger, items: Iterable[Item], resum
     """
 
     def other(item: Item) -> str:
+        job = work.job(item)
         line, files = ledger.row(item.id), job.output_files(item)
         return other_result(line, job.sidecar(item), files, job.graph.recipe, resuming)
 
@@ -146,9 +194,17 @@ def _check_replaced(job: RenderJob, ledger: Ledger, items: Iterable[Item], resum
         id, reason = found[0]
         more = f", and {len(found) - 1} more" if len(found) > 1 else ""
         raise RequestError(
-            f"{job.out} holds results of another run, which this run would replace: '{id}'{more}: {reason}: choose "
-            "another folder, or give --overwrite to replace them"
+            f"{ledger.path.parent} holds results of another run, which this run would replace: '{id}'{more}: {reason}: "
+            "choose another folder, or give --overwrite to replace them"
         )
+
+
+def _files_in_use(work: ItemsByFile[RenderJob]) -> Set[Path]:
+    """Return the input files of all items, with all links followed, and the output files of these items."""
+    found: set[Path] = set()
+    for item in work.items:
+        found.update((*(Path(os.path.realpath(path)) for path in item.files), *work.job(item).output_files(item)))
+    return found
 
 
 @dataclass(frozen=True)
@@ -241,6 +297,10 @@ class RenderJob:
         """Return the output files of an item. A file that several outputs share is named once."""
         return tuple(dict.fromkeys(self.targets(item).values()))
 
+    def all_files(self, item: Item) -> set[Path]:
+        """Return the output files of an item and its sidecar."""
+        return {*self.output_files(item), self.sidecar(item).path}
+
     def sidecar(self, item: Item) -> Sidecar:
         """Return the sidecar of an item."""
         path = self.out / f"{item.id}{SIDECAR_SUFFIX}"
@@ -264,13 +324,6 @@ class RenderJob:
         # Line ends inside strings are escaped in JSON, so that this changes only the indentation.
         return json.dumps(self.graph.description, indent=1).replace("\n", "\n ")
 
-    def files_in_use(self, items: Iterable[Item]) -> Set[Path]:
-        """Return the input files of items, with all links followed, and the output files of these items."""
-        found: set[Path] = set()
-        for item in items:
-            found.update((*(Path(os.path.realpath(path)) for path in item.files), *self.output_files(item)))
-        return found
-
     def without_stale_files(self, item: Item, row: Rendered, in_use: Callable[[], Set[Path]]) -> Rendered:
         """Remove the files that an earlier run has written for an item that has failed now; return the item's result.
 
@@ -278,8 +331,8 @@ class RenderJob:
         input file does not exist: if a disk is not mounted, its old results must not be deleted. If a file cannot be
         removed, the error of the returned result says so.
 
-        row: the failed result. in_use: a function that returns the `files_in_use` of the run. It is called only if the
-        sidecar names files that this run would not write for the item. Such a file is kept if it is in use.
+        row: the failed result. in_use: a function that returns the input and output files of the run. It is called only
+        if the sidecar names files that this run would not write for the item. Such a file is kept if it is in use.
         """
         sidecar = self.sidecar(item)
         if row.size < 0 or not is_inside(self.out, sidecar.path.parent) or (names := sidecar.files()) is None:
@@ -299,27 +352,25 @@ class RenderJob:
 
     # ---- checks -----------------------------------------------------------------------------------------------------
 
-    def check_items(self, items: Sequence[Item]) -> None:
-        """Raise RequestError for items that the graph does not take, and for files that `check_targets` refuses."""
-        for item in items:
-            if item.inputs:
-                self._check_inputs(item)
-            elif item.path.suffix.lower() == ARRAYS:
-                if not item.is_whole_file:
-                    raise RequestError(
-                        f"{item.id}: start, duration and channel are for audio files; {item.path} is not one"
-                    )
-            elif not self.graph.audio_input:
-                found = ", ".join(f"{name}: {stream}" for name, stream in self.graph.inputs.items())
-                way = f"give it {ARRAYS} files that hold these, not audio"
-                if hint := control_hint(self.graph.inputs):
-                    way = f"{hint}, or {way}"
-                elif all(isinstance(stream, Audio) for stream in self.graph.inputs.values()):
-                    way = f"name the input of each file, as in {next(iter(self.graph.inputs))}={item.path}, or {way}"
+    def check_item(self, item: Item) -> None:
+        """Raise RequestError for an item that the graph does not take."""
+        if item.inputs:
+            self._check_inputs(item)
+        elif item.path.suffix.lower() == ARRAYS:
+            if not item.is_whole_file:
                 raise RequestError(
-                    f"an audio file is rendered by a graph with one audio input; this one takes {found}: {way}"
+                    f"{item.id}: start, duration and channel are for audio files; {item.path} is not one"
                 )
-        check_targets(items, [{*self.output_files(item), self.sidecar(item).path} for item in items])
+        elif not self.graph.audio_input:
+            found = ", ".join(f"{name}: {stream}" for name, stream in self.graph.inputs.items())
+            way = f"give it {ARRAYS} files that hold these, not audio"
+            if hint := control_hint(name for name, stream in self.graph.inputs.items() if is_control(stream)):
+                way = f"{hint}, or {way}"
+            elif all(isinstance(stream, Audio) for stream in self.graph.inputs.values()):
+                way = f"name the input of each file, as in {next(iter(self.graph.inputs))}={item.path}, or {way}"
+            raise RequestError(
+                f"an audio file is rendered by a graph with one audio input; this one takes {found}: {way}"
+            )
 
     def _check_inputs(self, item: Item) -> None:
         """Raise RequestError unless the item has an audio file for every input, and every input is audio."""
@@ -393,7 +444,7 @@ class _ItemRun:
             return files.blocks()
         if self.item.path.suffix.lower() == ARRAYS:
             return ArraySource(self.item.path, self.graph.inputs).blocks()
-        assert self.graph.audio_input  # RenderJob.check_items has checked it
+        assert self.graph.audio_input  # RenderJob.check_item has checked it
         name, stream = self.graph.audio_input
         audio = open_item(self.item, stream)
         self.notes = audio.conversions

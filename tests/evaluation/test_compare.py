@@ -82,7 +82,9 @@ def compared(found: Sequence[Choice], files: Any, out: Path, *metrics: str, **op
 
 
 EXCITATIONS = [
-    dataclasses.replace(one, name=one.swaps["excitation"]) for one in choices("lpc_vocoder", vary=["excitation"])
+    dataclasses.replace(one, name=one.swaps["excitation"])
+    for one in choices("lpc_vocoder", vary=["excitation"])
+    if isinstance(one, Choice)
 ]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dspgraph import RequestError, UnknownName, load
-from dspgraph.evaluation.variants import choices
+from dspgraph.evaluation.variants import Choice, choices
 from helpers import paths
 
 TOYS = str(paths.TOYS)
@@ -25,6 +25,7 @@ def listed(folder: Path, text: str, *overrides: str, **more: Any) -> list[str]:
     path.write_text(text)
     found = choices(path, overrides, plugins=[TOYS], **more)
     for choice in found:
+        assert isinstance(choice, Choice)
         assert choice.graph == load(path, choice.overrides, choice.swaps, [TOYS])
     return [choice.name for choice in found]
 
@@ -92,7 +93,7 @@ def test_a_comma_in_a_bracket_or_in_quotes_parts_no_values(tmp_path: Path, overr
         "inputs: {x: {audio: 16000}}\nnodes: {end: {node: listed, x: x}}\noutputs: {y: end}\n"
     )
     found = choices(tmp_path / "mine.yaml", [override], plugins=[tmp_path / "listed.py"])
-    nodes = [choice.graph.nodes["end"].model_dump() for choice in found]
+    nodes = [choice.graph.nodes["end"].model_dump() for choice in found if isinstance(choice, Choice)]
     assert [(tuple(node["values"]), node["text"]) for node in nodes] == values
 
 

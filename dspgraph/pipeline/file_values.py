@@ -1,0 +1,131 @@
+"""Inputs that have the sample rate or the channels of the file that is rendered: `{audio: file, channels: file}`.
+
+If a var has the value `file`, as in `vars: {rate: file}` with `{audio: "${rate}"}`, it is a number everywhere: that of
+the file of the first input that uses it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from dspgraph.errors import PipelineError, RequestError
+from dspgraph.io.arrays import SUFFIX as ARRAYS
+from dspgraph.pipeline.read import KeyPath, Source, value_at
+from dspgraph.streams import to_fraction
+
+if TYPE_CHECKING:
+    from dspgraph.io.decoding import Decoder
+
+FILE = "file"
+"""The value that stands for the rate, or the number of channels, of the file."""
+
+
+class Wanted(NamedTuple):
+    """A number that a pipeline takes from the file of an input. key: "audio", the rate in Hz, or "channels"."""
+
+    input: str
+    key: str
+
+
+Values: TypeAlias = tuple[tuple[Wanted, Fraction], ...]
+"""The numbers of the files of one item: pairs (what is wanted, number)."""
+
+NOMINAL = {"audio": Fraction(48000), "channels": Fraction(1)}
+"""The numbers that stand in for those of a file where there is no file, as in `show`."""
+
+
+def wanted_values(source: Source) -> dict[Wanted, KeyPath]:
+    """Return each number that a pipeline takes from files -> the path of the value `file` that stands for it.
+
+    Raises PipelineError if one var stands for a rate and for a number of channels.
+    """
+    found: dict[KeyPath, Wanted] = {}
+    for name, entry in source.data.get("inputs", {}).items():
+        for key in NOMINAL:
+            if not isinstance(entry, dict) or "audio" not in entry or key not in entry:
+                continue
+            path = _written(source.data, ("inputs", name, key))
+            if path is None or value_at(source.data, path) != FILE:
+                continue
+            first = found.setdefault(path, Wanted(name, key))
+            if first.key != key:
+                raise PipelineError(
+                    f"{source.place(path)}: is '{FILE}', for a rate and for a number of channels: use two vars"
+                )
+    return {one: path for path, one in found.items()}
+
+
+def _written(data: dict[str, Any], path: KeyPath) -> KeyPath | None:
+    """Return the path at which a value is written: that of its var, if it is a var. None if there is no such var."""
+    for _ in range(len(data.get("vars", {})) + 1):
+        try:
+            value = value_at(data, path)
+        except (LookupError, TypeError, ValueError):
+            return None
+        var = re.fullmatch(r"\$\{([\w.]+)\}", value, re.ASCII) if isinstance(value, str) else None
+        if var is None:
+            return path
+        path = ("vars", *var[1].split("."))
+    return None  # vars that use each other in a circle; `fill_vars` refuses them
+
+
+def put_values(source: Source, wanted: Mapping[Wanted, KeyPath], values: Mapping[Wanted, Fraction]) -> None:
+    """Write numbers into a pipeline in place of `file`: those in `values`, and NOMINAL numbers for all others."""
+    for one, path in wanted.items():
+        number = values.get(one, NOMINAL[one.key])
+        around = value_at(source.data, path[:-1])
+        around[int(path[-1]) if isinstance(around, list) else path[-1]] = (
+            int(number) if number.denominator == 1 else str(number)
+        )
+
+
+def values_of(wanted: tuple[Wanted, ...], files: Mapping[str, Path], channel: int | None = None) -> Values:
+    """Return the numbers that a pipeline takes from files.
+
+    files: name of an input -> its file. channel: the number of the only channel that is read; None for all channels.
+    Raises FileError for a file that cannot be read, and RequestError for an .npz file, which has no rate.
+    """
+    from dspgraph.io.decoding import Decoder  # soundfile is slow to import, and few pipelines need it here
+
+    headers: dict[Path, Decoder] = {}
+    found = []
+    for one in wanted:
+        if one.input not in files:
+            raise RequestError(f"the input '{one.input}' has the {_NAMES[one.key]} of its file, and is given none")
+        path = files[one.input]
+        if path.suffix.lower() == ARRAYS:
+            raise RequestError(
+                f"{path}: the input '{one.input}' has the {_NAMES[one.key]} of an audio file; an {ARRAYS} file has "
+                "none: give the pipeline a number"
+            )
+        header = headers[path] = headers.get(path) or Decoder(path)
+        channels = 1 if channel is not None else header.channels
+        found.append((one, to_fraction(header.rate if one.key == "audio" else channels)))
+    return tuple(found)
+
+
+_NAMES = {"audio": "rate", "channels": "channels"}
+
+
+def nominal(wanted: tuple[Wanted, ...]) -> Values:
+    """Return NOMINAL numbers for all that a pipeline takes from files."""
+    return tuple((one, NOMINAL[one.key]) for one in wanted)
+
+
+def describe_values(values: Values) -> str:
+    """Return the numbers in words: "44100 Hz, 2 channels"."""
+    return ", ".join(f"{number} Hz" if one.key == "audio" else f"channels: {number}" for one, number in values)
+
+
+def unset_message(source: Source, one: Wanted, path: KeyPath) -> str:
+    """Return the error about a number that no file gives. path: where `file` is written."""
+    number = 16000 if one.key == "audio" else 1
+    way = f"-s {path[1]}={number}" if path[0] == "vars" and len(path) == 2 else f"'{one.key}: {number}'"
+    return (
+        f"{source.place(path)}: is the {_NAMES[one.key]} of the file that is rendered, and there is no file here: "
+        f"give a number, as in {way}"
+    )

@@ -1,0 +1,125 @@
+"""One job for each rate and number of channels of the files, for graphs whose inputs have those of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any, Generic, TypeVar
+
+from dspgraph.errors import DspgraphError, FileError
+from dspgraph.pipeline.file_values import Values, Wanted, describe_values, nominal, values_of
+from dspgraph.rendering.item import Item
+from dspgraph.rendering.job import Job, JobWithSummary, R
+
+J = TypeVar("J", bound=Job[Any])
+
+
+@dataclass(frozen=True)
+class JobsByFile(Generic[R]):
+    """Several jobs as one: each item is done by the job of its `Item.values`. The workers are shared.
+
+    Only neighbours with the same values are computed together: `items_by_file` sorts the items.
+    """
+
+    jobs: Mapping[Values, Job[R]]
+
+    @property
+    def open_items(self) -> int:
+        """The largest number of items that are open at the same time."""
+        return max(job.open_items for job in self.jobs.values())
+
+    def check(self) -> None:
+        """Raise RequestError if this process would not get the same results as the process that made the jobs."""
+        for job in self.jobs.values():
+            job.check()
+
+    def run(self, items: Iterable[Item]) -> Generator[R, None, None]:
+        """Yield the result of every item."""
+        for values, group in groupby(items, key=lambda item: item.values):
+            yield from self.jobs[values].run(group)
+
+    def failed_result(self, item: Item, reason: str) -> R:
+        """Return the failed result of an item whose worker died or whose timeout expired. reason: what happened."""
+        return self.jobs[item.values].failed_result(item, reason)
+
+    def summary(self) -> Any:
+        """Return the summary of the only job; None if there are several."""
+        job = self._only()
+        return job.summary() if job else None
+
+    def add_summary(self, value: Any) -> None:
+        """Add the summary of another process to the only job."""
+        if job := self._only():
+            job.add_summary(value)
+
+    def _only(self) -> JobWithSummary | None:
+        job = next(iter(self.jobs.values()))
+        return job if len(self.jobs) == 1 and isinstance(job, JobWithSummary) else None
+
+
+@dataclass(frozen=True)
+class ItemsByFile(Generic[J]):
+    """The items of a run and the jobs that do them.
+
+    items: all items, in their order, with their values. jobs: values -> job. refused: id of an item -> why no job can
+    do it: its file cannot be read, or no graph can be made for its rate and channels.
+    """
+
+    items: Sequence[Item]
+    jobs: Mapping[Values, J]
+    refused: Mapping[str, str]
+
+    @property
+    def any_job(self) -> J:
+        """One of the jobs, for what all of them have in common, such as the names of outputs."""
+        return next(iter(self.jobs.values()))
+
+    def job(self, item: Item) -> J:
+        """Return the job of an item; any job for a refused item."""
+        return self.jobs.get(item.values, self.any_job)
+
+    def due(self, skipped: Iterable[str]) -> list[Item]:
+        """Return the items that jobs do, except those in `skipped`, with items of the same job side by side."""
+        left_out = {*skipped, *self.refused}
+        order = {values: number for number, values in enumerate(self.jobs)}
+        return sorted((one for one in self.items if one.id not in left_out), key=lambda item: order[item.values])
+
+
+def items_by_file(items: Sequence[Item], wanted: Sequence[Wanted], make: Callable[[Values], J]) -> ItemsByFile[J]:
+    """Return items with the rates and channels of their files, and one job for each different set of these.
+
+    wanted: what the pipelines take from files; if it is empty, no file is opened, and one job does all items. make: a
+    function that returns the job for given values.
+
+    If no job can be made for an item, the others are done. Raises the first error of `make` if no job can be made at
+    all, and RequestError for an item that is no audio file.
+    """
+    if not wanted:
+        return ItemsByFile(items, {(): make(())}, {})
+    everything = tuple(dict.fromkeys(wanted))
+    jobs: dict[Values, J] = {}
+    faults: dict[Values, DspgraphError] = {}
+    refused: dict[str, str] = {}
+    found = []
+    for item in items:
+        files = dict(item.inputs) or {one.input: item.path for one in everything}
+        try:
+            values = values_of(everything, files, item.channel)
+        except FileError as error:
+            refused[item.id] = f"{error}{item.missing_hint()}"
+            found.append(item)
+            continue
+        if values not in jobs and values not in faults:
+            try:
+                jobs[values] = make(values)
+            except DspgraphError as error:
+                faults[values] = error
+        if values in faults:
+            refused[item.id] = f"{item.path} ({describe_values(values)}): {faults[values]}"
+        found.append(replace(item, values=values))
+    if not jobs:
+        for fault in faults.values():
+            raise fault
+        jobs[()] = make(nominal(everything))  # no file can be read; the job says which results are older ones
+    return ItemsByFile(found, jobs, refused)

@@ -1,0 +1,253 @@
+"""Pipelines whose inputs have the rate and the channels of the file: the same results as with numbers."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner
+
+from dspgraph import load, render
+from dspgraph.cli.main import main
+from dspgraph.errors import PipelineError, RequestError
+from dspgraph.evaluation.compare import compare
+from dspgraph.evaluation.variants import choices
+from dspgraph.pipeline.pipeline import Pipeline
+from dspgraph.rendering.executors.process import Processes
+from dspgraph.rendering.executors.ray import Ray
+from dspgraph.rendering.executors.serial import Serial
+from dspgraph.rendering.job import Executor
+from helpers.pipelines import written
+from helpers.renderings import everything, said
+from helpers.speech import speech
+
+OWN = """
+vars: {rate: file, channels: file, gain: 0.01}
+inputs:
+  x: {audio: "${rate}", channels: "${channels}"}
+nodes:
+  noise: {node: white_noise, like: x}
+  quiet: {node: gain, x: noise, gain: "${gain}"}
+  sum:   {node: mix, x: [x, quiet]}
+outputs:
+  y: sum
+variants:
+  quiet:
+    off: {node: gain, x: noise, gain: 0}
+"""
+RATES = (8000, 16000, 44100)
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """Return a folder with two recordings of each rate and each number of channels, in an order that mixes them."""
+    (tmp_path / "in").mkdir()
+    for k in range(2):
+        for rate in RATES:
+            for channels in (1, 2):
+                samples = speech()[: (800 + 150 * k) * channels].reshape(-1, channels)
+                soundfile.write(tmp_path / "in" / f"{k}_{rate}_{channels}.wav", samples, rate)
+    return tmp_path / "in"
+
+
+def own(tmp_path: Path, text: str = OWN, *overrides: str) -> Pipeline:
+    return Pipeline(written(tmp_path, text), overrides)
+
+
+def one_by_one(tmp_path: Path, corpus: Path) -> dict[str, bytes]:
+    """Return the files of a run for each recording, by pipelines with the numbers of its header."""
+    for path in sorted(corpus.iterdir()):
+        _, rate, channels = path.stem.split("_")
+        fixed = load(written(tmp_path, OWN), [f"rate={rate}", f"channels={channels}"])
+        (row,) = render(fixed, [path], tmp_path / "fixed")
+        assert not row.error
+        assert not [note for note in row.notes if "resampled" in note or "channel" in note]
+    return everything(tmp_path / "fixed")
+
+
+@pytest.mark.parametrize(
+    ("executor", "batch"),
+    [
+        pytest.param(Serial(), 1, id="serial"),
+        pytest.param(Serial(), 3, id="batch"),
+        pytest.param(Processes(2), 2, id="jobs"),
+        pytest.param(Ray(2), 1, id="ray", marks=pytest.mark.slow),
+    ],
+)
+def test_a_mixed_folder_gives_what_each_file_gives_alone(
+    tmp_path: Path, corpus: Path, executor: Executor, batch: int
+) -> None:
+    """Audio, and sidecars with the graph and its digest, byte for byte."""
+    rows = render(own(tmp_path), [corpus], tmp_path / "out", batch=batch, executor=executor)
+    assert [row.id for row in rows] == sorted(path.stem for path in corpus.iterdir())
+    found, expected = everything(tmp_path / "out"), one_by_one(tmp_path, corpus)
+    assert len(found) == 24
+    assert found == expected
+    info = soundfile.info(tmp_path / "out" / "0_44100_2.flac")
+    assert (info.samplerate, info.channels) == (44100, 2)
+    digests = {said(tmp_path / "out", path.stem)["digest"] for path in corpus.iterdir()}
+    assert len(digests) == len(RATES) * 2
+
+
+def test_a_resumed_run_renders_only_the_file_that_has_another_rate_now(tmp_path: Path, corpus: Path) -> None:
+    render(own(tmp_path), [corpus], tmp_path / "out")
+    shutil.copy(corpus / "0_16000_1.wav", corpus / "1_8000_2.wav")
+    rows = render(own(tmp_path), [corpus], tmp_path / "out", resume=True)
+    assert [row.id for row in rows if not row.cached] == ["1_8000_2"]
+    assert soundfile.info(tmp_path / "out" / "1_8000_2.flac").samplerate == 16000
+
+
+def test_a_file_without_a_graph_fails_and_the_others_are_rendered(tmp_path: Path, corpus: Path) -> None:
+    """The node takes one channel: files with two have an error, and lose the results of an earlier run."""
+    path = written(tmp_path, 'inputs: {x: {audio: file, channels: file}}\nnodes: {f: {node: frame, x: x, length: 80, hop: 80}}\n'
+                   "outputs: {y: f}\n")  # fmt: skip
+    pipeline = Pipeline(path, ())
+    soundfile.write(corpus / "mono.wav", np.ones(800), 8000)
+    render(pipeline, [corpus / "mono.wav"], tmp_path / "out")
+    soundfile.write(corpus / "mono.wav", np.ones((800, 2)), 8000)
+    (corpus / "text.wav").write_text("no audio")
+    rows = {row.id: row for row in render(pipeline, [corpus], tmp_path / "out", resume=True)}
+    failed = {id for id, row in rows.items() if row.error}
+    assert failed == {"mono", "text", *(path.stem for path in corpus.glob("*_2.wav"))}
+    assert rows["mono"].error.startswith(f"{corpus}/mono.wav (8000 Hz, channels: 2): {path}:2: nodes.f")
+    assert "is not an audio file" in rows["text"].error
+    assert not (tmp_path / "out" / "mono.npz").exists()
+    lines = [json.loads(line) for line in (tmp_path / "out" / "ledger.jsonl").read_text().splitlines()]
+    assert {line["id"] for line in lines if line["status"] == "failed"} == failed
+
+
+def test_a_pipeline_that_has_no_graph_for_any_file_is_refused(tmp_path: Path, corpus: Path) -> None:
+    text = OWN.replace("mix", "none")
+    with pytest.raises(PipelineError, match=r"nodes\.sum\.node: no node is called 'none'"):
+        render(own(tmp_path, text), [corpus], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_channel_of_a_manifest_is_mono(tmp_path: Path, corpus: Path) -> None:
+    (tmp_path / "list.jsonl").write_text('{"id": "left", "path": "in/0_44100_2.wav", "channel": 0}\n')
+    (row,) = render(own(tmp_path), [tmp_path / "list.jsonl"], tmp_path / "out")
+    assert row.notes == ("took channel 0 of 2",)
+    info = soundfile.info(tmp_path / "out" / "left.flac")
+    assert (info.samplerate, info.channels) == (44100, 1)
+
+
+MIX = """
+inputs:
+  a: {audio: %s}
+  b: {audio: %s}
+nodes:
+  sum: {node: mix, x: [a, b]}
+outputs:
+  y: sum
+"""
+
+
+def pair(corpus: Path) -> Mapping[str, Path]:
+    return {"a": corpus / "0_8000_1.wav", "b": corpus / "0_16000_1.wav"}
+
+
+def test_each_of_several_inputs_has_the_rate_of_its_own_file(tmp_path: Path, corpus: Path) -> None:
+    with pytest.raises(PipelineError, match="8000 Hz.*16000 Hz"):
+        render(own(tmp_path, MIX % ("file", "file")), [pair(corpus)], tmp_path / "out")
+
+
+def test_a_var_has_the_rate_of_the_first_file(tmp_path: Path, corpus: Path) -> None:
+    text = "vars: {rate: file}" + MIX % ('"${rate}"', '"${rate}"')
+    (row,) = render(own(tmp_path, text), [pair(corpus)], tmp_path / "out")
+    assert row.notes[0] == "b: resampled from 16000 Hz to 8000 Hz"
+    assert soundfile.info(tmp_path / "out" / "0_8000_1.flac").samplerate == 8000
+
+
+def test_an_array_file_has_no_rate(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", x=np.ones(10))
+    with pytest.raises(
+        RequestError, match=r"x\.npz: the input 'x' has the rate of an audio file; an \.npz file has none"
+    ):
+        render(own(tmp_path), [tmp_path / "x.npz"], tmp_path / "out")
+
+
+def test_a_comparison_compares_every_file_at_its_own_rate(tmp_path: Path, corpus: Path) -> None:
+    """Sounds and scores are those of comparisons at the rate of the file."""
+    path = written(tmp_path, OWN)
+    several = choices(path, ())
+    files = [corpus / "1_44100_2.wav", corpus / "0_8000_1.wav", corpus / "0_44100_2.wav"]
+    found = compare(several, files, tmp_path / "out", "t", names=["si_sdr"])
+    for file in files[:2]:
+        _, rate, channels = file.stem.split("_")
+        fixed = choices(path, [f"rate={rate}", f"channels={channels}"])
+        alone = compare(fixed, [file], tmp_path / file.stem, "t", names=["si_sdr"])
+        assert [one for one in found.scores if one.recording == file.stem] == alone.scores
+        for sound in (tmp_path / file.stem / "audio").rglob("*.flac"):
+            assert (tmp_path / "out" / sound.relative_to(tmp_path / file.stem)).read_bytes() == sound.read_bytes()
+    again: list[bool] = []
+    compare(several, files, tmp_path / "out", "t", names=["si_sdr"], resume=True, overwrite=False,
+            done=lambda row: again.append(row.cached))  # fmt: skip
+    assert again == [True] * 3
+
+
+def test_a_comparison_of_the_own_rate_with_another(tmp_path: Path, corpus: Path) -> None:
+    several = choices(written(tmp_path, OWN), ["rate=8000,file", "channels=1"])
+    compare(several, [corpus / "0_44100_1.wav"], tmp_path / "out", "t", names=["si_sdr"])
+    rates = {path.parent.name: soundfile.info(path).samplerate for path in (tmp_path / "out").rglob("*.flac")}
+    assert rates == {"reference": 44100, "rate=8000": 8000, "rate=file": 44100}
+
+
+# ---- without a file -------------------------------------------------------------------------------------------------
+
+
+def test_python_gets_the_graph_of_a_file_or_of_numbers(tmp_path: Path, corpus: Path) -> None:
+    path = written(tmp_path, OWN)
+    graph = load(path, file=corpus / "0_44100_2.wav")
+    assert graph == load(path, rate=44100, channels=2)
+    assert load(path, rate=8000, file=corpus / "0_44100_2.wav").inputs["x"].rate == 8000
+    with pytest.raises(
+        PipelineError, match=r"mine\.yaml:2: vars\.rate: is the rate of the file .* as in -s rate=16000"
+    ):
+        load(path)
+
+
+def test_a_literal_is_told_where_to_write_a_number(tmp_path: Path) -> None:
+    with pytest.raises(PipelineError, match=r"mine\.yaml:3: inputs\.a\.audio: .* as in 'audio: 16000'"):
+        _ = own(tmp_path, MIX % ("file", 8000)).graph
+
+
+def test_one_var_is_not_a_rate_and_a_number_of_channels(tmp_path: Path) -> None:
+    text = OWN.replace('channels: "${channels}"', 'channels: "${rate}"')
+    with pytest.raises(PipelineError, match=r"vars\.rate: is 'file', for a rate and for a number of channels"):
+        own(tmp_path, text)
+
+
+def test_a_pipeline_used_as_a_node_gets_the_rate_by_its_var(tmp_path: Path, corpus: Path) -> None:
+    written(tmp_path, OWN, "inner.yaml")
+    outer = 'vars: {rate: file}\ninputs: {x: {audio: "${rate}"}}\nnodes: {in: {pipeline: inner.yaml, x: x%s}}\noutputs: {y: in}\n'
+    with pytest.raises(
+        PipelineError, match=r"inner\.yaml:2: vars\.rate: a pipeline that is used as a node has no file"
+    ):
+        _ = own(tmp_path, outer % "").for_file(corpus / "0_8000_1.wav").graph
+    pipeline = own(tmp_path, outer % ', rate: "${rate}", channels: 1').for_file(corpus / "0_8000_1.wav")
+    assert pipeline.graph.outputs["y"].rate == 8000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "expected"),
+    [
+        (["show"], 0, "vars.rate: that of the file"),
+        (["show", "--file", "in/0_44100_2.wav"], 0, "Audio  44100 Hz  2 channels"),
+        (["check"], 0, "the cut changes nothing"),
+        (["check", "in/0_44100_2.wav"], 0, "the cut changes nothing"),
+        (["render", "in", "-o", "out", "--profile"], 2, "give a number, as in -s rate=16000"),
+        (["render", "in/0_8000_2.wav", "-o", "out", "--tap", "noise"], 0, "out/0_8000_2.noise.flac"),
+        (["plot", "in/0_8000_2.wav"], 0, "0_8000_2.png"),
+    ],
+)
+def test_commands(
+    tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, expected: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command, *rest = arguments
+    name = ["--pipeline", str(written(tmp_path, OWN))] if command == "plot" else [str(written(tmp_path, OWN))]
+    result = CliRunner().invoke(main, [command, *name, *rest])
+    assert (result.exit_code, expected in result.output) == (code, True), result.output
