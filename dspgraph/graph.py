@@ -8,8 +8,9 @@ from functools import cached_property
 from typing import Any
 
 from dspgraph.engine.batch import Batch
+from dspgraph.engine.blocks import Arrays
 from dspgraph.engine.plan import Plan
-from dspgraph.engine.session import Arrays, Session, render_arrays
+from dspgraph.engine.session import Session, render_arrays
 from dspgraph.errors import SignalError
 from dspgraph.streams import Array
 from dspgraph.wiring.latency import Latency, latency

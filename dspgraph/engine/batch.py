@@ -7,8 +7,9 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 
+from dspgraph.engine.blocks import Arrays, Signal, blocks_of, joined
 from dspgraph.engine.plan import Plan, Stage
-from dspgraph.engine.session import Arrays, Session, Signal, blocks_of, joined
+from dspgraph.engine.session import Session
 from dspgraph.errors import DspgraphError, SessionError, SignalError
 from dspgraph.shown import shown
 from dspgraph.streams import Array

@@ -30,11 +30,12 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from dspgraph.engine.batch import Batch
+from dspgraph.engine.blocks import QUANTUM, Arrays
 from dspgraph.engine.instrument import Flush, Step, StepMany, Watched
 from dspgraph.engine.memory import held
 from dspgraph.engine.plan import Plan, SessionState
 from dspgraph.engine.profile import ENGINE, Peak, Profile
-from dspgraph.engine.session import QUANTUM, Arrays, Session
+from dspgraph.engine.session import Session
 from dspgraph.errors import RequestError
 from dspgraph.streams import Array, Number, first_bad_item, to_fraction
 from dspgraph.wiring.latency import latency

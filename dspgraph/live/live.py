@@ -18,7 +18,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from dspgraph.engine.session import QUANTUM
+from dspgraph.engine.blocks import QUANTUM
 from dspgraph.errors import LiveError, RequestError, SignalError, UnknownName, suggest
 from dspgraph.graph import Graph
 from dspgraph.live.device import DeviceFormat
@@ -299,9 +299,10 @@ class Live:
         return found
 
     def seek(self, input: str, position: Number, at: Any = None) -> Play:
-        """Continue the file that is played into an input at another position, in seconds of the file. Return the event.
+        """Continue the file that is played into an input at another position. Return the event.
 
-        Raises RequestError if no file is played, and ParameterError for a position outside of its part.
+        position: seconds from the beginning of the file; at: the time of the event, as for `play`. Raises RequestError
+        if no file is played, and ParameterError for a position outside of the part of the file that is played.
         """
         if input not in self._files:
             raise RequestError(f"no file is played into '{input}': play one, as a FileInput")

@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from dspgraph.engine.blocks import BLOCK, Arrays, joined
 from dspgraph.engine.plan import Queue
-from dspgraph.engine.session import BLOCK, Arrays, Session, joined
+from dspgraph.engine.session import Session
 from dspgraph.errors import RequestError, SessionError, SignalError, UnknownName, suggest
 from dspgraph.graph import Graph
 from dspgraph.live.curves import Curve, Player, control_items

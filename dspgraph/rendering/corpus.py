@@ -151,7 +151,10 @@ class _FolderSearch:
         return [Item(_without_suffix(path.relative_to(fixed)), path) for path in files]
 
     def _matches(self, path: Path, pattern: str, fixed: Path, left_out: _LeftOut) -> bool:
-        """Return whether a path that matches a pattern is an input file; if not, count the reason in `left_out`."""
+        """Return whether a path that matches a pattern is an input file; if not, count the reason in `left_out`.
+
+        fixed: the part of the pattern before its first wildcard.
+        """
         if not path.is_file():
             if "**" not in pattern and path.is_dir():
                 left_out.folders["matched by the pattern"] += 1

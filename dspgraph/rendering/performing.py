@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from dspgraph.engine.session import BLOCK
+from dspgraph.engine.blocks import BLOCK
 from dspgraph.errors import DspgraphError, FileError, RequestError, suggest
 from dspgraph.graph import Graph
 from dspgraph.io.audio import AudioSink, AudioSource

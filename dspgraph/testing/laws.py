@@ -29,8 +29,9 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from dspgraph.engine.batch import Batch
+from dspgraph.engine.blocks import blocks_of, joined
 from dspgraph.engine.plan import Plan
-from dspgraph.engine.session import Session, blocks_of, joined
+from dspgraph.engine.session import Session
 from dspgraph.errors import LawError
 from dspgraph.graph import Graph
 from dspgraph.streams import Array, gcd

@@ -14,7 +14,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from dspgraph.engine.session import Session, blocks_of, joined
+from dspgraph.engine.blocks import blocks_of, joined
+from dspgraph.engine.session import Session
 from dspgraph.graph import Graph
 from dspgraph.streams import Array
 

@@ -14,8 +14,8 @@ from dspgraph.io.paths import read_file
 from dspgraph.registry import models
 from dspgraph.shown import shortened, shown
 from dspgraph.streams import Array
-from dspgraph.training.checkpoints import read_checkpoint
 from dspgraph.training.contract import conversion, weights_format
+from dspgraph.training.foreign_checkpoints import read_checkpoint
 
 _LARGEST_SETTINGS = 2**24
 """The largest size of a file of settings, in bytes."""

@@ -163,7 +163,6 @@ NO_PACKAGE = "sys.modules['sounddevice'] = None"
     ids=["device", "package"],
 )
 def test_without_a_device_there_is_one_sentence(before: str, message: str) -> None:
-    """live.md 6, line 9."""
     code = f"import sys; {before}; from dspgraph.cli.main import main; main(['devices'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")

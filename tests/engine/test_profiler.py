@@ -33,11 +33,12 @@ from dspgraph import (
 )
 from dspgraph.engine import profiler as profiler_module
 from dspgraph.engine.batch import Batch
+from dspgraph.engine.blocks import joined
 from dspgraph.engine.memory import held, size
 from dspgraph.engine.plan import Plan, SessionState
 from dspgraph.engine.profile import ENGINE, Profile, Row
 from dspgraph.engine.profiler import Profiler
-from dspgraph.engine.session import Session, joined
+from dspgraph.engine.session import Session
 from helpers.speech import speech
 from helpers.toys import ToyApply, ToyEnergy, ToyFailing, ToyFrames, ToyLate, ToyNoise, ToyPeak, ToyScale, ToySum
 

@@ -22,7 +22,7 @@ from dspgraph import (
     State,
     UnknownName,
 )
-from dspgraph.engine.session import QUANTUM, blocks_of
+from dspgraph.engine.blocks import QUANTUM, blocks_of
 from dspgraph.testing import check_graph
 from helpers.speech import speech
 from helpers.toy_graphs import everything, failing

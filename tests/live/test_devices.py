@@ -84,7 +84,7 @@ def place_of(part: Array, whole: Array, first: int = 0) -> int:
 
 
 def test_a_loopback_gives_back_every_sample_at_a_constant_delay(card: Card) -> None:
-    """live.md 6, line 1. A busy machine may make quanta late, or lose some; each of them is counted."""
+    """A busy machine may make quanta late, or lose some; each of them is counted."""
     graph = Graph({"gain": Gain()}, {"gain.x": "x"}, {"x": Audio(RATE)}, {"y": "gain"})
     x = signal(2)
     with Live(graph, x="default:1", out="default:2", ahead=4) as live:
@@ -98,7 +98,7 @@ def test_a_loopback_gives_back_every_sample_at_a_constant_delay(card: Card) -> N
 
 @pytest.mark.parametrize("seconds", [3, pytest.param(10, marks=pytest.mark.slow)])
 def test_a_vocoder_with_swaps_is_the_performance_and_renders_again(card: Card, seconds: int, tmp_path: Path) -> None:
-    """live.md 6, lines 2 and 3: a swap every half second, two of them quick, and a control that moves."""
+    """The performance has a swap every half second, two of them quick, and a control that moves."""
     pipeline, take = tmp_path / "mine.yaml", tmp_path / "take"
     pipeline.write_text(PIPELINE)
     graphs = [load(pipeline, swap={"excitation": name}) for name in ("residual", "whisper")]
@@ -156,9 +156,7 @@ def silent_quanta(heard: Array, y: Array) -> int:
 
 
 def test_a_busy_program_makes_no_gap(tmp_path: Path) -> None:
-    """live.md 6, line 7: the engine has a process of its own. In the process of this program it would not compute all of the
-    second; a machine with other work may make a few quanta late.
-    """
+    """The engine has a process of its own. In the process of this program it would not compute all of the second; a machine with other work may make a few quanta late."""
     graph = load("lpc_vocoder", swap={"excitation": "residual"})
     busy = threading.Event()
 

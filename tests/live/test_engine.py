@@ -302,7 +302,6 @@ def mixed(dtype: str = "float64") -> Graph:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_swap_to_an_equal_graph_controls_at_rest_and_an_effect_that_is_off_change_nothing(dtype: str) -> None:
-    """live.md 6, line 4."""
     controls = {"volume": 0.7, "other": 0.0, "on": 0.0}
     asks: dict[int, list[Event]] = {
         20: [Swap(mixed(dtype))],
@@ -317,7 +316,7 @@ def test_a_swap_to_an_equal_graph_controls_at_rest_and_an_effect_that_is_off_cha
 
 @pytest.mark.parametrize("name", ["volume", "on", "other"])
 def test_moving_a_control_makes_no_click(name: str) -> None:
-    """live.md 6, line 5: energy of a sine of 440 Hz above 3 kHz, when its gain moves within 20 ms; -75 dB is asked for.
+    """The energy of a sine of 440 Hz above 3 kHz, when its gain moves within 20 ms; -75 dB is asked for.
 
     volume: the gain is halved; on: an effect is switched on, which turns the signal around; other: a second signal is
     connected. A hard cut has more than -45 dB.

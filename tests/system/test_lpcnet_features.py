@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from dspgraph import Array, load
-from dspgraph.engine.session import joined
+from dspgraph.engine.blocks import joined
 from helpers import paths
 from helpers.lpcnet import emphasised, features, pitches, predictors
 from helpers.speech import speech

@@ -10,7 +10,7 @@ import soundfile
 import soxr
 
 from dspgraph import Array, Audio, Graph, load
-from dspgraph.engine.session import QUANTUM, blocks_of
+from dspgraph.engine.blocks import QUANTUM, blocks_of
 from dspgraph.io.audio import AudioSource
 from dspgraph.pipeline.pipeline import variants
 from dspgraph.registry import shipped_pipelines

@@ -8,7 +8,7 @@ from numpy.testing import assert_array_equal
 
 from dspgraph import Array
 from dspgraph.errors import FileError
-from dspgraph.training.checkpoints import read_checkpoint
+from dspgraph.training.foreign_checkpoints import read_checkpoint
 from helpers.tensorflow_files import block, checkpoint, number, part, varint
 
 ARRAYS: dict[str, Array] = {

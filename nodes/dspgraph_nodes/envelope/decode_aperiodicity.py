@@ -20,8 +20,9 @@ def decode_aperiodicity(coded: Array, rate: float, n_fft: int) -> Array:
 class DecodeAperiodicity(Node):
     """Compute aperiodicity from the few numbers of `code_aperiodicity`, as WORLD does.
 
-    Between the bands, -60 dB at 0 Hz and 0 dB at half the rate, the value in dB is interpolated linearly. A row with a
-    mean above -0.5 dB is all noise: 1 - 1e-12 everywhere.
+    The numbers are the aperiodicity in dB at the bands of `code_aperiodicity`. Together with two fixed points, -60 dB
+    at 0 Hz and 0 dB at half the rate, they are interpolated linearly in dB to all frequencies. A row whose numbers have
+    a mean above -0.5 dB is all noise: its aperiodicity is 1 - 1e-12 everywhere.
 
     Source: WORLD, codec.cpp (M. Morise).
     """

@@ -1,4 +1,4 @@
-"""Scales of mixtures of logistics."""
+"""The scale of a mixture of logistics, as a number per row."""
 
 import numpy as np
 

@@ -123,9 +123,10 @@ def pack_weights(
 
 
 def _gate_rows(numbers: Array) -> Array:
-    """Return numbers of the rows of a GRU, [3 * units], in the order of `by_blocks`, times the factors of the gates.
+    """Scale an array that has one number per row of a GRU, such as a bias, and put it into the order of `by_blocks`.
 
-    The factors are -log2(e) for r and z, and 2 * log2(e) for n.
+    Each number is multiplied by the factor of its gate: -log2(e) for r and z, 2 * log2(e) for n. numbers and result:
+    [3 * units].
     """
     scale: Array = by_blocks(LOG2_E * np.repeat([-1.0, -1.0, 2.0], len(numbers) // 3) * numbers)
     return scale

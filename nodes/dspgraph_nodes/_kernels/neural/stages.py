@@ -219,7 +219,8 @@ def _dots_of_many(code: NetworkCode, path: str, matrix: str, y: str, block: Any,
 def encode_state_for(matrix: str) -> Any:
     """Return a stage that writes the state of one block of sixteen units to `codes`, in 8-bit numbers.
 
-    The numbers are round(127 * h), halves to even, plus `OFFSET` for the path vnni. For sixteen signals, the order is
+    The numbers are round(127 * h), halves to even. Where the products use the instructions AVX-512 VNNI (the path
+    "vnni"), `OFFSET` is added, because these take numbers without a sign. For sixteen signals, the order is
     [unit / 4, lane, unit modulo 4], so that the numbers of four units of a signal stand side by side. matrix: the name
     of a matrix that reads the numbers; if its numbers are floats, the stage does nothing. A kernel calls the stage with
     two numbers: the position at which the state begins, and the number of the block.

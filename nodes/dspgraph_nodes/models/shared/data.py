@@ -157,7 +157,10 @@ class Crops:
         return len(self.places)
 
     def at(self, epoch: int, place: int) -> tuple[int, int]:
-        """Return the number of the recording and the first frame of a crop, without its context."""
+        """Return the place of a crop in an epoch: the number of its recording, and the number of its first frame.
+
+        place: the index of the crop in `places`. The context before the first frame is not counted.
+        """
         k, first = self.places[place]
         if epoch < 0:
             return k, first

@@ -13,7 +13,7 @@ from numpy.testing import assert_array_equal
 from safetensors.numpy import save_file
 
 from dspgraph.errors import FileError
-from dspgraph.training.checkpoints import read_checkpoint
+from dspgraph.training.foreign_checkpoints import read_checkpoint
 
 STATE = OrderedDict(a=torch.arange(6.0).view(2, 3), b=torch.ones(2, dtype=torch.int64))
 
