@@ -41,11 +41,20 @@ class DeviceRequest:
 
 
 @dataclass(frozen=True)
+class SecondFormat:
+    """The format of a recording device with a clock of its own. rate: Hz, as it is said to be. channels: how many."""
+
+    rate: Fraction
+    channels: int
+
+
+@dataclass(frozen=True)
 class DeviceFormat:
     """The format in which a device runs.
 
     rate: samples per second. samples: the number of samples in a quantum. outputs: the number of channels that it
-    plays. columns: as `DeviceRequest.columns` returns them. about: the device in words.
+    plays. columns: as `DeviceRequest.columns` returns them. about: the device in words. second: the format of the
+    device that records, if this is another device than the one that plays; it then has a clock of its own.
     """
 
     rate: Fraction
@@ -53,3 +62,4 @@ class DeviceFormat:
     outputs: int
     columns: Mapping[str, tuple[int, ...]]
     about: str
+    second: SecondFormat | None = None

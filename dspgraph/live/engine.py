@@ -22,6 +22,7 @@ from dspgraph.live.frames import FrameQueue
 from dspgraph.live.performance import Performance, is_control
 from dspgraph.live.ports import DevicePort, FrameInput, FrameOutput, InputPort, OutputPort
 from dspgraph.live.recorder import Recorder
+from dspgraph.live.second_clock import SecondClock
 from dspgraph.live.writing import timed
 from dspgraph.streams import Array, Audio, Stream, first_bad_item
 
@@ -61,7 +62,8 @@ class Stats:
     seconds: the duration of the signal that was computed. rate: of the device, Hz. quantum, ahead: of the device.
     latency: that of the graph and of the quanta that lie ready; the device adds its own. silent: the number of output
     samples that were not ready in time; gaps: (time, samples) of each run of them. lost: the number of input samples
-    that the device lost; losses: (time, samples) of each loss. missing: the number of items that were not pushed in
+    that the device lost; losses: (time, samples) of each loss. drift: by how many millionths the clock of a second
+    device is faster; None if there is one clock. missing: the number of items that were not pushed in
     time. worst, mean: the longest and the mean time of computing a quantum. priority: of the engine's thread, in words.
     levels: input or output -> the largest magnitude of a sample since the last call.
     """
@@ -75,6 +77,7 @@ class Stats:
     gaps: tuple[tuple[float, int], ...] = ()
     lost: int = 0
     losses: tuple[tuple[float, int], ...] = ()
+    drift: float | None = None
     missing: int = 0
     worst: float = 0.0
     mean: float = 0.0
@@ -110,7 +113,9 @@ class Engine:
         self.setup, self.form, self.report, self.recorder = setup, form, report, recorder
         graph = setup.graph
         self.performance = Performance(graph, (), setup.controls, setup.played, setup.latency)
-        self.exchange = Exchange(form.samples, setup.ahead, form.outputs)
+        own = form.second
+        second = None if own is None else SecondClock(own.rate, form.rate, own.channels, form.samples)
+        self.exchange = Exchange(form.samples, setup.ahead, form.outputs, second)
         self.asked: SimpleQueue[Ask] = SimpleQueue()
         self.error: Exception | None = None
         self.priority = "normal"
@@ -321,17 +326,22 @@ class Engine:
     def stats(self) -> Stats:
         """Return the counts and times up to now. The levels are those since the last call."""
         exchange, rate, samples = self.exchange, self.form.rate, self.form.samples
+        second = exchange.second
+        losses = [(float(at / rate), count) for at, count in exchange.losses]
         levels, self._levels = self._levels, {}
         return Stats(
             seconds=float(self.performance.time),
             rate=float(rate),
             quantum=float(samples / rate),
             ahead=exchange.ahead,
-            latency=float(self.performance.latency + exchange.ahead * samples / rate) + self._edge_lateness(),
+            latency=float(self.performance.latency + exchange.ahead * samples / rate)
+            + self._edge_lateness()
+            + (second.lateness if second else 0.0),
             silent=exchange.silent,
             gaps=tuple((float(at / rate), count) for at, count in exchange.gaps),
-            lost=exchange.lost,
-            losses=tuple((float(at / rate), count) for at, count in exchange.losses),
+            lost=exchange.lost + (second.lost if second else 0),
+            losses=tuple(sorted([*losses, *(second.losses if second else ())])),
+            drift=1e6 * second.drift if second else None,
             missing=sum(queue.missing for queue in self.queues.values()),
             worst=self._worst,
             mean=self._spent / max(1, self._quanta),

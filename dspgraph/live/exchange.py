@@ -7,11 +7,12 @@ device asks for it becomes silence of the same length, and is thrown away when i
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 
 import numpy as np
 
+from dspgraph.live.second_clock import SecondClock
 from dspgraph.streams import Array
 
 
@@ -20,11 +21,21 @@ class Quantum:
     """The samples that a device recorded in one quantum.
 
     number: the number of the quantum, from 0. block: [n, channels]. lost: the number of samples that were lost before
-    it.
+    it. time: when the device asked for it, in seconds of the system's clock; it is needed for a second clock only.
     """
 
     number: int
     block: Array
+    lost: int = 0
+    time: float = 0.0
+
+
+@dataclass(frozen=True)
+class SecondBlock:
+    """Samples of a recording device with a clock of its own; the arguments of `SecondClock.put`."""
+
+    block: Array
+    time: float
     lost: int = 0
 
 
@@ -32,31 +43,35 @@ class Exchange:
     """The quanta that wait for the engine, and those that wait for the device.
 
     samples: the number of samples in a quantum, at the rate of the device. ahead: the number of quanta that lie ready
-    when the device starts. channels: of the device's output. The attributes `silent` and `lost` count samples; `gaps`
+    when the device starts. channels: of the device's output. second: takes the samples of a recording device with a
+    clock of its own, which then are those of the quanta. The attributes `silent` and `lost` count samples; `gaps`
     and `losses` say where they were: (number of the first sample, from 0, with those that were lost; samples).
     """
 
-    def __init__(self, samples: int, ahead: int, channels: int) -> None:
-        self.samples, self.ahead, self.channels = samples, ahead, channels
+    def __init__(self, samples: int, ahead: int, channels: int, second: SecondClock | None = None) -> None:
+        self.samples, self.ahead, self.channels, self.second = samples, ahead, channels, second
         self.silent = self.lost = 0
         self.gaps: list[tuple[int, int]] = []
         self.losses: list[tuple[int, int]] = []
         self.late = 0
         """The quanta that were silent in a row, up to now."""
-        self._inbox: SimpleQueue[Quantum | None] = SimpleQueue()
+        self._inbox: SimpleQueue[Quantum | SecondBlock | None] = SimpleQueue()
         self._outbox: SimpleQueue[tuple[int, Array]] = SimpleQueue()
         self.number = 0
         """The number of the next quantum."""
+        self.heard = 0
+        """The number of blocks that the second device has recorded."""
         self._begins = deque(number * samples for number in range(-ahead, 0))  # of the quanta that were not played yet
         for number in range(-ahead, 0):
             self._outbox.put((number, self._silence()))
 
     # ---- the side of the device --------------------------------------------------------------------------------------
 
-    def swap(self, block: Array, lost: int = 0) -> Array:
+    def swap(self, block: Array, lost: int = 0, time: float = 0.0) -> Array:
         """Give the engine the samples that the device recorded, [samples, channels]; return those that it plays now.
 
-        The block is not copied. lost: the number of samples that the device lost since the last call.
+        The block is not copied. lost: the number of samples that the device lost since the last call. time: see
+        `Quantum`.
         """
         number = self.number
         self.number += 1
@@ -64,7 +79,7 @@ class Exchange:
             self.losses.append((number * self.samples + self.lost, lost))
             self.lost += lost
         self._begins.append(number * self.samples + self.lost)
-        self._inbox.put(Quantum(number, block, lost))
+        self._inbox.put(Quantum(number, block, lost, time))
         wanted, begin = number - self.ahead, self._begins.popleft()
         while True:
             try:
@@ -75,6 +90,11 @@ class Exchange:
             if found == wanted:
                 self.late = 0
                 return played
+
+    def hear(self, block: Array, time: float, lost: int = 0) -> None:
+        """Give the engine a block of the second device; see `SecondClock.put` for the arguments. It is not copied."""
+        self.heard += 1
+        self._inbox.put(SecondBlock(block, time, lost))
 
     def end(self) -> None:
         """Tell the engine that no more quanta come."""
@@ -93,7 +113,13 @@ class Exchange:
             if one is None:
                 self._inbox.put(None)
                 return found or None
-            found.append(one)
+            if self.second is None:
+                assert isinstance(one, Quantum)
+                found.append(one)
+            elif isinstance(one, SecondBlock):
+                self.second.put(one.block, one.time, one.lost)
+            else:
+                found.append(replace(one, block=self.second.take(one.time)))
 
     def deliver(self, number: int, block: Array) -> None:
         """Give the device the output, [samples, channels], for the quantum with this number."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from dspgraph.errors import LiveError, suggest
-from dspgraph.live.device import OUT, DeviceFormat, DeviceRequest
+from dspgraph.live.device import OUT, DeviceFormat, DeviceRequest, SecondFormat
 from dspgraph.live.engine import Engine
 from dspgraph.live.exchange import Exchange
 from dspgraph.live.running import EngineThread
@@ -27,6 +27,15 @@ _CHECK = 0.1
 
 _PATIENCE = 2.0
 """Seconds after which a device that asks for nothing counts as lost."""
+
+_ONE_CLOCK = ("JACK Audio Connection Kit",)
+"""Interfaces whose devices all have the clock of their server."""
+
+_WARM = 0.5
+"""Seconds in which a recording device with a clock of its own runs before the other one starts."""
+
+_STREAM: Mapping[str, Any] = {"dtype": "float32", "latency": "low", "clip_off": True, "dither_off": True}
+"""Settings of every stream."""
 
 _MOST_LOST = 10
 """Seconds: a jump of the device's clock by more is no loss of samples."""
@@ -90,12 +99,16 @@ def find_device(name: str, output: bool) -> Found:
 
 
 class PortAudio:
-    """A device that plays and one that records, or one of both, opened as one stream with one clock."""
+    """A device that plays and one that records, or one of both.
+
+    One device that does both is opened as one stream. Two devices have two clocks, and are two streams: the one that
+    plays is the clock, and the samples of the other one are resampled, see `SecondClock`.
+    """
 
     def __init__(self) -> None:
         self._input: Found | None = None
         self._output: Found | None = None
-        self._inputs = 0
+        self._inputs = self._outputs = 0  # numbers of channels
 
     def open(self, request: DeviceRequest) -> DeviceFormat:
         """Find the devices that a request names, and return the format in which they run.
@@ -107,14 +120,23 @@ class PortAudio:
         self._input = _one(find_device(port.device, output=False) for name, port in ports if not name.startswith(OUT))
         self._output = _one(find_device(port.device, output=True) for name, port in ports if name.startswith(OUT))
         self._inputs = self._channels(request, output=False)
-        outputs = self._channels(request, output=True)
+        self._outputs = self._channels(request, output=True)
         columns = request.columns(
-            self._input.inputs if self._input else 0, min(outputs, self._output.outputs) if self._output else 0
+            self._input.inputs if self._input else 0, min(self._outputs, self._output.outputs) if self._output else 0
         )
-        rate = self._rate(request.rate, outputs)
-        samples = max(1, round(request.quantum * rate))
         about = " -> ".join(f"{one.name} ({one.api})" for one in (self._input, self._output) if one)
-        return DeviceFormat(rate, samples, outputs, columns, f"{about}, {hertz(rate)}")
+        two = self._two_clocks()
+        rate = self._rate(request.rate, None if two else self._input, self._output)
+        second = SecondFormat(self._rate(rate, self._input, None), self._inputs) if two else None
+        samples = max(1, round(request.quantum * rate))
+        clocks = ", two clocks" if two else ""
+        return DeviceFormat(rate, samples, self._outputs, columns, f"{about}, {hertz(rate)}{clocks}", second)
+
+    def _two_clocks(self) -> bool:
+        """Return whether one device records and another one plays, with clocks of their own."""
+        if not (self._input and self._output) or self._input == self._output:
+            return False
+        return not (self._input.api == self._output.api and self._input.api in _ONE_CLOCK)
 
     def _channels(self, request: DeviceRequest, output: bool) -> int:
         """Return how many channels of the output device, or of the input device, must be opened for a request."""
@@ -128,16 +150,21 @@ class PortAudio:
                 most = max(most, 1 + max(port.columns(request.streams[name].channels, channels, output)))
         return most
 
-    def _rate(self, wanted: Fraction, outputs: int) -> Fraction:
+    def _rate(self, wanted: Fraction, found: Found | None, output: Found | None) -> Fraction:
+        """Return the rate at which a device that records, a device that plays, or both can run: if possible `wanted`.
+
+        found: the one that records; output: the one that plays; None: there is none. Raises LiveError if there is no
+        such rate.
+        """
         sd = _sounddevice()
-        rates = [wanted, *(to_fraction(one.rate) for one in (self._output, self._input) if one)]
+        rates = [wanted, *(to_fraction(one.rate) for one in (output, found) if one)]
         refusal = ""
         for rate in rates:
             try:
-                if self._input:
-                    sd.check_input_settings(self._input.number, self._inputs, "float32", None, float(rate))
-                if self._output:
-                    sd.check_output_settings(self._output.number, outputs, "float32", None, float(rate))
+                if found:
+                    sd.check_input_settings(found.number, self._inputs, "float32", None, float(rate))
+                if output:
+                    sd.check_output_settings(output.number, self._outputs, "float32", None, float(rate))
             except (sd.PortAudioError, ValueError) as error:
                 refusal = refusal or str(error)
             else:
@@ -159,19 +186,19 @@ class PortAudio:
             played[:] = exchange.swap(heard.copy(), lost)
 
         def only_played(played: Any, frames: int, now: Any, status: Any) -> None:
-            played[:] = exchange.swap(nothing)
+            played[:] = exchange.swap(nothing, 0, time.perf_counter())
 
         def only_heard(heard: Any, frames: int, now: Any, status: Any) -> None:
             exchange.swap(heard.copy(), clock.lost(now.inputBufferAdcTime, frames, status.input_overflow))
 
         given: dict[str, Any] = {
-            "samplerate": float(form.rate), "blocksize": form.samples, "dtype": "float32", "latency": "low",
-            "finished_callback": ended.set, "clip_off": True, "dither_off": True,
+            "samplerate": float(form.rate), "blocksize": form.samples, "finished_callback": ended.set, **_STREAM
         }  # fmt: skip
         thread = EngineThread(engine, realtime=True)
         thread.start()
         try:
-            if self._input and self._output:
+            second = self._hear(engine, ended)
+            if self._input and self._output and second is None:
                 devices, channels = (self._input.number, self._output.number), (self._inputs, form.outputs)
                 stream = sd.Stream(device=devices, channels=channels, callback=both, **given)
             elif self._output:
@@ -185,22 +212,49 @@ class PortAudio:
             engine.report("running", form)
             self._watch(exchange, stop, ended)
             stream.close()
+            if second is not None:
+                second.close()
         except sd.PortAudioError as error:
             raise LiveError(f"the device cannot be used ({form.about}): {error}") from None
         finally:
             exchange.end()
             thread.join()
 
+    def _hear(self, engine: Engine, ended: threading.Event) -> Any:
+        """Start the stream of a recording device with a clock of its own, and return it; None if there is none.
+
+        It runs for a while before this returns, so that the longest time between two blocks is known. ended: set when
+        the stream ends.
+        """
+        form, exchange = engine.form.second, engine.exchange
+        if form is None:
+            return None
+        assert self._input is not None
+        clock, samples = _Clock(form.rate), round(engine.form.samples * form.rate / engine.form.rate)
+
+        def heard(block: Any, frames: int, now: Any, status: Any) -> None:
+            lost = clock.lost(now.inputBufferAdcTime, frames, status.input_overflow)
+            exchange.hear(block.copy(), time.perf_counter(), lost)
+
+        stream = _sounddevice().InputStream(
+            device=self._input.number, channels=form.channels, callback=heard, samplerate=float(form.rate),
+            blocksize=max(1, samples), finished_callback=ended.set, **_STREAM,
+        )  # fmt: skip
+        stream.start()
+        time.sleep(_WARM)
+        return stream
+
     def _watch(self, exchange: Exchange, stop: threading.Event, ended: threading.Event) -> None:
         """Wait until `stop` is set. Raises LiveError if the device ends, or asks for nothing any more.
 
         PortAudio does not always say that a device has gone. Such a stream is left open: to close it may never end.
         """
-        asked, since = -1, time.monotonic()
+        counts, since = [-1, -1], [time.monotonic()] * 2
         while not stop.wait(_CHECK):
-            if exchange.number != asked:
-                asked, since = exchange.number, time.monotonic()
-            if ended.is_set() or time.monotonic() > since + _PATIENCE:
+            now, found = time.monotonic(), [exchange.number, exchange.heard if exchange.second else -2]
+            since = [now if new != old or new == -2 else at for new, old, at in zip(found, counts, since, strict=True)]
+            counts = found
+            if ended.is_set() or now > min(since) + _PATIENCE:
                 raise LiveError("the device was lost: is it still connected?")
 
 

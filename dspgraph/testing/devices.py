@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -10,12 +11,15 @@ from fractions import Fraction
 import numpy as np
 
 from dspgraph.errors import DspgraphError, LiveError
-from dspgraph.live.device import DeviceFormat, DeviceRequest
+from dspgraph.live.device import DeviceFormat, DeviceRequest, SecondFormat
 from dspgraph.live.engine import Ask, Engine
 from dspgraph.live.events import Event
 from dspgraph.live.exchange import Quantum
 from dspgraph.live.running import EngineThread
 from dspgraph.streams import Array, Number, to_fraction
+
+FIRST = 0.5
+"""Seconds by which a device with a clock of its own records earlier than the other one plays."""
 
 
 @dataclass
@@ -29,6 +33,10 @@ class FakeDevice:
     device loses before a quantum; they are skipped in `heard`. asks: events that are asked for just before a quantum,
     without a time; those of one list take effect together. dies: the quantum at which the device is lost.
 
+    clock: time in seconds -> by how many millionths the clock of what is heard is faster than that of what is played,
+    with straight lines between these times; None: they have one clock. Blocks and quanta then have times, and come
+    later by random times up to `jitter` seconds. `lost` then names blocks of what is heard.
+
     In virtual time the engine takes no time but that of the script. threads: compute in a thread, as behind a real
     device; the device then waits for each quantum, so that none is late. repeat: hear the array again and again, until
     it is stopped.
@@ -41,6 +49,8 @@ class FakeDevice:
     lost: Mapping[int, int] = field(default_factory=dict)
     asks: Mapping[int, Sequence[Event]] = field(default_factory=dict)
     dies: int | None = None
+    clock: Mapping[float, float] | None = None
+    jitter: float = 0.0
     threads: bool = False
     repeat: bool = False
 
@@ -59,8 +69,9 @@ class FakeDevice:
         """Return the format of this device for a request."""
         rate = request.rate if self.rate is None else to_fraction(self.rate)
         samples = max(1, round(request.quantum * rate))
-        columns = request.columns(self.heard.shape[1], self.outputs)
-        return DeviceFormat(rate, samples, self.outputs, columns, "fake device")
+        channels = self.heard.shape[1]
+        second = None if self.clock is None else SecondFormat(rate, channels)
+        return DeviceFormat(rate, samples, self.outputs, request.columns(channels, self.outputs), "fake device", second)
 
     def run(self, engine: Engine, stop: threading.Event) -> None:
         """Run the script to the end of what is heard, or until `stop` is set."""
@@ -70,12 +81,19 @@ class FakeDevice:
         else:
             self._run_in_virtual_time(engine, stop)
 
-    def _quanta(self, samples: int) -> Iterator[tuple[int, Array, int]]:
-        """Yield (number, samples, number of samples lost before them) for each quantum. Raises LiveError at the quantum
-        `dies`.
-        """
+    def _quanta(self, engine: Engine) -> Iterator[tuple[int, tuple[Array, int, float]]]:
+        """Yield (number, arguments of `Exchange.swap`) for each quantum. Raises LiveError at the quantum `dies`."""
+        blocks = self._heard(engine.form.samples)
+        quanta = enumerate((*one, 0.0) for one in blocks) if self.clock is None else self._clocked(engine, blocks)
+        for number, given in quanta:
+            if number == self.dies:
+                raise LiveError("the device was lost: is it still connected?")
+            yield number, given
+
+    def _heard(self, samples: int) -> Iterator[tuple[Array, int]]:
+        """Yield (samples, number of samples lost before them) for each block that is heard."""
         at = number = 0
-        while number != self.dies:
+        while True:
             lost = self.lost.get(number, 0)
             begin = at + lost
             if self.repeat and begin + samples > len(self.heard):
@@ -83,9 +101,34 @@ class FakeDevice:
             at = begin + samples
             if at > len(self.heard):
                 return
-            yield number, self.heard[begin:at], lost
+            yield self.heard[begin:at], lost
             number += 1
-        raise LiveError("the device was lost: is it still connected?")
+
+    def _clocked(
+        self, engine: Engine, blocks: Iterator[tuple[Array, int]]
+    ) -> Iterator[tuple[int, tuple[Array, int, float]]]:
+        """Give the exchange the blocks that are heard, by their own clock, and yield (number, arguments of
+        `Exchange.swap`) for each quantum.
+        """
+        assert self.clock is not None
+        rate, samples, draw = float(engine.form.rate), engine.form.samples, np.random.default_rng(0)
+        at, faster = list(self.clock), list(self.clock.values())
+        waiting: deque[tuple[float, Array, int]] = deque()
+        end, came, number = -FIRST, -FIRST, 0
+        while True:
+            asked = number * samples / rate + self.jitter * draw.random()
+            while not waiting or came <= asked:
+                if (found := next(blocks, None)) is None:
+                    return
+                block, lost = found
+                end += (len(block) + lost) / (rate * (1 + 1e-6 * float(np.interp(end, at, faster))))
+                came = max(came, end + self.jitter * draw.random())
+                waiting.append((came, block, lost))
+            while waiting[0][0] <= asked:
+                time, block, lost = waiting.popleft()
+                engine.exchange.hear(block, time, lost)
+            yield number, (np.zeros((samples, 0), np.float32), 0, asked)
+            number += 1
 
     def _ask(self, engine: Engine, number: int) -> None:
         if number in self.asks:
@@ -119,7 +162,7 @@ class FakeDevice:
                 engine.serve(some)
 
         try:
-            for number, block, lost in self._quanta(engine.form.samples):
+            for number, given in self._quanta(engine):
                 if stop.is_set():
                     break
                 now = number * span
@@ -127,7 +170,7 @@ class FakeDevice:
                 while ready and ready[0][0] <= now:
                     deliver(*ready.pop(0)[1:])
                 self._ask(engine, number)
-                self.blocks.append(engine.exchange.swap(block, lost))
+                self.blocks.append(engine.exchange.swap(*given))
                 waiting += engine.exchange.waiting(wait=False) or []
         finally:
             compute(None)
@@ -144,11 +187,11 @@ class FakeDevice:
         engine.exchange.deliver = delivered  # type: ignore[method-assign]
         thread.start()
         try:
-            for number, block, lost in self._quanta(engine.form.samples):
+            for number, given in self._quanta(engine):
                 if stop.is_set():
                     break
                 self._ask(engine, number)
-                self.blocks.append(engine.exchange.swap(block, lost))
+                self.blocks.append(engine.exchange.swap(*given))
                 del self.blocks[: -1000 if self.repeat else 0]
                 done.acquire()
         finally:

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from dspgraph import Array
+from dspgraph.live.portaudio import PortAudio
 
 PERIOD = 160
 PATIENCE = 30.0
@@ -74,6 +75,13 @@ def _wait_for_ports(server: "subprocess.Popen[bytes]", log: Path) -> None:
             return
         time.sleep(0.05)
     pytest.fail(f"jackd did not come up: {log.read_text()[-500:]}")
+
+
+class TwoStreams(PortAudio):
+    """The devices of a JACK server, opened as devices with clocks of their own are, though they share one clock."""
+
+    def _two_clocks(self) -> bool:
+        return True
 
 
 class Card:

@@ -22,7 +22,7 @@ from numpy.testing import assert_array_equal
 from dspgraph import Array, Audio, Graph, Live, LiveError, load, perform
 from dspgraph_nodes.mix.gain import Gain
 from helpers.commands import dspgraph
-from helpers.jack import Card, jack_server
+from helpers.jack import Card, TwoStreams, jack_server
 from helpers.speech import speech
 
 RATE, Q = 16000, 160
@@ -189,6 +189,27 @@ def test_a_server_that_ends_is_an_error_and_the_recording_is_whole(tmp_path: Pat
             with pytest.raises(LiveError, match="the device was lost"):
                 live.wait(20)
         assert len(soundfile.read(tmp_path / "take" / "out.wav")[0]) > 0.2 * RATE
+
+
+def test_two_devices_are_two_streams_with_clocks_of_their_own(card: Card, tmp_path: Path) -> None:
+    """One server has one clock, so that the difference that is found is that of the times of calls. Clocks that differ are
+    in test_second_clock.py.
+    """
+    graph, x = Graph({"gain": Gain()}, {"gain.x": "x"}, {"x": Audio(RATE)}, {"y": "gain"}), signal(4)
+    with Live(graph, x="card", out="loop:2", device=TwoStreams(), ahead=4, record=tmp_path / "take") as live:
+        card.take(x)
+        stats = live.stats
+    assert stats.drift is not None
+    assert abs(stats.drift) < 500
+    recorded, _ = soundfile.read(tmp_path / "take" / "x.wav")
+    late = int(np.argmax(np.correlate(recorded, x[RATE : RATE + 8000], "valid"))) - RATE
+    good = []
+    for first in range(4000, len(x) - 8000, 4000):
+        y = recorded[first + late :][:4000]
+        shifted = np.stack([x[first + k : first + k + len(y)] for k in range(-20, 21)], axis=1).astype(np.float64)
+        rest = y - shifted @ np.linalg.lstsq(shifted, y, rcond=None)[0]
+        good.append(np.mean(rest**2) < 1e-3 * np.mean(y**2))  # a delay by a part of a sample is a filter
+    assert np.mean(good) > 0.8  # a busy machine may lose some samples, which are counted
 
 
 @pytest.mark.slow

@@ -1,0 +1,229 @@
+"""A recording device with a clock of its own: its samples, resampled to the clock of the device that plays.
+
+The samples of the device that plays are the time of a live graph. A device with another crystal may record 48002.4
+samples in a second of 48000, and more when it is warm. A loop that measures the delay between the two chooses the ratio
+of a resampler, so that the delay stays as it is. All this is outside of the graph: the recording of an input has the
+samples that the graph got.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+
+from dspgraph.streams import Array
+
+CROSSINGS = 48
+"""Zero crossings of the interpolation filter on each side."""
+
+BAND = 0.932
+"""The cutoff frequency of this filter (-6 dB), as a share of the lower of the two Nyquist frequencies.
+
+The pass band ends at 0.86, and the stop band of 100 dB begins at 1.
+"""
+
+_BETA = 10.06
+"""Shape of the Kaiser window: 0.1102 (A - 8.7) for a stop band of A = 100 dB."""
+
+_PHASES = 1024
+"""Rows of the table of the filter; between them it is a straight line, with an error below (pi / 1024)**2 / 8."""
+
+BANDWIDTH = 0.01
+"""Hz, of the loop, when it has settled."""
+
+FIRST_BANDWIDTH = 0.1
+"""Hz, of the loop in its first 5 seconds."""
+
+MOST_DRIFT = 0.005
+"""The largest deviation of the ratio from that of the nominal rates."""
+
+_MOST_ERROR = 0.02
+"""Seconds: a larger error of the delay counts as one of this size, so that a stall does not bend the pitch."""
+
+_MOST_GROWTH = 0.2
+"""Seconds by which the delay may grow, if samples come too late again and again."""
+
+
+def interpolation_table(ratio: float) -> Array:
+    """Return the filter of `interpolate` at each phase: [1025, 2 half], half = ceil(48 max(1, ratio)).
+
+    h(t) = sinc(c t) w(t / half),  c = 0.932 / max(1, ratio),  w: Kaiser window with beta = 10.06
+
+    t: in samples of the input. Row i has h(half - 1 + i / 1024 - k) in column k, scaled to the sum 1. ratio: rate of
+    the input over that of the output.
+
+    Source: J. O. Smith, "Digital audio resampling home page", CCRMA, Stanford University, 2002: linear interpolation
+    between the phases of a windowed sinc function.
+    """
+    wide = max(1.0, ratio)
+    half = math.ceil(CROSSINGS * wide)
+    t = half - 1 + np.arange(_PHASES + 1)[:, None] / _PHASES - np.arange(2 * half)
+    table = np.sinc(BAND / wide * t) * np.i0(_BETA * np.sqrt(np.maximum(0.0, 1 - (t / half) ** 2)))
+    found: Array = table / table.sum(axis=1, keepdims=True)
+    return found
+
+
+def interpolate(x: Array, positions: Array, table: Array) -> Array:
+    """Return the values of a signal between its samples, [m, channels].
+
+    x: [n, channels]. positions: [m], in samples from the first one of x, at least half - 1 and below n - half. table:
+    as `interpolation_table` returns it, [1025, 2 half].
+    """
+    width = table.shape[1]
+    whole = np.floor(positions).astype(np.int64)
+    phase = (positions - whole) * _PHASES
+    row = np.minimum(phase.astype(np.int64), _PHASES - 1)
+    taps = table[row] + (phase - row)[:, None] * (table[row + 1] - table[row])
+    windows = np.lib.stride_tricks.sliding_window_view(x, width, axis=0)[whole - (width // 2 - 1)]
+    found: Array = np.einsum("mt,mct->mc", taps, windows)
+    return found
+
+
+class SecondClock:
+    """The samples of a device with a clock of its own: `put` takes its blocks, `take` gives quanta of the other clock.
+
+    rate: of the device, to: of the quanta, Hz, both as they are said to be. channels: of the device. samples: the
+    number of samples in a quantum, at the rate `to`.
+
+    The loop: at each quantum it compares the number of samples that the device has recorded by then, which is a
+    straight line after each block, with the position where the resampler reads, which should be `lateness` seconds
+    behind. The difference e, in seconds, goes through two one-pole lowpass filters at 10 times the bandwidth, then into
+
+        rate / to (1 + s),   s = 1.5 w e + i,   di/dt = w**2 / 1.5 e,   w = 2 pi bandwidth
+
+    so that times of calls which vary by milliseconds do not bend the pitch. A constant difference of the clocks leaves
+    e = 0; one that grows by d per second leaves e = 1.5 d / w**2. The bandwidth is 0.1 Hz for 5 s, and then sinks as
+    1 / time to 0.01 Hz.
+
+    Source: F. Adriaensen, "Controlling adaptive resampling", Linux Audio Conference, 2012.
+
+    The attributes: `lateness`, of the samples, in seconds; `drift`, s of the last quantum; `lost`, the number of
+    samples that the device lost, or delivered too late, and `losses`: (time in seconds, samples) of each loss.
+    """
+
+    def __init__(self, rate: Fraction, to: Fraction, channels: int, samples: int) -> None:
+        self.channels, self.samples = channels, samples
+        self.lateness = self.drift = 0.0
+        self.lost = 0
+        self.losses: list[tuple[float, int]] = []
+        self._rate, self._span, self._nominal = float(rate), float(samples / to), float(rate / to)
+        self._table = interpolation_table(self._nominal)
+        self._half = self._table.shape[1] // 2
+        self._held: Array = np.zeros((0, channels))
+        self._first = 0  # the number of the first sample of `_held`
+        self._came = 0  # how many samples have come
+        self._last: float | None = None  # the time at which the last block came
+        self._block = 0  # the largest block, in samples
+        self._gap = 0.0  # the longest time between two blocks, before the first quantum
+        self._place: tuple[int, float] | None = None  # where the resampler reads: a sample, and the part after it
+        self._grown = 0  # by how many samples of the device the delay has grown
+        self._late = 0  # samples that came too late, since the last block
+        self._quanta = 0
+        self._low, self._slow = [0.0, 0.0], 0.0
+
+    def put(self, block: Array, time: float, lost: int = 0) -> None:
+        """Take a block of the device, [n, channels]. lost: samples that it lost before the block; zeros replace them.
+
+        time: when the last sample of the block had been recorded, in seconds of any clock that the two devices share.
+        """
+        if late := self._late:
+            self._late = 0
+            if not lost:
+                self._wait(late)
+        if lost > late:
+            self._lose(lost - late)
+        self._held = np.concatenate((self._held, np.zeros((lost, self.channels)), block))
+        self._came += len(block) + lost
+        self._block = max(self._block, len(block))
+        if self._last is not None and self._place is None:
+            self._gap = max(self._gap, time - self._last)
+        self._last = time
+
+    def take(self, time: float) -> Array:
+        """Return the next quantum, [samples, channels]. time: that of the quantum, of the same clock as in `put`.
+
+        Zeros come before the first block, and in place of samples that come too late.
+        """
+        self._quanta += 1
+        if self._last is None:
+            return np.zeros((self.samples, self.channels))
+        if self._place is None:
+            self._begin(time)
+        assert self._place is not None
+        ratio = self._nominal * (1 + self._steer(self._error(time)))
+        whole, part = self._place
+        positions = part + ratio * np.arange(self.samples)
+        ready = int(np.searchsorted(positions, self._came - self._half - whole))
+        found = np.zeros((self.samples, self.channels))
+        if ready:
+            if (before := self._first - (whole - self._half + 1)) > 0:  # the time before the first sample
+                self._held = np.concatenate((np.zeros((before, self.channels)), self._held))
+                self._first -= before
+            found[:ready] = interpolate(self._held, positions[:ready] + (whole - self._first), self._table)
+        if late := self.samples - ready:
+            self._late += late
+            self._lose(late)
+        end = part + ratio * self.samples
+        self._place = whole + math.floor(end), end - math.floor(end)
+        gone = min(self._place[0] - self._half + 1 - self._first, len(self._held))
+        if gone > 0:
+            self._held = self._held[gone:]
+            self._first += gone
+        return found
+
+    @property
+    def held(self) -> int:
+        """The number of samples of the device that are kept."""
+        return len(self._held)
+
+    def _begin(self, time: float) -> None:
+        """Choose the delay, and the position where the resampler begins.
+
+        The delay: half of the filter, one block of the device, and the longest time between two blocks.
+        """
+        assert self._last is not None
+        block = self._block / self._rate
+        self.lateness = self._half / self._rate + block + max(block, self._gap)
+        place = self._came + (time - self._last - self.lateness) * self._rate
+        self._place = math.floor(place), place - math.floor(place)
+
+    def _error(self, time: float) -> float:
+        """Return by how many seconds the samples are later than `lateness`."""
+        assert self._last is not None
+        assert self._place is not None
+        whole, part = self._place
+        late = (self._came - whole - part) / self._rate + (time - self._last)
+        return min(max(late - self.lateness, -_MOST_ERROR), _MOST_ERROR)
+
+    def _steer(self, error: float) -> float:
+        """Return the deviation of the ratio for an error of the delay in seconds."""
+        bandwidth = max(BANDWIDTH, FIRST_BANDWIDTH * min(1.0, 5 / (self._quanta * self._span)))
+        w = 2 * math.pi * bandwidth
+        pole = -math.expm1(-10 * w * self._span)
+        self._low[0] += pole * (error - self._low[0])
+        self._low[1] += pole * (self._low[0] - self._low[1])
+        self._slow = _bounded(self._slow + w * w / 1.5 * self._span * self._low[1])
+        self.drift = _bounded(1.5 * w * self._low[1] + self._slow)
+        return self.drift
+
+    def _wait(self, late: int) -> None:
+        """Let the delay grow after quanta in which samples came too late, so that the next ones do not.
+
+        late: the number of these samples. The delay grows by a block at most: one long stall does not change it by
+        more. What was lost never came, and changes no delay.
+        """
+        assert self._place is not None
+        grows = min(late, self._block, round(_MOST_GROWTH * self._rate) - self._grown)
+        self._grown += grows
+        self.lateness += grows / self._rate
+        self._place = self._place[0] - grows, self._place[1]
+
+    def _lose(self, count: int) -> None:
+        self.lost += count
+        self.losses.append((self._quanta * self._span, count))
+
+
+def _bounded(drift: float) -> float:
+    return min(max(drift, -MOST_DRIFT), MOST_DRIFT)
