@@ -67,6 +67,10 @@ def test_the_cepstral_loss_is_the_metric() -> None:
     expected = np.sqrt(np.square(of_a - of_b).sum(1))[3:48].mean()
     tensors = [torch.from_numpy(one)[None, 40:] for one in (a, b)]
     assert float(cepstral_loss(*tensors)) == pytest.approx(expected, rel=1e-6)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert float(cepstral_loss(*tensors)) == pytest.approx(expected, rel=1e-6)
+    quiet = [torch.cat((one, 1e-4 * torch.flip(one, (1,))), 0) for one in tensors]
+    assert float(cepstral_loss(*quiet)) == pytest.approx(expected, rel=1e-6), "a quiet signal does not count"
     assert float(cepstral_loss(tensors[0], 7 * tensors[0])) == pytest.approx(0, abs=1e-5), "the level is left out"
 
 

@@ -16,6 +16,7 @@ from dspgraph_nodes._kernels.signal.freqt import log_power_to_mcep_matrix
 _LENGTHS = 2560, 1280, 640, 320, 160, 80  # samples of the transforms in `spectral_loss`
 _CEPSTRUM = 400, 80, 512  # samples of the window, of the hop and of the transform for mel-cepstra
 _ORDER, _ALPHA = 24, 0.42  # of the mel-cepstra
+_AUDIBLE = 1e-6  # least energy of a frame that counts, relative to the loudest one
 _LEAST_SHARE = 1e-10  # least power of a bin, relative to the largest one of the frame
 
 
@@ -25,21 +26,25 @@ def cepstral_loss(true: Tensor, made: Tensor) -> Tensor:
         mean over frames of sqrt(sum over m = 1..24 of (c_m - c'_m)**2)
 
     c is the mel-cepstrum of ln|X|, warped by an all-pass filter of constant 0.42, in frames of 25 ms every 5 ms with
-    Hann windows: 10 * sqrt(2) / ln(10) times the mean is the metric `mcd`, without its choice of audible frames.
-    Powers are at least 1e-10 of the largest power of their frame.
+    Hann windows. 10 * sqrt(2) / ln(10) times the mean is the metric `mcd`. As there, powers are at least 1e-10 of the
+    largest power of their frame, and frames whose true energy is more than 60 dB below that of the loudest frame of the
+    batch do not count. The precision is that of the signals, also where torch would round products to 16 bits.
     """
-    distances = (_mel_cepstra(true) - _mel_cepstra(made)).square().sum(-1)
-    return distances.clamp(min=1e-12).sqrt().mean()
+    with torch.autocast(made.device.type, enabled=False):
+        (x, energy), (y, _) = (_log_powers(one) for one in (true, made))
+        audible = energy >= energy.amax() * _AUDIBLE
+        matrix = torch.tensor(log_power_to_mcep_matrix(_CEPSTRUM[2], _ORDER, _ALPHA)[:, 1:]).to(made)
+        squares = ((x - y)[audible] @ matrix).square().sum(-1)
+    return squares.clamp(min=1e-12).sqrt().mean()
 
 
-def _mel_cepstra(signal: Tensor) -> Tensor:
-    """Return the mel-cepstra of signals [batch, n] from c_1 on, [batch, frames, 24]."""
+def _log_powers(signal: Tensor) -> tuple[Tensor, Tensor]:
+    """Return ln|X|**2 of the frames of signals [batch, n], [batch, frames, bins], and the energies [batch, frames]."""
     length, hop, n_fft = _CEPSTRUM
     spectra = torch.fft.rfft(signal.unfold(1, length, hop) * _window(length).to(signal), n_fft)
     power = torch.view_as_real(spectra).square().sum(-1)
     least = power.detach().amax(-1, keepdim=True) * _LEAST_SHARE
-    matrix = torch.tensor(log_power_to_mcep_matrix(n_fft, _ORDER, _ALPHA)[:, 1:]).to(signal)
-    return torch.log(torch.maximum(power, least).clamp(min=LEAST_POWER)) @ matrix
+    return torch.log(torch.maximum(power, least).clamp(min=LEAST_POWER)), power.sum(-1)
 
 
 def spectral_loss(true: Tensor, made: Tensor) -> Tensor:
