@@ -143,7 +143,10 @@ class Code:
         return self.builder.load(self._vector_at(name, at), align=self.dtype.itemsize)
 
     def load_halves(self, name: str, at: Any) -> Any:
-        """Return the vector of 16-bit floats that begins at a position of an array of integers, as float32."""
+        """Return a vector of float32 that is read as 16-bit floats.
+
+        name: an array of 16-bit integers that holds the bits of the floats; at: the position of the first one.
+        """
         halves = ir.VectorType(ir.HalfType(), self.width)
         address = self.builder.bitcast(self.address(name, at), halves.as_pointer())
         return self.builder.fpext(self.builder.load(address, align=2), self.vector)
@@ -156,22 +159,28 @@ class Code:
         return self.builder.bitcast(self.address(name, at), self.vector.as_pointer())
 
     def load_integers(self, name: str, at: Any) -> Any:
-        """Return the vector of 32-bit integers that begins at a position of an array of them."""
+        """Return the vector of 32-bit integers that begins at position `at` of the array `name`."""
         address = self.builder.bitcast(self.address(name, at), self.integers.as_pointer())
         return self.builder.load(address, align=4)
 
     def store_integers(self, value: Any, name: str, at: Any) -> None:
-        """Write a vector of integers to an array of integers with as many bits, beginning at a position."""
+        """Write a vector of integers to the array `name`, from position `at` on.
+
+        The array has integers of as many bits as those of the vector.
+        """
         address = self.builder.bitcast(self.address(name, at), value.type.as_pointer())
         self.builder.store(value, address, align=value.type.element.width // 8)
 
     def load_bytes(self, name: str, at: Any) -> Any:
-        """Return a vector of integers that has four bytes of an array in each element; its first byte is at `at`."""
+        """Return a vector of 32-bit integers, each of which is four neighbouring bytes of the array `name`.
+
+        at: the position of the first byte of the first integer; the other integers follow without a gap.
+        """
         address = self.builder.bitcast(self.address(name, at), self.integers.as_pointer())
         return self.builder.load(address, align=4)
 
     def spread_bytes(self, name: str, at: Any) -> Any:
-        """Return a vector of integers that has the four bytes of an array from position `at` on in each element."""
+        """Return a vector of 32-bit integers that are all equal: the four bytes of the array `name` from `at` on."""
         four = self.builder.load(self.builder.bitcast(self.address(name, at), INT32.as_pointer()), align=4)
         return self.spread_integer(four)
 
@@ -192,7 +201,7 @@ class Code:
         self.builder.call(fetch, [self.builder.bitcast(self.address(name, at), byte), read, near, data])
 
     def variable(self, value: Any) -> Any:
-        """Return the address of a new variable with this first value. The compiler keeps the variable in a register."""
+        """Return the address of a new variable that first holds `value`. The compiler keeps it in a register."""
         return cgutils.alloca_once_value(self.builder, value)
 
     @contextmanager
@@ -226,7 +235,10 @@ class Code:
         return self.shuffle(one, one, [0] * self.width)
 
     def shuffle(self, a: Any, b: Any, order: list[int]) -> Any:
-        """Return a vector of chosen elements of a and b. order: their numbers, where those of b follow those of a."""
+        """Return a vector of chosen elements of a and b.
+
+        order: for each element of the result, its index in the elements of a followed by those of b.
+        """
         return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(INT32, len(order)), order))
 
     def extract(self, a: Any, k: int) -> Any:
@@ -318,8 +330,8 @@ class Code:
         """Return total + sum_j values[j] * weights[j] for each element, where j = 0 .. 3 counts its four bytes.
 
         total: a vector of integers; values, weights: as `load_bytes` returns them. Weights are signed, -127 .. 127.
-        Values are v, -127 .. 127; for the path vnni they are v + 128, unsigned, and 128 times the sum of the weights
-        must be subtracted from the result. path: a name in `DOT_PATHS`.
+        Values are v, -127 .. 127. path: which instructions are used, a name in `DOT_PATHS`. The instruction of "vnni"
+        takes unsigned values: give it v + 128, and subtract 128 times the sum of the weights from the result.
         """
         if path == "vnni":
             kind = ir.FunctionType(self.integers, [self.integers] * 3)

@@ -62,9 +62,11 @@ def mel_generalised_cepstrum(
 ) -> Array:
     """Return the mel-generalised cepstrum of a windowed frame, [order + 1] float64, by SPTK's mgcep.
 
-    frame: [length], a power of two above 2 * order; alpha: of the all-pass filter; gamma: the power; tolerance,
-    iterations: when the iteration stops; floor: added to the periodogram. Because SPTK keeps static buffers, only one
-    call runs at a time. Raises ValueError if the analysis fails.
+    frame: [length], where the length is a power of two above 2 * order; alpha: the coefficient of the all-pass filter
+    that warps the frequencies; gamma: the power of the generalised logarithm, 0 for the logarithm; tolerance: mgcep's
+    threshold of convergence; iterations: the largest number of iterations; floor: a number that is added to the
+    periodogram. Because SPTK keeps static buffers, only one call runs at a time. Raises
+    ValueError if the analysis fails.
     """
     with _lock:
         try:

@@ -27,8 +27,8 @@ def check_finite(rows: Array, model: str, name: str = "the features") -> None:
 class FrameWindows:
     """A buffer that joins each frame of one signal with its neighbours, as soon as the later ones have arrived.
 
-    context: the number of neighbours on each side. width: of a frame. repeat: whether the neighbours of the first and
-    the last frame are copies of these frames; otherwise they are zeros.
+    context: the number of neighbours on each side. width: how many numbers a frame has. repeat: whether the missing
+    neighbours at the two ends of the signal are copies of the first and of the last frame; otherwise they are zeros.
     """
 
     def __init__(self, context: int, width: int, repeat: bool = False) -> None:
@@ -62,9 +62,9 @@ def in_windows(rows: Array, context: int) -> Array:
 
 
 def unwound(windows: Array) -> Array:
-    """Return the rows [m + 2 * context, width] from which `in_windows` made the windows; no rows for no windows.
+    """Return the rows [m + 2 * context, width] from which `in_windows` made the windows.
 
-    windows: [m, 2 * context + 1, width].
+    windows: [m, 2 * context + 1, width]. If m is 0, there are no rows: [0, width].
     """
     first: Array = windows[0] if len(windows) else windows[:, 0]
     return np.concatenate((first, windows[1:, -1]))
@@ -80,7 +80,7 @@ def joined(windows: Array) -> Array:
 
 
 def reach(factors: Sequence[int], widths: Sequence[int]) -> int:
-    """Return how many frames before and after a frame the samples of this frame depend on, after upsampling by stages.
+    """Return how many frames on each side of a frame its samples depend on, if frames are upsampled in stages.
 
     factors, widths: stage k repeats every item factors[k] times and smooths the result with a filter of widths[k]
     taps.

@@ -30,10 +30,10 @@ TOGETHER = 4  # blocks of one signal, or rows of a block of sixteen signals, tha
 
 
 def padded(matrix: Array, rows: Sequence[int] = (), columns: int = 1) -> Array:
-    """Insert rows and columns of zeros in a matrix, so that each of its parts is a multiple of sixteen long.
+    """Return a matrix with rows and columns of zeros inserted, so that the size of every part is a multiple of 16.
 
-    matrix: [rows, columns]. rows: the number of rows in each part; by default all rows are one part. columns: the
-    number of equal parts into which the columns are divided. The zeros stand at the end of each part.
+    matrix: [number of rows, number of columns]. rows: how many rows each part has; by default all rows are one part.
+    columns: into how many parts of equal size the columns are divided. The zeros stand at the end of each part.
     """
     parts = np.split(matrix, np.cumsum(rows)[:-1]) if len(rows) else [matrix]
     tall = np.concatenate([np.pad(part, ((0, -len(part) % WIDTH), (0, 0))) for part in parts])
@@ -42,7 +42,10 @@ def padded(matrix: Array, rows: Sequence[int] = (), columns: int = 1) -> Array:
 
 
 def in_blocks(matrix: Array) -> Array:
-    """Return the numbers of a matrix [rows, columns] in the order [block, column, row in block], in float32."""
+    """Return the numbers of a matrix in the order [block, column, row in block], flattened, in float32.
+
+    matrix: [rows, columns], where rows is a multiple of 16. A block is sixteen rows.
+    """
     rows, columns = matrix.shape
     return matrix.reshape(rows // WIDTH, WIDTH, columns).swapaxes(1, 2).astype(np.float32).reshape(-1)
 
@@ -53,11 +56,12 @@ def in_blocks(matrix: Array) -> Array:
 def products_of_one(together: int) -> Any:
     """Return a vector-code stage that multiplies blocks of sixteen rows of a matrix with inputs of one signal.
 
-        state[y + r] += sum_t sum_k weight[t * columns + k, r] * state[places[t] + k],    t, then k ascending
+        state[y + r] += sum_t sum_k weight[t * columns + k, r] * state[places[t] + k]
 
-    t counts the taps, k the columns of a tap, r the rows. together: the number of blocks. A kernel calls the stage
-    with five numbers: w, where the matrix begins in `weights`; taps and columns of the matrix; y, where the sums begin
-    in `state`; block, the first block.
+    The sum runs over t, then k, both ascending: t counts the taps, k the columns of a tap, r the rows. together: the
+    number of blocks. A kernel calls the stage with five numbers: w, where the matrix begins in `weights`; taps, and
+    columns per tap; y, where the sums begin in `state`; block, the number of the first block. The array `places` says
+    where the input of each tap begins in `state`.
     """
 
     def write(code: NetworkCode, w: Any, taps: Any, columns: Any, y: Any, block: Any) -> None:

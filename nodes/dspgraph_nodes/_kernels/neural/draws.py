@@ -68,8 +68,9 @@ def draw_logistic(parameters: Array, noise: Array, lane: int, floor: float) -> f
 class SampleDraws(NamedTuple):
     """The random numbers with which n samples are drawn, and the form of the distributions that they are drawn from.
 
-    levels: the number of levels of a softmax; 0 for a mixture of logistics. temperature: of the draws. floor: the
-    least log-scale of a mixture. numbers: [n, k, lanes], the random numbers.
+    levels: the number of levels of a softmax; 0 for a mixture of logistics. temperature: a number by which the logits
+    of a softmax are divided. floor: the smallest log-scale of a mixture; smaller ones are raised to it. numbers: [n, k,
+    lanes], k random numbers per sample: uniform from 0 to 1 for a softmax, `mixture_noise` for a mixture.
     """
 
     levels: int  # number of levels of a softmax; 0 for a mixture
@@ -95,8 +96,9 @@ def draw_samples(
 ) -> None:
     """Draw sample n of every lane: a level of a softmax, or a number from -1 to 1 of a mixture; write it to `drawn`.
 
-    buffers: memory. parameters: [k, lanes], of the distributions. drawn: [lanes] float64. shares: [lanes], multiplied
-    by the probability of a drawn level, as in `draw_class`; unchanged for a mixture.
+    buffers: working memory for a softmax. parameters: [k, lanes], the parameters of the distribution in each lane: k
+    logits, or those that `draw_logistic` takes. drawn: [lanes] float64. shares: [lanes], multiplied in place by the
+    probabilities of the drawn levels; unchanged for a mixture.
     """
     if draws.levels:
         draw_class(buffers, parameters, draws.levels, draws.temperature, draws.numbers[n, 0], drawn, shares)

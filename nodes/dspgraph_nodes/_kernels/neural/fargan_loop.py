@@ -26,9 +26,9 @@ _LEAST_GAIN = np.float32(1e-5)
 class SubframeInputs(NamedTuple):
     """The inputs of a run of n sub-frames in one or sixteen lanes.
 
-    conditions, period: one row per sub-frame, for the sub-frames of all signals. rows: [lanes], the row with which
-    each lane begins. forced: [m, subframe, lanes], true samples that the network reads as its past in place of those
-    it generates.
+    conditions, period: the condition and the pitch period, in samples, of each sub-frame: one row per sub-frame, for
+    all signals. rows: [lanes], the row of each lane's first sub-frame. forced: [m, subframe, lanes], true samples that
+    the network reads as its past in place of those it generates.
     """
 
     conditions: Array  # [rows, condition] float32, one row per sub-frame, of all signals
@@ -69,9 +69,9 @@ def _power(code: NetworkCode, first: Any) -> None:
 
 @kernel
 def _tanh_layer(matrix: Matrix, work: FarganMemory, to: int, count: int) -> None:
-    """Write the activations of a layer with tanh to the state, from position `to` on.
+    """Write the first `count` outputs of a layer with tanh to the state, from position `to` on.
 
-    work.y has its first `count` sums.
+    work.y holds the weighted sums of the layer.
     """
     for k in range(0, count, WIDTH):
         _tanh(matrix, work, k, to + k)
@@ -79,9 +79,10 @@ def _tanh_layer(matrix: Matrix, work: FarganMemory, to: int, count: int) -> None
 
 @kernel
 def _gated(matrix: Matrix, work: FarganMemory, x: int, to: int, count: int) -> None:
-    """Write x * sigmoid(v) to the state, from position `to` on, where x are `count` numbers of the state.
+    """Multiply `count` numbers of the state by sigmoid(v); write the products to the state, from position `to` on.
 
-    x: where they begin. work.y has the sums of the gate's layer, which are scaled so that they are -v / ln(2).
+    x: the position in the state at which these numbers begin. work.y holds the weighted sums of the gate's layer,
+    which are -v / ln(2).
     """
     for k in range(0, count, WIDTH):
         _gate(matrix, work, k, x + k, to + k)

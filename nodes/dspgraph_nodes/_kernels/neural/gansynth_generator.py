@@ -31,7 +31,7 @@ _SLOPE = np.float32(0.2)
 class PackedGenerator(NamedTuple):
     """The packed weights of a generator: the first convolution, the 3 x 3 convolutions, and the last one.
 
-    start: the numbers of rows and bins of the first block.
+    start: how many rows and how many bins the picture has after the first convolution.
     """
 
     first: Array  # [latent + pitches, channels * rows * bins]: the first convolution of block 1, of a single pixel

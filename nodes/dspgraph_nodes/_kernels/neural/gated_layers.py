@@ -22,10 +22,10 @@ from dspgraph_nodes._kernels.neural.wavenet_layout import WaveNetWeights
 class LayersForm(NamedTuple):
     """The form of the dilated layers of a network.
 
-    taps: of each convolution. dilations: one per layer. skip_factors: the factor of each layer's skip output in their
-    sum. residual_factor: multiplies the sum of a layer's input and its result. norms: factor and offset of every
-    layer's input, [layers, channels], for layers with leaky ReLUs; None for layers with gates. slope: of the leaky
-    ReLUs.
+    taps: the number of taps of each dilated convolution. dilations: one per layer. skip_factors: for each layer the
+    factor of its skip output in the sum over all layers. residual_factor: a factor of the sum of a layer's input and
+    its result. norms: (factors, offsets) of the inputs of layers with leaky ReLUs, [layers, channels] each; None for
+    layers with gates. slope: the slope of the leaky ReLUs below 0.
     """
 
     taps: int  # number of taps of a dilated convolution
@@ -39,7 +39,9 @@ class LayersForm(NamedTuple):
 
 
 def pack_layers(form: LayersForm, arrays: Mapping[str, Array], first: Array) -> tuple[WaveNetWeights, Array]:
-    """Return the packed weights, and the matrix [bands, n] from features to what they add to gates and head.
+    """Return the packed weights, and the matrix [bands, n] that turns features into the numbers added to the gates.
+
+    The last of these n numbers are added to the first layer of the head, if the network has such weights.
 
     arrays: the arrays of a file of weights by name: "first.bias"; for every layer, for instance layer 3,
     "layers.3.gate", "layers.3.condition", "layers.3.skip" and, except for the last layer, "layers.3.out"; for the

@@ -40,8 +40,9 @@ class Blocks(NamedTuple):
 class ScaledBlocks(NamedTuple):
     """A matrix as in `Blocks`, whose rows are multiplied by factors after the sums: scale * (W x) + start.
 
-    So the weights are the numbers of the file. If all of them are 16-bit floats, the product for one signal reads them
-    in 16 bits, half of the memory: reading them takes most of its time.
+    The weights W have the same values as in the file of weights; the factor `scale` is not multiplied into them. If all
+    of them are exact in 16-bit floats, the product for one signal reads them in this form: it is half as long, and
+    reading takes most of the time.
     """
 
     weights: Array  # [steps, 4, 16], as in `Blocks`
@@ -56,8 +57,9 @@ class ScaledBlocks(NamedTuple):
 class DotBlocks(NamedTuple):
     """A sparse matrix of 8-bit numbers, in pieces of sixteen rows and four columns, in the same order as `Blocks`.
 
-    Its subclass says which instructions compute its products. A vector v, -1 .. 1, is given as the 8-bit numbers
-    round(127 * v), see `encode_state`. The product with row i is then scale[i] * (a whole number).
+    The subclass decides which instructions compute the products with a vector. The vector, with elements v from -1 to
+    1, is given as the 8-bit numbers round(127 * v), which `encode_state_for` computes. So each sum of products is a
+    whole number; multiplied by scale[i], it is the result for row i.
     """
 
     weights: Array  # [steps, 4, 16, 4] int8, -127 .. 127
@@ -70,15 +72,15 @@ class DotBlocks(NamedTuple):
 
 
 class VnniBlocks(DotBlocks):
-    """8-bit blocks for the instructions AVX-512 VNNI."""
+    """8-bit blocks whose products are computed by AVX-512 VNNI: the path "vnni" of `compile.simd.DOT_PATHS`."""
 
 
 class Avx2Blocks(DotBlocks):
-    """8-bit blocks for the instructions AVX2."""
+    """8-bit blocks whose products are computed by AVX2: the path "avx2" of `compile.simd.DOT_PATHS`."""
 
 
 class PlainBlocks(DotBlocks):
-    """8-bit blocks for every machine."""
+    """8-bit blocks whose products every machine can compute: the path "plain" of `compile.simd.DOT_PATHS`."""
 
 
 DOT_BLOCKS: dict[str, type[DotBlocks]] = {"vnni": VnniBlocks, "avx2": Avx2Blocks, "plain": PlainBlocks}

@@ -267,8 +267,8 @@ def run(
     """Synthesise n samples in every lane, in 16-bit scale, before de-emphasis; write them to `out`.
 
     numbers: [n, lanes], uniform from 0 to 1, one to draw each code. codes: [lanes, 3], the last codes of signal,
-    prediction and excitation. threshold: see `draw`. `codes` and `workspace.state` are replaced by those after the
-    last sample.
+    prediction and excitation. threshold: see `categorical` in the module `sampling`. `codes` and `workspace.state` are
+    replaced by those after the last sample.
     """
     (count, lanes), order = numbers.shape, inputs.lpc.shape[1]
     state, places, one = workspace.state.reshape(2, -1), workspace.places.reshape(4, -1), workspace.logits.ndim == 1

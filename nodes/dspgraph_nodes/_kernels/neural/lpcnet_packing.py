@@ -94,8 +94,8 @@ def pack_weights(
     ) -> Blocks | DotBlocks:
         """Return a matrix in blocks: of 8-bit numbers for a network in eight bits, otherwise of floats.
 
-        name: the name of the matrix in `eight`. rows: a function that puts an array with one number for each row of the
-        file into the order of the rows of `matrix`, with the factors of these rows. parts, first: as in `blocks`.
+        name: the name of the matrix in `eight`. rows: `_gate_rows` or `_dual_rows`, whichever was applied to the rows
+        of `matrix`; it is applied to the scales of the 8-bit numbers too. parts, first: as in `blocks`.
         """
         if not eight:
             return blocks(matrix, parts, first)
@@ -133,7 +133,10 @@ def _gate_rows(numbers: Array) -> Array:
 
 
 def _dual_rows(numbers: Array) -> Array:
-    """Return numbers of the rows of DualFC, [2, 256], in the order [block, layer, level], times tanh's 2 * log2(e)."""
+    """Multiply an array of one number per row of DualFC by 2 * log2(e), the factor of tanh, and reorder it.
+
+    numbers: [2, 256], for example a bias. Returns [512], in the order [block, layer, level].
+    """
     rows: Array = by_blocks(2 * LOG2_E * numbers[:, level_order(LEVELS)].reshape(-1), 2)
     return rows
 

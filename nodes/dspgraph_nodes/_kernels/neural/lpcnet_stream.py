@@ -63,7 +63,7 @@ class FrameClock:
         self.received += frames
 
     def advance(self, frames: int, last: bool = False) -> tuple[int, int]:
-        """Move on by `frames` frames; return how many samples they determine, and how many the first of them.
+        """Move on by `frames` frames; return (how many samples they determine, how many of these the first frame does).
 
         last: whether these are the last frames of the signal.
         """

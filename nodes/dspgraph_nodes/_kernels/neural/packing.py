@@ -68,7 +68,8 @@ def dot_blocks(matrix: Array, scale: Array, path: str, parts: int = 1, first: in
 def _blocks(matrix: Array, piece: int, parts: int, first: int) -> tuple[Array, Array, Array, Array, Array]:
     """Return weights [steps, 4, 16, piece], columns, steps, places and where, as in `Blocks`.
 
-    piece: the number of columns of a piece; columns are counted in pieces. The other arguments: as in `blocks`.
+    piece: how many columns of the matrix a piece has. The returned column of a piece is its first column divided by
+    `piece`. The other arguments: as in `blocks`.
     """
     height, width = len(matrix), matrix.shape[1] // piece
     split = matrix.reshape(height // WIDTH, WIDTH, width, piece).swapaxes(1, 2)
@@ -140,11 +141,11 @@ def packed_gru(wide: Mapping[str, Array], name: str) -> PackedGru:
 
 
 def packed_recurrent(wide: Mapping[str, Array], name: str) -> tuple[Array, Array, RecurrentWeights]:
-    """Return the scaled input matrix, bias and recurrent weights of a GRU, in order of blocks.
+    """Return (input matrix, bias, recurrent weights) of a GRU, scaled as the module describes it.
 
-    The matrix is [inputs, 3 * units], the bias [3 * units].
+    The matrix is [inputs, 3 * units], the bias [3 * units], both with the gates in the order [block, gate, unit].
 
-    wide: the arrays of a file of weights, in float64. name: of the GRU in torch.
+    wide: the arrays of a file of weights, in float64. name: the name of the GRU in this file.
     """
     gru = packed_gru(wide, name)
     own = RecurrentWeights(packed_matrix(gru.recurrent, gru.recurrent_bias), gru.diagonal)
@@ -190,9 +191,9 @@ def packed_matrix(weight: Array, bias: Array) -> Matrix:
 
 
 def scaled_matrix(weight: Array, bias: Array, scale: Array) -> Matrix:
-    """Return a packed layer scale * (W x + bias), whose weights keep the numbers of the file.
+    """Return the packed layer that computes scale * (W x + bias); the factor `scale` is not multiplied into W.
 
-    weight: W, [rows, columns]; bias, scale: [rows].
+    weight: W, [rows, columns]; bias, scale: [rows]. See `ScaledBlocks`.
     """
     plain = packed_matrix(weight, scale * bias)
     m = plain.m

@@ -54,6 +54,9 @@ def dequantised(eight: EightBits) -> Array:
 
 
 def _diagonal(weights: Array) -> tuple[Array, Array]:
-    """Return the rows and the columns of the numbers on the diagonals of squares that stand one below the other."""
+    """Return (row indices, column indices), [rows] each, of the diagonals of squares that stand one below the other.
+
+    weights: [rows, columns], squares of `columns` rows each.
+    """
     rows = np.arange(len(weights))
     return rows, rows % weights.shape[1]

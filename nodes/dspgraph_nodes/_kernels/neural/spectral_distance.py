@@ -30,7 +30,8 @@ def distance_of_roots(true: Array, made: Array) -> tuple[float, Array]:
 def _add_distances(x: Array, y: Array, gradient: Array, slope: Array, sums: Array) -> None:
     """Add |sqrt|X| - sqrt|Y|| and sqrt|X| of every bin to sums [2, bins], and write the gradient of the first sum.
 
-    x, y, gradient: [rows, 2 * bins], the real and imaginary parts by turns; slope: [bins], room for a row.
+    x, y: the spectra X and Y; x, y, gradient: [rows, 2 * bins], each real part followed by its imaginary part; slope:
+    [bins], working memory.
     """
     for row in range(len(x)):
         _add_row(x[row], y[row], gradient[row], slope, sums[0], sums[1])

@@ -12,7 +12,7 @@ exponents x in 1 + 2**x are limited to -30 .. 30. This changes a sigmoid or tanh
 four such denominators, below 2**121, does not overflow.
 
 A matrix may have 8-bit numbers (`DotBlocks`). Its products then read the array `codes` of the workspace: the state in
-8-bit numbers, which `encode_state` writes, with the positions of `state`. Their sums are whole numbers, kept in arrays
+8-bit numbers, which the stage of `encode_state_for` writes, in the order of `state`. Sums are whole numbers, in arrays
 of int32, and become floats where they are read: scale * sum + start. Everything else is the same for both kinds of
 matrices.
 
@@ -296,7 +296,8 @@ def gates(name: str, matrix: str = "", start: str = "", by_lane: bool = False) -
 
     name: the last part of the names of its arrays, sums_<name> and diagonal_<name>; matrix: the name of the recurrent
     matrix, if it may have 8-bit numbers; start, by_lane: as in `product_of_many`, for such a matrix. A kernel calls the
-    stage with five numbers: h, b0, s0, b1, s1.
+    stage with five numbers: h, where the old state begins in `state`; b0 and b1, the numbers of the two blocks; s0 and
+    s1, their slots in `inputs` and in the array of the recurrent sums.
 
         r = 1 / (1 + 2**(g_r + (y_r + d_r * h))),    z = 1 / (1 + 2**(g_z + (y_z + d_z * h)))
         c = g_n + r * (y_n + d_n * h)

@@ -73,7 +73,10 @@ class PackedEncoder(NamedTuple):
 
 
 class _Room(NamedTuple):
-    """Buffers for sixteen neighbouring samples: `state`, the numbers of all channels; `places` of the taps' inputs."""
+    """Buffers for sixteen neighbouring samples.
+
+    state: the numbers of all channels. places: the positions in `state` at which the inputs of the three taps begin.
+    """
 
     state: Array  # [1, 4 * C + H, 16]: the inputs of the taps, the hidden channels, and the result
     places: Array  # [3] int64: where the inputs of the present product begin in `state`

@@ -37,8 +37,8 @@ class WaveNetWorkspace(NamedTuple):
     """The arrays that the stages of a step read and write. For sixteen signals, the last axis is the lane.
 
     state: the rings, and the results of the layers. places: where the inputs of the present matrix begin in `state`.
-    frames, rows, mix: the rows that features add to the gates, the first row of each lane, and the factors of the
-    rows. work, softmax: buffers for drawing samples.
+    frames: the rows that features add to the gates. rows: [lanes], the first row that each lane uses. mix: the factors
+    of the rows that a lane uses. work, softmax: working memory.
     """
 
     state: Array  # [1, n]: rings, sums of the gates, z, skip, the first layer of the head, and the output
@@ -152,9 +152,10 @@ def rectify(code: NetworkCode, x: Any, blocks: Any) -> None:
 class WaveNetInputs(NamedTuple):
     """The inputs of a run of n samples, with one column for every lane.
 
-    rows, kinds: [n, lanes], which rows of frames each sample uses, and the row of `factors` that weights them. draws:
-    the random numbers. centres: the sample of each level. forced: [m, lanes], samples or levels that the network reads
-    in place of the first m that it draws.
+    rows: [n, lanes], the first row of `WaveNetWorkspace.frames` that each sample uses. factors: [kinds, count]; a
+    sample uses `count` rows, and kinds [n, lanes] says which row of `factors` multiplies them. draws: the random
+    numbers. centres: the sample of each level. forced: [m, lanes], samples or levels that the network reads in place
+    of the first m that it draws.
     """
 
     rows: Array  # [n, lanes] int64: the first row of `frames` that a sample uses

@@ -32,7 +32,8 @@ class NearFrames(NamedTuple):
     """The frames of a segment, one row per frame.
 
     windows: [frames, 2 * wait + 1, bands], the normalised features of each frame and of its neighbours. kinds:
-    [frames], which rows of `frame_factors` interpolate the frame.
+    [frames], the kind of each frame, which says how its samples are interpolated: see `frame_factors` in the module
+    `dspgraph_nodes.models.wavenet.packing`.
     """
 
     windows: Array  # [frames, 2 * wait + 1, bands] float32: normalised features, of a frame and of those around it
@@ -40,10 +41,10 @@ class NearFrames(NamedTuple):
 
 
 def frame_kinds(reach: int, first: int, last: int, frames: int | None) -> Array:
-    """Return the kinds [last - first] of the frames `first` to `last` - 1, as `frame_factors` numbers them.
+    """Return the kinds [last - first] of the frames `first` to `last` - 1, as in `NearFrames`.
 
-    reach: the number r in `frame_factors`. frames: the number of frames in the signal; None if the signal goes on, so
-    that it is not known yet.
+    The kind of a frame depends on how many frames there are before and after it, up to `reach` on each side. frames:
+    the number of frames in the signal; None if it is not known yet, because the signal goes on.
     """
     j, r = np.arange(first, last), reach
     total = 2 * r + 1 if frames is None else min(frames, 2 * r + 1)
@@ -71,9 +72,10 @@ def transposed_rows(upsampling: Upsampling, frames: Array) -> Array:
 
 
 def gate_rows(upsampling: Upsampling, frames: NearFrames) -> tuple[Array, Array, Array]:
-    """Return (rows [m, gates], first [samples], kinds [samples]): what features add to the gates of samples.
+    """Return (rows [m, gates], first [samples], kinds [samples]), from which the features' terms of the gates follow.
 
-    A sample adds up some rows from its first one on, weighted by the row kinds[sample] of `Upsampling.table`.
+    For each sample the loop adds to the gates a weighted sum of consecutive rows. The row first[sample] is the first
+    of them; the weights are the row kinds[sample] of `Upsampling.table`.
     """
     up, near, samples = upsampling, unwound(frames.windows), np.arange(len(frames.kinds) * upsampling.hop)
     if not up.linear:

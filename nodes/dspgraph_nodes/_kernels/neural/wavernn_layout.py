@@ -21,9 +21,10 @@ class Conditioner(NamedTuple):
     """The weights that turn frames of features into the rows that the loop over samples reads.
 
     context: frames on each side of a frame that its samples depend on; pad: frames on each side that the residual
-    network reads; decibels: see `seen`. residual: the layers of the residual network. blended: from frames to rows
-    that are interpolated. constants: from auxiliary numbers to rows that stay the same during a frame. taps: [hop,
-    frames around], the weights of the interpolation.
+    network reads; decibels: see `seen`. residual: the layers of the residual network, whose outputs are called
+    auxiliary numbers. blended: the matrix that turns frames into rows that are interpolated between frames. constants:
+    the layer that turns auxiliary numbers into rows that stay the same during a frame. taps: [hop, 2 * reach + 1], for
+    each sample of a frame the weights of the frame and of its `reach` neighbours on each side.
     """
 
     context: int
@@ -68,9 +69,10 @@ class SplitNetwork(NamedTuple):
 class WaveRNNWeights(NamedTuple):
     """The packed weights of a WaveRNN, and the form of its inputs and outputs.
 
-    levels: of a softmax; 0 for a mixture. draws, drawn: how many random numbers draw a sample, and how many numbers it
-    then consists of. values, table: the network input and the sample that each level stands for. start: the inputs
-    before the first sample.
+    levels: the number of levels of a softmax; 0 for a mixture. draws: how many random numbers are needed for a sample.
+    drawn: 2 if a sample is drawn as a coarse and a fine half, otherwise 1. values, table: [levels], the network input
+    and the sample that each level stands for; for halves, the sample of a coarse half with the fine half 0. start:
+    [drawn], the inputs before the first sample.
     """
 
     frame: Conditioner

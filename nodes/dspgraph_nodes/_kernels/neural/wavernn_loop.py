@@ -36,7 +36,8 @@ class LoopArrays(NamedTuple):
 
     state: the states of the GRUs before and after the step, and the inputs of the other layers. inputs, sums_b: the
     sums of a GRU's gates over its inputs and over its old state. y: the sums of another layer. rows, constants: the
-    frames' numbers. x: what frames and last samples add to the layers.
+    rows `blended` and `constants` of `ConditionRows` for the present frame. x: what frames and last samples add to the
+    layers.
     """
 
     state: Array  # [1, n] or [1, n, 16]: the states of the GRUs before and after, then the inputs of the other layers
@@ -52,9 +53,10 @@ class LoopArrays(NamedTuple):
 class SampleInputs(NamedTuple):
     """The inputs of a run of n samples, a whole number of frames; arrays have a column for every lane.
 
-    rows: [lanes], the row of the first frame. taps: the weights of the interpolation. values: the network input of
-    each level. draws: the random numbers. forced: [m, d, lanes], inputs for the first m samples in place of drawn
-    samples.
+    rows: [lanes], the row of each lane's first frame in `ConditionRows`. taps: [hop, around], the weights with which
+    the rows of a frame and its neighbours are interpolated. values: the network input of each level. draws: the random
+    numbers. forced: [m, d, lanes], inputs for the first m samples in place of drawn samples; d is 2 for samples in two
+    halves, otherwise 1.
     """
 
     rows: Array  # [lanes]: the row of the first frame in `ConditionRows`
@@ -68,8 +70,9 @@ class SampleOutputs(NamedTuple):
     """The results of a run of n samples.
 
     last: [d, lanes], the network's inputs for the next sample; at the beginning, those for the first sample. drawn:
-    [n, k, lanes], the drawn levels with their probabilities, or drawn numbers. outputs: [n, outputs * lanes], the
-    parameters of the distributions, or [0, outputs * lanes].
+    [n, d + 1, lanes]: the d numbers drawn for a sample (a level, two halves, or a number from -1 to 1), then the
+    probability of the level or of the halves. outputs: [n, outputs * lanes], the parameters of the distributions; [0,
+    outputs * lanes] if they are not wanted.
     """
 
     last: Array  # [d, lanes]: the inputs for the next sample; when the run begins, for the first sample

@@ -53,7 +53,8 @@ def band_peaks(bands: int, rate: float, length: int) -> Array:
 def _between(bands: int, rate: float, length: int) -> Array:
     """Return the matrix [bands, bins] that interpolates linearly between values at the peaks of the bands.
 
-    A row of values, one per band, times this matrix is a row of values for the bins 0 .. length / 2; the last is 0.
+    A row of values, one per band, times this matrix is a row of values for the bins 0 .. length / 2. The value at the
+    last bin is always 0.
     """
     edges = band_peaks(bands, rate, length)
     weights = np.zeros((bands, length // 2 + 1))

@@ -49,7 +49,8 @@ def design(kind: BiquadKind, w: float, q: float, gain_db: float) -> Array:
 def cascade(x: Array, sections: Array, states: Array) -> Array:
     """Return x filtered by second-order sections, one after another, in the shape and dtype of x.
 
-    The result is float32 if x is int16.
+    x: [n] or [n, channels]; float32 is returned for int16. sections: the rows (b0, b1, b2, a1, a2) of the sections;
+    states: for each section [2, channels], updated in place.
     """
     from dspgraph_nodes._kernels.signal.filters import second_order_section
 

@@ -11,7 +11,7 @@ from dspgraph_nodes._kernels.signal.delay_lines import DelayLine
 
 @dataclass
 class CombState:
-    """The state of a comb filter: its last inputs x and outputs y, each as many as its delay."""
+    """The state of a comb filter with a delay of D samples: its last D inputs x and its last D outputs y."""
 
     x: DelayLine
     y: DelayLine
@@ -23,10 +23,10 @@ def comb_start(samples: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Co
 
 
 def comb_filter(x: Array, forward: float, back: float, held: CombState) -> Array:
-    """Return y[n] = x[n] + forward * x[n - samples] + back * y[n - samples], in the shape and dtype of x.
+    """Return y[n] = x[n] + forward * x[n - D] + back * y[n - D], in the shape and dtype of x; D is the delay.
 
-    x: [n] or [n, channels]; held: the state, updated in place. The terms are added from left to right, so that a sample
-    does not depend on the length of x.
+    x: [n] or [n, channels]; held: the state from `comb_start`, updated in place. The terms are added from left to
+    right, so that a sample does not depend on the length of x.
     """
     samples, b, a = len(held.x.values), x.dtype.type(forward), x.dtype.type(back)
     y: Array = x + b * held.x.delayed(x)

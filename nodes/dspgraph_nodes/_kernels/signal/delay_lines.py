@@ -34,7 +34,7 @@ class DelayLine:
         self.at = (self.at + len(x)) % samples
 
     def delayed(self, x: Array) -> Array:
-        """Return x[n - samples], the input delayed by the length of the line, in the shape of x; then `push` x."""
+        """Push x; return the input delayed by the length of the line, in the shape of x."""
         late = np.concatenate((self.oldest(len(x)), x[: max(0, len(x) - len(self.values))]))
         self.push(x)
         return late

@@ -100,7 +100,7 @@ class GansynthLayout:
         return f"{'scaled_' if self.normaliser else ''}gansynth_{kind}"
 
     def check(self) -> None:
-        """Raise ValueError if `bins` is not a power of two, at least 16, and if mel bands have the form "phase"."""
+        """Raise ValueError unless `bins` is a power of two, at least 16; also if mel bands have the form "phase"."""
         if self.bins < _FEWEST_BINS or self.bins & (self.bins - 1):
             near = max(_FEWEST_BINS, 2 ** round(math.log2(max(1, self.bins))))
             raise ValueError(f"bins is {self.bins}; it must be a power of two, at least {_FEWEST_BINS}: take {near}")
@@ -238,8 +238,9 @@ def mel_matrix(bins: int, rate: float) -> Array:
     """Return the matrix W [bins, bins] that turns the powers of bins into those of the same number of mel bands.
 
     A band is a triangle with peak 1 and sides that are straight in Hz, between the edges of `mel_edges`: band m rises
-    from edge m, has its peak at edge m + 1, and falls to edge m + 2. Row 0, for 0 Hz, is zero. The bins are taken to
-    lie at linspace(0, rate / 2, bins), whichever bin was dropped.
+    from edge m, has its peak at edge m + 1, and falls to edge m + 2. Row 0, for 0 Hz, is zero. A transform has one
+    bin more, of which the first or the last is dropped. In both cases the remaining bins count as equally spaced from 0
+    to rate / 2, as in the published program.
     """
     frequency = np.linspace(0, rate / 2, bins)[:, None]
     edges = mel_edges(bins, rate)

@@ -11,8 +11,8 @@ def impose_magnitudes(found: Array, before: Array, magnitude: Array, share: Arra
     """Replace `found` by the difference found - share * before, scaled to the wanted magnitudes.
 
     `before` gets the values that `found` had. found, before: [n, bins], complex, both changed in place; magnitude: [n,
-    bins], the wanted magnitudes; share: [1]. Where the difference is 0, or so small that its square is 0, the new value
-    is 0.
+    bins], the wanted magnitudes; share: an array of one number. Where the difference is 0, or so small that its square
+    is 0, the new value is 0.
     """
     s = share[0]
     for k in range(len(found)):

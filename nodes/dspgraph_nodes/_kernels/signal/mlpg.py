@@ -31,8 +31,8 @@ class WindowTerms:
     """The terms of R and b for a set of windows. Coefficients that are 0 have no terms.
 
     count: the number of windows; edge: the number of frames at either end of a signal whose dynamic features do not
-    count; width: the number of bands of R below its diagonal; taps, coefficients: the windows; sums, values: the
-    products of coefficients that make up R and b.
+    count; width: the number of bands of R below its diagonal; taps, coefficients: the positions (window, k) and values
+    c[k] of all coefficients that are not 0; sums, values: the terms (where each is added, and its factor) of R and b.
     """
 
     count: int  # number of windows
@@ -116,9 +116,10 @@ def _products(taps: list[tuple[int, int, float]]) -> list[tuple[int, int, int, f
 
 
 def _groups(terms: list[tuple[int, int, int, float]], targets: int) -> list[list[tuple[int, int, int, float]]]:
-    """Return the terms in groups of _GROUP that belong to the same target; terms with value 0 fill up the last groups.
+    """Divide terms into groups of _GROUP, so that all terms of a group are added to the same band of R, or to b.
 
-    A term begins with the number of its target, 0 .. targets - 1.
+    Terms with the value 0 fill up the last group of each band. terms: tuples as in `WindowTerms`; the first number,
+    0 .. targets - 1, says to which band of R, or to b, the term is added.
     """
     groups = []
     for m in range(targets):

@@ -16,8 +16,8 @@ _NEGLIGIBLE = 1e-10  # times the peak of the window: a sample with less weight i
 class OverlapState:
     """The state of an overlap-add: sums over the frames so far, for samples to which later frames will still add.
 
-    total, weight: [length - hop], the sums of frames times gain, and of weights. early: samples before the signal that
-    are still to be dropped. ahead: samples by which a frame begins before its span.
+    total: [length - hop], the sums of frames times gain; weight: [length - hop], the sums of the weights. early: how
+    many samples before the signal are still to be dropped. ahead: how many samples before its span a frame begins.
     """
 
     total: Array  # the sums of the frames, times their gain

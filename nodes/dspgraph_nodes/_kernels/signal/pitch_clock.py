@@ -18,8 +18,9 @@ _TURN = 2.0**53  # steps of the phase in a turn before they are shifted to 64 bi
 class PitchClock:
     """A generator of phases from rows of pitch: the phase at the next sample, and the rows that samples still need.
 
-    rate: the sampling rate, Hz; ratio: numbers of rows and of samples that last equally long; f0: the rows that are
-    still needed; phase: in units of 2**-64 turns; rows, samples: how many were received and returned so far.
+    rate: the sampling rate, Hz; ratio: (rows, samples), the smallest whole numbers of rows and of samples that last
+    equally long; f0: the rows that are still needed; phase: the phase at the next sample, in units of 2**-64 turns;
+    rows: how many rows were received so far; samples: how many samples were returned so far.
     """
 
     rate: float

@@ -80,7 +80,9 @@ def _i0(z: Any) -> Any:
 
 @stage("a", "b", width=_WIDTH, returns=True)
 def _dot(code: Code, i: Any, j: Any, blocks: Any) -> Any:
-    """Write vector code for the sum of a[i + n] * b[j + n] over n = 0 .. _BLOCK * blocks - 1; a and b are contiguous.
+    """Write vector code for the sum of a[i + n] * b[j + n] over n = 0 .. _BLOCK * blocks - 1; return the sum.
+
+    a, b: contiguous arrays; i, j: the positions of their first elements that are used.
 
     Products with the same n % _BLOCK are summed with n ascending, then these sums are added pairwise. Product and sum
     are rounded separately, so that machines with and without a fused multiply-add give the same bits.
@@ -124,8 +126,9 @@ def resample(x: Array, start: int, phase: int, up: int, down: int, taps: Array, 
 class ResampleState:
     """The state of a conversion of the sampling rate.
 
-    up, down: the factor. before, after: input samples that an output sample needs before and after it. x: the input
-    that is still needed, [channels, n]. at: the number of the first sample of x. given: output samples so far.
+    up, down: the rate is multiplied by up / down. before, after: how many input samples an output sample needs before
+    and after it. x: the input that is still needed, [channels, n]. at: the index, in the whole input, of the first
+    sample of x. given: how many output samples were returned so far.
     """
 
     up: int  # up / down is the rate of the output over that of the input, in lowest terms

@@ -13,8 +13,8 @@ _UNVOICED = 0.005  # seconds between the marks of unvoiced sounds
 class PitchMarks(NamedTuple):
     """The pitch marks of a signal: arrays with one element per mark.
 
-    at: the number of the sample; period: the period around the mark, in samples; voiced: whether the signal is voiced
-    there.
+    at: the index of the sample at which the mark is; period: the period around the mark, in samples; voiced: whether
+    the signal is voiced there.
     """
 
     at: Array
@@ -53,9 +53,9 @@ def pitch_marks(x: Array, rate: float, periods: Array) -> PitchMarks:
 def psola(x: Array, marks: PitchMarks, ratio: float) -> Array:
     """Return the signal with its pitch multiplied by `ratio`, [n] float64.
 
-    A grain is x times a Hann window that reaches from one period before a mark to one period after it. Where the signal
-    is voiced, grains are added at distances of period / ratio, divided by sqrt(ratio), so that the power stays the
-    same. x: [n].
+    A grain is x times a Hann window that reaches from one period before a mark to one period after it. Grains are added
+    at new places: where the signal is voiced, one every period / ratio samples. There each grain is also divided by
+    sqrt(ratio), so that the power stays the same. x: [n]; marks: from `pitch_marks`.
     """
     y = np.zeros(len(x))
     if not len(marks.at):

@@ -29,8 +29,9 @@ _LOG_TINY = -708.3964185322641
 class PitchGrid:
     """The fixed parts of a pitch search: the lags, the pitches of the bins, and the costs of moves between bins.
 
-    rate: Hz; shortest, longest: the lags in samples; pitches: [bins], Hz; moves: the logarithms of the weights of moves
-    to neighbouring bins; norms: [bins], of the sums of these weights; weights: prior probabilities of the thresholds.
+    rate: the sampling rate, Hz; shortest, longest: the smallest and the largest lag, samples; pitches: [bins], Hz;
+    moves: the logarithms of the weights of moves by -reach .. reach bins; norms: [bins], for each bin the logarithm of
+    the sum of the weights of all moves from it; weights: the prior probabilities of YIN's thresholds 0.01, 0.02 ... 1.
     """
 
     rate: float  # Hz
@@ -73,7 +74,7 @@ class PitchPath:
 
     State b is bin b, voiced; state bins + b is bin b, unvoiced. score: [2 * bins], the scores of the paths. origin:
     [wait + 1, 2 * bins], the state before each state. found: [wait + 1, bins], the exact pitches. Frame t is in row t %
-    (wait + 1). seen, given: the numbers of frames added and returned.
+    (wait + 1). seen: how many frames were added. given: the pitches of how many frames were returned.
     """
 
     score: Array  # [2 * bins]: the score of the best path to each state, minus the best score
@@ -199,8 +200,8 @@ def _candidates(
 def _move(score: Array, norms: Array, moves: Array, first: int, padded: Array, best: Array, came: Array) -> None:
     """Write the best score of a path that moves to bin b to best[b], and the state from which it comes to came[b].
 
-    score: [bins], the scores of the paths so far; norms, moves: see `PitchGrid`; first: the number of the state of bin
-    0; padded: working memory, [bins + len(moves) - 1].
+    score: [bins], the scores of the paths to all voiced, or to all unvoiced, states so far; first: the number of the
+    first of these states; norms, moves: see `PitchGrid`; padded: working memory, [bins + len(moves) - 1].
     """
     bins, half = len(score), len(moves) // 2
     for i in range(len(padded)):

@@ -12,8 +12,8 @@ from dspgraph_nodes._kernels.arrays import Array
 class Ramp:
     """The state of a control that is interpolated.
 
-    samples, items: the numbers of samples and of control items in one period. before: the last item; None at the
-    beginning.
+    samples, items: how many samples, and how many items of the control, one period has. before: the value of the last
+    item; None before the first item.
     """
 
     samples: int

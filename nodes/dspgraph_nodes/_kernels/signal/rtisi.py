@@ -35,7 +35,7 @@ class RtisiState:
     """The frames whose phases are not final yet.
 
     magnitude, spectrum: [n, bins], the given magnitudes and the present spectra of these frames. left: [length], the
-    sum of the final frames in the samples of the first of these frames.
+    overlap-add of all final frames, at the samples of the first frame that is not final.
     """
 
     magnitude: Array  # [n, bins]
@@ -53,7 +53,8 @@ def rtisi_start(how: Rtisi) -> RtisiState:
 def rtisi_push(how: Rtisi, held: RtisiState, magnitude: Array) -> Array | None:
     """Add a frame, magnitude [bins]; return the final spectrum of the frame `ahead` frames before it, if there is one.
 
-    The initial phases of the new frame are those of the spectrum of the earlier frames, added where they overlap it.
+    The earlier frames that overlap the new one are added up. The phases of the sum's spectrum are the initial phases of
+    the new frame.
     """
     blank = np.zeros((1, how.n_fft // 2 + 1), held.spectrum.dtype)
     begun = _analysed(how, _sum(how, held, np.concatenate((held.spectrum, blank))))[-1:]

@@ -56,9 +56,9 @@ class Stretching:
 class StretchState:
     """The state of time stretching: input that later frames need, the overlap-add of the frames, and counts.
 
-    samples, at: input samples, and the number of the first. received, frames, given: numbers of input samples, of
-    frames, and of output samples so far. spectrum: the last spectrum of a phase vocoder. shifted: where WSOLA's last
-    frame was cut.
+    samples: input samples that later frames need; at: the index of the first of them in the whole input. received,
+    frames, given: how many input samples were received, frames made, and output samples returned so far. spectrum: the
+    last output spectrum of a phase vocoder. shifted: the input sample in the middle of WSOLA's last frame.
     """
 
     samples: Array  # input that is still needed; before the signal it is 0

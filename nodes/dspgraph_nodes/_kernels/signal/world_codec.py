@@ -54,8 +54,9 @@ def code_bands(aperiodicity: Array, rate: float) -> Array:
 def decode_bands(coded: Array, rate: float, n_fft: int) -> Array:
     """Return aperiodicity, from 0 to 1, [n, n_fft / 2 + 1], decoded from the results of `code_bands`.
 
-    coded: [n, aperiodicity_bands(rate)], in dB, float64. Between the bands, -60 dB at 0 Hz and 0 dB at half the rate,
-    the aperiodicity is interpolated linearly in dB. A row whose mean is above -0.5 dB is all noise.
+    coded: [n, aperiodicity_bands(rate)], the values at 3, 6, 9 ... kHz in dB, float64. The values at 0 Hz and at half
+    the rate are fixed: -60 dB and 0 dB. Bins between these frequencies are interpolated linearly in dB. A row of
+    `coded` whose mean is above -0.5 dB becomes 1 in every bin (only noise).
     """
     count = coded.shape[1]
     edges = np.full((len(coded), 1), _LOWEST_DB), coded, np.full((len(coded), 1), -_GUARD)
