@@ -100,7 +100,10 @@ class Rows(Node):
 
 
 class Late(Node):
-    """Hold back the last samples, as a node with lookahead does, so that the rows come earlier."""
+    """Delay the output of samples without a shift, as a node with lookahead does.
+
+    A node `Meet` then gets its rows before the samples of the same span.
+    """
 
     x = Input(Audio)
     y = Output(Audio)
@@ -155,7 +158,7 @@ def same_rate(n: int) -> Graph:
 def two_rates(n: int, late: int) -> Graph:
     """Return a chain of n nodes `Meet`, each with inputs of two rates.
 
-    late: by how many samples the samples lag the rows.
+    late: the number of samples that a node `Late` holds back; by so many samples, the rows come earlier.
     """
     nodes: dict[str, Node] = {"rows": Rows(), "late": Late(samples=late), **{f"n{k}": Meet() for k in range(n)}}
     wires = {"rows.x": "x", "late.x": "x"} | {f"n{k}.x": "late" for k in range(n)}

@@ -1,7 +1,8 @@
-"""Benchmark of FARGAN: synthesis of one signal and of sixteen, its share of the speed of sgemm, and its training.
+"""Benchmark of FARGAN: synthesis of one signal and of sixteen, and training.
 
-The network has random weights of 16 bits and the published sizes: 746,320 multiply-adds for a sub-frame of 40 samples
-and 67,584 for a frame, which are 0.61 * 10**9 operations for a second of audio.
+The operations per second of synthesis are compared with those of sgemm, BLAS's product of float32 matrices. The network
+has random weights, rounded to 16 bits, and the published sizes: 746,320 multiply-adds for a sub-frame of 40 samples and
+67,584 for a frame, which are 0.61 * 10**9 operations for a second of audio.
 """
 
 import numpy as np
@@ -61,9 +62,9 @@ def _synthesis(model: FARGAN) -> list[Row]:
 
 
 def _training(model: FARGAN) -> Row:
-    """Measure a batch of training with its gradients, and return the row.
+    """Measure the loss and the gradients of one training batch, and return the row of the table.
 
-    The peer is the same network, with gradients that torch computes by itself.
+    The peer is the same network without dspgraph's own code for gradients: torch derives all of them.
     """
     inputs, period = torch.randn(BATCH, CHUNK + 2, 20), torch.randint(32, 256, (BATCH, CHUNK + 2))
     past, true = 0.1 * torch.randn(BATCH, 256), 0.1 * torch.randn(BATCH, 160 * CHUNK)
@@ -88,7 +89,10 @@ def _training(model: FARGAN) -> Row:
 
 
 def _plain_loss(true: torch.Tensor, made: torch.Tensor) -> torch.Tensor:
-    """Return the loss `spectral_loss` of two signals [batch, n], with all gradients by autograd."""
+    """Return the loss `spectral_loss` of two signals [batch, n], written so that torch derives its gradients.
+
+    true: the recordings; made: the output of the network.
+    """
     total = torch.zeros(())
     for n in (2560, 1280, 640, 320, 160, 80):
         window = torch.hann_window(n)

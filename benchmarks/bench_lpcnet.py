@@ -1,10 +1,10 @@
 """Benchmark of LPCNet: its speed, its share of the peak speed of a core, and the speed of the same network in torch.
 
-The network has random weights and the published sizes: GRUs of 384 and 16 units; of the recurrent weights of the first
-GRU, the share 0.05 of gate r, 0.05 of gate z and 0.2 of gate n is not 0, in blocks of 16 rows and 4 columns. For
-float32 the columns of a block do not matter; in eight bits, blocks of one column take longer. The published C program
-makes 9 to 10 seconds of audio per CPU second in float32, and 27 to 29 in int8, on a core like the one for which the
-promises below were made.
+The network has random weights and the published sizes: GRUs of 384 and 16 units. Of the recurrent weights of the first
+GRU, a share is not 0: 0.05 for gate r, 0.05 for gate z and 0.2 for gate n. They form blocks of 16 rows and 4 columns.
+In float32 the number of columns of a block does not change the speed; in eight bits, blocks of one column take longer.
+The published C program makes 9 to 10 seconds of audio per CPU second in float32, and 27 to 29 in int8, on a core like
+the one for which the promises below were made.
 """
 
 import os
@@ -75,7 +75,7 @@ print(time.process_time() - begin)
 def random_arrays(config: Config, columns: int = 4) -> dict[str, Array]:
     """Return random weights, by name, of about the magnitude that trained weights have.
 
-    columns: the columns of a block of weights that are 0 together.
+    columns: the number of columns in a block of recurrent weights of the first GRU. Most of these blocks are 0.
     """
     draw = np.random.Generator(np.random.Philox(key=0))
     arrays = {}
@@ -93,7 +93,10 @@ def random_arrays(config: Config, columns: int = 4) -> dict[str, Array]:
 
 
 class Sums(NamedTuple):
-    """The arrays of the loop `_multiply_adds`, which measures the peak speed of a core. `state` is not used."""
+    """The arrays of the loop `_multiply_adds`, which measures the peak speed of a core in float32.
+
+    state: not read, but every stage needs an array of this name. y: [16 * SUMS], the sums.
+    """
 
     state: Array
     y: Array
@@ -174,14 +177,18 @@ def _graph(path: Path, found: dict[str, Array], precision: str) -> Graph:
 
 
 def _several(found: dict[str, Array]) -> list[dict[str, Array]]:
-    """Return the features of `MANY` signals. Each begins at another frame: equal signals would read the same rows."""
+    """Return the features of `MANY` signals: those of one signal, rotated to begin at another frame for each.
+
+    Equal signals would look up the same rows of the embeddings, and would be faster than real ones. found: the features
+    by name.
+    """
     return [{name: np.roll(array, 61 * k, axis=0) for name, array in found.items()} for k in range(MANY)]
 
 
 def _eight_bits(folder: Path) -> list[Row]:
-    """Return the rows about the precision int8, measured in turns with float32: one signal and many, for each size.
+    """Return the rows about the precision int8: one signal and many, for each size. Float32 and int8 are run in turns.
 
-    The last rows are for a network that was made sparse in blocks of one column.
+    The last rows are for a network whose blocks of weights have one column. folder: where files of weights are written.
     """
     found, path = _features(SHORT), dot_paths()[0]
     batch = _several(found)

@@ -23,8 +23,8 @@ WINDOWS: list[DeltaWindow] = [(0, 0, [1.0]), (1, 1, [-0.5, 0.0, 0.5]), (1, 1, [1
 def rows() -> list[Row]:
     """Measure MLPG, and return the rows of the table of results.
 
-    They are about the trajectory, about its gradients in torch, and about the time of torch compared with that of the
-    kernels alone.
+    The rows are about the trajectory, about its gradients in torch, and about the time in torch relative to the time of
+    the kernels alone.
     """
     torch.set_num_threads(1)
     draw = np.random.default_rng(0)

@@ -74,7 +74,10 @@ def _swap_rows(clip: Array) -> list[Row]:
 
 
 def _garbage_row(clip: Array) -> Row:
-    """Return how many objects the garbage collector finds after ten minutes of signal in which it was switched off."""
+    """Return the row about garbage: how many objects `gc.collect` finds after ten minutes of signal.
+
+    The garbage collector is switched off during these minutes.
+    """
     performance = Performance(load("lpc_vocoder", swap={"excitation": "residual"}))
 
     def run(quanta: int) -> None:
@@ -93,7 +96,7 @@ def _garbage_row(clip: Array) -> Row:
 
 
 def _memory_row(clip: Array) -> Row:
-    """Return by how much the memory of a live graph grows in the last 59 minutes of an hour of signal.
+    """Return the row about memory: how much a live graph's memory grows in the last 59 minutes of an hour of signal.
 
     The engine runs without a device, as fast as it can.
     """

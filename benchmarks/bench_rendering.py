@@ -45,8 +45,9 @@ def make_clips(folder: Path, files: int = FILES) -> None:
 def measured(clips: str, jobs: str, batch: str) -> dict[str, float]:
     """Render all files of a folder, and return the time and the peak memory of this process.
 
-    clips: the folder; jobs: the number of processes; batch: the size of a batch. In the result, wall and cpu are times
-    in seconds; early and late are the peak memory in MiB after `EARLY` files and after the last file.
+    clips: the folder; jobs: the number of processes; batch: the size of a batch; both numbers as text. In the result,
+    wall and cpu are times in seconds; early and late are the peak memory in MiB after `EARLY` files and after the last
+    file.
     """
     graph, peaks = load("lpc_vocoder"), []
 
@@ -65,7 +66,7 @@ def measured(clips: str, jobs: str, batch: str) -> dict[str, float]:
 
 
 def alone(clips: str) -> float:
-    """Return the CPU time of rendering a file minus that of calling the graph on its samples, in ms per file.
+    """Return the CPU time of rendering files minus that of calling the graph on their samples, in ms per file.
 
     clips: the folder of the files.
     """
@@ -119,7 +120,7 @@ def rows(files: int = FILES) -> list[Row]:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Print the result of `measured` as JSON, which `_elsewhere` reads."""
+    """Print the result of `measured` as JSON, which `_elsewhere` reads. arguments: those of `measured`."""
     print(json.dumps(measured(*arguments)))
 
 

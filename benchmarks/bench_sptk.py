@@ -23,8 +23,8 @@ ORDER, ALPHA, LENGTH, HOP, LAGS = 24, 0.42, 512, 80, 255
 def rows() -> list[Row]:
     """Measure mel-cepstral analysis and synthesis, and return the rows of the table of results.
 
-    They are about the analysis, the MLSA filter with Pade orders 4 and 5, and two conversions. The results are first
-    compared with those of pysptk.
+    The rows are about the analysis, the MLSA filter with Pade orders 4 and 5, and two conversions. The results are
+    first compared with those of pysptk.
     """
     x, _ = soundfile.read(pysptk.util.example_audio_file())
     frames = frame(x, window_values("blackman", "power", LENGTH, x.dtype), HOP, HOP - LENGTH // 2)

@@ -45,7 +45,7 @@ def step_by_step(model: Any, rows: Tensor, numbers: Tensor) -> Array:
     """Return samples [batch, n], generated as the published program does.
 
     model: a WaveNet; rows: [n, batch, bands], the features of every sample; numbers: [n, batch, K + 1], the random
-    numbers of every draw from K components.
+    numbers of every draw from a mixture of K components: K for the choice of the component, and one for its value.
     """
     config, layers = model.config, list(model.layers)
     count, batch, _ = rows.shape
@@ -74,7 +74,8 @@ def step_by_step(model: Any, rows: Tensor, numbers: Tensor) -> Array:
 def plain_loss(model: Any, features: Tensor, previous: Tensor, target: Tensor) -> Tensor:
     """Return the mean loss of a WaveNet, in nats per sample, computed with the convolutions of torch.
 
-    features: [batch, frames, bands]; previous, target: [batch, n], the samples before the ones to predict, and those.
+    features: [batch, frames, bands]; target: [batch, n], the samples to predict; previous: [batch, n], for each of them
+    the sample before it.
     """
     c = model.condition(features).mT
     x = conv1d(previous[:, None], model.first.weight[..., None], model.first.bias)

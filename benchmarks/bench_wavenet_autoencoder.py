@@ -1,7 +1,8 @@
 """Benchmark of both forms of the WaveNet autoencoder at their published sizes, beside the same networks in torch.
 
-The weights are random. In torch, the loop over samples keeps the last inputs of every convolution in a ring buffer, and
-the numbers that a frame adds to the layers are computed before the loop.
+The two forms are the gated form of NSynth and the normalised form of wavenet-autoencoder-chainer. The weights are
+random. In torch, the loop over samples keeps the last inputs of every convolution in a ring buffer. What a frame of the
+latent code adds to the layers is the same for all samples of the frame; it is computed before the loop.
 """
 
 from typing import Any
@@ -31,10 +32,10 @@ _NORMALISED = PRESETS["wavenet_autoencoder-normalised"].replace(pitches=7)
 
 @torch.no_grad()
 def step_by_step(model: Any, z: Tensor, numbers: Tensor) -> Array:
-    """Return levels [batch, n], drawn one after the other by a decoder of the gated form.
+    """Return mu-law levels [batch, n], drawn one after the other by a decoder of the gated form.
 
-    model: the decoder in torch; z: [batch, latent], the frame of all samples; numbers: [n, batch], the random number of
-    each draw.
+    model: the decoder in torch; z: [batch, latent], the frame that conditions all samples; numbers: [n, batch], the
+    random number of each draw.
     """
     batch, half = len(z), MULAW_LEVELS // 2
     rings = [z.new_zeros((TAPS - 1) * layer.dilation + 1, batch, model.config.width) for layer in model.layers]
@@ -60,10 +61,10 @@ def step_by_step(model: Any, z: Tensor, numbers: Tensor) -> Array:
 
 @torch.no_grad()
 def normalised_step_by_step(model: Any, z: Tensor, numbers: Tensor, temperature: float) -> Array:
-    """Return levels [n], drawn one after the other by a decoder of the normalised form in evaluation mode.
+    """Return mu-law levels [n], drawn one after the other by a decoder of the normalised form in evaluation mode.
 
-    model: the decoder in torch; z: [condition], the frame of all samples; numbers: [n], the random number of each draw;
-    temperature: divides the logits.
+    model: the decoder in torch; z: [condition], the frame that conditions all samples; numbers: [n], the random number
+    of each draw; temperature: divides the logits.
     """
     layers = [
         (layer, [_affine(norm) for norm in layer.norms], z.new_zeros(layer.dilation + 1, model.config.encoder))
@@ -95,7 +96,7 @@ def _affine(norm: Any) -> tuple[Tensor, Tensor]:
 def rows() -> list[Row]:
     """Measure both forms of the WaveNet autoencoder, and return the rows of the table.
 
-    They are about decoding of one sound and of sixteen, and about encoding.
+    The rows are about decoding of one sound and of sixteen, and about encoding.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

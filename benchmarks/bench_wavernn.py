@@ -1,7 +1,7 @@
 """Benchmark of WaveRNN: samples per CPU second beside the loop over samples of the published program in torch.
 
-The networks have random weights and the published sizes: two GRUs of 512 units with one softmax of 9 bits, and the
-divided state of 896 units with two softmaxes of 8 bits.
+The networks have random weights and the published sizes. One has two GRUs of 512 units and one softmax of 9 bits. The
+other has a state of 896 units in two halves, for the coarse and the fine 8 bits of a sample, each with its softmax.
 """
 
 from collections.abc import Callable
@@ -161,9 +161,10 @@ def _stacked_loop(model: Stacked, signals: int) -> Tensor:
 
 @torch.no_grad()
 def _split_loop(model: Split, signals: int) -> Tensor:
-    """Return the halves of STEPS samples of `signals` signals, drawn as in the published program.
+    """Return [signals, 2 * STEPS]: the coarse and the fine half of every sample in turn, each from -1 to 1.
 
-    For each sample there is one product with the recurrent matrix; then the gates of each half are computed.
+    The halves are drawn as in the published program. For each sample there is one product with the recurrent matrix;
+    then the gates of each half are computed.
     """
     c = model.config
     half, h = c.units // 2, torch.zeros(signals, c.units)

@@ -266,8 +266,7 @@ def compared(x: Array, y: Array, rate: float, tone: tuple[float, float] | None =
     above = butter(2, LOWEST, "highpass", fs=rate, output="sos")
     whole = float(np.abs(x).max())
     # The filter has no phase, which would move peaks. The signal is mirrored at its ends, so that an offset does not
-    # become a
-    # step there.
+    # become a step there.
     x, y = (sosfiltfilt(above, one.astype(np.float64), padtype="even", padlen=round(0.1 * rate)) for one in (x, y))
     found, lowest = (max(float(np.abs(one).max()), _LEAST) for one in (y, x))
     part = slice(*(round(rate * t) for t in tone)) if tone else None

@@ -24,7 +24,10 @@ nitpicky = True
 
 
 def setup(app: Sphinx) -> None:
-    """Write the pages that are made from code before Sphinx looks for pages, and change links in the others."""
+    """Set up the site: Sphinx calls this function before it looks for pages.
+
+    Writes the pages that are made from code, and lets `relink` change the links of all other pages.
+    """
     pages.write_all(HERE / "generated")
     app.connect("source-read", relink)
 

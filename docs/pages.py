@@ -1,4 +1,8 @@
-"""Pages of the site that are made from code: one for each node and pipeline, and copies of the pages beside `docs`."""
+"""Pages of the site that are not in `docs`.
+
+A page for each node and pipeline and one of the examples are made from code; pages of other folders, such as README.md,
+are copied, with changed links.
+"""
 
 import ast
 import importlib.util
@@ -36,7 +40,10 @@ weights that come with them."""
 
 
 def write_all(folder: Path) -> None:
-    """Write all pages into a folder, whose old content is removed. `copied` in it goes to the site as it is."""
+    """Write all pages into a folder, whose old content is removed.
+
+    Sphinx copies the files in its subfolder `copied`, such as sounds, to the site without changes.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "copied" / "sounds").mkdir(parents=True)
     for source, name in COPIES.items():
@@ -49,10 +56,11 @@ def write_all(folder: Path) -> None:
 
 
 def relinked(text: str, above: str, here: str) -> str:
-    """Return a page whose links fit the site. Links to files of the repository that the site does not have become text.
+    """Return the text of a page with its links changed for the site.
 
-    above: the folder of the repository, as the links of the page have it: "", or "../" for a page of `docs`. here: the
-    folder `docs`, as links of the changed page have it: "" for a page that is shown in it, "../" for one below.
+    A link to a file of the repository that the site does not have becomes plain text. above: the relative path from the
+    page to the root of the repository: "" for a page in the root, "../" for a page in `docs`. here: the relative path
+    from the place of the page on the site to the root of the site: "", or "../" for a page in a folder.
     """
     text = text.replace(f"]({above}docs/", f"]({here}") if not above else text
     for source, name in COPIES.items():

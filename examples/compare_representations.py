@@ -2,13 +2,14 @@
 
 python examples/compare_representations.py FOLDER [--batches N] [--notes N]
 
-On made notes, a generator is trained by regression on each representation: log magnitudes with instantaneous
-frequencies (if), with phases (phase), in mel bands (mel), or with half the bins in twice the rows (plain; the paper's
-"+H" are the others). All measures are taken from the sounds. FOLDER/compare.html has notes of each generator beside the
-real ones, FOLDER/table.md the table.
+The data set consists of notes that are made by formulas; they are the "real" notes here. A generator is trained on them
+by regression for each representation: log magnitudes with instantaneous frequencies (if), with phases (phase), in mel
+bands (mel), or with half the bins in twice the rows (plain). The first three have the high frequency resolution that
+the paper calls "+H"; plain has not. All measures are taken from the sounds. FOLDER/compare.html has notes of each
+generator beside the real ones, FOLDER/table.md the table.
 
-The columns are those of table 1 of J. Engel et al., GANSynth: Adversarial Neural Audio Synthesis, ICLR 2019, without
-the listeners. But the classifier is our own, so that its scores cannot be compared with those of the paper.
+The columns are those of table 1 of J. Engel et al., GANSynth: Adversarial Neural Audio Synthesis, ICLR 2019, except for
+the scores of listeners. The classifier is our own, so that its scores cannot be compared with those of the paper.
 """
 
 import argparse
@@ -43,7 +44,10 @@ HEARD = 12  # notes on the page
 
 
 def settings_for(name: str, batches: int) -> Settings:
-    """Return the settings of a training run for a representation. name: a key of REPRESENTATIONS. batches: how many."""
+    """Return the settings of a training run. name: the representation, a key of REPRESENTATIONS.
+
+    batches: the number of batches of the run.
+    """
     return Settings(
         preset="gansynth-small", kind="regression", steps=batches, validate_every=batches, learning_rate=2e-3,
         ema=0.99, threads=1, device="cpu", **REPRESENTATIONS[name],
@@ -57,7 +61,10 @@ def features_for(settings: Settings) -> FeatureFunction:
 
 
 class Table:
-    """The rows of the table: measures of made notes, computed from their sounds. notes: the real notes."""
+    """The rows of the table: measures of the sounds of a generator, compared with the real notes.
+
+    notes: the real notes.
+    """
 
     def __init__(self, notes: list[MadeNote], settings: Settings) -> None:
         self.config, self.features = settings.config, features_for(settings)
@@ -70,7 +77,10 @@ class Table:
         return note_pictures(dict(zip(labels, sounds, strict=True)), labels, self.features, self.config)
 
     def log_probabilities(self, notes: list[MadeNote], sounds: list[Array]) -> Array:
-        """Return the log probabilities of the pitches of sounds, [notes, pitches], by the classifier of `Judge`."""
+        """Return the log probabilities of the pitches, [notes, pitches], by the classifier of `Judge`, for some sounds.
+
+        sounds: one sound [n] for each note in `notes`, which it imitates.
+        """
         shown = normalised(self.pictures(notes, sounds), self.config)
         return np.log(np.maximum(self.judge.classifier.probabilities(spectra(shown, self.config)), 1e-12))
 
@@ -86,7 +96,10 @@ class Table:
 
 
 def sounds_of(weights: Path, notes: list[MadeNote]) -> list[Array]:
-    """Return for each note the sound that a generator makes from its pitch and the latent vector of its timbre."""
+    """Return for each note the sound that a generator makes from its pitch and the latent vector of its timbre.
+
+    weights: the file of the generator.
+    """
     config, arrays = WEIGHTS.read(weights)
     network = pack(arrays)
     pictures = [generate(network, timbre_latent(one.timbre, config), one.pitch - config.lowest) for one in notes]
@@ -94,7 +107,11 @@ def sounds_of(weights: Path, notes: list[MadeNote]) -> list[Array]:
 
 
 def page(folder: Path, notes: list[MadeNote], sounds: dict[str, list[Array]], rate: int, rows: list[str]) -> Path:
-    """Write a page with some notes: the real ones, as references, and those of each generator."""
+    """Write a page to listen to some notes: the real ones, as references, and those of each generator.
+
+    notes: the real notes. sounds: name of a representation -> the sounds that its generator made, one for each note.
+    rate: in Hz. rows: the rows of the table, which the page shows as text. Returns the path of the page.
+    """
     chosen = range(0, len(notes), max(1, len(notes) // HEARD))
     ids = {k: f"{notes[k].timbre} {notes[k].pitch}" for k in chosen}
 

@@ -103,9 +103,9 @@ def _kernel_cache() -> str:
 
 
 def _dot_path() -> str:
-    """Return a text with the instructions by which kernels multiply 8-bit numbers on this machine.
+    """Return a text with the CPU instructions by which kernels multiply 8-bit numbers on this machine.
 
-    If the machine could also use others, they are named too.
+    If the machine has other instructions for this too, the text names them.
     """
     if find_spec("dspgraph_nodes") is None:
         return "no kernels are installed"

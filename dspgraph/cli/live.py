@@ -164,7 +164,7 @@ def play(
 
 
 def _run(session: LiveSession, seconds: float | None) -> None:
-    """Run a live graph for some seconds, without a number until somebody ends it.
+    """Run a live graph, for `seconds` seconds or, if this is None, until somebody ends it.
 
     At a terminal, show the view; otherwise carry out the lines of the standard input.
     """
@@ -207,7 +207,7 @@ def _heard(graph: Graph) -> list[str]:
 
 
 def _named(texts: Iterable[str], names: list[str], option: str) -> dict[str, str]:
-    """Return name -> VALUE for texts NAME=VALUE, or only VALUE if there is one name.
+    """Return name -> VALUE for texts NAME=VALUE; if only one name is allowed, a text can be VALUE alone.
 
     names: the names that are allowed. option: the option of the command line, for errors. Raises RequestError for a
     text without a known name, and for a name that is given twice.
@@ -251,12 +251,11 @@ def _ways(outs: Iterable[str], graph: Graph) -> Any:
 def _variants(
     first: Pipeline, name: str, given: tuple[tuple[str, ...], dict[str, str], tuple[str, ...]], latency: float | None
 ) -> list[tuple[dict[str, str], Graph]]:
-    """Return the graphs that a live graph may be swapped to: (slot -> variant, graph), the first graph before all
-    others.
+    """Return the graphs to which a live graph can be swapped, as pairs (slot -> variant, graph).
 
-    The others differ from it in one slot; they need no more latency, and have the same inputs and outputs. first: the
-    pipeline at the beginning; name: its name. given: its overrides, swaps and plugins. latency: of the live graph, in
-    seconds; None: the latency of the first graph.
+    The first pair is the graph at the beginning. The others differ from it in one slot, need no more latency, and have
+    the same inputs and outputs. first: the pipeline at the beginning; name: its name. given: its overrides, swaps and
+    plugins. latency: of the live graph, in seconds; None: the latency of the first graph.
     """
     from dspgraph.live.performance import finite_latency
     from dspgraph.pipeline.pipeline import Pipeline

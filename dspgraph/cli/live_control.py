@@ -69,9 +69,7 @@ class LiveSession:
         raise RequestError(f"{shown(line)} is no command; there are: {_WORDS}")
 
     def swap(self, pairs: Mapping[str, str]) -> str:
-        """Swap to other variants of some slots, slot -> variant; other slots keep theirs. Return what was done, in
-        words.
-        """
+        """Swap some slots, slot -> variant; other slots keep their variants. Return what was done, in words."""
         swaps = {**self.swaps, **pairs}
         known = (graph for made, graph in self.variants if made == swaps)
         graph = next(known, None) or Pipeline(self.pipeline, self.overrides, swaps, self.plugins).graph

@@ -34,8 +34,9 @@ class View:
         self.ended = False
 
     def press(self, key: int) -> None:
-        """Do what a key of curses stands for: end, swap to a variant, or choose or move a control. Errors become the
-        last line.
+        """Do what a key stands for: end the view, swap to a variant, or choose or move a control.
+
+        key: the number that curses gives it. An error becomes the last line of the view.
         """
         controls = list(self.session.controls)
         try:

@@ -26,7 +26,10 @@ _DEFAULT = (signal.SIG_DFL, signal.default_int_handler)
 
 
 class Stopped(KeyboardInterrupt):
-    """The exception that is raised in running code by Ctrl-C (SIGINT), SIGTERM or SIGHUP (see `number`)."""
+    """The exception that is raised in running code by Ctrl-C (SIGINT), SIGTERM or SIGHUP.
+
+    number: the number of the signal.
+    """
 
     def __init__(self, number: int) -> None:
         super().__init__()

@@ -280,8 +280,9 @@ class CompareJob:
     """The job to render recordings with several graphs and to measure the results.
 
     choices: the graphs, with their names. out: the folder for audio and results. metrics: the names of the metrics.
-    f0_range: the range of the pitch in Hz. reader: the versions of the code that reads audio files, where the job was
-    made. Making the job raises RequestError if the choices cannot be compared.
+    f0_range: the range of the pitch in Hz. metric_files: Python files with more metrics. reader: the versions of the
+    code that reads audio files, in the process that made the job. Making the job raises RequestError if the choices
+    cannot be compared.
     """
 
     choices: tuple[Choice, ...]

@@ -22,8 +22,8 @@ class Compared:
 
     id, source, seconds: the recording, its file and its duration. notes: sentences about the recording. audio: the
     names of the reference and the choices whose audio was written; none if there is an error. input_exists: whether the
-    file of the recording was there. stamp: the stamp of this file before it was read. cached: whether an earlier run
-    has made this result.
+    file of the recording was there. stamp: the size and the time of the last change of this file, before it was read.
+    cached: whether an earlier run has made this result.
     """
 
     id: str

@@ -182,7 +182,10 @@ def summarise(answers: Sequence[Answer], screened: bool = True) -> Summary:
 
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """Return (number of its last line in the file, row) for each row. A comment can have several lines."""
+    """Return pairs (number of the last line of a row in the file, row) for a file of answers.
+
+    A row takes several lines if the comment in it does. Raises FileError for a file that is not a file of answers.
+    """
     try:
         text = read_file(path, LARGEST_FILE).decode("utf-8-sig")
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)

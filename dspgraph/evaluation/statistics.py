@@ -119,6 +119,9 @@ def holm(values: Sequence[float]) -> list[float]:
 
 
 def holm_corrected(tests: Sequence[PairedTest]) -> list[PairedTest]:
-    """Return the same tests; `holm` has corrected the p-values of the t-tests, and those of Wilcoxon's tests."""
+    """Return the tests with p-values that `holm` has corrected: those of the t-tests, and those of Wilcoxon's tests.
+
+    All tests of each kind are corrected together.
+    """
     t, wilcoxon = holm([one.t for one in tests]), holm([one.wilcoxon for one in tests])
     return [replace(one, t=p, wilcoxon=q) for one, p, q in zip(tests, t, wilcoxon, strict=True)]

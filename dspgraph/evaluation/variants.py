@@ -88,7 +88,8 @@ class OpenChoice:
     def given(self, values: Values) -> Choice:
         """Return the choice with its graph for the rates and channels of files.
 
-        Raises RequestError if there is no such graph.
+        values: pairs (what the pipeline takes from a file, number), as in `file_values.Values`. Raises RequestError if
+        there is no such graph.
         """
         own = tuple(pair for pair in values if pair[0] in self.pipeline.wanted)
         try:

@@ -127,7 +127,7 @@ class _Voice:
 
 
 def _ramp(numbers: Array, begin: Fraction, rate: Fraction) -> Array:
-    """Return the level of a fade at each sample: from 0 at `begin` linearly to 1 at SOUND_FADE seconds later. [n].
+    """Return the level of a fade at each sample, [n]: 0 until `begin`, then linearly up to 1 within SOUND_FADE seconds.
 
     numbers: [n], the numbers of the samples, from time 0 on. begin: in seconds. rate: in Hz.
     """
@@ -141,7 +141,7 @@ class Player:
     """All sounds that are played into one input of a graph.
 
     stream: the stream of this input. voices: the sounds that are being played. over: the times in seconds at which
-    sounds have ended, up to the last call of `ended`.
+    sounds have ended; `ended` returns them and empties the list.
     """
 
     stream: Stream
@@ -193,8 +193,9 @@ class Player:
         return y
 
     def ended(self, time: Fraction) -> list[Fraction]:
-        """Return when the sounds ended that are over at `time`: seconds, each once. A sound ends with its last loop, or
-        with its fade-out.
+        """Return the times in seconds, up to `time`, at which sounds have ended. A later call leaves them out.
+
+        A sound ends with its last loop, or with its fade-out.
         """
         self._forget(time)
         found, self.over = self.over, []

@@ -17,9 +17,10 @@ OUT = "out:"
 class DeviceRequest:
     """The request of a live graph to a device.
 
-    rate: the sample rate of the graph, Hz. quantum: the duration of a quantum in seconds. ports, streams: for each
-    input of the graph that the device records, by its name, and for each output that it plays, by OUT + its name, the
-    channels and the stream.
+    rate: the sample rate of the graph, Hz. quantum: the duration of a quantum in seconds. ports: name -> the channels
+    of a device, for each input of the graph that a device records, and each output that a device plays. The name of an
+    output begins with OUT, so that it differs from that of an input. streams: the same names -> the streams of these
+    inputs and outputs.
     """
 
     rate: Fraction
@@ -28,10 +29,10 @@ class DeviceRequest:
     streams: Mapping[str, Audio] = field(default_factory=dict)
 
     def columns(self, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
-        """Return name of a port -> the numbers of its channels, from 0. inputs, outputs: numbers of channels of the
-        device.
+        """Return name of an input or output, as in `ports` -> the numbers of its channels of the device, from 0.
 
-        Raises ParameterError for channels that the device does not have.
+        inputs, outputs: how many channels the device records, and how many it plays. Raises ParameterError for channels
+        that the device does not have.
         """
         found = {}
         for name, port in self.ports.items():
@@ -42,7 +43,10 @@ class DeviceRequest:
 
 @dataclass(frozen=True)
 class SecondFormat:
-    """The format of a recording device with a clock of its own. rate: Hz, as it is said to be. channels: how many."""
+    """The format of a recording device with a clock of its own.
+
+    rate: its nominal rate in Hz; the true rate differs a little. channels: how many it records.
+    """
 
     rate: Fraction
     channels: int
@@ -52,9 +56,9 @@ class SecondFormat:
 class DeviceFormat:
     """The format in which a device runs.
 
-    rate: samples per second. samples: the number of samples in a quantum. outputs: the number of channels that it
-    plays. columns: as `DeviceRequest.columns` returns them. about: the device in words. second: the format of the
-    device that records, if this is another device than the one that plays; it then has a clock of its own.
+    rate: samples per second. samples: the number of samples in a quantum. outputs: the number of channels that the
+    device plays. columns: as `DeviceRequest.columns` returns them. about: the device in words. second: the format of
+    the device that records, if this is another device than the one that plays; it then has a clock of its own.
     """
 
     rate: Fraction

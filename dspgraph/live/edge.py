@@ -18,9 +18,9 @@ _SPARE = 64
 class DeviceEdge:
     """A queue of samples that enter at one rate and leave at another, with a fixed delay.
 
-    rate: the rate of the samples that enter, to: of those that leave, Hz. channels: of both. samples: the number of
-    samples in a block of the device, at its rate. The attribute `lateness` is the delay in samples that leave; it is 0
-    if the rates are equal.
+    rate: the rate in Hz of the samples that enter. to: the rate in Hz of the samples that leave. channels: the number
+    of channels. samples: the number of samples in a block that enters. The attribute `lateness` is the delay, as a
+    number of samples at the rate `to`; it is 0 if the rates are equal.
     """
 
     def __init__(self, rate: Fraction, to: Fraction, channels: int, samples: int) -> None:
@@ -32,7 +32,7 @@ class DeviceEdge:
             self._line.put(np.zeros((self.lateness, channels)))
 
     def put(self, block: Array) -> None:
-        """Append a block of samples, [n, channels], at the first rate."""
+        """Append a block of samples, [n, channels], at the rate of the samples that enter."""
         if len(block):
             converted = block
             if self._converter is not None:
@@ -41,8 +41,9 @@ class DeviceEdge:
                 self._line.put(converted)
 
     def take(self, n: int) -> Array:
-        """Remove and return the next n samples, n > 0, at the second rate: [n, channels]. Raises LawError if there are
-        fewer.
+        """Remove and return the next n samples, [n, channels], n > 0, at the rate of the samples that leave.
+
+        Raises LawError if there are fewer.
         """
         if n > self._line.held:
             raise LawError(3, f"the edge of a device has {self._line.held} samples, and {n} are due")
@@ -50,9 +51,10 @@ class DeviceEdge:
 
 
 def _deficit(rate: Fraction, to: Fraction, channels: int, samples: int) -> int:
-    """Return the largest number of output samples that a converter lacks in its first two seconds, if it gets blocks.
+    """Return by how many samples, at most, the output of a converter is behind its input in the first two seconds.
 
-    samples: the number of samples in a block, at `rate`. The other arguments: as in `quick_converter`.
+    The samples are counted at the rate `to`, after each block. samples: the number of samples in a block, at `rate`.
+    The other arguments are those of `quick_converter`.
     """
     probe, block = quick_converter(rate, to, channels), np.zeros((samples, channels))
     given = came = worst = 0

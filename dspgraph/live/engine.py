@@ -37,11 +37,11 @@ TOO_LATE = 1
 class Setup:
     """The graphs and settings of a live graph. They can be sent to another process.
 
-    inputs: input -> its source, for every input that is not a control and into which no sound is played. outputs:
-    output -> its destination. quantum: its duration in seconds. ahead: the number of quanta that lie ready for the
-    device. latency: the latency of the performance, in seconds. controls: name -> value at the beginning. played: the
-    inputs into which sounds are played. variants: graphs that may be swapped in; each runs on noise before, see
-    `rehearse`.
+    inputs: name of an input -> its source, for every input that is not a control and into which no sound is played.
+    outputs: name of an output -> its destination. quantum: the duration of a quantum in seconds. ahead: the number of
+    quanta that lie ready for the device. latency: the latency of the performance, in seconds. controls: name of a
+    control -> its value at the beginning. played: the inputs into which sounds are played. variants: graphs that may be
+    swapped in; each is run on noise before (see `rehearse`).
     """
 
     graph: Graph
@@ -59,13 +59,15 @@ class Setup:
 class Stats:
     """The counts and times of a live graph up to now. Times are in seconds, counts in samples of the device.
 
-    seconds: the duration of the signal that was computed. rate: of the device, Hz. quantum, ahead: of the device.
-    latency: that of the graph and of the quanta that lie ready; the device adds its own. silent: the number of output
-    samples that were not ready in time; gaps: (time, samples) of each run of them. lost: the number of input samples
-    that the device lost; losses: (time, samples) of each loss. drift: by how many millionths the clock of a second
-    device is faster; None if there is one clock. missing: the number of items that were not pushed in
-    time. worst, mean: the longest and the mean time of computing a quantum. priority: of the engine's thread, in words.
-    levels: input or output -> the largest magnitude of a sample since the last call.
+    seconds: the duration of the signal that was computed. rate: the sample rate of the device, Hz. quantum: its
+    duration. ahead: the number of quanta that lie ready for the device. latency: that of the graph, of the quanta that
+    lie ready, and of conversions of the rate; the latency of the device itself is not in it. silent: the number of
+    output samples that were not ready in time; gaps: (time, samples) of each run of them. lost: the number of input
+    samples that the device lost; losses: (time, samples) of each loss. drift: by how many millionths the clock of a
+    second device is faster; None if there is one clock. missing: the number of items that the program did not push in
+    time. worst, mean: the longest and the mean time of computing a quantum. priority: the priority of the engine's
+    thread, in words. levels: name of an input or output -> the largest magnitude of its samples since `stats` was asked
+    for last.
     """
 
     seconds: float = 0.0
@@ -177,8 +179,9 @@ class Engine:
             self.hold(LiveError(f"the recording stopped: {self.recorder.error}"))
 
     def hold(self, error: Exception) -> None:
-        """Keep an error and report it, if it is the first; the output is silent from then on, and pushes that wait are
-        answered with the error.
+        """Keep an error and report it, if it is the first one.
+
+        From then on the output is silent, and pushes that wait are answered with the error.
         """
         if self.error is None:
             self.error = error
@@ -203,7 +206,7 @@ class Engine:
     def _advance(self, quanta: Sequence[Quantum], count: int) -> dict[str, Array]:
         """Push the input of some quanta into the performance; return the items of each output, by name.
 
-        count: the number of samples of the device in these quanta, with those that were lost.
+        count: the number of samples in these quanta at the rate of the device, with the samples that were lost.
         """
         self._samples += count
         end = self._samples / self.form.rate

@@ -1,7 +1,8 @@
-"""Between the callback of a device and the engine: quanta of samples in both directions.
+"""The exchange of quanta of samples between the callback of a device and the engine, in both directions.
 
-The callback only copies. The engine computes behind it, `ahead` quanta later. A quantum that is not ready when the
-device asks for it becomes silence of the same length, and is thrown away when it comes, so that the delay stays.
+The callback only copies. The engine computes later: when the device asks for a quantum of output, it gets the one that
+was computed from the quantum of input `ahead` quanta before. A quantum that is not ready when the device asks for it is
+replaced by silence of the same length, and is thrown away when it comes, so that the delay stays the same.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ class Quantum:
     """The samples that a device recorded in one quantum.
 
     number: the number of the quantum, from 0. block: [n, channels]. lost: the number of samples that were lost before
-    it. time: when the device asked for it, in seconds of the system's clock; it is needed for a second clock only.
+    it. time: when the device asked for the output of this quantum, in seconds of the system's clock; it is needed only
+    if there is a second clock.
     """
 
     number: int
@@ -43,9 +45,12 @@ class Exchange:
     """The quanta that wait for the engine, and those that wait for the device.
 
     samples: the number of samples in a quantum, at the rate of the device. ahead: the number of quanta that lie ready
-    when the device starts. channels: of the device's output. second: takes the samples of a recording device with a
-    clock of its own, which then are those of the quanta. The attributes `silent` and `lost` count samples; `gaps`
-    and `losses` say where they were: (number of the first sample, from 0, with those that were lost; samples).
+    when the device starts. channels: the number of channels that the device plays. second: resamples the blocks of a
+    recording device with a clock of its own, which then are the samples of the quanta; None: there is no such device.
+
+    The attribute `silent` is the number of output samples that were not ready, and `lost` the number of input samples
+    that the device lost. `gaps` and `losses` list their runs as pairs (number of the first sample, number of samples).
+    Samples are numbered from 0, and lost samples are counted.
     """
 
     def __init__(self, samples: int, ahead: int, channels: int, second: SecondClock | None = None) -> None:

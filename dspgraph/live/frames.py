@@ -40,17 +40,17 @@ class FrameQueue:
             self._accept()
 
     def wanted(self) -> int:
-        """Return how many items fit now."""
+        """Return how many more items can wait now without exceeding the limit."""
         with self._lock:
             return 0 if self._waiting else max(0, self.limit - self._line.held)
 
     def held(self) -> int:
-        """Return how many items wait."""
+        """Return how many items wait for the engine."""
         with self._lock:
             return self._line.held
 
     def take(self, n: int) -> Array:
-        """Remove and return the next n items. If there are fewer, zeros follow them."""
+        """Remove and return the next n items. If there are fewer, zeros follow them, and `missing` counts the zeros."""
         with self._lock:
             found = self._line.take(there) if (there := min(n, self._line.held)) else self.stream.empty()
             self.missing += n - there

@@ -51,21 +51,25 @@ _DIED_EARLY = f"{_DIED} as it started: in a script, start the graph below `if __
 class Live:
     """A graph between devices, files and arrays. It runs inside a `with` block, in a process of its own.
 
-    with Live(graph, speech="default", out="default", record="take") as live: ...
+        with Live(graph, speech="default", out="default", record="take") as live: ...
 
-    inputs, named: name of an input -> where it comes from, in a mapping or as arguments: a device, by its name, a part
-    of its name, or its number, with ":CHANNEL" from 1 if it is not the first; a `FileInput`; a `FrameInput`, whose
-    items the program pushes. An audio input that is not named comes from the device "default", or from `played`. out:
-    where the output goes: a device, a `FrameOutput`, or None; for several outputs a mapping.
+    inputs, named: name of an input -> where it comes from, in a mapping or as arguments. It comes from a device, given
+    by its name, a part of its name, or its number, with ":CHANNEL" (from 1) if it is not the first channel; from a
+    `FileInput`; or from a `FrameInput`, whose items the program pushes. An audio input that is not named comes from the
+    device "default", or from the sounds of `played`. out: where the output goes: a device, a `FrameOutput`, or None;
+    for several outputs a mapping from their names.
 
-    quantum: seconds; the attribute of this name is what the device has. ahead: quanta that lie ready, at least 1: more
-    make the delay longer, and gaps rarer. latency: of the graph; by default the largest of `graph` and `variants`, the
-    graphs that may be swapped in, which are rehearsed before the device starts. controls: name of a control -> its
-    value at the beginning. played: inputs into which sounds will be played. events: with their times. record: a new
-    folder for what comes in and goes out, and the events. device: in place of the system's devices.
+    quantum: the wanted duration of a quantum in seconds; the attribute `quantum` has the duration that the device uses.
+    ahead: the number of quanta that lie ready for the device, at least 1: more of them make the delay longer, and gaps
+    rarer. variants: graphs that may be swapped in; they are rehearsed before the device starts. latency: of the live
+    graph, in seconds; by default the largest latency of `graph` and `variants`. controls: name of a control -> its
+    value at the beginning. played: the inputs into which sounds will be played. events: events with their times, known
+    from the start. record: a new folder, into which the inputs, the outputs and the events are recorded. device: a
+    `Device` that is used in place of the system's devices.
 
-    Raises RequestError, UnknownName and ParameterError for what does not fit, and LiveError for a device that is
-    missing. An error while it runs is raised by `wait` and at the end of the `with` block; until then there is silence.
+    Raises RequestError, UnknownName and ParameterError for arguments that do not fit the graph or each other, and
+    LiveError for a device that is missing. An error while the graph runs is raised by `wait` and at the end of the
+    `with` block; until then the output is silent.
     """
 
     def __init__(
@@ -247,11 +251,10 @@ class Live:
     # ---- what it does -----------------------------------------------------------------------------------------------
 
     def wait(self, seconds: float | None = None, *, completed: str | None = None) -> None:
-        """Wait for some seconds; without a number, until the device ends by itself. Raises the error that stopped the
-        graph.
+        """Wait for some seconds; without a number, until the device ends by itself.
 
-        completed: the name of an input: wait only until all sounds that were asked for in it have ended. One that is
-        stopped or replaced ends, too.
+        completed: the name of an input: wait no longer than until all sounds that were asked for in it have ended. A
+        sound that is stopped or replaced ends, too. Raises the error that stopped the graph.
         """
         if completed is not None:
             self._stream(completed)
@@ -274,7 +277,10 @@ class Live:
     def set(
         self, name: str, value: float, over: Number = Fraction(1, 50), shape: Shape = "line", at: Any = None
     ) -> Set:
-        """Move the control `name`; see `Set` for the arguments. Return the event with its time."""
+        """Move the control `name`, and return the event with its time. The arguments are those of `Set`.
+
+        If `at` is None, the move begins as soon as possible (see `add`).
+        """
         (event,) = self.add(Set(name, value, over, shape, at))
         assert isinstance(event, Set)
         return event
@@ -282,15 +288,19 @@ class Live:
     def swap(
         self, graph: Graph, settle: Number = Fraction(1, 20), over: Number = Fraction(1, 50), at: Any = None
     ) -> Swap:
-        """Replace the graph by another one; see `Swap` for the arguments. Return the event with its time."""
+        """Replace the graph by another one; see `Swap` for the arguments. Return the event with its time.
+
+        If `at` is None, the swap begins as soon as possible (see `add`).
+        """
         (event,) = self.add(Swap(graph, settle, over, at))
         assert isinstance(event, Swap)
         return event
 
     def play(self, input: str, sound: Array | FileInput, loops: int | None = 1, at: Any = None) -> Play:
-        """Play a sound, or a file with its own loops, into an input; see `Play`. Return the event with its time.
+        """Play a sound into an input, and return the event with its time.
 
-        The samples are rounded to float32, as those of a device are.
+        sound: the samples, which are rounded to float32, as those of a device are; or a `FileInput`, whose own `loops`
+        counts. loops, at: as for the event `Play`; if `at` is None, the sound begins as soon as possible (see `add`).
         """
         if isinstance(sound, FileInput):
             return self._play_file(input, sound, None, at)
@@ -299,10 +309,11 @@ class Live:
         return found
 
     def seek(self, input: str, position: Number, at: Any = None) -> Play:
-        """Continue the file that is played into an input at another position. Return the event.
+        """Continue the file that is played into an input at another position. Return the event with its time.
 
-        position: seconds from the beginning of the file; at: the time of the event, as for `play`. Raises RequestError
-        if no file is played, and ParameterError for a position outside of the part of the file that is played.
+        position: in seconds from the beginning of the file. at: the time of the change, in seconds of the performance;
+        None: as soon as possible (see `add`). Raises RequestError if no file was played into this input, and
+        ParameterError for a position outside of the part of the file that the `FileInput` plays.
         """
         if input not in self._files:
             raise RequestError(f"no file is played into '{input}': play one, as a FileInput")
@@ -315,7 +326,10 @@ class Live:
         return found
 
     def stop(self, input: str, at: Any = None) -> Stop:
-        """Let the sound that is played into an input fade out. Return the event with its time."""
+        """Let the sound that is played into an input fade out. Return the event with its time.
+
+        at: the time at which the fade begins, in seconds of the performance; None: as soon as possible (see `add`).
+        """
         (event,) = self.add(Stop(input, at))
         assert isinstance(event, Stop)
         return event
@@ -476,8 +490,9 @@ class Live:
 
 
 class _Pulled:
-    """The items of one output that the program has not pulled yet. most: how many are kept. drops: whether older ones
-    are dropped.
+    """The items of one output that the program has not pulled yet.
+
+    most: how many items are kept. drops: whether older items are dropped; otherwise the graph waits.
     """
 
     def __init__(self, stream: Any, most: int, drops: bool) -> None:

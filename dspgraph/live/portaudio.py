@@ -46,8 +46,8 @@ class Found:
     """A sound device of the system.
 
     number: its number in PortAudio. api: the name of the system's interface, such as ALSA. inputs, outputs: numbers of
-    channels. rate: its default rate, Hz. latency: of its output, or of its input if it has no output, as it reports it,
-    in seconds.
+    channels. rate: its default rate, Hz. latency: the latency in seconds that the device reports for its output, or for
+    its input if it has no output.
     """
 
     number: int
@@ -74,9 +74,9 @@ def list_devices() -> list[Found]:
 
 
 def find_device(name: str, output: bool) -> Found:
-    """Return the device with a name, a part of a name, or a number, or the default device for "default".
+    """Return the device with a name, a part of a name, or a number as text; for "default", the default device.
 
-    output: whether it must play; otherwise it must record. Raises LiveError if no device fits, or several.
+    output: whether the device must play; otherwise it must record. Raises LiveError if no device fits, or several.
     """
     there = list_devices()
     fits = [one for one in there if (one.outputs if output else one.inputs)]
@@ -151,10 +151,10 @@ class PortAudio:
         return most
 
     def _rate(self, wanted: Fraction, found: Found | None, output: Found | None) -> Fraction:
-        """Return the rate at which a device that records, a device that plays, or both can run: if possible `wanted`.
+        """Return `wanted` if the devices can run at this rate, otherwise a rate that they have by default, in Hz.
 
-        found: the one that records; output: the one that plays; None: there is none. Raises LiveError if there is no
-        such rate.
+        found: the device that records; output: the device that plays; None: there is none. Raises LiveError if they can
+        run at none of these rates.
         """
         sd = _sounddevice()
         rates = [wanted, *(to_fraction(one.rate) for one in (output, found) if one)]
@@ -221,10 +221,10 @@ class PortAudio:
             thread.join()
 
     def _hear(self, engine: Engine, ended: threading.Event) -> Any:
-        """Start the stream of a recording device with a clock of its own, and return it; None if there is none.
+        """Start the stream of a recording device with a clock of its own, and return it; None without such a device.
 
-        It runs for a while before this returns, so that the longest time between two blocks is known. ended: set when
-        the stream ends.
+        The stream runs for a while before the function returns, so that the longest time between two of its blocks is
+        known. ended: set when the stream ends.
         """
         form, exchange = engine.form.second, engine.exchange
         if form is None:

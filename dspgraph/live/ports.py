@@ -39,9 +39,10 @@ class DevicePort:
         return cls(name or "default", int(channel))
 
     def columns(self, wanted: int, channels: int, output: bool = False) -> tuple[int, ...]:
-        """Return the numbers of the channels, from 0. wanted, channels: how many the stream needs, and the device has.
+        """Return the numbers of the channels of a device that a stream uses, from 0.
 
-        output: whether the device plays them. Raises ParameterError if the device has too few.
+        wanted: the number of channels of the stream. channels: the number of channels of the device. output: whether
+        the device plays the stream. Raises ParameterError if the device has too few channels.
         """
         first = (self.channel or 1) - 1
         if first + wanted > channels:
@@ -77,9 +78,10 @@ class FileInput:
             raise ParameterError(f"FileInput.speed is above 0 and at most 1024; found {shown(self.speed)}")
 
     def read(self, stream: Audio) -> Array:
-        """Return the samples of the part at the rate of a stream, rounded to float32, as a recording stores them.
+        """Return the samples of the part from `start` to `end`, at the rate of a stream.
 
-        Raises FileError for a part that the file does not have.
+        They are rounded to float32, as a recording stores them. Raises FileError for a part that the file does not
+        have.
         """
         start, end = to_fraction(self.start), None if self.end is None else to_fraction(self.end)
         if start < 0 or (end is not None and end <= start):
@@ -92,7 +94,7 @@ class FileInput:
         """Return the event that plays the file into the input `name`. stream: the stream of this input.
 
         position: where the first pass begins, in seconds of the file; None: at `start`. at: the time of the event in
-        seconds. Raises ParameterError for a position outside of the part.
+        seconds. Raises ParameterError for a position outside of the part from `start` to `end`.
         """
         sound, skip = self.read(stream), 0
         if position is not None:
@@ -109,8 +111,9 @@ class FileInput:
 
 @dataclass(frozen=True)
 class FrameInput:
-    """An input whose items the program pushes. limit: seconds of signal that may wait, at least a quantum; `push`
-    waits beyond it.
+    """An input whose items the program pushes.
+
+    limit: how many seconds of signal may wait for the graph, at least a quantum. `push` waits until its items fit.
     """
 
     limit: Fraction = Fraction(1, 2)
@@ -118,9 +121,10 @@ class FrameInput:
 
 @dataclass(frozen=True)
 class FrameOutput:
-    """An output whose items the program pulls. limit: seconds of signal that are kept.
+    """An output whose items the program pulls.
 
-    With a device, older items are dropped and counted; without one, the graph waits until items are pulled.
+    limit: how many seconds of signal are kept for the program. If the live graph uses a device, older items are dropped
+    and counted; otherwise the graph waits until items are pulled.
     """
 
     limit: Fraction = Fraction(60)

@@ -34,10 +34,11 @@ _SWITCH = 0.0005
 
 @dataclass(frozen=True)
 class LiveOrder:
-    """All that the process of a live graph gets when it starts.
+    """The message with which the process of a live graph is started.
 
-    begin: the events with which the performance begins. lines: the lines of these events in the file of events. record:
-    the folder of the recording; None: no recording. header: the first line of its file of events.
+    setup, device: the graphs with their settings, and the device. begin: the events with which the performance begins.
+    lines: the lines of these events in the file of events. record: the folder of the recording; None: no recording.
+    header: the first line of its file of events.
     """
 
     setup: Setup
@@ -192,7 +193,10 @@ def device_request(setup: Setup) -> DeviceRequest:
 
 
 class Control:
-    """The side of the process that carries out the requests of the program, and prepares events for the engine."""
+    """The object in the process of a live graph that carries out the requests of the program.
+
+    It prepares events, so that the engine can add them quickly.
+    """
 
     def __init__(self, engine: Engine, recorder: Recorder | None) -> None:
         self.engine, self.recorder = engine, recorder

@@ -32,10 +32,10 @@ _FLOAT = audio_format(".wav", "FLOAT")
 class Recorder:
     """Files in a folder: INPUT.wav, out.wav (or out_OUTPUT.wav if there are several), events.jsonl and stats.json.
 
-    The sounds that were played are in its folder `sounds`. A thread writes the inputs and outputs, so that the engine
-    never waits for a disk. `close` completes all files. The recording stops before the disk is full and before a file
-    is longer than its format allows; then all files end at the same block. An engine puts the blocks in the order of
-    `recorded_files`: first a block of each input, then a block of each output.
+    The sounds that were played are in the subfolder `sounds`. A thread writes the inputs and outputs, so that the
+    engine never waits for a disk. `close` completes all files. The recording stops before the disk is full and before a
+    file is longer than its format allows; then all files end at the same block. An engine puts the blocks in the order
+    of `recorded_files`: first a block of each input, then a block of each output.
 
     inputs, outputs: the streams that are recorded. header: the first line of the file of events. Raises RequestError
     for an input that is not audio, and for files that exist already.
@@ -93,7 +93,10 @@ class Recorder:
         return file
 
     def close(self, stats: Mapping[str, Any]) -> None:
-        """Complete all files, also after an error. Raises the first error, after that."""
+        """Complete all files, also after an error. Then raise the first error of the recording, if there was one.
+
+        stats: the content of stats.json.
+        """
         self._queue.put(None)
         self._thread.join()
         try:
@@ -138,7 +141,7 @@ class Recorder:
                     self._written[key] += len(block)
 
     def _check_space(self, size: int) -> None:
-        """Raise FileError unless the disk has room for `size` bytes, and more to complete the files."""
+        """Raise FileError unless the disk has room for `size` bytes, and SPARE more to complete the files."""
         free = shutil.disk_usage(self.folder).free
         if free < size + SPARE:
             raise FileError(
@@ -147,7 +150,10 @@ class Recorder:
             )
 
     def _check_length(self, count: int) -> None:
-        """Raise FileError if one of the files cannot be as long as `count` samples of the first one."""
+        """Raise FileError if the format of some file does not allow the length that the recording would have.
+
+        count: the number of samples of the first file, with the block that is to be written.
+        """
         assert self._first is not None
         if count / self._sinks[self._first].stream.rate > self._longest:
             raise FileError(
@@ -157,7 +163,7 @@ class Recorder:
 
 
 def _longest(stream: Audio) -> Fraction:
-    """Return the length of the longest file of a stream in seconds, less one second."""
+    """Return the longest duration in seconds that a WAV file of a stream can have, less one second."""
     return Fraction(_FLOAT.size * 8 // (_FLOAT.bits * stream.channels)) / stream.rate - 1
 
 

@@ -36,8 +36,10 @@ class Device(Protocol):
 
 
 class NoDevice:
-    """The substitute for a device: a quantum is computed as soon as all items that it needs have been pushed, and the
-    outputs that the program pulls have room. Without such inputs and outputs, the quanta are computed in real time.
+    """The substitute for a device, for live graphs that use none.
+
+    If the program pushes items or pulls outputs, a quantum is computed as soon as all items that it needs have been
+    pushed and the outputs have room. Otherwise the quanta are computed in real time.
     """
 
     def open(self, request: DeviceRequest) -> DeviceFormat:

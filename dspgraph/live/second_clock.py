@@ -1,9 +1,9 @@
-"""A recording device with a clock of its own: its samples, resampled to the clock of the device that plays.
+"""The samples of a recording device with a clock of its own, resampled to the clock of the device that plays.
 
-The samples of the device that plays are the time of a live graph. A device with another crystal may record 48002.4
-samples in a second of 48000, and more when it is warm. A loop that measures the delay between the two chooses the ratio
-of a resampler, so that the delay stays as it is. All this is outside of the graph: the recording of an input has the
-samples that the graph got.
+The samples of the device that plays are the time of a live graph. While it plays 48000 samples, a device with another
+crystal may record 48002.4 samples, and more when it is warm. A control loop measures the delay between the two devices,
+and chooses the ratio of a resampler so that the delay stays constant. All this is outside of the graph: the recording
+of an input has the samples that the graph got.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ _MOST_GROWTH = 0.2
 
 
 def interpolation_table(ratio: float) -> Array:
-    """Return the filter of `interpolate` at each phase: [1025, 2 half], half = ceil(48 max(1, ratio)).
+    """Return the filter of `interpolate` at each phase: [1025, 2 * half], half = ceil(48 * max(1, ratio)).
 
-    h(t) = sinc(c t) w(t / half),  c = 0.932 / max(1, ratio),  w: Kaiser window with beta = 10.06
+        h(t) = sinc(c * t) * w(t / half),  c = 0.932 / max(1, ratio),  w: Kaiser window with beta = 10.06
 
-    t: in samples of the input. Row i has h(half - 1 + i / 1024 - k) in column k, scaled to the sum 1. ratio: rate of
-    the input over that of the output.
+    t: in samples of the input. Column k of row i has h(half - 1 + i / 1024 - k); each row is then scaled to the sum 1.
+    ratio: the rate of the input divided by that of the output.
 
     Source: J. O. Smith, "Digital audio resampling home page", CCRMA, Stanford University, 2002: linear interpolation
     between the phases of a windowed sinc function.
@@ -84,23 +84,24 @@ def interpolate(x: Array, positions: Array, table: Array) -> Array:
 class SecondClock:
     """The samples of a device with a clock of its own: `put` takes its blocks, `take` gives quanta of the other clock.
 
-    rate: of the device, to: of the quanta, Hz, both as they are said to be. channels: of the device. samples: the
-    number of samples in a quantum, at the rate `to`.
+    rate: the nominal rate of the device, Hz. to: the nominal rate of the quanta, Hz. channels: the number of channels
+    of the device. samples: the number of samples in a quantum, at the rate `to`.
 
-    The loop: at each quantum it compares the number of samples that the device has recorded by then, which is a
-    straight line after each block, with the position where the resampler reads, which should be `lateness` seconds
-    behind. The difference e, in seconds, goes through two one-pole lowpass filters at 10 times the bandwidth, then into
+    The control loop: at each quantum it estimates how many samples the device has recorded by then; between blocks, the
+    number is taken to grow linearly with time. The resampler should read `lateness` seconds behind the last of these
+    samples. The error e, by how many seconds more it is behind, goes through two one-pole lowpass filters at 10 times
+    the bandwidth of the loop. They keep variations of a few milliseconds in the times of calls from bending the pitch.
+    The filtered e gives the number of samples that the resampler reads for each sample of the output:
 
-        rate / to (1 + s),   s = 1.5 w e + i,   di/dt = w**2 / 1.5 e,   w = 2 pi bandwidth
+        rate / to * (1 + s),    s = 1.5 * w * e + i,    di/dt = w**2 / 1.5 * e,    w = 2 * pi * bandwidth
 
-    so that times of calls which vary by milliseconds do not bend the pitch. A constant difference of the clocks leaves
-    e = 0; one that grows by d per second leaves e = 1.5 d / w**2. The bandwidth is 0.1 Hz for 5 s, and then sinks as
-    1 / time to 0.01 Hz.
+    If the rates differ by a constant factor, e goes to 0; if the difference grows by d per second, e goes to 1.5 * d /
+    w**2. The bandwidth is 0.1 Hz for 5 s, and then falls as 1 / time to 0.01 Hz.
 
     Source: F. Adriaensen, "Controlling adaptive resampling", Linux Audio Conference, 2012.
 
-    The attributes: `lateness`, of the samples, in seconds; `drift`, s of the last quantum; `lost`, the number of
-    samples that the device lost, or delivered too late, and `losses`: (time in seconds, samples) of each loss.
+    The attributes: `lateness`, the delay of the samples in seconds; `drift`, the s of the last quantum; `lost`, the
+    number of samples that the device lost or delivered too late; `losses`, (time in seconds, samples) of each loss.
     """
 
     def __init__(self, rate: Fraction, to: Fraction, channels: int, samples: int) -> None:
@@ -124,9 +125,11 @@ class SecondClock:
         self._low, self._slow = [0.0, 0.0], 0.0
 
     def put(self, block: Array, time: float, lost: int = 0) -> None:
-        """Take a block of the device, [n, channels]. lost: samples that it lost before the block; zeros replace them.
+        """Take a block of samples of the device, [n, channels].
 
-        time: when the last sample of the block had been recorded, in seconds of any clock that the two devices share.
+        time: when the last sample of the block had been recorded, in seconds of a clock that the two devices share,
+        such as that of the system. lost: the number of samples that the device lost before the block; zeros replace
+        them.
         """
         if late := self._late:
             self._late = 0
@@ -142,9 +145,10 @@ class SecondClock:
         self._last = time
 
     def take(self, time: float) -> Array:
-        """Return the next quantum, [samples, channels]. time: that of the quantum, of the same clock as in `put`.
+        """Return the next quantum, [samples, channels].
 
-        Zeros come before the first block, and in place of samples that come too late.
+        time: when the quantum is due, in seconds of the clock that `put` uses. The samples are 0 before the first
+        block, and in place of samples that come too late.
         """
         self._quanta += 1
         if self._last is None:
@@ -179,9 +183,10 @@ class SecondClock:
         return len(self._held)
 
     def _begin(self, time: float) -> None:
-        """Choose the delay, and the position where the resampler begins.
+        """Choose the delay, and the position at which the resampler begins to read.
 
-        The delay: half of the filter, one block of the device, and the longest time between two blocks.
+        The delay is the sum of half the length of the filter, one block of the device, and the longest time between two
+        blocks.
         """
         assert self._last is not None
         block = self._block / self._rate
@@ -190,7 +195,10 @@ class SecondClock:
         self._place = math.floor(place), place - math.floor(place)
 
     def _error(self, time: float) -> float:
-        """Return by how many seconds the samples are later than `lateness`."""
+        """Return by how many seconds the delay of the samples is longer than `lateness`, limited to +-_MOST_ERROR.
+
+        time: that of the quantum, as in `take`.
+        """
         assert self._last is not None
         assert self._place is not None
         whole, part = self._place
@@ -198,7 +206,10 @@ class SecondClock:
         return min(max(late - self.lateness, -_MOST_ERROR), _MOST_ERROR)
 
     def _steer(self, error: float) -> float:
-        """Return the deviation of the ratio for an error of the delay in seconds."""
+        """Return s, the relative deviation of the resampler's ratio from that of the nominal rates, for a new error.
+
+        error: the e of this quantum, in seconds.
+        """
         bandwidth = max(BANDWIDTH, FIRST_BANDWIDTH * min(1.0, 5 / (self._quanta * self._span)))
         w = 2 * math.pi * bandwidth
         pole = -math.expm1(-10 * w * self._span)
@@ -209,10 +220,10 @@ class SecondClock:
         return self.drift
 
     def _wait(self, late: int) -> None:
-        """Let the delay grow after quanta in which samples came too late, so that the next ones do not.
+        """Let the delay grow after quanta in which samples came too late, so that the next samples come in time.
 
-        late: the number of these samples. The delay grows by a block at most: one long stall does not change it by
-        more. What was lost never came, and changes no delay.
+        late: the number of the samples that came too late. The delay grows by one block at most, so that one long stall
+        does not make it much longer. Samples that the device lost change no delay.
         """
         assert self._place is not None
         grows = min(late, self._block, round(_MOST_GROWTH * self._rate) - self._grown)

@@ -76,7 +76,11 @@ class Outlet:
         self.ready = Queue()
 
     def begin(self, first: int | None) -> None:
-        """Begin a transition. first: the number of the first item that the new graph computes; None: the next item."""
+        """Begin a transition.
+
+        first: the number of the first item that the new graph computes, from time 0 on; None: the first item after
+        those that the running graph has computed.
+        """
         self.new = Line(self.line.end if first is None else first)
 
     def finish(self) -> None:

@@ -34,7 +34,10 @@ _TOP = 1500.0
 
 @dataclass(frozen=True)
 class Panel:
-    """A stream to draw. array: its items; frequencies: frequency of each column in Hz, None if columns have none."""
+    """A stream to draw.
+
+    array: the items of the stream. frequencies: the frequency of each column in Hz; None if columns have none.
+    """
 
     name: str
     stream: Stream
@@ -117,7 +120,10 @@ def _is_image(panel: Panel) -> bool:
 
 
 def _has_frequencies(panel: Panel) -> bool:
-    """Return whether `panel.frequencies` fits the columns of the array. They may belong to another stage."""
+    """Return whether `panel.frequencies` has a frequency for each column of the array.
+
+    The frequencies may come from an earlier node of the graph whose stream has another number of columns.
+    """
     return panel.frequencies is not None and len(panel.frequencies) == panel.array.shape[1]
 
 

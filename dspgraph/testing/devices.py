@@ -1,4 +1,4 @@
-"""A device in virtual time, for tests of live graphs. A script says what happens when."""
+"""A device in virtual time, for tests of live graphs. A script says what happens at which quantum."""
 
 from __future__ import annotations
 
@@ -26,20 +26,21 @@ FIRST = 0.5
 class FakeDevice:
     """A device that records an array, and keeps the samples that it plays in `played`, [samples, outputs].
 
-    heard: [samples] or [samples, inputs], at the rate of the device; it ends with the array. outputs: channels. rate:
-    samples per second; None: the rate of the graph.
+    heard: the array that is recorded, [samples] or [samples, inputs], at the rate of the device. The device ends where
+    the array ends. outputs: the number of channels that the device plays. rate: its rate, samples per second; None: the
+    rate of the graph. threads: compute in a thread, as behind a real device; the device then waits for each quantum, so
+    that none is late. Without threads, time is virtual: the engine takes only the time that `late` gives it. repeat:
+    record the array again and again, until the device is stopped.
 
-    The script, by numbers of quanta: late: seconds that the engine takes longer for a quantum. lost: samples that the
-    device loses before a quantum; they are skipped in `heard`. asks: events that are asked for just before a quantum,
-    without a time; those of one list take effect together. dies: the quantum at which the device is lost.
+    The script: late, lost and asks are mappings from the number of a quantum, from 0. late: the seconds that the engine
+    takes for this quantum; it takes 0 s for others. lost: the number of samples that the device loses before the
+    quantum; they are skipped in `heard`. asks: events without a time that are asked for just before the quantum; those
+    of one list take effect together. dies: the number of the quantum at which the device is lost.
 
-    clock: time in seconds -> by how many millionths the clock of what is heard is faster than that of what is played,
-    with straight lines between these times; None: they have one clock. Blocks and quanta then have times, and come
-    later by random times up to `jitter` seconds. `lost` then names blocks of what is heard.
-
-    In virtual time the engine takes no time but that of the script. threads: compute in a thread, as behind a real
-    device; the device then waits for each quantum, so that none is late. repeat: hear the array again and again, until
-    it is stopped.
+    clock: time in seconds -> by how many millionths the clock of the recording side is faster than that of the playing
+    side, interpolated linearly between these times; None: there is one clock. With two clocks, blocks and quanta have
+    times, and come later by random times up to `jitter` seconds; `lost` then counts blocks that are recorded, not
+    quanta.
     """
 
     heard: Array
@@ -107,8 +108,10 @@ class FakeDevice:
     def _clocked(
         self, engine: Engine, blocks: Iterator[tuple[Array, int]]
     ) -> Iterator[tuple[int, tuple[Array, int, float]]]:
-        """Give the exchange the blocks that are heard, by their own clock, and yield (number, arguments of
-        `Exchange.swap`) for each quantum.
+        """Yield (number, arguments of `Exchange.swap`) for each quantum, if there are two clocks.
+
+        Before each quantum, the blocks that are recorded by then, by their own clock, are given to the exchange.
+        blocks: as `_heard` yields them.
         """
         assert self.clock is not None
         rate, samples, draw = float(engine.form.rate), engine.form.samples, np.random.default_rng(0)
