@@ -21,11 +21,11 @@ class Limiter(Node):
 
         g[n] = min(1, ceiling / max over channels |x[n]|),    m[n] = min(g[n], ..., g[n + L])
         r[n] = m[n] if m[n] < r[n - 1], else c * r[n - 1] + (1 - c) * m[n],    c = e**(-1 / (release * rate))
-        y[n] = x[n] * (r[n - L] + ... + r[n]) / (L + 1),    L = round(lookahead * rate)
+        y[n] = x[n] * (r[n - L] + ... + r[n]) / (L + 1),    L = round(lookahead_seconds * rate)
 
     r[n - L] .. r[n] are all at most g[n], so their mean is too: no sample exceeds the ceiling. Outside the signal g is
-    1; r begins at n = -L, after a 1. The node waits for L samples. The ceiling is for samples: between them the signal
-    can be higher.
+    1. The first r is r[-L]; the r before it counts as 1. The node waits for L samples. The ceiling is for samples:
+    between them the signal can be higher.
 
     Source: Faust libraries, compressors.lib, `limiter_lad_mono` (a lookahead limiter).
     """
@@ -60,8 +60,9 @@ class Limiter(Node):
     def _limited(self, state: State, x: Array, gain: Array) -> tuple[State, Array]:
         """Return (new state, limited samples).
 
-        Only samples whose later samples are known are returned; the others wait. gain: [n], for each sample of x the
-        largest gain with which it does not exceed the ceiling; 1 after the signal.
+        A sample is returned when the L samples after it are known; until then it waits in the state. x: the next
+        samples, none after the end of the signal; gain: [n], for each sample of x the largest gain with which it does
+        not exceed the ceiling, or L ones after the end of the signal.
         """
         from dspgraph_nodes._kernels.signal.ballistics import follow
 

@@ -11,10 +11,12 @@ class Psola(Node):
     """Raise or lower the pitch of a voice and keep its formants and its duration: TD-PSOLA.
 
     Marks are set at the largest peak of each period of the given pitch, and every 5 ms where the pitch is 0. The grain
-    of a mark is the signal times a Hann window that reaches from one period before it to one after it. The grains are
-    added at distances of period / r, r = 2**(semitones / 12), each from the nearest mark; those of voiced sounds are
-    divided by sqrt(r), so that the power stays as it is. The node waits for the whole signal, because all marks follow
-    from the first. `pitch_shift` is for any sound, and moves the formants too.
+    of a mark is the signal times a Hann window that reaches from one period before the mark to one period after it,
+    where the pitch is 0 from 5 ms before it to 5 ms after it. The output is a sum of grains. The distance from one
+    grain to the next is period / r in voiced sounds, with r = 2**(semitones / 12), and 5 ms where the pitch is 0. At
+    each place the grain of the nearest mark is added. Grains of voiced sounds are divided by sqrt(r), so that the power
+    stays as it is. The node waits for the whole signal, because all marks follow from the first. `pitch_shift` is for
+    any sound, and moves the formants too.
 
     Source: E. Moulines and F. Charpentier, Pitch-synchronous waveform processing techniques for text-to-speech
     synthesis using diphones, Speech Communication 9(5-6), 1990.

@@ -20,7 +20,8 @@ _INPUT, _OUTPUT, _ALLPASS = 0.03, 3.0, 0.5
 class ReverbState:
     """The state of one channel of the reverberation.
 
-    combs: (delay line, last filtered output) of each; allpasses: states.
+    combs: for each comb, the values in its delay line and the last output of its lowpass; allpasses: the state of each
+    all-pass.
     """
 
     combs: list[tuple[Array, float]]  # the last values in the delay line, and the last output of the lowpass
@@ -36,9 +37,9 @@ class Reverb(Node):
         four times, one after the other:  z[n] = p[n - d] - v[n],  p[n] = v[n] + p[n - d] / 2;    v = z
         y[n] = dry * x[n] + wet * 3 * v[n]
 
-    The delays d are Freeverb's, multiplied by rate / 44100 and rounded. Before that, the delays of each further channel
-    are made longer by 23, so that the channels differ. Without a `tail` the output ends with the input. `convolve`
-    gives the reverberation of a real room.
+    The delays d of the first channel are Freeverb's, multiplied by rate / 44100 and rounded. In each further channel
+    Freeverb's delays are first made longer, by 23 more than in the channel before, so that the channels differ. Without
+    a `tail` the output ends with the input. `convolve` gives the reverberation of a real room.
 
     Source: J. O. Smith, Physical Audio Signal Processing, W3K Publishing, 2010 (section "Freeverb", the program by
     Jezar at Dreampoint, 2000).

@@ -6,10 +6,11 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, 
 
 
 def mgc_to_mgc(mgc: Array, order: int, warp: float, gamma: float, to_gamma: float) -> Array:
-    """Return mel-generalised cepstra with another scale and power, [n, order + 1], dtype of mgc (float32 for int16).
+    """Return mel-generalised cepstra converted to another order, frequency scale and gamma: [n, order + 1].
 
-    mgc: [n, width]; warp: constant of the all-pass between the two scales; gamma, to_gamma: powers. Computed in
-    float64. Raises ValueError that names the first row that has no gain: gamma * c[0] <= -1.
+    mgc: [n, width]; order: the order of the result; warp: constant of the all-pass between the two frequency scales, 0
+    for the same scale; gamma, to_gamma: the gamma of mgc and of the result. The result has the dtype of mgc (float32
+    for int16), computed in float64. Raises ValueError that names the first row that has no gain: gamma * c[0] <= -1.
     """
     from dspgraph_nodes._kernels.signal.freqt import freqt
     from dspgraph_nodes._kernels.signal.generalised import change_gamma, normalise_gain, restore_gain

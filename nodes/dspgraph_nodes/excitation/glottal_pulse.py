@@ -49,7 +49,7 @@ def lf_shape(rd: float) -> LfShape:
     s, c = value(sin, w * te), value(cos, w * te)
 
     def flow(a: float) -> float:
-        """Return the glottal flow at the end of the period for the growth constant a. The right a makes it 0."""
+        """Return the glottal flow at the end of the period for the constant a. The a of the pulse makes this flow 0."""
         opening = -((a * s - w * c) + w * value(exp, -a * te)) / ((a * a + w * w) * s)
         return opening + closing
 
@@ -74,11 +74,11 @@ def lf_pulse(turn: Array, rd: float) -> Array:
 class GlottalPulse(Node):
     """Generate glottal pulses that follow a pitch contour: the derivative of the flow in the Liljencrants-Fant model.
 
-        E(t) = -e**(a * (t - te)) * sin(w * t) / sin(w * te)                       0 <= t <= te
-        E(t) = -(e**(-e * (t - te)) - e**(-e * (1 - te))) / (e * ta)              te < t < 1,    t in periods
+        E(t) = -exp(a * (t - te)) * sin(w * t) / sin(w * te)                       0 <= t <= te
+        E(t) = -(exp(-e * (t - te)) - exp(-e * (1 - te))) / (e * ta)              te < t < 1,    t in periods
         Ra = (-1 + 4.8 * Rd) / 100,    Rk = (22.4 + 11.8 * Rd) / 100
         Rg = Rk / 4 * (0.5 + 1.2 * Rk) / (0.11 * Rd - Ra * (0.5 + 1.2 * Rk))
-        ta = Ra,    te = (1 + Rk) / (2 * Rg),    w = 2 * pi * Rg;    e * ta = 1 - e**(-e * (1 - te))
+        ta = Ra,    te = (1 + Rk) / (2 * Rg),    w = 2 * pi * Rg;    e * ta = 1 - exp(-e * (1 - te))
 
     The growth a is the one with which the flow returns to 0 in every period. Rd is 0.3 for a pressed voice, about 1 for
     a normal voice, 2.7 for a breathy voice. A pulse begins where the phase passes a whole number; where the pitch is 0

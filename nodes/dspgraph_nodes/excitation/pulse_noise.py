@@ -19,8 +19,10 @@ _LARGEST_TERM = 1 << 31  # limit of both terms of the fraction f0.rate / rate; t
 class PulseNoiseState:
     """The state of the excitation: the generator of noise, the phase, and the frames that later samples need.
 
-    ratio: numbers of frames and of samples that last equally long. passed: the state of the all-pass filters. frames,
-    samples: the numbers of frames received and of samples returned so far.
+    ratio: a number of frames and the number of samples that last as long. f0: the received rows (f0) or (f0, gain),
+    from the frame in which the next sample begins. passed: the states of the all-pass filters. phase: the sum of f0
+    over the samples since the last pulse; when it reaches `rate`, a pulse is due. frames, samples: the numbers of
+    frames received and of samples returned so far.
     """
 
     draw: np.random.Generator
@@ -128,7 +130,7 @@ class PulseNoise(Node):
         return y.astype(held.f0.dtype, copy=False)
 
     def _dispersed(self, y: Array, passed: Array) -> Array:
-        """Return y [n], filtered by the all-pass. passed: the states of its sections, updated in place."""
+        """Return y [n], filtered by the six all-passes. passed: their states, updated in place."""
         from dspgraph_nodes._kernels.signal.filters import second_order_section
 
         delay = self.dispersion * self.rate / (2 * _SECTIONS)  # samples, of each first-order all-pass at 0 Hz

@@ -74,9 +74,9 @@ def convolved(held: ConvolutionState, x: Array) -> Array:
 
 
 def convolution_tail(held: ConvolutionState, shape: tuple[int, ...]) -> Array:
-    """Return the length - 1 samples after the last block, where length is that of the response.
+    """Return the m - 1 samples that follow the last block, for an impulse response of m samples.
 
-    shape: the shape of a sample.
+    shape: the shape of one sample of the result, () or (channels,).
     """
     channels, block = held.before.shape
     count, pieces = held.length - 1, [held.left]

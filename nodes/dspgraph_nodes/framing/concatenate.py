@@ -1,4 +1,4 @@
-"""Rows side by side."""
+"""Concatenation of rows."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, 
 
 
 class Concatenate(Node):
-    """Join rows side by side, in the order of the wires: y[n] = (x_1[n], x_2[n], ...).
+    """Join the rows of several streams into longer rows, in the order of the wires: y[n] = (x_1[n], x_2[n], ...).
 
     All streams have the same rate, centre and dtype. `select_columns` takes the parts out again.
 

@@ -1,4 +1,4 @@
-"""A signal between two others, which a control moves: an effect that is switched on and off."""
+"""Crossfade between two signals, moved by a control, to switch an effect on and off."""
 
 import numpy as np
 
@@ -8,7 +8,8 @@ from dspgraph import Array, Audio, Frames, Input, Node, Output, ParameterError, 
 def blend(dry: Array, wet: Array, position: Array) -> Array:
     """Return dry + position * (wet - dry), in the shape of dry and wet.
 
-    Where the position is 0 the result is exactly dry, where it is 1 exactly wet.
+    dry, wet: [n] or [n, channels]; position: [n], from 0 to 1. Where the position is 0 the result is exactly dry, where
+    it is 1 exactly wet.
     """
     w = position.astype(dry.dtype).reshape(-1, *[1] * (dry.ndim - 1))
     between = dry + w * (wet - dry)

@@ -1,4 +1,4 @@
-"""Frames between two streams of frames."""
+"""Interpolation between two streams of frames."""
 
 from typing import Literal
 
@@ -36,7 +36,7 @@ def _sphere_weights(a: Array, b: Array, amount: float) -> tuple[Array, Array]:
 
 
 class BlendFrames(Node):
-    """Compute the frames between two streams of frames.
+    """Interpolate between two streams of frames, by the share `amount` of the way from a to b.
 
         line:      y[n] = (1 - amount) * a[n] + amount * b[n]
         sphere:    y[n] = (sin((1 - amount) * w) * a[n] + sin(amount * w) * b[n]) / sin(w)

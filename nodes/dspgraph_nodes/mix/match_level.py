@@ -90,9 +90,10 @@ class MatchLevel(Node):
         return (np.concatenate((y, (held.waiting * last).astype(y.dtype))),)
 
     def _scaled(self, cut: Framing, held: MatchState, x: Array, like: Array) -> Array:
-        """Return the samples of x that wait and whose gain the next frames determine, multiplied by it.
+        """Return those waiting samples of x whose gain is known after these frames, multiplied by the gain.
 
-        x, like: the next frames of both signals, [n, length] each. held: the state, updated in place.
+        cut: the framing of both signals. x, like: the next frames of both signals, [n, length] each. held: the state,
+        updated in place.
         """
         known = gains(x, like, self.most)
         if held.gain is not None:

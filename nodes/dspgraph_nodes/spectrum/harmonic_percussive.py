@@ -78,9 +78,10 @@ class HarmonicPercussive(Node):
         return self._parts(np.pad(rows, ((before, half), (0, 0)), mode="symmetric"))
 
     def _parts(self, rows: Array) -> tuple[Array, Array]:
-        """Return the harmonic and the percussive part of the rows that have all neighbours of their median.
+        """Return the harmonic and the percussive part of the rows whose median over time lies within `rows`.
 
-        rows: [n, bins].
+        rows: [n, bins]. Both parts have n - `harmonic` + 1 rows, or none: `harmonic` // 2 rows at each end only serve
+        the medians of the others.
         """
         half, count = self.harmonic // 2, max(0, len(rows) - self.harmonic + 1)
         if not count:

@@ -25,7 +25,7 @@ def framing(bins: int) -> Framing:
 
 
 def transforms(frames: Array, window: MdctWindow, first: bool, last: bool) -> Array:
-    """Return the MDCT, [n, bins], of frames [n, 2 * bins] without window.
+    """Return the MDCT, [n, bins], of frames [n, 2 * bins], to which this function applies the window.
 
     first: whether frames[0] is the first frame of the signal; last: whether frames[-1] is the last frame of the signal.
     """

@@ -14,7 +14,11 @@ from dspgraph_nodes._kernels.signal.windows import Window, window_values
 
 @dataclass
 class RtisiLaState:
-    """The state of the node. how: the settings; held: frames whose phases are not final; tail: the sum's open end."""
+    """The state of the node.
+
+    how: the settings; held: the frames whose phases are not final yet; tail: the state of the overlap-add of the final
+    frames.
+    """
 
     how: Rtisi
     held: RtisiState

@@ -29,7 +29,8 @@ def between_rows(rows: Array, positions: Array, weights: Array, apart: bool) -> 
 class InterpolationState:
     """The state of the interpolation: the rows that later output needs, and counts.
 
-    rows: [n, width]; at: the number of the first of them; received, given: the numbers of rows received and returned.
+    rows: [n, width]; at: the number, in the input, of the row rows[0]; received, given: the numbers of input rows
+    received and of output rows returned so far.
     """
 
     rows: Array  # input rows that are still needed

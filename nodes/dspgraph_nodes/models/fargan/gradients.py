@@ -44,7 +44,7 @@ class LoopInputs(NamedTuple):
 class SubframeLoop:
     """One run of the loop over sub-frames, and its backward pass. The formulas are those of `network.FARGAN`.
 
-    conditions: [subframes, batch, condition]. gains: [subframes, batch, 1]. given: the other inputs. weights: name in
+    conditions: [subframes, batch, condition]. gains: [subframes, batch, 1]. given: see `LoopInputs`. weights: name in
     LOOP_WEIGHTS -> weight. low: the dtype of weights, layers and their gradients; the samples and their gradients have
     that of `gains`. Between `forward` and `backward`, the object keeps the values of all layers, with one row for each
     sub-frame.
@@ -83,8 +83,9 @@ class SubframeLoop:
         return self.scale.new_empty(self.count + more, self.rows, width, dtype=self.low)
 
     def _noisy(self, number: int, t: int, x: Tensor, out: Tensor) -> Tensor:
-        """Write x plus the noise of a layer to `out`, and return `out`. number, t: the numbers of the layer and the
-        sub-frame.
+        """Write x plus the noise of a layer at sub-frame t to `out`, and return `out`.
+
+        number: the index of the layer's noise in `LoopInputs.noise`.
         """
         return torch.add(x, self.given.noise[number][t] if self.given.noise else 0, out=out)
 
@@ -95,7 +96,7 @@ class SubframeLoop:
         return torch.addcmul(self.given.noise[number][t], x, gate, out=out)
 
     def _index(self, t: int) -> Tensor:
-        """Return where in the signal the past period of sub-frame t stands: indices [batch, subframe + 4]."""
+        """Return the indices in `signal` of the past period of sub-frame t, as `network.places`: [batch, subframe + 4]."""
         return self.given.places[t * len(self.given.places) // self.count] + t * self.size
 
     def forward(self) -> Tensor:

@@ -38,7 +38,7 @@ class FARGAN(nn.Module):
     """FARGAN as a torch module: the frame-rate network and the sub-frame network.
 
     c is the condition of a sub-frame, T its pitch period, s the past outputs, l(x) is x limited to -1 .. 1, G x = x *
-    sigmoid(W x) is a gate; every W is another matrix:
+    sigmoid(W x) is a gate; each W and b in the formulas has values of its own; k has four numbers, k[0] to k[3]:
 
         g = e**(W c + b),    p = l(s[-T-2 .. -T+41] / (g + 1e-5)),    q = l(s[-40 .. -1] / (g + 1e-5))
         f = p[2 .. 41],    u = [c, p, q],    y0 = G tanh(W [u of the sub-frame before, u]),    k = sigmoid(W y0 + b)

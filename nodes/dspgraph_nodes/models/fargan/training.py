@@ -154,10 +154,11 @@ def figures(
         loss = spectrum + 0.03 * start + weight * cepstrum
         start = mean(1 - cos(true, made)) over the first frame without true past
 
-    The tensors are those of `FarganChunk`, one row per chunk. "spectrum" is the `spectral_loss` over the frame before
-    the chunk and the chunk. The network gets true samples for the first frame of the chunk, and this frame is replaced
-    by true samples in the spectra, so that it does not count. "cepstrum" is the `cepstral_loss` of the chunk after its
-    first frame; the argument `cepstrum` is its weight.
+    cos is the cosine of the angle between the true and the generated ("made") samples, taken as vectors. The tensors
+    are those of `FarganChunk`, one row per chunk. "spectrum" is the `spectral_loss` over the frame before the chunk and
+    the chunk. The network gets true samples for the first frame of the chunk, and this frame is replaced by true
+    samples in the spectra, so that it does not count. "cepstrum" is the `cepstral_loss` of the chunk after its first
+    frame; the argument `cepstrum` is its weight.
     """
     made = network(inputs, period, past, true[:, :FARGAN_HOP])
     free = slice(FARGAN_HOP, 2 * FARGAN_HOP)

@@ -26,11 +26,12 @@ _PIXELS = (16, 128)  # the largest size of the pictures from which the bins are 
 class Judge:
     """Measures of made notes, in comparison with real notes.
 
-    real: the notes for training, of which at most 1000 are used, drawn at random; seed: seed of the draws; made: the
-    number of made notes that are judged at a time. There is a bin for every 10 real notes and for every 10 made notes,
-    whichever are fewer, but at least 2 bins and at most 50: of fewer made notes in a bin, none would be no significant
-    difference. The bins are those of log magnitudes, averaged to pictures of at most 16 x 128 pixels. The classifier
-    finds the pitch in the mean log magnitudes of all rows, and is trained on the real notes.
+    Made notes are those of a generator. real: the notes for training, of which at most 1000 are used, drawn at random;
+    seed: seed of the draws; made: the number of made notes that are judged at a time. There is one bin for every 10
+    real notes or, if the made notes are fewer, for every 10 made notes; but at least 2 bins and at most 50. With more
+    bins, even a bin without any made note would not differ significantly from the real notes. The bins are those of log
+    magnitudes, averaged to pictures of at most 16 x 128 pixels. The classifier finds the pitch in the mean log
+    magnitudes of all rows, and is trained on the real notes.
     """
 
     def __init__(self, real: NotePictures, config: Config, seed: int, made: int) -> None:

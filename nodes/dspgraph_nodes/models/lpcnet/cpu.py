@@ -58,7 +58,10 @@ def forward(
 
 
 def _read(h: Tensor, eight_bits: bool) -> Tensor:
-    """Return the states h as products read them. The gradient is that without rounding (straight through)."""
+    """Return the states h, rounded as in `rounded_state` if `eight_bits` is true, else unchanged.
+
+    The gradient is that without rounding (straight through).
+    """
     return h + (rounded_state(h) - h).detach() if eight_bits else h
 
 
@@ -81,8 +84,8 @@ def _input_a(model: LPCNet, f: Tensor, codes: Tensor) -> Tensor:
 class _DualFC(Function):
     """The last step of DualFC as a torch function: y = factor[0] * tanh(a[0]) + factor[1] * tanh(a[1]).
 
-    Its arguments are twice, [..., 2 * levels]: 2 * a[0] and 2 * a[1] side by side; and factor, [2, levels]. y is [...,
-    levels].
+    `apply` takes (twice, factor) and returns y, [..., levels]. twice: [..., 2 * levels], 2 * a[0] followed by 2 * a[1]
+    on the last axis; factor: [2, levels].
     """
 
     @staticmethod

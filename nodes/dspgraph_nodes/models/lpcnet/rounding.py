@@ -36,7 +36,7 @@ def with_rounded_weights(model: LPCNet, call: Callable[[LPCNet], Result]) -> Res
 
 
 class _Call(nn.Module):
-    """A function of a model as a module, whose parameters `functional_call` can replace."""
+    """A module that calls a function with a model, so that `functional_call` can replace the model's parameters."""
 
     def __init__(self, model: LPCNet, call: Callable[[LPCNet], Any]) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class _Call(nn.Module):
 
 
 class _Rounding(Function):
-    """A matrix in eight bits: see `quantised`."""
+    """The rounding of a matrix to eight bits, as by `quantised`, as a torch function; the gradient ignores it."""
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, axes: int, diagonal: bool) -> Tensor:

@@ -183,7 +183,7 @@ class BatchOrder:
     seed: int
 
     def __getitem__(self, number: int) -> list[tuple[int, int]]:
-        """Return the pairs (epoch, place) of a batch."""
+        """Return the pairs (epoch, place) of batch number `number`, counted from 0."""
         found = []
         for k in range(self.batch * number, self.batch * (number + 1)):
             epoch, at = divmod(k, self.count)
@@ -214,9 +214,8 @@ def mean_figures(
     """Return the mean of each figure over all chunks for validation, by name.
 
     chunks: data with an index (epoch, place): chunks[-1, k] is the tuple of tensors of chunk k for validation, where -1
-    is the epoch of validation, as in `Crops`; figures: a
-    function from the tensors of a batch to name -> mean over the batch; device: where the batches are put; largest: the
-    largest number of chunks in a batch.
+    is the epoch of validation, as in `Crops`; figures: a function from the tensors of a batch to name -> mean over the
+    batch; device: where the batches are put; largest: the largest number of chunks in a batch.
     """
     count, totals = len(chunks), dict[str, float]()
     for numbers in validation_batches(count, largest):

@@ -19,10 +19,11 @@ The rows are the second output of the node, such as the distributions of the sam
 def next_items(
     generate: Generate, states: list[State], blocks: list[Array], last: bool = False
 ) -> tuple[list[State], list[Array], list[Array]]:
-    """Do the work of a node's `step_many`: return the new states, the samples of every signal, and its rows.
+    """Do the work of a node's `step_many`: return the new states, and the samples and rows of every signal.
 
-    generate: see `Generate`; states: for each signal a pair: the state for `generate`, which changes it in place, and
-    the dtype of the outputs; blocks: the next frames of each signal; last: whether the signals end after these frames.
+    generate: see `Generate`, also for the rows; states: for each signal a pair: the state for `generate`, which changes
+    it in place, and the dtype of the outputs; blocks: the next frames of each signal; last: whether the signals end
+    after these frames.
     """
     found = zip(states, generate([state for state, _ in states], blocks, last), strict=True)
     outputs = [[one.astype(dtype, copy=False) for one in pair] for (_, dtype), pair in found]
@@ -30,9 +31,10 @@ def next_items(
 
 
 def last_items(generate: Generate, state: State, width: int) -> tuple[Array, Array]:
-    """Do the work of a node's `flush`: return the last samples and the last rows of a signal.
+    """Do the work of a node's `flush`: return the last samples and the last rows of a signal (see `Generate`).
 
-    generate, state: as in `next_items`; width: how many numbers a frame has.
+    generate: see `Generate`; state: the signal's pair of state and dtype, see `next_items`; width: how many numbers a
+    frame has.
     """
     _, (samples,), (rows,) = next_items(generate, [state], [np.zeros((0, width))], last=True)
     return samples, rows

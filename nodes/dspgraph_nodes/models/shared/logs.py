@@ -41,8 +41,8 @@ class Logs:
     """The logs of a run: `logs/metrics.csv`, `logs/events.*`, `audio/*.wav` and `pictures/*.png` in its folder.
 
     out: the folder; names: the columns of the CSV file besides `step`; done: the number of batches after which the run
-    starts or continues. Then the columns of the file so far are kept too. Rows of later batches, which an interrupted
-    run has left, are removed.
+    continues, or 0 for a new run. A run that continues keeps the columns and rows that its CSV file has already, except
+    rows of batches after `done`, which an interrupted run has left.
     """
 
     def __init__(self, out: Path, names: Sequence[str], done: int) -> None:

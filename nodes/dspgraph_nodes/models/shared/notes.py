@@ -43,8 +43,9 @@ def made_note(
     """Return note number `index` of the set of notes with a seed, 4 s long.
 
     rate: the sample rate in Hz; lowest, highest: the range of the pitches, as MIDI numbers. In every round of (highest
-    - lowest + 1) * 5 notes each pitch occurs once in each timbre, in a random order. pitch, timbre: others in place of
-    those of the note; all its other random numbers stay. The peak is 0.9 * velocity / 127.
+    - lowest + 1) * 5 notes each pitch occurs once in each timbre, in a random order. pitch, timbre: if they are given,
+    they replace the pitch and the timbre of the note; its other random numbers do not change. The peak is 0.9 *
+    velocity / 127.
     """
     pitches = highest - lowest + 1
     turn, place = divmod(index, pitches * len(TIMBRES))

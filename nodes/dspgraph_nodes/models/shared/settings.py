@@ -135,7 +135,7 @@ class MelSettings(TrainingSettings, frozen=True, extra="forbid"):
 
 
 class SparseSettings(BaseModel, frozen=True):
-    """Settings of a network with a sparse recurrent matrix; the second base of a model's settings."""
+    """Settings of a network with a sparse recurrent matrix: a second base class of a model's settings."""
 
     density_update: float = Field(
         0.05, gt=0, le=1, description="share of weight blocks that stay in the update gate of the first GRU"

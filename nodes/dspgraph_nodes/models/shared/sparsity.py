@@ -41,8 +41,8 @@ def mask(gate: Tensor, density: float, columns: int = 1) -> Tensor:
     """Return a mask for a gate's matrix: True in the blocks with the most energy, and on the diagonal.
 
     gate: [units, units], a row for each output; the mask has this shape. density: the share of the blocks that are
-    True. A block is 16 rows of `columns` columns, which divides the number of units. The diagonal does not count in the
-    energy of a block: its weights are so large that every block with one of them would be kept.
+    True. A block has 16 rows and `columns` columns, and units is a multiple of both numbers. The diagonal does not
+    count in the energy of a block: its weights are so large that every block with one of them would be kept.
     """
     units = len(gate)
     diagonal = torch.eye(units, dtype=torch.bool, device=gate.device)

@@ -48,9 +48,9 @@ class WeightsFormat(Generic[Config]):
     model: the name of the model; config: the class of its configurations; shapes: a function from a configuration to
     name -> shape for every array; way_out: the last part of the error for a file that is not safetensors, which says
     what to do; by default it names the commands that make and convert weights; optional: the fields of the
-    configuration that older files do not have. Such a field then has its default value. matrices: the arrays that a
-    file in eight bits has in eight bits, name -> number of leading axes that count the rows; a model without them has
-    no such files; diagonals: the matrices of these whose diagonals are kept apart.
+    configuration that older files do not have. Such a field then has its default value. matrices: the arrays that are
+    stored as int8 in a file in eight bits, name -> number of leading axes that count the rows; if it is empty, the
+    model has no files in eight bits; diagonals: the names of those `matrices` whose diagonals are stored separately.
     """
 
     model: str
@@ -62,14 +62,20 @@ class WeightsFormat(Generic[Config]):
     diagonals: frozenset[str] = frozenset()
 
     def metadata(self, config: Config, numbers: Numbers = "float32") -> dict[str, str]:
-        """Return the metadata, name -> text, of a file of weights with this configuration."""
+        """Return the metadata, name -> text, of a file of weights with this configuration.
+
+        numbers: the type of the numbers in the file.
+        """
         found = {"model": self.model, "format": FORMAT, "config": config.model_dump_json()}
         return found | ({"format": EIGHT_BIT_FORMAT, "precision": "int8"} if numbers == "int8" else {})
 
     def write(
         self, path: str | Path, config: Config, arrays: Mapping[str, Array], numbers: Numbers = "float32"
     ) -> None:
-        """Write a configuration and its arrays, by name, to a file. Raises ValueError as `content` does."""
+        """Write a configuration and its arrays, by name, to a file. Raises ValueError as `content` does.
+
+        numbers: the type of the numbers in the file, to which the arrays are rounded.
+        """
         write_atomically(path, self.content(config, arrays, str(path), numbers))
 
     def content(
@@ -77,9 +83,10 @@ class WeightsFormat(Generic[Config]):
     ) -> bytes:
         """Return the content of a file of weights; equal weights have equal bytes.
 
-        The package safetensors would write the metadata in another order each time. numbers: the numbers in the file,
-        to which the arrays are rounded. Raises ValueError as `check` does, for numbers that are too large for float16,
-        and if a model has no files in eight bits.
+        The package safetensors would write the metadata in another order each time. where: the name of the network or
+        its file, for errors; numbers: the type of the numbers in the file, to which the arrays are rounded. Raises
+        ValueError as `check` does, for numbers that are too large for float16, and if a model has no files in eight
+        bits.
         """
         self.check(arrays, config, where)
         header: dict[str, object] = {"__metadata__": self.metadata(config, numbers)}
@@ -95,7 +102,7 @@ class WeightsFormat(Generic[Config]):
         return b"".join((len(text).to_bytes(8, "little"), text, *rows))
 
     def _stored(self, arrays: Mapping[str, Array], numbers: Numbers) -> dict[str, Array]:
-        """Return the arrays that a file contains, by name. numbers: the kind of the numbers in the file."""
+        """Return the arrays that a file contains, by name. numbers: the type of the numbers in the file."""
         if numbers != "int8":
             return {name: _rounded(name, array) if numbers == "float16" else array for name, array in arrays.items()}
         found = {name: array for name, array in arrays.items() if name not in self.matrices}
@@ -106,7 +113,10 @@ class WeightsFormat(Generic[Config]):
         return found
 
     def in_eight_bits(self, arrays: Mapping[str, Array]) -> dict[str, EightBits]:
-        """Return the matrices in eight bits, by name. Raises ValueError if the model has no files in eight bits."""
+        """Return the matrices of `arrays`, rounded to eight bits, by name.
+
+        Raises ValueError if the model has no files in eight bits.
+        """
         if not self.matrices:
             raise ValueError(
                 f"weights of '{self.model}' have no files in eight bits: 'dspgraph weights half' writes them in 16 bits"
@@ -168,7 +178,8 @@ class WeightsFormat(Generic[Config]):
         """Return the arrays of a file in eight bits as float32, by name.
 
         stored: the arrays in the file, with the right names and shapes. where: the name of the file, for errors. Raises
-        ValueError if an array has another type than `quantised` gives it, or other numbers.
+        ValueError if an array does not have the dtype that `quantised` gives it, or if `quantised` would store other
+        numbers for the same weights.
         """
         extra = {f"{name}.{kind}" for name in self.matrices for kind in ("scale", "diagonal")}
         arrays = {name: array for name, array in stored.items() if name not in extra}

@@ -34,10 +34,10 @@ def recognises(names: set[str]) -> bool:
 def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Config, dict[str, Array], list[str]]:
     """Return the configuration, the weights, and the values that had to be assumed, as texts.
 
-    found: the arrays of a checkpoint, by name. From a checkpoint of NSynth the weights are taken, as the published
-    decoder does, and the moving averages of the weights only if there is nothing else. given: values of fields of
-    `Config`. Values that are neither given nor in the checkpoint are assumed to be those of the program. Raises
-    ValueError if the arrays are those of another network, or if a given value contradicts them.
+    found: the arrays of a checkpoint, by name. If a checkpoint of NSynth has the weights and their moving averages, the
+    weights are used, as in the published decoder; the moving averages are used if it has nothing else. given: values of
+    fields of `Config`. Values that are neither given nor in the checkpoint are assumed to be those of the program.
+    Raises ValueError if the arrays are those of another network, or if a given value contradicts them.
     """
     if unknown := sorted(set(given) - set(Config.model_fields)):
         raise ValueError(f"a WaveNet autoencoder has no setting {unknown[0]}; it has {', '.join(Config.model_fields)}")

@@ -137,7 +137,10 @@ class LevelCrops:
         return self.levels(one, first), torch.tensor(one.features["pitch"][first]), self.read(index, one, first)
 
     def read(self, index: tuple[int, int], one: TrainingRecording, first: int) -> Tensor:
-        """Return the levels that the encoder reads for a crop of a recording that begins at the frame `first`."""
+        """Return the levels that the encoder reads for the crop whose index is (epoch, place), [frames * hop] int64.
+
+        one: the recording of the crop; first: the number of the crop's first frame.
+        """
         epoch, place = index
         if self.families and epoch >= 0:
             family = self.families[int(one.features["timbre"][0])]
@@ -145,7 +148,10 @@ class LevelCrops:
         return self.levels(one, min(first, one.frames - self.frames))
 
     def levels(self, one: TrainingRecording, first: int) -> Tensor:
-        """Return the levels of a crop of a recording that begins at the frame `first`."""
+        """Return the levels of a crop of the recording `one`, [frames * hop] int64.
+
+        first: the number of the crop's first frame.
+        """
         return torch.from_numpy(one.signal[one.hop * first : one.hop * (first + self.frames)].copy())
 
 
