@@ -26,9 +26,9 @@ def alaw_encode(x: Array) -> Array:
 class AlawEncode(Node):
     """Quantise audio to the 8-bit A-law codes of telephony (ITU-T G.711).
 
-    A sample is rounded to 16 bits, of which the 13 highest count: a sign, three bits for one of eight segments, each
-    twice as wide as the segment below it (the first two are equal), and four bits for the position in the segment. Even
-    bits are inverted. `alaw_decode` expands the codes.
+    A sample is rounded to 16 bits, of which only the 13 highest are used. A code has eight bits: a sign, three bits for
+    one of eight segments, each twice as wide as the segment below it (the first two are equal), and four bits for the
+    position in the segment. Even bits are inverted. `alaw_decode` expands the codes.
 
     Source: ITU-T Recommendation G.711, Pulse code modulation (PCM) of voice frequencies, 1988 (tables 1a and 1b).
     """

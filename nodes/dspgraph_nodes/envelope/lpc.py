@@ -8,10 +8,11 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, 
 def lpc(frames: Array, order: int, white_noise: float = 0.0, bandwidth: float = 0.0, rate: float = 16000) -> Array:
     """Return predictors of frames x: rows (gain, a[1..order]) that minimise the energy of x[n] + sum_k a[k] * x[n-k].
 
-    frames: [n, length], windowed, length > order; the other arguments are the parameters of `Lpc`. The defaults of
-    `white_noise` and `bandwidth` are 0 here, so that the function fits the frames without corrections. Returns [n,
-    order + 1] in the dtype of the frames (float32 for int16); the sums are in float64. A silent frame, whose energy is
-    at most finfo(dtype).tiny, has gain 0 and coefficients 0, not NaN.
+    frames: [n, length], windowed, length > order; rate: sampling rate of the audio, Hz, which only `bandwidth` needs;
+    the other arguments are the parameters of `Lpc`. The defaults of `white_noise` and `bandwidth` are 0 here, so that
+    the function fits the frames without corrections. Returns [n, order + 1] in the dtype of the frames (float32 for
+    int16); the sums are in float64. A silent frame, whose energy is at most finfo(dtype).tiny, has gain 0 and
+    coefficients 0, not NaN.
     """
     from dspgraph_nodes._kernels.maths.elementary import exp
     from dspgraph_nodes._kernels.signal.levinson import autocorrelation, levinson

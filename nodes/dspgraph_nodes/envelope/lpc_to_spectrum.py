@@ -30,7 +30,7 @@ def lpc_to_spectrum(lpc: Array, n_fft: int) -> Array:
 class LpcToSpectrum(Node):
     """Compute the power spectrum of the all-pole filter gain / A(z) at the bins of a DFT.
 
-        P[b] = gain**2 / |1 + sum_j a[j] * e**(-2j * pi * b * j / n_fft)|**2,    b = 0 .. n_fft / 2
+        P[b] = gain**2 / |1 + sum_k a[k] * exp(-2 * pi * i * b * k / n_fft)|**2,    b = 0 .. n_fft / 2,    i = sqrt(-1)
 
     Source: J. Makhoul, Linear prediction: a tutorial review, Proceedings of the IEEE 63(4), 1975.
     """

@@ -43,7 +43,7 @@ def convolve(x: Array, response: Array, block: int = 4096) -> Array:
 
 
 def convolution_start(response: Array, block: int, channels: int, dtype: np.dtype[np.floating]) -> ConvolutionState:
-    """Return the state before the first block. response: [m] or [m, channels]."""
+    """Return the state before the first block. response: [m] or [m, channels]; dtype: of the results."""
     from scipy.fft import rfft
 
     parts = -(-len(response) // block)
@@ -55,7 +55,11 @@ def convolution_start(response: Array, block: int, channels: int, dtype: np.dtyp
 
 
 def convolved(held: ConvolutionState, x: Array) -> Array:
-    """Return the next samples of the convolution. x: a block, [block] or [block, channels]; the last may be shorter."""
+    """Return the next samples of the convolution, in the shape of x.
+
+    held: the state, updated in place; x: the next block of the input, [block] or [block, channels]; the last block may
+    be shorter.
+    """
     from scipy.fft import irfft, rfft
 
     channels, block = held.before.shape
@@ -76,7 +80,7 @@ def convolved(held: ConvolutionState, x: Array) -> Array:
 def convolution_tail(held: ConvolutionState, shape: tuple[int, ...]) -> Array:
     """Return the m - 1 samples that follow the last block, for an impulse response of m samples.
 
-    shape: the shape of one sample of the result, () or (channels,).
+    held: the state, updated in place; shape: the shape of one sample of the result, () or (channels,).
     """
     channels, block = held.before.shape
     count, pieces = held.length - 1, [held.left]

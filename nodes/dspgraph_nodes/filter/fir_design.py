@@ -17,9 +17,9 @@ _PASSED: dict[FirKind, tuple[int, ...]] = {"lowpass": (0,), "highpass": (1,), "b
 def fir_design(taps: int, kind: FirKind, cutoffs: tuple[float, ...], window: Window = "hamming") -> Array:
     """Return the impulse response of a linear-phase filter, [taps], symmetric.
 
-    taps: an odd number; cutoffs: in cycles per sample, ascending, between 0 and 1/2: one cutoff for a lowpass or
-    highpass, two for the other kinds. The gain is 1/2 at a cutoff, and 1 in the middle of the first band that is passed
-    (at 0 Hz, or at half the rate, if the band touches it).
+    taps: an odd number; kind, window: as in `FirDesign`; cutoffs: in cycles per sample, ascending, between 0 and 1/2:
+    one cutoff for a lowpass or highpass, two for the other kinds. The gain is 1/2 at a cutoff, and 1 in the middle of
+    the first band that is passed (at 0 Hz, or at half the rate, if the band touches it).
     """
     from dspgraph_nodes._kernels.maths.elementary import cos, sin
 

@@ -8,10 +8,10 @@ from dspgraph import Array, Audio, Field, Input, Node, Output, State, require_al
 
 
 def noise_factor(x: Array, noise: Array, snr: float) -> float:
-    """Return the factor of the noise that makes 10 * log10(P_x / P_noise) = snr; 0 where x is silent.
+    """Return the factor g of the noise with which 10 * log10(P_x / (g**2 * P_noise)) = snr, or 0 if x is silent.
 
-    x, noise: whole signals of one shape; P is the mean square of all samples and channels, summed in float64. Raises
-    ValueError if the noise is silent.
+    x, noise: whole signals of one shape; snr: dB; P is the mean square of all samples and channels, summed in float64.
+    Raises ValueError if the noise is silent.
     """
     from dspgraph_nodes._kernels.maths.elementary import LN_10, exp
 

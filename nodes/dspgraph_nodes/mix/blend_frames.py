@@ -22,7 +22,10 @@ def blend_frames(a: Array, b: Array, amount: float, path: Literal["line", "spher
 
 
 def _sphere_weights(a: Array, b: Array, amount: float) -> tuple[Array, Array]:
-    """Return the weights of a and of b on the path along the sphere, [n, 1] each. a, b: [n, width] float64."""
+    """Return the weights of a and of b in the frames at a share `amount` of the path along the sphere, [n, 1] each.
+
+    a, b: [n, width] float64.
+    """
     from dspgraph_nodes._kernels.maths.elementary import angle, sin
 
     size = np.sqrt((a * a).sum(1, keepdims=True) * (b * b).sum(1, keepdims=True))

@@ -28,9 +28,10 @@ def gains(x: Array, like: Array, most: float) -> Array:
 
 @dataclass
 class MatchState:
-    """The state of level matching: the samples of both signals that later frames need, and the last gain.
+    """The state of level matching.
 
-    waiting: the samples of x whose gain is not known yet.
+    x, like: the samples of both signals that later frames need. waiting: the samples of x whose gain is not known yet.
+    gain: the gain of the last frame; None before the first frame.
     """
 
     waiting: Array  # samples of x whose gain is not known yet

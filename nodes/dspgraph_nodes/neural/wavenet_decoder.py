@@ -99,7 +99,7 @@ class WavenetDecoder(Node):
         return Audio(config.rate, dtype=z.dtype), Frames(config.rate, "categorical", 256, dtype=z.dtype)
 
     def _check_pitch(self, config: Config) -> None:
-        """Raise ParameterError if the network has no such pitch, or `pitch` is given to a network without pitch."""
+        """Raise ParameterError unless `pitch` is a pitch of the network, or None for a network without pitches."""
         if not config.pitches:
             if self.pitch is not None:
                 raise ParameterError(

@@ -26,10 +26,10 @@ def track_pyin(
 ) -> Array:
     """Return the pitch by pYIN: one value in Hz for every `hop` samples, [ceil(n / hop)]; 0 where unvoiced.
 
-    x: [n] samples, taken as 0 outside; low, high: the range of the pitch, Hz; periods: length of a frame, in periods of
-    the lowest pitch; wait: seconds of later frames that decide about a frame; centre: position of the centre of a
-    frame, in samples after the start of its span, by default the middle of the span. A pitch at or beyond an end of the
-    range is 0.
+    x: [n] samples, taken as 0 outside; rate: sampling rate, Hz; low, high: the range of the pitch, Hz; periods: length
+    of a frame, in periods of the lowest pitch; wait: seconds of later frames that decide about a frame; centre:
+    position of the centre of a frame, in samples after the start of its span, by default the middle of the span. A
+    pitch at or beyond an end of the range is 0.
     """
     from dspgraph_nodes._kernels.signal.f0_range import drop_outside
     from dspgraph_nodes._kernels.signal.pyin import end_path, extend_path, start_path

@@ -12,8 +12,8 @@ from dspgraph_nodes._kernels.limits import MOST_HOP
 def track_swipe(x: Array, rate: Fraction, hop: int, low: float, high: float, threshold: float) -> Array:
     """Return the pitch by SWIPE': one value in Hz for every `hop` samples, [ceil(n / hop)]; 0 where unvoiced.
 
-    x: [n] samples, taken as 0 outside; low, high: the range of the pitch, Hz; threshold: the pitch strength above which
-    a frame is voiced. A pitch at or beyond an end of the range is 0.
+    x: [n] samples, taken as 0 outside; rate: sampling rate, Hz; low, high: the range of the pitch, Hz; threshold: the
+    pitch strength above which a frame is voiced. A pitch at or beyond an end of the range is 0.
     """
     from dspgraph_nodes._kernels.signal.f0_range import drop_outside
     from dspgraph_nodes._kernels.signal.swipe import swipe

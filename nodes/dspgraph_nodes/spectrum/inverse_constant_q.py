@@ -102,7 +102,8 @@ class InverseConstantQ(Node):
     def _equalised(self, bins: Bins, held: Array, z: Array) -> tuple[Array, Array]:
         """Return (samples to hold, equalised samples): the equaliser is applied where it has all samples that it reads.
 
-        held: samples before z; z: [n], the next samples of the synthesis.
+        bins: the result of `_bins`; held: the samples before z that the equaliser still reads; z: [n], the next samples
+        of the synthesis.
         """
         from dspgraph_nodes._kernels.signal.filters import convolve
         from dspgraph_nodes._kernels.signal.inverse_constant_q import equaliser

@@ -27,7 +27,8 @@ def inverse_mel(
         s[b] <- s[b] * sum_j (w[b, j] * m[j] / sum_c (w[c, j] * s[c])) / sum_j w[b, j]
 
     mel: m, [n, bands]; negative values count as 0; rate, f_min, f_max (default: rate / 2): Hz. w are the triangles of
-    `mel`. Bins that no band covers are 0. The result has the dtype of mel (float32 for int16), computed in float64.
+    `mel` with the same rate, range, scale and norm. Bins that no band covers are 0. The result has the dtype of mel
+    (float32 for int16), computed in float64.
     """
     from dspgraph_nodes._kernels.maths.banded import banded_product
     from dspgraph_nodes._kernels.signal.mel import mel_and_inverse

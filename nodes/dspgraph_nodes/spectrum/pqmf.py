@@ -10,7 +10,8 @@ from dspgraph_nodes._kernels.signal.framing import Framing
 def pqmf(x: Array, bands: int = 4, taps: int = 62, cutoff: float = 0.142, beta: float = 9.0) -> Array:
     """Return the sub-bands of a signal, [ceil(n / bands), bands], in the dtype of x (float32 for int16).
 
-    x: [n], n >= 1, taken as 0 outside; cutoff: the cutoff of the prototype filter, as a share of half the rate.
+    x: [n], n >= 1, taken as 0 outside; taps, cutoff, beta: the prototype filter has taps + 1 coefficients, a cutoff
+    that is given as a share of half the rate, and a Kaiser window with the parameter beta.
     """
     x = floating(x)
     return sub_bands(Framing(taps + 1, bands, -(taps // 2)).whole(x), bands, taps, cutoff, beta)

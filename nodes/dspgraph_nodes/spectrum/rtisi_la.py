@@ -82,7 +82,7 @@ class RtisiLa(Node):
         return (np.concatenate((y, overlap.flush(state.tail))),)
 
     def _added(self, state: RtisiLaState, rows: list[Array]) -> Array:
-        """Return the output samples that are complete after these final frames. rows: their spectra, [bins] each."""
+        """Return the output samples that are complete after more final frames. rows: their spectra, [bins] each."""
         from dspgraph_nodes._kernels.signal import overlap_add as overlap
         from dspgraph_nodes._kernels.signal.stft import inverse_frames
 

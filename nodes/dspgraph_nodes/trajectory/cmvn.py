@@ -27,7 +27,8 @@ def cmvn(x: Array, back: int, ahead: int, variance: bool = True) -> Array:
 def valid_cmvn(rows: Array, exists: Array, back: int, ahead: int, variance: bool) -> Array:
     """Return the normalised rows whose whole window is in `rows`: [max(0, n - back - ahead), width], float64.
 
-    rows: [n, width], with rows of zeros outside the signal; exists: [n], 0 for rows outside the signal, else 1.
+    rows: [n, width], with rows of zeros outside the signal; exists: [n], 0 for rows outside the signal, else 1; back,
+    ahead, variance: as in `cmvn`.
     """
     n = max(0, len(rows) - back - ahead)
     spans = [slice(k, k + n) for k in range(back + ahead + 1)]

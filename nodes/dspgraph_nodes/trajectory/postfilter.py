@@ -23,7 +23,8 @@ def postfilter(mcep: Array, alpha: float, coef: float, n_fft: int) -> Array:
 def _log_energy(mcep: Array, alpha: float, n_fft: int) -> Array:
     """Return the logarithm of the energy of every mel-cepstrum's impulse response, ln r[0]: [n].
 
-    2 * c[0] is added after the logarithm, so that a large c[0] cannot overflow.
+    The arguments are those of `postfilter`. 2 * c[0] is added after the logarithm, so that a large c[0] cannot
+    overflow.
     """
     from dspgraph_nodes._kernels.maths.elementary import exp, log
     from dspgraph_nodes._kernels.maths.matmul import matmul

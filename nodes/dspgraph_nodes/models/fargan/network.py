@@ -104,8 +104,9 @@ class FARGAN(nn.Module):
     ) -> tuple[Tensor, SubframeStates]:
         """Compute one sub-frame; return its samples [batch, subframe] and the state after it.
 
-        condition: [batch, condition]; places: the result of `places`; noise: the tensors of `noise` for this
-        sub-frame, or nothing. This method is the definition; `forward` computes the same with `gradients.Subframes`.
+        condition: [batch, condition]; places: the result of `places`; states: the state before the sub-frame; noise:
+        the tensors of `noise` for this sub-frame, or nothing. This method is the definition; `forward` computes the
+        same with `gradients.Subframes`.
         """
         c, memory, size, waiting = condition, states.memory, self.config.subframe, list(noise)
 

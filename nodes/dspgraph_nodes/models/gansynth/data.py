@@ -56,8 +56,8 @@ def note_pictures(
 def picture(samples: Array, features: FeatureFunction, config: Config) -> Array:
     """Return the picture of the beginning of a note, [2, rows, bins] float32: magnitude in nats, angle in half turns.
 
-    samples: [n]; a note that is shorter than the picture is followed by silence. The picture begins with
-    `config.silence` rows of silence.
+    samples: [n]; a note that is shorter than the picture is followed by silence. features: as in `note_pictures`. The
+    picture begins with `config.silence` rows of silence.
     """
     clip = np.zeros(config.hop * config.rows)
     begin = config.hop * config.silence

@@ -62,7 +62,8 @@ def generator_loss(
 ) -> dict[str, Tensor]:  # fmt: skip
     """Return the loss of the generator as "loss", and the cross-entropy of the pitch, in nats, as "made_pitch".
 
-    latent: [notes, latent]; pitch: [notes], int64, semitones above the lowest; progress: see `network`.
+    latent: [notes, latent]; pitch: [notes], int64, semitones above the lowest; progress: the size of the pictures, see
+    the module `network`; weights: the weights of the terms.
     """
     score, logits = discriminator(generator(latent, pitch, progress), progress)
     made_pitch = cross_entropy(logits, pitch)
@@ -77,7 +78,7 @@ def discriminator_loss(
 
     latent, pitch: the inputs of the generator, as for `generator_loss`; real: real pictures [notes, 2, rows, bins], in
     nats and half turns; real_pitch: [notes], the pitches of these pictures; between: [notes], the place of x' between
-    the real picture (0) and the made picture (1).
+    the real picture (0) and the made picture (1). progress, weights: as for `generator_loss`.
     """
     c = generator.config
     with torch.no_grad():
@@ -112,7 +113,8 @@ def regression_loss(generator: Generator, latent: Tensor, pitch: Tensor, real: T
 def gradient_norms(discriminator: Discriminator, pictures: Tensor, progress: float) -> Tensor:
     """Return the norms [notes] of the gradients of the score of every picture with respect to that picture.
 
-    pictures: [notes, 2, rows, bins], in nats and half turns. The norms can be differentiated again.
+    pictures: [notes, 2, rows, bins], in nats and half turns; progress: the size of the pictures, see the module
+    `network`. The norms can be differentiated again.
     """
     place = pictures.detach().requires_grad_(True)
     score, _ = discriminator(scaled(place, discriminator.config), progress)

@@ -215,7 +215,7 @@ class Discriminator(nn.Module):
     def forward(self, pictures: Tensor, progress: float | None = None) -> tuple[Tensor, Tensor]:
         """Return the scores [notes], higher for more real, and the logits of the pitch [notes, pitches].
 
-        pictures: normalised, [notes, 2, rows, bins]; values beyond -1 and 1 are clipped.
+        pictures: normalised, [notes, 2, rows, bins]; values beyond -1 and 1 are clipped. progress: as in `Generator`.
         """
         last = self.config.blocks - 1
         progress = last if progress is None else progress

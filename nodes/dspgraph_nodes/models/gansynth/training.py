@@ -142,7 +142,7 @@ class Data:
 
 
 def data_of(settings: Settings, recordings: Mapping[str, Array], features: FeatureFunction, labels: NoteLabels) -> Data:
-    """Return the notes for training and for validation.
+    """Return the notes for training and for validation. The arguments are those of `task`.
 
     If no recording is kept for validation, all recordings are used for validation too. Raises RequestError if a
     recording lacks a label, if no recording has a pitch that the network has, or if all are silent.

@@ -1,4 +1,4 @@
-"""Measures of made sounds in comparison with real ones: statistically different bins, and scores by a classifier.
+"""Measures of generated ("made") sounds against real ones: statistically different bins, and scores by a classifier.
 
 The sounds are given as rows of features, such as log spectra.
 """
@@ -61,11 +61,12 @@ class VoronoiBins:
     def different(self, rows: Array) -> float:
         """Return the share of the bins in which made rows [n, features] are more or less frequent than real ones.
 
-        NDB, the number of these bins, divided by the number of bins. Two shares p and q of n and m rows differ if
+        The paper calls the number of these bins NDB; the result is NDB divided by the number of all bins. A bin that
+        holds the share p of n real rows and the share q of m made rows is one of them if
 
             |p - q| > 1.96 * sqrt(s * (1 - s) * (1 / n + 1 / m)),    s = (n * p + m * q) / (n + m)
 
-        the test of two proportions with the significance `SIGNIFICANCE`.
+        This is the test of two proportions; 1.96 is for the significance 0.05, the value of `SIGNIFICANCE`.
         """
         shares = _shares(rows, self.centres)
         both = (self.count * self.shares + len(rows) * shares) / (self.count + len(rows))
@@ -143,8 +144,9 @@ def frechet_distance(real: Array, made: Array) -> float:
 
         |m - m'|**2 + trace(C + C' - 2 * (C C')**(1 / 2))
 
-    real, made: [n, features] and [n', features]. Source: M. Heusel et al., GANs Trained by a Two Time-Scale Update Rule
-    Converge to a Local Nash Equilibrium, NeurIPS 2017, arXiv:1706.08500, with features of the classifier Inception.
+    m and C are the mean and the covariance of `real`, m' and C' those of `made`. real, made: [n, features] and [n',
+    features]. Source: M. Heusel et al., GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash
+    Equilibrium, NeurIPS 2017, arXiv:1706.08500, with features of the classifier Inception.
     """
     one, two = (np.atleast_2d(np.cov(rows.astype(np.float64), rowvar=False)) for rows in (real, made))
     roots = np.linalg.eigvals(one @ two).real.clip(0)

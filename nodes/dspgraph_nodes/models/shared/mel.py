@@ -59,11 +59,11 @@ class MelChunks:
 
     recordings: their signals are samples, or levels as whole numbers; frames: the number of frames in a chunk; edges:
     the frames beyond the ends of a recording; before: the sample or level before the first sample of a recording; seed:
-    the seed of the places and of the noise; noise: the noise in the samples that the network reads in training, by
-    default none. An index is (epoch, place), as in `Crops`. An item has three tensors: the frames [frames + 2 *
-    context, bands]; the samples [frames * hop + 1], of which the first is the last one before the chunk; and the same
-    samples as the network reads them, with noise except in epoch -1. In every epoch the crops begin at other frames, as
-    in `Crops` with `beyond` set to half a chunk.
+    the seed of the random positions of the crops and of the noise; noise: the noise in the samples that the network
+    reads in training, by default none. An index is (epoch, place), as in `Crops`. An item has three tensors: the frames
+    [frames + 2 * context, bands]; the samples [frames * hop + 1], of which the first is the last one before the chunk;
+    and the same samples as the network reads them, with noise except in epoch -1. In every epoch the crops begin at
+    other frames, as in `Crops` with `beyond` set to half a chunk.
     """
 
     def __init__(

@@ -9,7 +9,7 @@ predict its distribution. Layer i has the dilation d_i and the taps k = 0 .. K -
     parameters = W @ relu(W @ relu(sum_i f_i * s_i) + b) + b
 
 y[t-1] is the sample before t or, for the kind categorical, the one-hot code of its level; G is the field `gate` of the
-configuration, and f_i are its `skip_factors`. Every W, V and b has values of its own, in each formula and in each layer.
+configuration, and f_i are its `skip_factors`. Every W, V and b has values of its own in each formula and in each layer.
 
 Source: A. van den Oord et al., WaveNet: A Generative Model for Raw Audio, arXiv:1609.03499, 2016; the mixture of
 logistics is from A. van den Oord et al., Parallel WaveNet: Fast High-Fidelity Speech Synthesis, ICML 2018; the variants

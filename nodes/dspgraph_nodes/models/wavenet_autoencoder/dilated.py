@@ -19,8 +19,8 @@ def levels_read(levels: Tensor) -> Tensor:
 def taken(x: Tensor, dilation: int, before: int, after: int) -> Tensor:
     """Return the inputs of a dilated convolution for every sample, [batch, n, taps * channels], the oldest tap first.
 
-    x: [batch, n, channels]; before, after: the number of taps that read before the sample, and after it; one more tap
-    reads the sample itself. Beyond both ends x counts as 0.
+    x: [batch, n, channels]; dilation: the number of samples from one tap to the next; before, after: the number of taps
+    that read before the sample, and after it; one more tap reads the sample itself. Beyond both ends x counts as 0.
     """
     count = x.shape[1]
     wide = pad(x, (0, 0, before * dilation, after * dilation))

@@ -157,7 +157,7 @@ class WaveNetAutoencoder(nn.Module):
             self.decoder.first = self.encoder.first  # one table for both
 
     def forward(self, levels: Tensor, pitch: Tensor | None = None) -> Tensor:
-        """Return the logits of every sample, [batch, n, 256], from the samples before it and the encoding of all.
+        """Return the logits of every sample, [batch, n, 256], from the samples before it and the encoding of the sound.
 
         levels: [batch, n] int64, n = frames * hop; pitch: as `with_pitch` takes it.
         """

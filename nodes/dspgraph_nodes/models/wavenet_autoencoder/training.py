@@ -256,7 +256,10 @@ def figures_of(
 
 
 def _encoded(recording: TrainingRecording, settings: Settings, arrays: Mapping[str, Array]) -> Array:
-    """Return the encoding of the start of a recording, [frames, latent]; the setting `audio` is its duration."""
+    """Return the encoding of the start of a recording, [frames, latent]; as long as the setting `audio`.
+
+    `audio` is in seconds. arrays: all arrays of a file of weights, by name.
+    """
     config: Config = settings.config
     frames = max(1, round(settings.audio * config.rate / config.hop))
     half, encoder = MULAW_LEVELS // 2, packed_encoder(config, arrays)
@@ -283,7 +286,8 @@ def _pitches_changed(
 ) -> dict[str, float]:
     """Return the `pitch_figures` of the starts of recordings that are decoded three semitones higher.
 
-    Above the highest pitch of the network its lowest pitches follow.
+    A pitch that would then be above the network's highest pitch is replaced: the first above it by the lowest pitch,
+    the second by the second lowest, and so on.
     """
     config, arrays = model.config, arrays_of(model)
     decoder, chosen = packed_decoder(config, arrays), recordings[:_MOST_CHANGED]
