@@ -1,4 +1,7 @@
-"""Benchmark of LPCNet's features, in seconds of speech per CPU second, and of conversions, beside pysptk."""
+"""Benchmark of LPCNet's features, and of conversions of prediction coefficients, compared with pysptk.
+
+The figure for the features is seconds of speech per CPU second.
+"""
 
 import numpy as np
 import pysptk

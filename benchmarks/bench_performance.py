@@ -1,4 +1,7 @@
-"""Benchmark of performances: CPU time per quantum of three pipelines, of a swap, and memory over an hour of signal."""
+"""Benchmark of performances: the CPU time of a quantum in three pipelines, and in a quantum with a swap; memory.
+
+The memory is measured over an hour of signal.
+"""
 
 import gc
 import time

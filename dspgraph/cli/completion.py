@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def complete_pipelines(ctx: click.Context, param: click.Parameter, start: str) -> list[CompletionItem]:
-    """Return the names of pipelines that begin with `start`; files, if there is none."""
+    """Return the names of pipelines that begin with `start`; if there is none, let the shell complete file names."""
     from dspgraph import registry
 
     with suppress(DspgraphError):

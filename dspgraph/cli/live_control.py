@@ -108,7 +108,10 @@ def _at(seconds: object) -> str:
 
 
 def lines_of(stream: IO[str]) -> Callable[[], str | None]:
-    """Return a function that gives the next line of a stream, without waiting: None if there is none, "" at the end."""
+    """Return a function that gives the next line of a stream without waiting.
+
+    It returns None if no line has come yet, and "" at the end of the stream.
+    """
     queue: SimpleQueue[str] = SimpleQueue()
 
     def read() -> None:

@@ -46,10 +46,11 @@ LEAST_REFERENCE_SCORE, MOST_LOW_SCORES = 90, 0.15
 class Answer:
     """One answer of a listener: a row of a file of answers.
 
-    test: "mushra", "abx" or "preference". listener: the name; session: the test that the listener did at one time. a:
-    the sound that got the score or, in a pair, the sound that was called A; b, x: the sounds that were called B and X.
-    answer: "a", "b" or "none". score: 0 to 100. A field that the test does not have, or that was not answered, is "" or
-    None.
+    test: "mushra", "abx" or "preference". listener: the name of the listener. session: the id of one run of a test; a
+    listener can do a test several times. trial: the number of the trial in the session. recording: the id of the
+    recording. a: the sound that got the score or, in a pair, the sound that was called A; b, x: the sounds that were
+    called B and X. answer: "a", "b" or "none". score: 0 to 100. A field that the test does not have, or that was not
+    answered, is "" or None.
     """
 
     test: str
@@ -68,8 +69,8 @@ class Answer:
 class Scored:
     """The result of MUSHRA for one sound.
 
-    mean: the mean score with its interval. over: the means of which the interval is computed, "listeners" or
-    "recordings".
+    mean: the mean score, with its confidence interval. over: the interval is computed from one mean for each of the
+    "listeners" or, if there is one listener, of the "recordings".
     """
 
     sound: str

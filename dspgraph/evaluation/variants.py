@@ -168,9 +168,10 @@ def _swaps(
 ) -> Iterator[dict[str, str]]:
     """Yield the swaps (slot -> variant) of each graph to compare.
 
-    vary: slots; all combinations of their variants are yielded. With None, the slots that are not in `fixed` are varied
-    one at a time. If there are several such slots, the unchanged pipeline ({}) comes first, and the default of each
-    slot is left out, because it would be the unchanged pipeline again.
+    slots: slot -> names of its variants, the default first. fixed: slot -> variant, for slots that all graphs have
+    alike. vary: slots; all combinations of their variants are yielded. With None, the slots that are not in `fixed` are
+    varied one at a time. If there are several such slots, the unchanged pipeline ({}) comes first, and the default of
+    each slot is left out, because it would be the unchanged pipeline again.
     """
     if vary is not None:
         varied = list(dict.fromkeys(vary))

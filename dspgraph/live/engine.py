@@ -263,7 +263,10 @@ class Engine:
             self._out[name][1].put(items.reshape(len(items), -1))
 
     def _blocks(self, quanta: Sequence[Quantum], count: int) -> list[Array]:
-        """Return the samples for the device: one block [samples, channels] for each quantum."""
+        """Return the samples for the device: one block [samples, channels] for each quantum.
+
+        count: the number of samples in these quanta, with the samples that were lost.
+        """
         played = np.zeros((count, self.form.outputs), np.float32)
         for columns, edge in self._out.values():
             taken = edge.take(count)

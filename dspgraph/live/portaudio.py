@@ -269,8 +269,8 @@ class _Clock:
         """Return how many samples were lost before a block.
 
         now: the time of the first sample of the block, in seconds. frames: its number of samples. overflow: whether
-        PortAudio says that samples were lost; it does not say how many. The times say it, to a fraction of a block, and
-        only whole blocks are lost.
+        PortAudio says that samples were lost. PortAudio does not say how many. The number follows from the time since
+        the last block, rounded to whole blocks, because only whole blocks are lost.
         """
         expected, self._expected = self._expected, now + frames / self._rate
         if not overflow or expected is None:

@@ -50,7 +50,7 @@ class LiveOrder:
 
 
 class _Stopped(BaseException):
-    """Raised when the system tells the process to end (SIGTERM)."""
+    """The exception that is raised when the system tells the process to end (SIGTERM)."""
 
 
 class Sender:

@@ -94,7 +94,11 @@ class _Reports:
 def _finder(
     path: Path, recordings: int, form: str | None, tier: str | None, utterance: str | None, offset: Number
 ) -> Callable[[str], Alignment | None]:
-    """Return a function that takes the name of a recording and returns its alignment, or None if there is none."""
+    """Return a function that takes the name of a recording and returns its alignment, or None if there is none.
+
+    path: the file or folder of alignments. recordings: the number of recordings. The other arguments are those of
+    `read_alignment`. Raises RequestError if the file has one alignment for several recordings.
+    """
     if path.is_dir():
         if utterance is not None:
             raise RequestError(f"{path} is a folder: an utterance is chosen in a file of several: drop {utterance!r}")

@@ -243,7 +243,10 @@ def _key(graph: Graph, name: str) -> Any:
 
 
 def _place(graph: Graph, origin: str) -> tuple[str, int]:
-    """Return (name of an input or node, number of its output port) for an origin."""
+    """Return (name of an input or node, number of its output port) for the origin of a wire.
+
+    origin: the name of an input of the graph, or "node.port".
+    """
     if origin in graph.inputs:
         return origin, 0
     name, _, port = origin.rpartition(".")

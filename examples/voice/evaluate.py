@@ -70,9 +70,10 @@ def candidates(weights: str | None) -> list[Choice]:
 
 
 def scored(choice: Choice, files: Sequence[Path], out: Path, about: str) -> dict[str, Any]:
-    """Return the results of one vocoder for recordings, with the content of results.json, the file of an evaluation.
+    """Return the results of one vocoder: the content of the file results.json that `compare` writes.
 
-    If the folder `out` has no such results, the recordings are rendered into it. about: a description, for the page.
+    The recordings are rendered into the folder `out`, unless it has results of the same graph for the same recordings.
+    about: a description, for the page. Raises SystemExit if a recording could not be rendered or measured.
     """
     path = out / "results.json"
     known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
