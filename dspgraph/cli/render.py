@@ -61,7 +61,7 @@ _NOT_WITH_EVENTS |= {"profiled", "as_json"}
     "--events",
     metavar="FILE",
     type=PATH,
-    help="Move controls, swap variants and play sounds as the lines of this file say; for one audio file.",
+    help="Move controls, swap variants and play sounds as the lines of this file say; for one recording of each input.",
 )
 @executor_options
 @click.option(
@@ -185,7 +185,7 @@ def _render_events(
     form: str,
     overwrite: bool,
 ) -> None:
-    """Render one file as a performance with the events in the file `events`, and print the names of the written files.
+    """Render files as a performance with the events in the file `events`, and print the names of the written files.
 
     given: the overrides, swaps and plugins of the pipeline. form: the format of the files, such as "wav".
     """
@@ -197,14 +197,18 @@ def _render_events(
         for option in context.command.params
         if option.name in _NOT_WITH_EVENTS and context.get_parameter_source(option.name) is not ParameterSource.DEFAULT
     ]
-    if len(files) != 1 or others:
+    if others:
         raise click.UsageError(
-            "--events takes one audio file, and no option for many files, for measuring or for taps; found "
-            f"{', '.join(others) or f'{len(files)} files'}"
+            "--events takes one recording of each input, and no option for many files, for measuring or for taps; "
+            f"found {', '.join(others)}"
         )
     suffix, _, subtype = form.partition(":")
-    read = EventFile(events, pipeline, *given, recording=files[0])
-    for path in render_events(read, files[0], out, f".{suffix}", subtype, overwrite):
+    read = EventFile(events, pipeline, *given, files)
+
+    def note(sentence: str) -> None:
+        click.echo(f"note: {sentence}", err=True)
+
+    for path in render_events(read, out, f".{suffix}", subtype, overwrite, note):
         click.echo(path)
 
 

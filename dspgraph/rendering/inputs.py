@@ -19,7 +19,7 @@ from dspgraph.streams import Array, Audio
 def control_hint(controls: Iterable[str]) -> str:
     """Return a sentence that says how a graph with controls is rendered; "" if there is no control."""
     name = next(iter(controls), None)
-    return f"'{name}' is a control: give --events FILE, which may be empty, with one audio file" if name else ""
+    return f"'{name}' is a control: give --events FILE, which may be empty" if name else ""
 
 
 def with_named_files(
@@ -31,8 +31,21 @@ def with_named_files(
     controls: the names of those that are controls. Raises RequestError if an input is named twice, if some inputs are
     named but not all, and if one of them is a control.
     """
+    named, others = named_files(files, inputs)
+    if named and (hint := control_hint(controls)):
+        raise RequestError(hint)
+    if named and (missing := [name for name in inputs if name not in named]):
+        raise RequestError(f"the input '{missing[0]}' has no file: write {missing[0]}=FILE too")
+    return [named, *others] if named else [*others]
+
+
+def named_files(files: Iterable[Path], inputs: Collection[str]) -> tuple[dict[str, Path], list[Path]]:
+    """Return (name -> file, other files) for the files of a command, of which some are written NAME=FILE.
+
+    inputs: the names that can be a NAME. Raises RequestError if an input is named twice, or has no file.
+    """
     named: dict[str, Path] = {}
-    others: list[Path | Mapping[str, Path]] = []
+    others: list[Path] = []
     for file in files:
         name, equals, path = str(file).partition("=")
         if not equals or name not in inputs:
@@ -43,11 +56,7 @@ def with_named_files(
             raise RequestError(f"{file} names no file: write {name}=FILE")
         else:
             named[name] = Path(path)
-    if named and (hint := control_hint(controls)):
-        raise RequestError(hint)
-    if named and (missing := [name for name in inputs if name not in named]):
-        raise RequestError(f"the input '{missing[0]}' has no file: write {missing[0]}=FILE too")
-    return [named, *others] if named else others
+    return named, others
 
 
 class AlignedFiles:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from dspgraph.engine.blocks import BLOCK
 from dspgraph.errors import DspgraphError, FileError, RequestError, suggest
 from dspgraph.graph import Graph
 from dspgraph.io.audio import AudioSink, AudioSource
 from dspgraph.io.formats import audio_format
 from dspgraph.io.paths import read_file
 from dspgraph.live.events import Event, Play, Set, Stop, Swap, time_of
-from dspgraph.live.performance import Performance, finite_latency, is_control, run_recording
+from dspgraph.live.performance import Performance, finite_latency, is_control
+from dspgraph.pipeline.file_values import values_of
 from dspgraph.pipeline.pipeline import Pipeline
+from dspgraph.rendering.inputs import AlignedFiles, named_files
 from dspgraph.rendering.targets import check_outputs, check_overwrites, output_paths
 from dspgraph.shown import shown
 from dspgraph.streams import Audio, to_fraction
@@ -43,8 +44,9 @@ _NEEDED: Mapping[str, str] = {"set": "value", "play": "file"}
 class EventFile:
     """A file with events for a pipeline, one event per line, in JSON.
 
-    The pipeline may have overrides, swaps and plugins. recording: the audio file that is rendered, for inputs that have
-    the rate or the channels of the file. Examples of lines:
+    The pipeline may have overrides, swaps and plugins. files: the audio files that are rendered, each as FILE or
+    NAME=FILE; inputs can have their rates and channels. The attribute `recorded` has them: name of an input -> file.
+    Examples of lines:
 
     {"at": 1.5, "set": "volume", "value": 0.3, "over": 0.5, "shape": "line"}
     {"at": "3/2", "swap": {"excitation": "whisper"}, "overrides": ["lpc.order=20"], "settle": 0.05, "over": 0.02}
@@ -67,15 +69,17 @@ class EventFile:
         overrides: Sequence[str],
         swaps: Mapping[str, str],
         plugins: Sequence[Any],
-        recording: Path | None = None,
+        files: Sequence[Path] = (),
     ) -> None:
-        self.path, self.recording = path, recording
+        self.path = path
         self.files = [path]
         """The files that were read: this one, and those that the events play."""
         begin = self._beginning()
         made = begin.get("begin") or {}
         self.pipeline, self.plugins = pipeline, list(plugins)
         self.overrides, self.swaps = [*made.get("overrides", []), *overrides], {**made.get("swap", {}), **swaps}
+        described = Pipeline(pipeline, self.overrides, self.swaps, plugins)
+        self._named, self._others = named_files(files, described.document.inputs)
         first = self._pipeline(pipeline, self.overrides, self.swaps)
         self.graph: Graph = first.graph
         self.controls = {**first.controls, **begin.get("controls", {})}
@@ -89,7 +93,38 @@ class EventFile:
 
     def _pipeline(self, name: str | Path, overrides: Sequence[str], swaps: Mapping[str, str]) -> Pipeline:
         found = Pipeline(name, overrides, swaps, self.plugins)
-        return found.for_file(self.recording) if self.recording else found
+        first = next(iter([*self._others, *self._named.values()]), None)
+        if not found.wanted or first is None:
+            return found
+        files = {one.input: self._named.get(one.input, first) for one in found.wanted}
+        return found.given(values_of(found.wanted, files))
+
+    def recorded(self, played: Collection[str]) -> dict[str, tuple[Path, Audio]]:
+        """Return name of an input -> (its file, its stream) for every input that is neither a control nor in `played`.
+
+        Raises RequestError if such an input is not audio or has no file, and for a file of another input.
+        """
+        inputs = {name: one for name, one in self.graph.inputs.items() if not is_control(one) and name not in played}
+        named = dict(self._named)
+        if not named and len(self._others) == 1 == len(inputs):
+            named = {next(iter(inputs)): self._others[0]}
+        elif self._others or not inputs or not all(isinstance(one, Audio) for one in inputs.values()):
+            given = " ".join(f"{name}=FILE" for name in inputs)
+            raise RequestError(
+                "events are for a pipeline with recorded audio inputs beside controls and played sounds; "
+                f"found {', '.join(map(str, self._others)) or 'no file'} for {', '.join(inputs) or 'no input'}: "
+                f"give {given or 'a pipeline with such an input'}"
+            )
+        for name in named:
+            if name not in inputs:
+                raise RequestError(f"'{name}' is a control, or sounds are played into it: it takes no file")
+        found = {}
+        for name, stream in inputs.items():
+            if name not in named:
+                raise RequestError(f"the input '{name}' has no file: write {name}=FILE too")
+            assert isinstance(stream, Audio)
+            found[name] = named[name], stream
+        return found
 
     def _lines(self) -> list[str]:
         try:
@@ -229,13 +264,19 @@ def _parsed(line: str) -> Any:
 
 
 def render_events(
-    events: EventFile, file: Path, out: Path, suffix: str, subtype: str = "", overwrite: bool = False
+    events: EventFile,
+    out: Path,
+    suffix: str,
+    subtype: str = "",
+    overwrite: bool = False,
+    note: Callable[[str], None] = lambda _: None,
 ) -> list[Path]:
-    """Render a recording as a performance with events; return the audio files that were written, one per output.
+    """Render recordings as a performance with events; return the audio files that were written, one per output.
 
-    The outputs are as long as the recording, and delayed by the largest latency of all graphs, as in a performance.
-    file: the recording; it is fed to the one audio input into which no sound is played. out: the output folder; suffix,
-    subtype: the format of the files. Raises RequestError for outputs that are not audio, for an output file that would
+    The outputs are as long as the first recording, and delayed by the largest latency of all graphs, as in a
+    performance. They are computed and written in blocks. out: the output folder; suffix, subtype: the format of the
+    files, which have the name of the first recording. note: called with sentences, such as that a recording was cut.
+    Raises RequestError for inputs without recordings, for outputs that are not audio, for an output file that would
     replace an input file, and, without `overwrite`, for output files that exist already.
     """
     graph, happening = events.graph, list(events.numbered())
@@ -244,23 +285,25 @@ def render_events(
     latency = events.latency if events.latency is not None else max(finite_latency(one) for one in graphs)
     performance = events.performance(latency, happening)
     played = {*events.played, *(event.input for _, event in happening if isinstance(event, Play | Stop))}
-    given = {name: one for name, one in graph.inputs.items() if not is_control(one) and name not in played}
-    streams = [stream for stream in given.values() if isinstance(stream, Audio)]
-    if len(given) != 1 or len(streams) != 1 or not all(isinstance(one, Audio) for one in graph.outputs.values()):
-        raise RequestError(
-            "events are for a pipeline with one audio input beside controls and played sounds, and audio outputs; "
-            f"found {', '.join(given) or 'no input'} -> {', '.join(graph.outputs)}"
-        )
-    paths = output_paths(graph, out, file.stem, suffix)
-    check_overwrites([file, *events.files], [{*paths.values()}])
+    recorded = events.recorded(played)
+    streams = {name: one for name, one in graph.outputs.items() if isinstance(one, Audio)}
+    if len(streams) < len(graph.outputs):
+        raise RequestError(f"events are for audio outputs; found {', '.join(graph.outputs)}")
+    files = [file for file, _ in recorded.values()]
+    paths = output_paths(graph, out, files[0].stem, suffix)
+    check_overwrites([*files, *events.files], [{*paths.values()}])
     if not overwrite and (there := [path for path in paths.values() if path.exists()]):
         raise RequestError(f"{there[0]} is there already: give another folder, or --overwrite")
-    recording = {name: AudioSource(file, streams[0]).read() for name in given}
-    found = run_recording(performance, recording, [BLOCK])
+    aligned = AlignedFiles(recorded)
     out.mkdir(parents=True, exist_ok=True)
-    for name, path in paths.items():
-        stream = graph.outputs[name]
-        assert isinstance(stream, Audio)
-        with AudioSink(path, stream, audio_format(path.suffix, subtype)) as sink:
-            sink.write(found[name])
+    with ExitStack() as opened:
+        sinks = {
+            name: opened.enter_context(AudioSink(path, streams[name], audio_format(path.suffix, subtype)))
+            for name, path in paths.items()
+        }
+        for block in aligned.blocks():
+            for name, items in performance.push(**block).items():
+                sinks[name].write(items)
+    for sentence in aligned.notes:
+        note(sentence)
     return list(paths.values())

@@ -37,6 +37,7 @@ from dspgraph import (
     load,
     perform,
 )
+from dspgraph.live.events import time_of
 from dspgraph.testing.devices import FakeDevice
 from dspgraph_nodes.mix.fade import Fade
 from helpers.commands import dspgraph
@@ -165,7 +166,7 @@ def test_wait_for_sounds_returns_when_none_is_left(tmp_path: Path) -> None:
         live.play("music", X, None)
         last = live.play("music", X[:8000])
         in_time(lambda: live.wait(60, completed="music"))
-        assert live.stats.seconds >= last.at + Fraction(8000, RATE)  # type: ignore[operator]
+        assert live.stats.seconds >= float(time_of(last) + Fraction(8000, RATE))
         assert first.at is not None
         assert [name for name, _ in live.completed] == ["music"] * 4
         live.play("music", X, at=10**6)

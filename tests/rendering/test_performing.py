@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from dspgraph import FileError, Play, RequestError, Set, Stop, Swap, load, perform
+from dspgraph import FileError, Live, Play, RequestError, Set, Stop, Swap, load, perform
 from dspgraph.live.events import Event
 from dspgraph.rendering.performing import EventFile, render_events
+from dspgraph.testing.devices import FakeDevice
 from helpers.commands import dspgraph
 from helpers.speech import speech
 
@@ -71,8 +72,8 @@ def test_the_file_has_the_samples_of_the_performance(folder: Path) -> None:
 def test_the_latency_is_that_of_the_slowest_variant(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", speech()[8000:20000], RATE)
     (tmp_path / "e.jsonl").write_text('{"at": 0.3, "swap": {"excitation": "pulse_noise"}}\n')
-    events = EventFile(tmp_path / "e.jsonl", "lpc_vocoder", (), {"excitation": "residual"}, ())
-    (path,) = render_events(events, tmp_path / "a.wav", tmp_path, ".flac")
+    events = EventFile(tmp_path / "e.jsonl", "lpc_vocoder", (), {"excitation": "residual"}, (), [tmp_path / "a.wav"])
+    (path,) = render_events(events, tmp_path, ".flac")
     first, _ = soundfile.read(path)
     late = int(np.ceil(float(load("lpc_vocoder").latency().seconds) * RATE))
     assert not first[:late].any()
@@ -110,20 +111,20 @@ def test_the_latency_is_that_of_the_slowest_variant(tmp_path: Path) -> None:
 )
 def test_a_line_that_cannot_be_understood_is_named(folder: Path, line: str, message: str) -> None:
     (folder / "events.jsonl").write_text(line)
-    events = EventFile(folder / "events.jsonl", folder / "mine.yaml", (), {}, ())
+    events = EventFile(folder / "events.jsonl", folder / "mine.yaml", (), {}, (), [folder / "a.wav"])
     with pytest.raises(FileError, match=message):
-        render_events(events, folder / "a.wav", folder / "out", ".flac")
+        render_events(events, folder / "out", ".flac")
 
 
 def test_what_cannot_be_rendered_with_events_is_refused(folder: Path) -> None:
-    events = EventFile(folder / "events.jsonl", folder / "mine.yaml", (), {}, ())
-    render_events(events, folder / "a.wav", folder / "out", ".flac")
+    events = EventFile(folder / "events.jsonl", folder / "mine.yaml", (), {}, (), [folder / "a.wav"])
+    render_events(events, folder / "out", ".flac")
     with pytest.raises(RequestError, match=r"is there already: give another folder, or --overwrite"):
-        render_events(events, folder / "a.wav", folder / "out", ".flac")
-    render_events(events, folder / "a.wav", folder / "out", ".flac", overwrite=True)
+        render_events(events, folder / "out", ".flac")
+    render_events(events, folder / "out", ".flac", overwrite=True)
     (folder / "none.jsonl").write_text("")
-    with pytest.raises(RequestError, match="found speech -> f0"):
-        render_events(EventFile(folder / "none.jsonl", "f0", (), {}, ()), folder / "a.wav", folder / "out", ".flac")
+    with pytest.raises(RequestError, match="events are for audio outputs; found f0"):
+        render_events(EventFile(folder / "none.jsonl", "f0", (), {}, (), [folder / "a.wav"]), folder / "out", ".flac")
     for more in (["--jobs", 2], ["--batch", 2], ["--executor", "serial"], ["--timeout", 9]):
         files = [folder / "mine.yaml", folder / "a.wav", "--events", folder / "none.jsonl", "-o", folder / "more"]
         done = dspgraph("render", *files, *more)
@@ -131,7 +132,7 @@ def test_what_cannot_be_rendered_with_events_is_refused(folder: Path) -> None:
         assert f"found {more[0]}" in " ".join(done.output.split())
     two = dspgraph("render", "lpc_vocoder", "a.wav", "b.wav", "--events", folder / "none.jsonl", "-o", folder)
     assert two.exit_code == 2
-    assert "--events takes one audio file" in two.output
+    assert "found a.wav, b.wav for speech: give speech=FILE" in " ".join(two.output.split())
 
 
 @pytest.mark.parametrize("replaced", ["a.wav", "music.wav", "events.wav"])
@@ -143,9 +144,9 @@ def test_no_file_that_is_read_is_overwritten(folder: Path, replaced: str) -> Non
         (folder / "in").mkdir()
         recording = recording.rename(folder / "in" / replaced)
     before = (folder / replaced).read_bytes()
-    events = EventFile(name, folder / "mine.yaml", (), {}, ())
+    events = EventFile(name, folder / "mine.yaml", (), {}, (), [recording])
     with pytest.raises(RequestError, match=f"{replaced} would overwrite an input file"):
-        render_events(events, recording, folder, ".wav", overwrite=True)
+        render_events(events, folder, ".wav", overwrite=True)
     assert (folder / replaced).read_bytes() == before
 
 
@@ -156,11 +157,49 @@ def test_a_pipeline_with_controls_is_rendered_with_events(folder: Path) -> None:
     for files in (["a.wav"], ["speech=a.wav"]):
         done = dspgraph("render", folder / "one.yaml", *files, "-o", folder / "out")
         assert done.exit_code == 2, done.output
-        assert "'volume' is a control: give --events FILE, which may be empty, with one audio file" in " ".join(
-            done.output.split()
-        )
+        assert "'volume' is a control: give --events FILE, which may be empty" in " ".join(done.output.split())
     (folder / "none.jsonl").write_text("")
     done = dspgraph(
         "render", folder / "one.yaml", folder / "a.wav", "--events", folder / "none.jsonl", "-o", folder / "out"
     )
     assert done.exit_code == 0, done.output
+
+
+TWO = """
+inputs:
+  voice: {audio: 16000}
+  guitar: {audio: 8000}
+  volume: {control: 1.0}
+nodes:
+  up:    {node: resample, x: guitar, rate: 16000}
+  soft:  {node: fade, x: voice, gain: volume}
+  out:   {node: mix, x: [soft, up]}
+outputs: {y: out, soft: soft}
+"""
+
+
+def test_a_take_with_two_recorded_inputs_is_rendered_again(tmp_path: Path) -> None:
+    """Two inputs of different rates from the channels of one device: the same bytes come again, in blocks of a second."""
+    (tmp_path / "two.yaml").write_text(TWO)
+    x = (0.4 * np.stack((speech()[:40000], speech()[8000:48000]), axis=1)).astype(np.float32)
+    graph, take = load(tmp_path / "two.yaml"), tmp_path / "take"
+    ins, outs = {"voice": "fake:1", "guitar": "fake:2"}, {"y": "fake:1", "soft": "fake:1"}
+    move, device = Set("volume", 0.2, 0.3, at="0.7"), FakeDevice(x)
+    with Live(graph, ins, out=outs, device=device, controls={"volume": 1.0}, events=[move], record=take) as live:
+        live.wait()
+    named = [f"{name}={take / name}.wav" for name in ("guitar", "voice")]
+    events = ["--events", take / "events.jsonl", "--format", "wav", "-o", tmp_path / "again"]
+    done = dspgraph("render", tmp_path / "two.yaml", *named, *events)
+    assert done.exit_code == 0, done.output
+    for name in ("y", "soft"):
+        again = tmp_path / "again" / f"voice.{name}.wav"
+        assert again.read_bytes() == (take / f"out_{name}.wav").read_bytes()
+    assert "note" not in done.output
+    for files, message in (
+        (named[:1], "the input 'voice' has no file: write voice=FILE too"),
+        ([take / "voice.wav"], "voice.wav for voice, guitar: give voice=FILE guitar=FILE"),
+        ([*named, "volume=a.wav"], "'volume' is a control, or sounds are played into it: it takes no file"),
+    ):
+        done = dspgraph("render", tmp_path / "two.yaml", *files, *events, "--overwrite")
+        assert done.exit_code == 2
+        assert message in " ".join(done.output.split())
