@@ -1,4 +1,4 @@
-"""FARGAN's loop over sub-frames and its backward pass, written out.
+"""FARGAN's loop over sub-frames and its backward pass, without autograd.
 
 One call computes `FARGAN.subframe` many times in a row. With autograd, torch would record about a hundred small
 operations for every sub-frame, and would add up the gradient of each weight matrix after every use. Here the loop keeps

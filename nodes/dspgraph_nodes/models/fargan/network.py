@@ -145,8 +145,8 @@ class FARGAN(nn.Module):
         """Return the noise that training adds in `count` sub-frames: a list of tensors [count, rows, width].
 
         The numbers lie between -1 / 254 and 1 / 254 and have 256 values, each with the same probability. The tensors
-        are for: past period and last sub-frame; y0, h1, y1, h2, y2, h3, y3; the inner tanh of z. like: a tensor with
-        the dtype and device of the result.
+        are for: past period and last sub-frame; y0, h1, y1, h2, y2, h3, y3; the inner tanh of z. rows: the number of
+        chunks in the batch. like: a tensor with the dtype and device of the result.
         """
         c = self.config
         widths = [2 * c.subframe + 4, c.first, *(n for n in (c.gru1, c.gru2, c.gru3) for _ in range(2)), c.skip]

@@ -80,7 +80,7 @@ def rate(updates: int, settings: Settings) -> float:
     """Return the factor of the learning rate after `updates` updates, at most 1.
 
     The factor rises linearly to 1, stays there, and falls linearly before the last update, whose number is the setting
-    `steps`. So a run that is resumed with a smaller `steps` ends early and properly.
+    `steps`. So the factor also falls before the end of a run that is resumed with a smaller `steps`.
     """
     rising = min(1.0, (updates + 1) / (settings.warm_up + 1))
     falling = min(1.0, (settings.steps - updates) / settings.finish) if settings.finish else 1.0

@@ -40,9 +40,9 @@ class VoronoiBins:
     def of(cls, rows: Array, bins: int, seed: int) -> Self:
         """Return the bins of real rows [n, features]; bins: their number, at most n; seed: seed of the random numbers.
 
-        k-means begins with rows of which each is drawn with a probability in proportion to the squared distance from
-        the nearest one before. Source: D. Arthur and S. Vassilvitskii, k-means++: The Advantages of Careful Seeding,
-        SODA 2007.
+        The first centres for k-means are rows drawn one after another; the probability of a row is proportional to the
+        squared distance from the nearest of the rows drawn before. Source: D. Arthur and S. Vassilvitskii, k-means++:
+        The Advantages of Careful Seeding, SODA 2007.
         """
         rows, draw = rows.astype(np.float64), rng(seed)
         centres, apart = np.empty((bins, rows.shape[1])), np.ones(len(rows))

@@ -1,4 +1,4 @@
-"""Layers whose gradients are computed here. They are faster on a CPU than torch's modules.
+"""Layers of networks with backward passes of their own, which are faster on a CPU than torch's modules.
 
 Outputs and gradients are those of torch, except for rounding. The gradients of the gates of a step are computed in one
 pass over memory, and the gradient of a recurrent matrix is one product for all steps.

@@ -112,9 +112,10 @@ def _spectrum(signal: Tensor, length: int) -> Tensor:
 
 
 def _of_signal(of_spectrum: Tensor, length: int, samples: int) -> Tensor:
-    """Return the gradient with respect to signals [batch, samples], from that with respect to their `_spectrum`.
+    """Return the gradient of a loss with respect to signals [batch, samples]: the backward pass of `_spectrum`.
 
-    of_spectrum: the latter, [batch * frames, bins]; it is overwritten. length: of the window.
+    of_spectrum: the gradient with respect to the result of `_spectrum`, [batch * frames, bins]; it is overwritten.
+    length: of the window.
     """
     half, hop = length // 2, length // 4
     of_spectrum[:, 1:-1] *= 0.5  # a bin inside stands for two bins of a whole transform

@@ -256,9 +256,9 @@ def figures_of(
 
 
 def _encoded(recording: TrainingRecording, settings: Settings, arrays: Mapping[str, Array]) -> Array:
-    """Return the encoding of the start of a recording, [frames, latent]; as long as the setting `audio`.
+    """Return the encoding of the first `settings.audio` seconds of a recording, [frames, latent].
 
-    `audio` is in seconds. arrays: all arrays of a file of weights, by name.
+    arrays: all arrays of a file of weights, by name.
     """
     config: Config = settings.config
     frames = max(1, round(settings.audio * config.rate / config.hop))

@@ -17,7 +17,7 @@ from dspgraph_nodes._kernels.arrays import Array
 class Categorical:
     """The distribution softmax(logits) over the levels 0 .. levels - 1.
 
-    levels: the number of levels, and of the parameters of one sample.
+    levels: the number of levels. A sample has as many parameters: one logit for each level.
     """
 
     levels: int = 256
