@@ -130,8 +130,8 @@ def compare(
 def _check_replaced(work: ItemsByFile[CompareJob], now: Mapping[str, str], ledger: Ledger) -> None:
     """Raise RequestError if results of an earlier run in the output folder would be lost.
 
-    This comparison may replace an earlier comparison if it has all its recordings, variants and metrics. now: name of a
-    choice -> its recipe.
+    This comparison may replace an earlier one that has no recording, variant or metric which this one lacks. work: the
+    recordings and jobs of this comparison. now: name of a choice -> its recipe. ledger: of the output folder.
     """
     items, job = work.items, work.any_job
     known = earlier_results(job.out / RESULTS)
@@ -210,7 +210,10 @@ def _run(
 
 
 def _refused(work: ItemsByFile[CompareJob]) -> Iterator[Compared]:
-    """Yield the failed results of the recordings for which there are no graphs."""
+    """Yield a failed result for each recording for which no graph can be made.
+
+    The reason may be its rate, its number of channels, or a file that cannot be read.
+    """
     for item in work.items:
         if reason := work.refused.get(item.id):
             yield Compared(item.id, str(item.path), error=reason, input_exists=file_stamp(item.path).size >= 0)
@@ -248,7 +251,10 @@ def _results(
 
 
 def _digest(digests: Set[str]) -> str:
-    """Return the digest of the only graph of a variant; a hash of all digests if it has one graph for each rate."""
+    """Return the digest of a variant: that of its graph or, if it has several graphs, a hash of all their digests.
+
+    A variant has several graphs if files have different rates or numbers of channels.
+    """
     if len(digests) == 1:
         return next(iter(digests))
     return hashlib.sha256(json.dumps(sorted(digests)).encode()).hexdigest()
@@ -520,7 +526,10 @@ def _check_rate(name: str, stream: Audio) -> None:
 
 
 def _with_choice_names(note: str, names: Mapping[str, str]) -> str:
-    """Return a note with the name of each choice in place of the name of its output."""
+    """Return a note about a merged graph, with the names of choices in place of the names of outputs.
+
+    names: name of an output of the graph -> name of the choice.
+    """
     for output, name in names.items():
         note = note.replace(f"'{output}'", f"'{name}'")
     return note

@@ -121,7 +121,7 @@ def _stop(number: int, _: Any) -> None:
 
 
 def _serve(pipe: Connection, payload: bytes, send: Sender) -> bool:
-    """Run a live graph; return whether the device was closed in good order."""
+    """Run a live graph, as `serve` does; return whether no LiveError, such as a lost device, has ended it."""
     try:
         order: LiveOrder = pickle.loads(payload)
     except Exception as error:
@@ -167,7 +167,7 @@ def _serve(pipe: Connection, payload: bytes, send: Sender) -> bool:
 
 
 def _run(device: Device, engine: Engine, stop: threading.Event, send: Sender) -> None:
-    """Run the device, and send the message "ended" when it ends. The engine keeps its error, if it raises one."""
+    """Run the device, and send the message "ended" when it ends. If it raises an error, the engine keeps the error."""
     try:
         device.run(engine, stop)
     except Exception as error:

@@ -147,9 +147,9 @@ def play(
 
 
 def _add(mixed: Array, one: ScoredNote, sound: Array, rate: int, seconds: float) -> None:
-    """Add the sound of a note, [n, channels], to `mixed`, the samples of the score.
+    """Add the sound of the note `one`, [n, channels], to `mixed`, the samples of the score.
 
-    seconds: how long the note lasts.
+    rate: of both, Hz. seconds: how long the note lasts.
     """
     begin = round(one.begin * rate)
     count = min(len(sound), len(mixed) - begin, round((seconds + FADE) * rate))
@@ -164,8 +164,8 @@ def _add(mixed: Array, one: ScoredNote, sound: Array, rate: int, seconds: float)
 def latent_at(place: float, width: int, seed: int) -> Array:
     """Return the latent vector [width] at a place on a path through random vectors.
 
-    At the place k, a whole number, the path has vector k, whose numbers are drawn from N(0, 1) by a generator of its
-    own. Between two vectors the path is interpolated by `slerp`.
+    At the place k, a whole number, the path has the random vector k, whose numbers are drawn from N(0, 1) by a
+    generator seeded with `seed` and k. Between two of them the path is interpolated by `slerp`.
     """
     k = floor(place)
     a, b = (generator(seed + (n << 64)).standard_normal(width) for n in (k, k + 1))

@@ -59,7 +59,10 @@ class Extreme(NamedTuple):
 
 
 def _extreme(log10_scale: float) -> Extreme:
-    """Return a first value for `PhoneRow.least` or `PhoneRow.greatest`, which any sample replaces."""
+    """Return the first value of `PhoneRow.least` or `PhoneRow.greatest`, which the first sample then replaces.
+
+    log10_scale: infinity, with the sign for which every sample counts as smaller, or as greater.
+    """
     return Extreme(log10_scale, "", 0, 0.0, np.zeros(0))
 
 

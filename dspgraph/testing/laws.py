@@ -12,6 +12,10 @@ law 5  noise belongs to the state       random numbers come from a generator in 
     @pytest.mark.parametrize(("name", "check"), NODE_CHECKS.items())
     def test_law(name, check):
         check(example, np.float32)
+
+All checks of a node take the same arguments, and raise LawError. example: the node with its signal. precision: the
+dtype of the streams, float32 or float64. cuts: block sizes, as in `CUTS`; checks that cut no signal ignore them. In
+helpers, `where` is the beginning of the message of an error, and `whole` the outputs for the signal in one block.
 """
 
 from __future__ import annotations
@@ -157,7 +161,7 @@ def check_noise(example: Example, precision: Any, cuts: Sequence[int] = CUTS) ->
 def check_neighbours(example: Example, precision: Any, cuts: Sequence[int] = CUTS) -> None:
     """Check that a second session of the same graph, pushed in turn with the first, does not change it (law 1).
 
-    cuts: not used; all checks of a node take it.
+    cuts: not used.
     """
     graph, arrays = example.graph(precision), example.arrays
     backwards = {name: array[::-1].copy() for name, array in arrays.items()}
@@ -175,7 +179,7 @@ def check_neighbours(example: Example, precision: Any, cuts: Sequence[int] = CUT
 def check_blocks(example: Example, precision: Any, cuts: Sequence[int] = CUTS) -> None:
     """Check that the blocks of the node have the declared shapes and dtypes, and that it changes no input (laws 0, 1).
 
-    cuts: not used; all checks of a law have the same arguments.
+    cuts: not used.
     """
     whole = example.whole(precision)
     _check_blocks(_where(example, precision), example.graph(precision), example.arrays, whole)
@@ -256,7 +260,10 @@ def _where(example: Example, precision: Any) -> str:
 
 
 class _Run(NamedTuple):
-    """One run of a session. progress: after every push, the seconds pushed and the items of every output so far."""
+    """One run of a session. outputs: name -> the whole output.
+
+    progress: after every push, (the seconds of input pushed so far, the number of items of each output so far).
+    """
 
     outputs: Outputs
     progress: list[tuple[Fraction, list[int]]]
@@ -487,7 +494,10 @@ def _any_difference(expected: Outputs, found: Outputs) -> bool:
 
 
 def _differ(law: int, what: str, expected: Outputs, found: Outputs) -> None:
-    """Raise LawError for the first output that differs. law: number of the law. what: first words of the message."""
+    """Raise LawError for the first output in which `found` differs from `expected`.
+
+    law: the number of the law. what: the first words of the message.
+    """
     for name, array in expected.items():
         difference = first_difference(array, found[name])
         if difference is not None:

@@ -4,6 +4,8 @@ A model draws one sample after the other, each from a distribution that depends 
 features. Two programs compute this distribution: the network in a framework for training is teacher-forced (it is given
 the samples), and the kernel is free-running (it draws the samples). The checks compare these two with each other, and
 they test the loop that trains the network.
+
+All checks take the same arguments. example: the model. folder: where the check writes its files.
 """
 
 from __future__ import annotations
@@ -85,12 +87,15 @@ class ModelExample:
     def one(
         self, path: Path, features: ModelFeatures, seed: int, cut: int | None = None, tap: bool = False
     ) -> Generated:
-        """Return the samples that the kernel draws for one signal and, if `tap` is true, their parameters."""
+        """Return the samples that the kernel draws for one signal and, if `tap` is true, their parameters, else None.
+
+        The arguments are those of `generate`, for one signal.
+        """
         (found,) = self.generate(path, [features], [seed], cut, tap)
         return found
 
     def tapped(self, path: Path, features: ModelFeatures, seed: int, cut: int | None = None) -> tuple[Array, Array]:
-        """Return the samples that the kernel draws for one signal, and their parameters."""
+        """Return the samples that the kernel draws for one signal, and their parameters. Arguments: as for `one`."""
         samples, parameters = self.one(path, features, seed, cut, tap=True)
         if parameters is None:
             raise self.broken("the tap", "generate returned no parameters although tap is true", "return them")
@@ -190,7 +195,11 @@ def damaged_weights_refused(example: ModelExample, folder: Path) -> None:
 
 
 def _misconfigured(config: Mapping[str, Any], unseen: frozenset[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield (description of the fault, configuration) for configurations that do not fit the arrays."""
+    """Yield (description of the fault, configuration) for configurations that do not fit the arrays.
+
+    config: the right configuration. unseen: its fields on which no array depends; another number in them, or no number,
+    is no fault.
+    """
     yield "an unknown field", {**config, "no_such_field": 1}
     for name, value in config.items():
         yield f"{name} as a list", {**config, name: [value]}
@@ -416,7 +425,10 @@ def _signals(example: ModelExample, folder: Path) -> int:
 
 
 def _uniform(example: ModelExample, folder: Path, seeds: Sequence[int]) -> Array:
-    """Return numbers [n, draws] from 0 to 1 that are uniform and independent if samples follow their distributions."""
+    """Return numbers [n, draws] from 0 to 1 that are uniform and independent if samples follow their distributions.
+
+    seeds: one for each signal that is generated. The formula stands in `draws_follow_the_distribution`.
+    """
     path, found = example.weights(folder), []
     signals = [example.features(example.frames, k) for k in range(len(seeds))]
     cumulative = example.cumulative or _certain

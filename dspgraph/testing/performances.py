@@ -73,7 +73,11 @@ def _check_rest(
     length: Fraction,
     seconds: Any,
 ) -> None:
-    """Check law 3: no events, events that set controls to their present values, and a swap to the same graph."""
+    """Check law 3: no events, events that set controls to their present values, and a swap to the same graph.
+
+    length: the duration of the recording in seconds. seconds: the same, if there are no recorded inputs; otherwise
+    None. The other arguments are those of `check_performance`.
+    """
     performance = Performance(graph, (), controls, latency=latency)
     resting = {name: stream for name, stream in graph.inputs.items() if is_control(stream)}
     rest = {name: np.full((stream.count(length), 1), controls.get(name, 0.0)) for name, stream in resting.items()}
@@ -232,7 +236,10 @@ def _alone(graph: Graph, name: str, streams: Sequence[Stream], arrays: Sequence[
 
 
 def _key(graph: Graph, name: str) -> Any:
-    """Return a value that identifies an input or node: its parameters, its noise and the keys of its sources."""
+    """Return a key of the input or node `name` of a graph: nodes with equal keys compute the same outputs.
+
+    It has the parameters and the noise key of the node, and the keys of the inputs and nodes that the node takes from.
+    """
     if name in graph.inputs:
         return "input", name
     node = graph.nodes[name]
