@@ -301,7 +301,7 @@ def test_the_centre_of_frames_that_are_used_for_their_spans_does_not_matter() ->
 
 
 class Faulty(Node):
-    """Fail in the method `hook`, or return `gives` from it."""
+    """Return the signal; the method whose name is `hook` returns `gives`, or fails if `gives` is "error"."""
 
     x = Input(Audio)
     y = Output(Audio)

@@ -344,8 +344,9 @@ def test_score_of_a_missing_file_is_one_clear_message(tmp_path: Path) -> None:
 def test_a_profile_says_what_each_node_costs_and_changes_no_sample(
     tmp_path: Path, pipeline: Path, folder: Path, options: list[str]
 ) -> None:
-    """The profile counts both files, whether they are computed together or in two processes: all quanta, and two
-    flushes.
+    """The number of calls of the first node is that of the quanta of both files, plus one call of `flush` for each.
+
+    options: how the files are computed, for instance together in a batch, or in two processes.
     """
     common = ("render", pipeline, folder, "--plugin", TOYS, "--swap", "end=noise")
     assert dspgraph(*common, "-o", tmp_path / "plain").exit_code == 0

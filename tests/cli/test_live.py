@@ -191,7 +191,7 @@ def test_the_package_is_imported_without_sounddevice() -> None:
 
 
 class FakeLive:
-    """A live graph that only writes down what it is asked for."""
+    """A stand-in for a live graph: it computes nothing, and records the calls of its methods in `asked`."""
 
     form = None
     ended = False

@@ -22,9 +22,7 @@ def plot(*arguments: object) -> Result:
 
 @pytest.fixture
 def wav(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return an audio file with half a second of real speech, after a change of the current folder to another, empty
-    one.
-    """
+    """Change to an empty folder; return the path of an audio file elsewhere, with half a second of real speech."""
     here = tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)

@@ -249,9 +249,9 @@ def test_mermaid_and_dot_have_every_node_and_wire(
 
 
 def sorted_by_number(labels: Mapping[str, str], names: list[str]) -> list[str]:
-    """Return the names that the boxes should have, in the order in which they were declared.
+    """Return the names that the boxes should have, without the names of groups, in the order of `labels`.
 
-    The name of the group of a node is left out.
+    labels: box -> label, where box number 3 is called, for instance, "n3"; names: the name of each box number.
     """
     return [re.sub(r"^(\w+/)+", "", names[int(number[1:])]) for number in labels]
 

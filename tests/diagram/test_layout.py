@@ -58,7 +58,10 @@ def test_a_complete_bipartite_pair_has_its_one_crossing() -> None:
 
 
 def test_a_box_between_two_stands_half_way() -> None:
-    """The sum of squares of two equal wires is least at the mean of their ends. They are too steep to be made straight."""
+    """A box with one wire from each of two boxes gets the mean of their heights.
+
+    There the sum of the squares of both wires' slopes is least. The wires are too steep to be made straight.
+    """
     layout = laid_out("iino", [(0, 2), (1, 2), (2, 3)], height=100)
     y = [layout.rectangle(k)[1] for k in range(4)]
     assert y[2] == y[3] == (y[0] + y[1]) // 2

@@ -118,7 +118,7 @@ def test_batch_lets_a_bad_signal_fail_alone() -> None:
 
 
 def test_what_fails_as_a_signal_starts_ends_that_signal_alone() -> None:
-    """Open a file in `start` may fail for one signal. Other signals are not affected."""
+    """In `start`, the node fails for the second of four signals, as if a file were missing."""
     starts = iter([None, FileNotFoundError("weights"), None, None])
 
     class Opens(Node):

@@ -164,7 +164,10 @@ def everything(rate: Any, peak: bool) -> Graph:
 @pytest.mark.parametrize("cut", [7, 441, 30000])
 @pytest.mark.parametrize("rate", [22050, "44100/7"])
 def test_outputs_are_bit_for_bit_those_of_a_session(rate: Any, cut: int, peak: bool) -> None:
-    """30000 samples are longer than the rehearsal at both rates, 5000 are shorter. 10 ms are 220.5 or 63 samples."""
+    """The signals are longer, and shorter, than the second that the profiler computes once in advance to warm up.
+
+    A quantum of 10 ms has 220.5 samples at one rate and 63 at the other.
+    """
     graph = everything(rate, peak)
     profiler = Profiler(graph)
     for n in (5000, 30000) if cut > 7 else (5000,):

@@ -16,9 +16,9 @@ SLOWLY = """{
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Page]:
-    """A page of the system's Chromium: a machine without one skips these tests, and says so; in CI it is an error.
+    """Yield a page of the installed Chromium. Without Chromium the tests are skipped; in CI that is an error.
 
-    All tests use this one: a new page costs more time than what most tests do with it.
+    All tests share this page, because opening a new one takes longer than most tests.
     """
     path = shutil.which("chromium")
     if path is None:

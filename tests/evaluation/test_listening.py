@@ -33,7 +33,10 @@ Row = dict[str, str | float]
 
 @pytest.fixture(scope="module")
 def wide(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
-    """Two recordings at 16 kHz, so that there is an anchor; the last variant of the second one failed."""
+    """Return a comparison of two recordings; the last variant of the second one has failed.
+
+    The rate is 16 kHz, so blind tests have a low-pass filtered copy (an anchor) too.
+    """
     return comparison(tmp_path_factory.mktemp("wide") / "sounds", ["one", "two"], ENGLISH, (1, 3), 16000)
 
 
@@ -90,7 +93,7 @@ def test_mushra_is_filled_in_by_keyboard_kept_over_a_reload_exported_and_merged(
 
 
 def score(page: Page, steps: range) -> None:
-    """Give the k-th sound the score 50 + 2 + steps[k], by keys."""
+    """Give the k-th sound the score 52 + steps[k] with keys that raise its first score, 50."""
     for k, step in enumerate(steps):
         page.keyboard.press(str(k + 1))
         for key in ["ArrowUp"] * 2 + ["PageUp"] * (step // 10) + ["ArrowUp"] * (step % 10):
@@ -231,7 +234,7 @@ def test_a_test_leaves_nothing_that_tells_which_is_which(page: Page) -> None:
 
 
 def test_x_is_another_player_than_the_sound_that_it_repeats(page: Page) -> None:
-    """Otherwise a change from X to A would be heard, or not, as a break."""
+    """If X and A were one player, only a change to B would be heard as a break, which would tell which of them X is."""
     fill_form(page, "abx", sounds={"pulse", "whisper"})
     for key in "123":
         page.keyboard.press(key)

@@ -257,7 +257,10 @@ def test_a_gain_of_6_db_is_6_db_for_those_that_hear_level_and_nothing_for_the_ot
 
 
 def test_a_delay_of_one_sample_is_heard_by_waveform_metrics_only() -> None:
-    """Neighbouring samples of white noise are uncorrelated: a is 0 within 4 / sqrt(n), so SI-SDR is at most -36 dB."""
+    """The correlation of neighbouring samples of white noise is 0 within 4 / sqrt(n): SI-SDR is at most -36 dB.
+
+    n is the number of samples.
+    """
     x = noise(64000) * 0.1
     found = measure(x[1:], x[:-1], RATE, OWN)
     assert found["si_sdr"] is not None and found["si_sdr"] < 10 * math.log10(16 / 64000)

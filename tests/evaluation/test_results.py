@@ -43,8 +43,9 @@ def test_a_mean_is_over_the_recordings_that_have_a_value() -> None:
 
 
 def test_an_interval_is_the_one_of_a_percentile_bootstrap() -> None:
-    """Both draw 10,000 times, so the standard error of a 2.5 % quantile is about 0.02 of the standard error of the
-    mean.
+    """The interval is compared with that of scipy; each program draws 10,000 times.
+
+    So the standard error of an end of the interval, a 2.5 % quantile, is about 0.02 of that of the mean.
     """
     values = np.random.default_rng(5).gamma(2.0, 3.0, size=30)
     low, high = interval(values)
@@ -148,7 +149,7 @@ def test_no_text_of_the_table_is_a_formula(tmp_path: Path, text: str) -> None:
 
 
 def test_texts_of_the_table_are_quoted_and_numbers_are_not(tmp_path: Path) -> None:
-    """So a program that divides cells at ";" does not make a cell of a part of a text."""
+    """A program that takes ";" for the end of a cell then does not divide a text."""
     given = Results("p", "", [Variant("v", "")], [Recording("a;=1", "", 1.0)], [metric("m"), metric("n")], [Score("a;=1", "v", {"m": 1.5, "n": None})])  # fmt: skip
     assert write(given, tmp_path)[0].read_text() == '"recording","variant","m","n","error"\n"a;=1","v",1.5,"",""\n'
 

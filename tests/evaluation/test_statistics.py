@@ -51,7 +51,7 @@ def test_holm_multiplies_the_smallest_most_and_keeps_the_order() -> None:
 
 
 def results(variants: int, values: dict[tuple[int, int], float]) -> Results:
-    """values: (recording, variant) -> value."""
+    """Return the results of one metric, `mcd`, for four recordings. values: (recording, variant) -> value, by numbers."""
     names = [f"v{k}" for k in range(variants)]
     recordings = [Recording(f"r{k}", "", 1.0) for k in range(4)]
     scores = [

@@ -71,5 +71,8 @@ def in_torch(network: FARGAN, cepstrum: Array, pitch: Array, correlation: Array,
 
 
 def of_subframes(rows: Tensor) -> Tensor:
-    """Return rows of the sub-frames of a signal: `rows` without the first two, and with the last two more times."""
+    """Return the rows that belong to the sub-frames of a signal.
+
+    The first two rows, which lie before the signal, are left out, and the last row is appended twice.
+    """
     return torch.cat((rows[2:], rows[-1:], rows[-1:]))

@@ -96,8 +96,8 @@ def predictors(rows: Array) -> Array:
 def pitches(x: Array, rows: Array, ahead: int = 0) -> tuple[Array, Array]:
     """Return the pitch [n] and the correlation [n] of n frames.
 
-    x: the pre-emphasised signal; rows: the predictors of the frames, [n, 17]; ahead: the frames after which the path is
-    followed back.
+    x: the pre-emphasised signal; rows: the predictors of the frames, [n, 17]; ahead: the result for a frame is taken
+    from the best path up to the frame that is this number of frames later.
     """
     taps = np.array([0.026184, -0.098339, 0.369938, 0.837891, -0.184969, 0.070242, -0.020947])
     signal = np.pad(SCALE * x, (96, 320))

@@ -45,7 +45,10 @@ class Comparison:
 
 
 def seconds(recording: int, slot: int) -> float:
-    """Return the duration of a sound: all sounds have different durations, by which the tests recognise them."""
+    """Return the duration of a sound, in seconds, which differs for every sound: the tests recognise sounds by it.
+
+    slot: 0 for the reference of the recording, 1, 2 ... for its variants.
+    """
     return 2.0 + 0.5 * recording + 0.1 * slot
 
 

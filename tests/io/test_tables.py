@@ -26,7 +26,7 @@ def test_other_texts_are_as_they_are(text: str) -> None:
 
 
 def test_texts_are_quoted_and_numbers_are_not() -> None:
-    """So a program that divides cells at ";" does not make a cell of a part of a text."""
+    """A program that takes ";" for the end of a cell then does not divide a text."""
     assert csv_bytes([["a;=1", 1.5, None, -2], ['say "b"', 0, 0.25, 1]]) == (
         b'"a;=1",1.5,"",-2\r\n"say ""b""",0,0.25,1\r\n'
     )

@@ -112,7 +112,7 @@ def products(codes: Array, states: Array, path: str, lanes: int) -> tuple[Array,
 @pytest.mark.parametrize("lanes", [1, 16])
 @pytest.mark.parametrize("path", DOT_PATHS)
 def test_every_path_gives_the_exact_sums(path: str, lanes: int) -> None:
-    """Random pieces, some of them left out, and the largest numbers in all pieces, where 16 bits would saturate."""
+    """The matrices are a random sparse one, and two of +-127 in all places, for which sums in 16 bits would saturate."""
     if path not in dot_paths():
         pytest.skip(f"this machine cannot run {path}")
     sparse = np.rint(254 * drawn(80, 48) - 127).astype(np.int8)
@@ -158,7 +158,7 @@ def test_halves_become_even_and_a_number_just_above_one_stays_127() -> None:
 
 
 def test_wrong_8_bit_numbers_come_out_otherwise() -> None:
-    """The check of files: a scale or a number that was changed by hand is not what rounding gives."""
+    """Weights whose scales or 8-bit numbers were changed by hand are not what rounding gives; files are checked so."""
     right = quantised((drawn(16, 16, seed=8) - 0.5).astype(np.float32))
     for wrong in (right._replace(scale=right.scale * np.float32(1.0001)), right._replace(codes=right.codes // 2)):
         again = quantised(dequantised(EightBits(*wrong)))

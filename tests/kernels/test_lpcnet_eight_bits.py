@@ -37,7 +37,9 @@ def sigmoid(x: Array) -> Array:
 
 
 def formulas(arrays: dict[str, Array], f: Array, codes: Array, hop: int, rounded: bool = True) -> tuple[Array, Array]:
-    """Return logits [n, 256] and states of GRU_B [n, units], in float64 from the definition, weights in eight bits.
+    """Return logits [n, 256] and states of GRU_B [n, units], computed in float64 by LPCNet's equations.
+
+    The weights are rounded to eight bits.
 
     f: [frames, condition]; codes: [n, 3]; rounded: whether the states are rounded to round(127 * h) / 127 in the products.
     """
@@ -129,7 +131,7 @@ def test_a_lane_has_the_bits_its_signal_has_alone() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(len(dot_paths()) == 1, reason="this machine has no AVX2: there is only one path to run")
 def test_every_path_gives_the_same_samples() -> None:
-    """The paths that this machine can run; NUMBA_CPU_FEATURES turns others off. Each is compiled, some seconds."""
+    """All paths of `DOT_PATHS` that this machine can run are compared. Compiling a path takes some seconds."""
     first, *others = (runs(path) for path in dot_paths())
     for found in others:
         for one, known in zip(found, first, strict=True):
@@ -158,7 +160,7 @@ def digest() -> str:
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the processors are those of x86-64")
 @pytest.mark.parametrize("processor", PROCESSORS)
 def test_other_processors_give_the_same_samples(processor: str) -> None:
-    """Code for AVX2 alone, and for processors without AVX or fused multiply-adds, in processes of their own."""
+    """A process of its own compiles code for AVX2 only, or for a processor without AVX or fused multiply-adds."""
     variables, path = PROCESSORS[processor]
     if path not in dot_paths():
         pytest.skip(f"this machine cannot run {path}")

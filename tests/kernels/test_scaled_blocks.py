@@ -24,7 +24,7 @@ def matrix(weight: Array) -> tuple[Matrix, Array, Array]:
 
 
 def weights(dtype: type = np.float16) -> Array:
-    """Normal numbers, a zero, the largest and the smallest of the 16-bit floats."""
+    """Return normally distributed weights, with a zero and the largest and the smallest 16-bit floats among them."""
     found = np.random.default_rng(0).standard_normal((ROWS, COLUMNS)).astype(dtype).astype(np.float64)
     found[0, :4] = 0, 65504, 2.0**-24, -(2.0**-15)
     return found

@@ -63,7 +63,7 @@ def test_a_server_ends_with_a_test_run_that_is_killed(tmp_path: Path, card: Card
 
 
 def signal(seconds: int) -> Array:
-    """Speech and weak noise: no part of it occurs twice, and no quantum of it is silent."""
+    """Return speech plus weak noise, in which no part occurs twice and no quantum is silent."""
     noise = 1e-3 * np.random.default_rng(0).standard_normal(RATE * seconds)
     return (0.4 * np.resize(speech(), RATE * seconds) + noise).astype(np.float32)
 

@@ -71,7 +71,7 @@ def with_volume() -> Graph:
 
 
 def wrong_quanta(played: Array, expected: Array, late: int) -> list[int]:
-    """The numbers of quanta of `played` that are not those of `expected`, `late` samples later."""
+    """Return the numbers of the quanta in which `played` differs from `expected` delayed by `late` samples."""
     there = np.concatenate((np.zeros(late), expected)).astype(np.float32)[: len(played)]
     differ = (played[: len(there), 0] != there).reshape(-1, Q).any(axis=1)
     return [int(k) for k in np.flatnonzero(differ)]
@@ -91,7 +91,10 @@ def test_what_is_played_is_the_performance_of_what_was_heard(threads: bool) -> N
 
 @pytest.mark.parametrize(("ahead", "silent"), [(2, 2), (4, 0)])
 def test_an_engine_that_stalls_is_silent_and_then_exact_again(ahead: int, silent: int) -> None:
-    """35 ms late: at ahead 2 the quanta after 20 and 30 ms are missing, and one push of all that waits catches up."""
+    """The engine is 35 ms late once. With two quanta ahead, two quanta are not ready in time and are silent.
+
+    ahead: how many quanta the engine computes in advance; silent: how many quanta are silent for this number.
+    """
     device = FakeDevice(X, late={30: "0.035"}, asks={31: [Swap(scaled(0.5))]})
     engine = play(scaled(1), device, ahead=ahead)
     expected = perform(scaled(1), {"x": X}, engine.performance.events)["y"]
@@ -110,7 +113,7 @@ def test_a_stall_of_95_ms_is_8_silent_quanta() -> None:
 
 
 def test_the_time_of_a_gap_counts_the_samples_that_were_lost_before() -> None:
-    """0.5 s are lost at 0.1 s, so that quantum 30 begins at 0.8 s. The engine is 35 ms late there."""
+    """The device loses 0.5 s at 0.1 s, so quantum 30 begins at 0.8 s. The engine is 35 ms late for this quantum."""
     engine = play(scaled(1), FakeDevice(np.tile(X, 2), lost={10: 8000, 33: 100}, late={30: "0.035"}))
     stats = engine.stats()
     assert stats.gaps == ((0.8, 320),)
@@ -119,7 +122,7 @@ def test_the_time_of_a_gap_counts_the_samples_that_were_lost_before() -> None:
 
 
 def test_the_engine_neither_checks_nor_copies_a_sound(monkeypatch: pytest.MonkeyPatch) -> None:
-    """This is done once, in the thread of the control, so that a long sound makes no gap."""
+    """The sound is checked and copied once, in the thread that takes requests, so that a long sound makes no gap."""
     inputs = {"x": Audio(RATE), "music": Audio(RATE)}
     graph = Graph({"sum": ToySum()}, {"sum.x": ["x", "music"]}, inputs, {"y": "sum"})
     engine = play(graph, FakeDevice(X), played=("music",))
@@ -234,7 +237,7 @@ def test_a_sound_is_played_and_its_end_is_told() -> None:
 
 
 def completed(engine: Any) -> list[Fraction]:
-    """The times at which sounds in "music" have ended."""
+    """Return the times, in seconds, at which sounds of the input "music" have ended."""
     return [message[2] for message in engine.messages if message[:2] == ("completed", "music")]
 
 
@@ -255,7 +258,10 @@ LATER: dict[str, tuple[dict[int, Any], list[Fraction]]] = {
 
 @pytest.mark.parametrize("name", LATER)
 def test_every_sound_is_told_to_end_once_whatever_is_asked_for_later(name: str) -> None:
-    """A sound of 0.1 s that begins at 0.1 s; an event for later takes effect at its time, not when it is asked for."""
+    """A sound of 0.1 s begins at 0.1 s. An event for a later time ends it only at that time, not at the request.
+
+    name: the key in LATER of the later requests, and of the times at which sounds must end.
+    """
     asks, expected = LATER[name]
     inputs = {"x": Audio(RATE), "music": Audio(RATE)}
     graph = Graph({"sum": ToySum()}, {"sum.x": ["x", "music"]}, inputs, {"y": "sum"})
@@ -290,7 +296,7 @@ def test_stereo_goes_in_and_out_and_mono_to_two_loudspeakers() -> None:
 
 
 def mixed(dtype: str = "float64") -> Graph:
-    """Two signals with a gain each, and an effect that is switched."""
+    """Return a graph that adds two copies of a signal, each with its own gain, and mixes in an effect by a control."""
     audio, control = Audio(RATE, dtype=dtype), Frames(100, "control", 1, dtype=dtype)
     nodes = {"first": Fade(), "second": Fade(), "sum": ToySum(), "effect": ToyScale(factor=-0.5), "out": Blend()}
     wires = {
@@ -316,10 +322,10 @@ def test_a_swap_to_an_equal_graph_controls_at_rest_and_an_effect_that_is_off_cha
 
 @pytest.mark.parametrize("name", ["volume", "on", "other"])
 def test_moving_a_control_makes_no_click(name: str) -> None:
-    """The energy of a sine of 440 Hz above 3 kHz, when its gain moves within 20 ms; -75 dB is asked for.
+    """A control moves within 20 ms; the energy above 3 kHz of a sine of 440 Hz then stays below -75 dB.
 
-    volume: the gain is halved; on: an effect is switched on, which turns the signal around; other: a second signal is
-    connected. A hard cut has more than -45 dB.
+    With a jump of the gain it is above -45 dB. name: the control that moves: "volume" halves the gain of the signal,
+    "on" switches to an effect that turns the signal upside down, "other" adds a second copy of the signal.
     """
     n = np.arange(RATE)
     x = 0.4 * np.sin(2 * np.pi * 440 * n / RATE)
@@ -494,7 +500,7 @@ def test_a_recording_is_whole_and_replaces_nothing(tmp_path: Path) -> None:
 
 
 def test_a_sound_replaces_no_file(tmp_path: Path) -> None:
-    """The input is called as the first file of a sound once was; a folder of sounds that is there is refused."""
+    """The name of an input is one that a file of a sound might have. A folder that has a folder `sounds` is refused."""
     recorder = Recorder(tmp_path, {"music_1": Audio(RATE)}, {"y": Audio(RATE)}, {})
     file = recorder.sound("music", 0.5 * X, Audio(RATE))
     recorder.line({"play": "music", "file": file})

@@ -83,7 +83,10 @@ def wait_for_error(live: Live) -> None:
 
 
 def test_a_take_can_be_rendered_again_with_the_same_bytes(tmp_path: Path) -> None:
-    """Everything at once: a swap, two quick ones, a control, a sound with a seek; the recording, played again offline."""
+    """The take has two swaps at nearly the same time, a third one, a control that moves, and a sound with a seek.
+
+    It is rendered again by `perform` and by the command `render`.
+    """
     pipeline, take = tmp_path / "mine.yaml", tmp_path / "take"
     pipeline.write_text(PIPELINE)
     soundfile.write(tmp_path / "music.wav", 0.3 * speech()[:8000], RATE, "DOUBLE")
@@ -153,7 +156,7 @@ def test_nothing_is_dropped_without_a_device_however_late_it_is_pulled(tmp_path:
 
 
 def test_wait_for_sounds_returns_when_none_is_left(tmp_path: Path) -> None:
-    """Sounds that have ended already, that were stopped, that were replaced, and a second one, which still plays."""
+    """Sounds end by themselves, by `stop`, or because another sound replaces them, which is then waited for."""
     soundfile.write(tmp_path / "a.wav", X[:160], RATE, "DOUBLE")
     inputs = {"x": AUDIO, "music": AUDIO}
     graph = Graph({"sum": ToySum()}, {"sum.x": ["x", "music"]}, inputs, {"y": "sum"})

@@ -80,7 +80,7 @@ def one_by_one(tmp_path: Path, corpus: Path) -> dict[str, bytes]:
 def test_a_mixed_folder_gives_what_each_file_gives_alone(
     tmp_path: Path, corpus: Path, executor: Executor, batch: int
 ) -> None:
-    """Audio, and sidecars with the graph and its digest, byte for byte."""
+    """The audio files and the sidecars, with graph and digest, are equal byte for byte."""
     rows = render(own(tmp_path), [corpus], tmp_path / "out", batch=batch, executor=executor)
     assert [row.id for row in rows] == sorted(path.stem for path in corpus.iterdir())
     found, expected = everything(tmp_path / "out"), one_by_one(tmp_path, corpus)

@@ -318,7 +318,7 @@ def clips_and_hang(tmp_path: Path, clips: Path) -> Path:
 
 
 def assert_one_is_late(executor: Executor, batch: int, source: Path, out: Path) -> None:
-    """Assert that all other clips are rendered to the same bytes as in this process."""
+    """Assert that clip 025, which never ends, fails, and that all others have the same bytes as in this process."""
     render(toy(), sorted(source.glob("??.wav")), out.with_name("others"))
     rows = render(toy(), [source], out, executor=executor, batch=batch)
     assert {row.id: row.error for row in rows if row.error} == {"025": f"{source / '025.wav'}: {LATE}"}

@@ -298,7 +298,7 @@ class WrongDtypeLater(Node):
 
 
 class Unstable(Node):
-    """Filter the signal so that it grows without limit: NaN equals NaN at every cut."""
+    """Multiply sample n by 1e30**n, which gives inf and NaN: the same values at every cut."""
 
     x = Input(Audio)
     y = Output(Audio)

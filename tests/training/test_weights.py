@@ -14,7 +14,7 @@ from dspgraph.training.weights import shipped_weights
 
 
 def beside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the pipeline `fargan`, its weights and its card, as the only ones that come with dspgraph."""
+    """Return a folder with the pipeline `fargan`, its weights and its card, made the only ones dspgraph comes with."""
     for suffix in (".yaml", ".safetensors", ".md"):
         shutil.copy(shipped_pipelines()["fargan"].with_suffix(suffix), folder)
     monkeypatch.setattr(weights, "shipped_pipelines", lambda: {"fargan": folder / "fargan.yaml"})

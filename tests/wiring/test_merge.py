@@ -167,9 +167,7 @@ def test_one_graph_alone_keeps_its_nodes() -> None:
 
 
 def test_names_never_meet() -> None:
-    """A pipeline is used as a node called v1 in the first graph, so a node in it has the name of one of the second
-    graph.
-    """
+    """The first graph has a node called v1/start, the name that merging would give to `start` of the second graph."""
     first = Graph(
         {"start": ToyScale(), "v1/start": ToyScale(factor=5.0)},
         {"start.x": "x", "v1/start.x": "start"}, {"x": Audio(8000)}, {"y": "v1/start"},

@@ -207,9 +207,10 @@ def test_a_short_recording_is_followed_by_silence() -> None:
 
 
 def test_a_judge_hears_the_pitch_of_a_picture_and_misses_what_is_missing() -> None:
-    """Real notes of another seed have the right pitches; the classifier is sure of them, and finds every pitch.
+    """The judge is given real notes of another seed: their pitches are right, and the classifier is sure of them.
 
-    Notes of one pitch alone have few of the bins, and the least score, 1.
+    If all notes have the same pitch, more of the judge's bins (groups of similar notes) differ from the real notes,
+    and the classifier score is near its least value, 1.
     """
     settings = Settings(preset="gansynth-tiny", validation_share=0)
     c = settings.config
@@ -231,9 +232,10 @@ def test_a_judge_hears_the_pitch_of_a_picture_and_misses_what_is_missing() -> No
 
 
 def test_a_validation_sees_a_generator_that_makes_the_same_note_always(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By chance 64 real notes of another seed differ in one of 6 bins in a third of the seeds.
+    """If all notes are the same, at least 80 % of the judge's bins (groups of similar notes) differ from real notes.
 
-    The 500 real notes for the comparison are read in parts of at most 64, so that a large picture fits in memory.
+    The same figure of 64 real notes of another seed is below 20 %: in a third of the seeds, one of 6 bins differs by
+    chance. The 500 real notes for the comparison are read in parts of at most 64, so that large pictures fit in memory.
     """
     settings = Settings(preset="gansynth-tiny", kind="regression", validation_share=0)
     c, read = settings.config, []

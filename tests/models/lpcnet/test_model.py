@@ -63,7 +63,7 @@ def write(path: Path, seed: int) -> None:
 
 
 def per_sample(rows: Array, count: int) -> Array:
-    """Return the row of each sample, [count, ...]."""
+    """Return for each of `count` samples the row of its frame, [count, ...]. rows: [frames, ...]."""
     row = np.minimum((np.arange(count) + HOP // 2) // HOP, len(rows) - 1)
     found: Array = rows[row]
     return found

@@ -51,7 +51,7 @@ def test_k_means_finds_bins_that_hold_all_rows(draw: np.random.Generator) -> Non
 
 
 def test_of_one_distribution_few_bins_differ(draw: np.random.Generator) -> None:
-    """In the mean the significance, 0.05; in a normal distribution that is moved by 1, most."""
+    """The share of bins that differ is the significance, 0.05, in the mean; if the points are moved by 1, above 0.5."""
     bins = VoronoiBins.of(draw.standard_normal((400, 4)), 20, seed=0)
     same = np.mean([bins.different(draw.standard_normal((200, 4))) for _ in range(50)])
     assert same == pytest.approx(SIGNIFICANCE, abs=0.03)  # 1000 bins: one deviation is 0.007

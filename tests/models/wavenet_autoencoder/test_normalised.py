@@ -163,9 +163,9 @@ def test_in_training_the_statistics_are_those_of_the_batch(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.training
 def test_4096_samples_of_a_tone_are_learnt() -> None:
-    """Uniform noise has 5.55 nats. The encoder reads the samples that the decoder predicts.
+    """The loss of a uniform distribution is 5.55 nats; the measured loss after 60 batches is 0.018.
 
-    Measured: 0.018 after 60 batches.
+    The encoder reads the same samples that the decoder predicts.
     """
     settings = Settings(
         preset="wavenet_autoencoder-normalised", rate=16000, frames=8, batch=1, steps=60, learning_rate=3e-3, ema=0.0,

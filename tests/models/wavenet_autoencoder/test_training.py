@@ -243,9 +243,9 @@ def test_samples_of_the_pipeline_are_those_of_the_recording_times_a_gain() -> No
 
 @pytest.mark.slow
 def test_4096_samples_of_a_tone_are_learnt() -> None:
-    """Uniform noise has 5.55 nats. The encoder reads the samples that the decoder predicts.
+    """The loss of a uniform distribution is 5.55 nats; the measured loss after 60 batches is 0.05.
 
-    Measured: 0.05 after 60 batches.
+    The encoder reads the same samples that the decoder predicts.
     """
     settings = Settings(
         preset="wavenet_autoencoder-tiny", hop=512, rate=16000, frames=8, batch=1, steps=70, learning_rate=1e-2,
@@ -269,10 +269,11 @@ def partials(samples: Array, pitch: int, rate: int) -> Array:
 
 @pytest.mark.slow
 def test_a_note_whose_label_is_changed_has_the_new_pitch_and_nearly_its_own_timbre(tmp_path: Path) -> None:
-    """Ten of 16 notes are decoded five semitones higher, and above the highest pitch from the lowest on again.
+    """Ten of 16 notes are decoded five semitones higher; a pitch above the highest begins again with the lowest.
 
-    In about 250 seconds of CPU time. Measured after 2000 batches: 10 of 10 pitches within 20 cents; partials 12.6 dB
-    from those of the true note, and 15.0 dB, in the mean, from those of the same note in the four other timbres.
+    The test takes about 250 seconds of CPU time. Measured after 2000 batches: all ten pitches are right within 20
+    cents; the levels of partials differ by 12.6 dB (RMS) from those of the true note, and by 15.0 dB, in the mean, from
+    those of the same note in the other timbres.
     """
     settings = Settings(
         preset="wavenet_autoencoder-tiny", layers=8, latent=4, lowest=60, pitches=8, partners=True, optimizer="muon",

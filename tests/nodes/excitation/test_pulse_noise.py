@@ -142,7 +142,7 @@ def test_a_rate_of_too_many_digits_is_refused() -> None:
 
 
 def chirp(rate: float, dispersion: float) -> Array:
-    """Return an excitation of 1 s with a single pulse at its start (1 Hz). Its power is that of the pulse, the rate."""
+    """Return the excitation of 1 s for a pitch of 1 Hz: one pulse, at the start, scaled so that its energy is 1."""
     node = PulseNoise(rate=rate, dispersion=dispersion)
     state, y = node.step(node.start(Frames(Fraction(100), "f0", 1)), np.ones((100, 1)))
     whole: Array = np.concatenate((y, *node.flush(state)))

@@ -154,7 +154,7 @@ def test_one_component_has_its_own_scale() -> None:
 
 
 def test_the_evidence_is_that_of_scipy() -> None:
-    """The posterior of the first component, averaged over draws, follows from the densities alone."""
+    """The share of draws of each component is the mean of its posterior, computed from scipy's densities."""
     rows = np.tile(mixtures(1, 3), (4000, 1))
     x = draws(rows, clip=False)[0]
     terms = np.log(softmax(rows[:, :3], axis=1)) + logistic.logpdf(x[:, None], rows[:, 3:6], np.exp(rows[:, 6:]))

@@ -189,7 +189,7 @@ def test_rows_at_the_floor_are_silence(precision: type) -> None:
 def test_the_floor_is_silence_however_it_is_scaled(
     precision: Any, magnitude_scale: float, magnitude_shift: float
 ) -> None:
-    """This also holds where float32 leaves little of the floor (1e-6 * 13.8 beside 0.7), and where it is clipped at -1."""
+    """Rows at the floor give zeros, also if scaling leaves few digits of the floor in float32, or clips it at -1."""
     scaled = np.clip(magnitude_scale * np.log(1e-6) + magnitude_shift, -1, 1)
     floor, still = np.full((9, 64), scaled), np.zeros((9, 64))
     given: dict[str, Any] = {
