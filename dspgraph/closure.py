@@ -57,13 +57,13 @@ class SourceFile:
     """The hash of a source file and the modules that it imports, as `read_source` returns them.
 
     digest: the hash of the contents. imports: pairs (name of a module, names that are imported from this module).
-    computed: the numbers of lines that import a module by a computed name.
+    computed: the line numbers of calls such as `import_module(name)`, whose argument is computed or a relative name.
     """
 
     digest: str
     imports: tuple[tuple[str, tuple[str, ...]], ...] = ()
     computed: tuple[int, ...] = ()
-    """The numbers of lines that import a module whose name is computed, as in `import_module(name)`."""
+    """The line numbers of calls such as `import_module(name)`, from which the imported module is not known."""
     runs: bool = True
     """False for a file that has only comments and strings."""
 
@@ -92,7 +92,10 @@ class Closure:
 
     @property
     def computed(self) -> tuple[str, ...]:
-        """The places, as "file:line", that import a module by a computed name. Such a module is not in the closure."""
+        """The places, as "file:line", of calls such as `import_module(name)`, whose argument is computed.
+
+        The modules that they import are not in the closure.
+        """
         return self._computed(self.files)
 
     @property
@@ -109,10 +112,11 @@ class Closure:
 def closure(*modules: str) -> Closure:
     """Return the closure of modules, as it was at the first call. modules: their names, such as "dspgraph.graph".
 
-    The closure contains the files of three kinds of modules: modules of the same top-level packages, modules of this
-    project, and modules that are not installed as a library, which are the user's own. Imports inside functions count;
-    imports under `if TYPE_CHECKING:`, of FACE and of PICTURES do not. The closure of a module without a file, as in an
-    interactive session, is empty.
+    The closure contains the files of three kinds of modules: modules of the top-level packages of `modules`, modules of
+    this project, and modules that are not installed as a library, which are the user's own. Imports inside functions
+    count. Three kinds of imports do not: those under `if TYPE_CHECKING:`, those of the package `dspgraph` itself, which
+    only forwards names (FACE), and those of the module that draws graphs (PICTURES). The closure of a module without a
+    file, as in an interactive session, is empty.
     """
     own = {*(module.partition(".")[0] for module in modules), *_OWN_PACKAGES}
     files: dict[str, Path] = {}
@@ -143,9 +147,9 @@ def closure(*modules: str) -> Closure:
 
 
 def _parents(name: str) -> list[str]:
-    """Return the names of the packages around a module: "a", "a.b" for "a.b.c".
+    """Return the names of the packages around a module: ["a", "a.b"] for "a.b.c".
 
-    Importing it runs their `__init__` files.
+    They belong to the closure, because an import of the module runs their `__init__` files.
     """
     parts = name.split(".")
     return [".".join(parts[:k]) for k in range(1, len(parts))]
@@ -215,11 +219,10 @@ def _statements(code: str) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _calls(tree: ast.AST) -> tuple[list[str], list[int]]:
-    """Return the modules that calls such as `import_module("a.b")` name, and the line numbers of the calls that name
-    none.
+    """Return the names in calls such as `import_module("a.b")`, and the line numbers of such calls without a name.
 
-    The argument of such a call is computed, or it is a relative name, which begins with a dot. tree: the syntax tree of
-    a file.
+    A call is without a name if its argument is computed, or is a relative name, which begins with a dot. tree: the
+    syntax tree of a file.
     """
     named, computed = [], []
     for item in ast.walk(tree):

@@ -33,7 +33,10 @@ class Batch:
         self.plan = plan or Plan(graph)
 
     def render(self, signals: Iterable[Signal]) -> Iterator[tuple[int, dict[str, Array] | Exception]]:
-        """Yield (number of a signal, its whole outputs or the error that ended it), as soon as the signal has ended."""
+        """Yield (number of a signal, its whole outputs or the error that ended it), as soon as the signal has ended.
+
+        Signals are numbered from 0, in the order of `signals`. They may end in another order.
+        """
         parts: dict[int, list[dict[str, Array]]] = {}
         for number, part, ended in self.stream(signals):
             if isinstance(part, Exception):
@@ -47,8 +50,8 @@ class Batch:
     def stream(self, signals: Iterable[Signal]) -> Iterator[tuple[int, dict[str, Array] | Exception, bool]]:
         """Yield (number of a signal, next part of its outputs, whether the signal has ended).
 
-        In every round each signal of the batch takes one block and gives one part. For a signal that fails, the last
-        part is the error.
+        Signals are numbered from 0, in the order of `signals`. In every round each signal of the batch takes one block
+        and gives one part, a mapping of output name to items. For a signal that fails, the last part is the error.
         """
         waiting = enumerate(signals)
         places: dict[int, _Place] = {}
@@ -68,7 +71,7 @@ class Batch:
                 yield number, place.error or place.session.collect(), ended
 
     def _run(self, places: list[_Place]) -> None:
-        """Run every node for one round of all signals. The plan's instrument, if it has one, watches the round."""
+        """Run every node for one round of the signals in `places`. The plan's instrument, if any, watches the round."""
         instrument, ready = self.plan.instrument, [place for place in places if place.error is None]
         watched = nullcontext() if instrument is None else instrument.around_round([p.session.state for p in ready])
         with watched if ready else nullcontext():
@@ -98,7 +101,7 @@ class _Place:
     def feed(self) -> None:
         """Give the session the next block of the signal, or end the signal after the last block.
 
-        An error is stored in `error`.
+        If this fails, the error is stored in the attribute `error`, and nothing is raised.
         """
         try:
             if self.blocks is None:
@@ -123,9 +126,9 @@ def _blocks_of_any(graph: Wiring, signal: Signal) -> Iterator[Arrays]:
 
 
 def _run_group(stage: Stage, group: list[_Place]) -> None:
-    """Run one node for one round of a group of signals. The error of a signal is stored in its place.
+    """Run one node for one round of a group of signals. An error is stored in `error` of the signal's place.
 
-    group: the signals; only one if the node has no `step_many` of its own.
+    stage: the node in the plan. group: the places of the signals; only one if the node has no `step_many` of its own.
     """
     states = [place.session.state for place in group]
     errors: list[Exception | None] = [None] * len(group)

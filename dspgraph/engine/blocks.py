@@ -28,9 +28,10 @@ longer blocks would not fit in the processor's cache."""
 def blocks_of(graph: Wiring, signals: Arrays, seconds: Iterable[Fraction] = ()) -> Iterator[dict[str, Array]]:
     """Yield a signal in blocks: mappings of every input name to an array. All arrays of a block cover the same span.
 
-    signals: input name -> whole array. seconds: the lengths of the first blocks, in seconds; all later blocks last
-    `BLOCK`. A block has the items that begin in its span: blocks of 10 ms at 22050 Hz have 221, 220, 221, 220 ...
-    samples.
+    signals: input name -> whole array, for the inputs of `graph`. seconds: the lengths of the first blocks, in seconds;
+    all later blocks last 1 s (`BLOCK`). A block has the items that begin in its span: blocks of 10 ms at 22050 Hz have
+    221, 220, 221, 220 ... samples. Raises UnknownName for a name that is no input of the graph, and SignalError if an
+    input has no array.
     """
     check_input_names(graph, signals)
     for name, stream in graph.inputs.items():

@@ -1,4 +1,4 @@
-"""The change to another graph in the middle of a signal: nodes with the same past continue, all others start."""
+"""The change to another graph in the middle of a signal: nodes with the same cone continue, all others start anew."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ def carry(old: SessionState, before: Plan, plan: Plan, at: Fraction) -> tuple[Se
     """Return the state of a new plan in the middle of a signal, and node name -> time in seconds at which it begins.
 
     old, before: the state so far, between two rounds, and its plan. plan: the new plan. at: the earliest time at which
-    new nodes may begin, in seconds. A node of `plan` whose cone occurs in `before` keeps its state, its queues and its
-    counts, which are moved from `old`. If several nodes have the same cone, all but the first get copies, because nodes
-    may write to their states. Every other node starts anew: at the first time that is not before `at`, nor before the
-    beginning of a node that it takes from, and that is a whole number of its periods and of items of its outputs. It
-    does not get earlier items.
+    new nodes may begin, in seconds. The returned mapping has the new nodes only.
+
+    A node of `plan` whose cone occurs in `before` continues: its state, its queues and the numbers of items that it has
+    output so far are moved from `old`. If several nodes have the same cone, all but the first get copies, because nodes
+    may write to their states. Every other node is new and starts anew: at the first time that is not before `at`, nor
+    before the beginning of a node that it takes from, and that is a whole number of its periods and of items of its
+    outputs. A new node does not get earlier items.
     """
     stages = {before.cones[stage.name]: stage for stage in before.stages}
     state, begins = SessionState(plan, begun=False), dict[str, Fraction]()
@@ -42,7 +44,7 @@ def carry(old: SessionState, before: Plan, plan: Plan, at: Fraction) -> tuple[Se
 
 
 def _move(old: SessionState, before: Stage, state: SessionState, stage: Stage) -> None:
-    """Move the state, the queues and the counts of one node from the old session state to the new one.
+    """Move the state, the queues and the counts of output items of one node from `old` to `state`.
 
     before, stage: the stages of the node in the old plan and in the new plan.
     """
@@ -60,7 +62,7 @@ def _move(old: SessionState, before: Stage, state: SessionState, stage: Stage) -
 
 
 def _begin(state: SessionState, plan: Plan, stage: Stage, begins: Mapping[str, Fraction], at: Fraction) -> Fraction:
-    """Start a node in the new state; return the time, in seconds, at which it begins.
+    """Start the node of `stage`, a stage of the new plan, in the new state; return its first time in seconds.
 
     begins: name of a node -> the time at which it begins, for nodes that were started earlier. at: the earliest time at
     which the node may begin. The nodes that it takes from must be in `state` already.

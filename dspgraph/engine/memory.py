@@ -19,8 +19,9 @@ _SHARED = (type, ModuleType, FunctionType, BuiltinFunctionType, np.dtype, type(N
 def held(plan: Plan, state: SessionState) -> Iterator[int]:
     """Yield, for every node in running order, the number of bytes of its state and of the blocks that wait before it.
 
-    The last number counts the blocks at the inputs and between nodes. A value that several nodes hold counts for the
-    first of them only. Tables and weights that are attributes of a node do not count.
+    After the nodes, one more number is yielded: the bytes of the blocks that are in the slots or wait at the inputs of
+    the graph. A value that several nodes hold counts for the first of them only. Tables and weights that are attributes
+    of a node do not count.
     """
     seen: dict[int, Any] = {}
     for stage in plan.stages:

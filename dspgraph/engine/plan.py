@@ -74,7 +74,10 @@ class SessionState:
     __slots__ = ("__weakref__", "begins", "emitted", "end", "inputs", "late", "node_states", "queues", "slots")
 
     def __init__(self, plan: Plan, begun: bool = True) -> None:
-        """Make the state before the first item. begun: with False, the states of the nodes are still missing."""
+        """Make the state before the first item.
+
+        begun: whether to start the nodes; with False, all `node_states` are None, and the caller sets them.
+        """
         self.node_states: list[State] = [stage.start() if begun else None for stage in plan.stages]
         self.queues = [stage.queues() for stage in plan.stages]
         """One list per stage: (slot, queue, items per period) for each wire; empty if the stage takes any block."""
@@ -146,7 +149,7 @@ class Stage:
         return tuple(groups)
 
     def queues(self) -> list[tuple[int, Queue, int]]:
-        """Return a new queue for each wire: (slot, queue, items per period); none if the stage takes any block."""
+        """Return (slot, new queue, items per period) for each wire; [] if the stage takes blocks of any length."""
         if self.takes_any_block:
             return []
         return [(slot, Queue(), count) for slot, count in zip(self.sources, self.counts, strict=True)]
@@ -163,9 +166,10 @@ class Stage:
         return [self._grouped(blocks) for blocks in taken] if self.port_groups else taken
 
     def take(self, state: SessionState) -> Any:
-        """Return the blocks for one call of `step`: all whole periods in the queues. Return None if none is complete.
+        """Return the blocks for one call of `step`, one entry per input port; None if there is nothing to compute yet.
 
-        Use this method only for nodes that take any number of periods.
+        The blocks have all whole periods in the queues, or are the block in the slot if the node takes blocks of any
+        length. Use this method only for nodes that take any number of periods.
         """
         if self.takes_any_block:
             block = state.slots[self.source]
@@ -177,7 +181,7 @@ class Stage:
         return self._grouped(blocks) if self.port_groups else blocks
 
     def _receive(self, state: SessionState) -> int:
-        """Put the blocks of this round into the queues; return the number of periods complete in all queues."""
+        """Put the blocks of this round into the queues; return how many whole periods every queue now has."""
         slots, periods = state.slots, -1
         for source, queue, count in state.queues[self.index]:
             block = slots[source]
@@ -314,9 +318,10 @@ class Stage:
         return f"{self.name}.{self.node.outputs[port].name}"
 
     def _end(self, state: SessionState, port: int, slot: int) -> None:
-        """Check an output at the end of the signal, and drop its items that begin after the end.
+        """Check the number of items of an output at the end of the signal, and drop items that begin after the end.
 
-        Raises LawError (law 3) if the output has given more or fewer items than are due.
+        port, slot: the number of the output port, from 0, and of its slot. Raises LawError (law 3) if the node has
+        output more or fewer items than it must for the input that it was given.
 
         Example: a signal of 65 ms gives 7 frames of 10 ms. A node that turns these frames into samples must give 70 ms
         of samples, and the last 5 ms are dropped.

@@ -19,11 +19,11 @@ HERE = "on this machine, as busy as it was"
 
 @dataclass(frozen=True)
 class Row:
-    """Time and memory of one node, over all signals. Times are in seconds.
+    """Time and memory of one node, or of the engine, over all signals. Times are in seconds.
 
-    calls: the number of calls of the node. seconds: the time of all calls. share: of the time of all nodes. speed: the
-    real-time factor. worst: the time of its slowest quantum. at_end: the time at the end of signals. held: bytes of
-    memory.
+    calls: the number of calls. seconds: the time of all calls. share: this time as a part of the time of all rows, from
+    0 to 1. speed: the length of all signals, divided by this time. worst: the time of the slowest quantum. at_end: the
+    part of `seconds` in rounds in which a signal ended. held: the most bytes of memory for one signal.
     """
 
     name: str
@@ -47,10 +47,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Peak:
-    """The slowest quantum of a profile.
+    """The quantum of a profile whose computation took the longest time.
 
-    spent: the seconds that each node, and last the engine, took. at: the time in the signal at which the quantum
-    begins.
+    spent: [nodes + 1], the seconds that each node took, in running order; the last number is for the engine. at: the
+    time, in seconds of the signal, at which the quantum begins.
     """
 
     spent: Array
@@ -66,8 +66,9 @@ class Peak:
 class Profile:
     """Time and memory of the nodes of one graph, over all signals. It can be pickled, and merged with other profiles.
 
-    Arrays have one number for each node, in running order, and a last one for the engine; `Row` says what they mean.
-    wait: the latency of the graph, in seconds. whole: the names of the nodes that need the whole signal.
+    The fields from `names` to `held`, except `quantum`, `wait` and `whole`, have one value for each node, in running
+    order, and a last one for the engine; `Row` says what they mean. quantum: the length of a quantum, in seconds. wait:
+    the latency of the graph, in seconds. whole: the names of the nodes that need the whole signal.
     """
 
     names: tuple[str, ...]

@@ -114,7 +114,10 @@ class Profiler:
                 return
 
     def _rehearse(self, pieces: list[Arrays]) -> None:
-        """Run the nodes without measuring them. Errors are ignored: the measured run raises them again."""
+        """Run all nodes for the blocks `pieces` without measuring them.
+
+        Errors are ignored: the measured run raises them again.
+        """
         self._rehearsing = True
         try:
             session = Session(self.graph, self.plan)
@@ -155,7 +158,10 @@ class Profiler:
 
     @contextmanager
     def around_round(self, states: Sequence[SessionState]) -> Iterator[None]:
-        """Return a context manager that measures the time of a round, and at intervals and at the end the memory."""
+        """Return a context manager that measures the time of one round, and now and then the memory of the sessions.
+
+        The memory is measured at intervals, and when a signal ends. states: as in `Instrument.around_round`.
+        """
         if self._rehearsing:
             yield
             return
@@ -172,7 +178,10 @@ class Profiler:
             self._record(states, perf_counter() - begin, done)
 
     def _record(self, states: Sequence[SessionState], elapsed: float, done: bool) -> None:
-        """Add a round to the profile. elapsed: seconds of the round. done: False if an error ended the round."""
+        """Add a round to the profile.
+
+        states: the session states of the round. elapsed: seconds that it took. done: False if an error ended it.
+        """
         profile, clocks = self.profile, [self.clocks[stage.index] for stage in self.plan.stages]
         nodes = [clock.seconds for clock in clocks]
         spent = np.array([*nodes, elapsed - sum(nodes)])
@@ -191,9 +200,10 @@ class Profiler:
                 self._advance(state, now, progress)
 
     def _count(self, progress: _Progress, spent: Array, alone: bool) -> None:
-        """Add the time of a round to the time of its quantum.
+        """Add the time of a round to the time of the quantum to which the round belongs.
 
-        progress: the progress of the first signal. spent: the seconds of each node and of the engine in the round.
+        progress: the progress of the first signal of the round. spent: the seconds of each node, and last of the
+        engine, in the round.
         alone: True if the round has one signal: several rounds may then belong to one quantum. In a batch every round
         counts as one quantum.
         """
@@ -245,6 +255,8 @@ class _Progress:
 
 def _at_quanta(graph: Wiring, blocks: Iterable[Arrays], quantum: Fraction) -> Iterator[tuple[int | None, Arrays]]:
     """Cut the blocks of a signal wherever a quantum begins; yield (number of the quantum, block) for each part.
+
+    blocks: mappings, input name of `graph` -> array. quantum: in seconds; the first has the number 0.
 
     A block that a session would refuse is yielded uncut, with None as its number: the session then raises the error.
     """

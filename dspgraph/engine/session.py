@@ -180,8 +180,9 @@ class Session:
     def run(self) -> None:
         """Run every node for one round.
 
-        How a node is run depends on the blocks that it takes, on the number of its outputs, and on whether the round
-        has the first items of its output or the end of the signal:
+        A node is run by the short path, in this method, or by `Stage.run`. This depends on the blocks that the node
+        takes, on the number of its outputs, and on whether the round has the first items of its output or the end of
+        the signal:
 
         node takes                one output  first items, or end  path
         any block, one wire       yes         no                   short: the block in the slot is the argument

@@ -66,8 +66,8 @@ end, single), or the stress digit of ARPAbet (`AH0`).
 class Alignment:
     """The intervals of one recording, sorted by their start, with exact times in seconds.
 
-    notes: sentences about what the reader found or changed. If the subject is the file, it is left out: "is not text in
-    UTF-8: ...".
+    notes: sentences about what the reader found or changed. A sentence about the file begins with its verb, without a
+    subject: "is not text in UTF-8: ...".
     """
 
     intervals: tuple[Interval, ...]
@@ -79,7 +79,10 @@ class Alignment:
         return sorted({one.label for one in self.intervals})
 
     def folded(self, folds: Collection[str]) -> Alignment:
-        """Return the alignment with parts of its labels removed, such as stress marks. folds: names in FOLDS."""
+        """Return the alignment with parts of its labels removed, such as stress marks.
+
+        folds: names of the parts, keys of FOLDS. Raises RequestError for any other name.
+        """
         if unknown := set(folds) - set(FOLDS):
             raise RequestError(f"there is no fold {shown(min(unknown))}; {suggest(min(unknown), FOLDS)}")
         changed = tuple(one._replace(label=folded_label(one.label, folds)) for one in self.intervals)
@@ -87,7 +90,10 @@ class Alignment:
 
 
 def folded_label(label: str, folds: Collection[str]) -> str:
-    """Return a label without the parts that `folds` names. A part is kept if nothing else would be left."""
+    """Return a label without the parts that `folds` (keys of FOLDS) names, such as its stress mark.
+
+    A part is kept if nothing else would be left of the label.
+    """
     for name, pattern in FOLDS.items():
         if name in folds:
             label = re.sub(pattern, "", label) or label
@@ -189,8 +195,9 @@ def _form_of(path: Path, text: str) -> str:
 class PhoneSymbols:
     """Phones as a stream of symbols, and how well the intervals fit the signal.
 
-    stream: `Symbols` of kind "phone". codes: [n]; the label of item k is `labels[codes[k]]`. labels[0] is OUTSIDE.
-    covered: the number of items that are in an interval. overlap: seconds of intervals that overlap with earlier ones.
+    stream: `Symbols` of kind "phone". codes: [n]; the label of item k is `labels[codes[k]]`. labels[0] is OUTSIDE, the
+    label of an item that is in no interval. covered: the number of items that are in an interval. overlap: seconds of
+    intervals that overlap with earlier ones.
     beyond, before: seconds of intervals after the end and before the start of the signal. unseen: the number of
     intervals that contain no item.
     """
@@ -225,7 +232,7 @@ class PhoneSymbols:
 def phone_symbols(
     intervals: Iterable[Interval], rate: Number, n: int, labels: Sequence[str] | None = None
 ) -> PhoneSymbols:
-    """Return a stream of n symbols, each with the code of the phone at that time.
+    """Return a stream of n symbols: each is the code of the phone at its time, or 0 if no interval is there.
 
     An interval from s to e seconds has the items from round(s * rate) to round(e * rate) - 1, where halves are rounded
     up. Times are exact, so that rounding errors do not add up. Where intervals overlap, the interval that starts later
@@ -280,7 +287,10 @@ class AlignmentFolder:
         return name in self._files
 
     def read(self, name: str, offset: Number = 0) -> Alignment:
-        """Return the alignment of a recording. Raises FileError if there is none, or more than one."""
+        """Return the alignment of a recording. Raises FileError if there is none, or more than one.
+
+        name: the name of the recording, which is that of the file without its suffix. offset: as in `read_alignment`.
+        """
         found = self._files.get(name, [])
         found = (
             [one for one in found if self._form and _SUFFIXES.get(one.suffix.lower()) == self._form]

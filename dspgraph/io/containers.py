@@ -33,8 +33,9 @@ Order: TypeAlias = Literal["big", "little"]
 class FileLayout(NamedTuple):
     """A plan for reading a file to its true end: the pieces that decoders read in turn, and what is known of them.
 
-    counted: whether a decoder finds the length itself; otherwise all samples are decoded to count them. most: the most
-    samples per channel to read from each piece. notes: sentences about what is wrong in the header.
+    pieces: the input of each decoder, in order; None: the file as it is. counted: whether a decoder knows the length
+    before it decodes; if not, all samples are decoded to count them. most: the most samples per channel to read from
+    each piece; if empty, all. notes: sentences about what is wrong in the header.
     """
 
     pieces: tuple[Piece | None, ...] = (None,)  # decoded one after the other; None: the file as it is
@@ -81,7 +82,11 @@ def find_layout(path: Path) -> FileLayout:
 
 @lru_cache(maxsize=_KEPT)
 def _kept_layout(path: Path, size: int, state: tuple[int, int, int]) -> FileLayout:
-    """Return the layout of a file, from a cache if it is known. size, state: they change if the file changes."""
+    """Return the layout of a file, from a cache if it is known.
+
+    size, state: the size in bytes, and (time of the last change in ns, inode, device) of the file. They are part of the
+    key of the cache: if the file changes, its layout is found again.
+    """
     return _layout(path, size)
 
 
@@ -173,7 +178,7 @@ def _most(samples: int | None) -> tuple[int, ...]:
 
 
 def _without_length(flac: Flac, begin: int, end: int) -> Piece:
-    """Return the FLAC file from byte `begin` to byte `end` as a piece without the length in its header."""
+    """Return the FLAC file from byte `begin` to byte `end` as a piece in whose header the length is replaced by 0."""
     return Piece((flac.head, Span(begin + len(flac.head), end)))
 
 
@@ -181,7 +186,7 @@ def _without_length(flac: Flac, begin: int, end: int) -> Piece:
 
 
 class _Chunks(NamedTuple):
-    """The form of a container that consists of chunks. A chunk has a name, a length and a content, in this order."""
+    """The form of a container that consists of chunks, such as WAV. A chunk is a name, a length and a content."""
 
     name: int = 4  # size of the name, in bytes
     length: int = 4  # size of the length, in bytes
@@ -247,9 +252,10 @@ _AIFF_UNITS = {
 class _Coding(NamedTuple):
     """The properties of a sample coding that are needed to compute the length of a file.
 
-    block, samples: the bytes of a block, and the samples per channel in it. promised: the samples per channel that the
-    header names; 0 if none. packets: the bytes of all packets in the header's table; 0 if it has none. is_mpeg: whether
-    it is MPEG audio. patch: the offset of bytes in the header that must be replaced, and their replacement.
+    block, samples: the bytes of a block, and the samples per channel in it. promised: the samples per channel according
+    to the header; 0 if the header does not say it. packets: the bytes of all packets according to a table in the
+    header; 0 if there is no table. is_mpeg: whether the samples are MPEG audio. patch: the offset of bytes in the
+    header that must be replaced, and their replacement.
     """
 
     block: int = 1  # bytes of a block; a decoder needs whole blocks
@@ -263,8 +269,8 @@ class _Coding(NamedTuple):
 class _Samples(NamedTuple):
     """The place of the samples in a file, according to its header. Offsets count from the first byte of the container.
 
-    begin, length: of the samples, in bytes. field, size, order: offset, bytes and byte order of the length in the
-    header.
+    begin, length: the offset and the length of the samples, in bytes. field, size, order: the offset, the number of
+    bytes and the byte order of the number in the header that gives this length.
     """
 
     begin: int  # offset of the samples, in bytes
@@ -279,12 +285,12 @@ class _Samples(NamedTuple):
 
     @property
     def is_unknown(self) -> bool:
-        """Whether the length is 0, or a number that programs write before they know the length."""
+        """Whether the header does not give the length: it has 0, or a number that stands for an unknown length."""
         return self.length <= self.inside or _is_mark(self.length + self.counted, self.size)
 
 
 def _is_mark(length: int, size: int) -> bool:
-    """Return whether a length in a header is a number that programs write before they know the length.
+    """Return whether a length in a header only stands for an unknown length: a program wrote it before the samples.
 
     Such numbers are -1, the largest signed or unsigned number, 7FFFF000 and 7F000000 (sox, espeak), and each of these
     minus the length of the header. size: the bytes that the length has in the header: 4 or 8.
@@ -294,7 +300,7 @@ def _is_mark(length: int, size: int) -> bool:
 
 
 def _sized_layout(path: Path, file: BinaryIO, magic: bytes, begin: int, size: int, whole: Piece | None) -> FileLayout:
-    """Return the layout of a file whose header has the length of the samples in bytes.
+    """Return the layout of a file whose header states how many bytes of samples follow.
 
     magic: the first four bytes of the container. begin: the offset of the container in the file. size: bytes of the
     file. whole: the piece to use if the length in the header is right.
@@ -330,7 +336,8 @@ def _sized_layout(path: Path, file: BinaryIO, magic: bytes, begin: int, size: in
 def _check_length(path: Path, found: _Samples, length: int, there: int, left: int) -> None:
     """Raise FileError if a file has fewer bytes of samples than `length`, or more than its header can state.
 
-    there: the bytes from the first sample to the end of the file. left: the bytes after all chunks.
+    found: the place of the samples according to the header. there: the number of bytes from the first sample to the end
+    of the file. left: the number of bytes after the samples and all chunks.
     """
     if length > there:
         raise FileError(
@@ -345,9 +352,10 @@ def _check_length(path: Path, found: _Samples, length: int, there: int, left: in
 
 
 def _notes_of_left(file: BinaryIO, end: int, left: int, last: str) -> list[str]:
-    """Return a note about the `left` bytes after the offset `end`, as a list; an empty list if they are zeros.
+    """Return a list with a note that the last `left` bytes of a file are not used; an empty list if they are padding.
 
-    last: a name of the part of the file that ends there.
+    Padding is fewer than 8 bytes, or zeros. end: the offset at which these bytes begin. last: the name of the part of
+    the file that ends there, for the note.
     """
     file.seek(end)
     is_padding = left < 8 or not file.read(4096).strip(b"\0")
@@ -355,9 +363,9 @@ def _notes_of_left(file: BinaryIO, end: int, left: int, last: str) -> list[str]:
 
 
 def _notes_of_samples(coding: _Coding, length: int) -> Iterator[str]:
-    """Yield a note if `length` bytes hold another number of samples than the header says.
+    """Yield a note if `length` bytes of samples are another number of samples than the header says.
 
-    Yield another one if the last block is incomplete.
+    Yield a second note if the last block is incomplete. coding: the coding of the samples.
     """
     blocks, rest = divmod(length, coding.block)
     found = blocks * coding.samples
@@ -368,7 +376,10 @@ def _notes_of_samples(coding: _Coding, length: int) -> Iterator[str]:
 
 
 def _mpeg_layout(path: Path, begin: int, end: int) -> FileLayout:
-    """Return the layout of MPEG frames in a WAV file."""
+    """Return the layout of a WAV file with MPEG frames. begin, end: the offsets at which the frames begin and end.
+
+    Raises FileError if no MPEG frame begins at `begin`.
+    """
     mpeg = find_mpeg(path, begin, end)
     if mpeg is None:
         raise FileError(f"{path} has no MPEG frames where its header says: {convert_hint(path)}")
@@ -378,7 +389,8 @@ def _mpeg_layout(path: Path, begin: int, end: int) -> FileLayout:
 def _find_samples(path: Path, file: BinaryIO, magic: bytes, begin: int, size: int) -> _Samples | None:
     """Return the place of the samples according to the header of a file, or None if the header does not say it.
 
-    magic: the first four bytes of the container. begin: its offset. size: bytes of the file.
+    magic: the first four bytes of the container. begin: the offset of the container in the file. size: the size of the
+    file in bytes.
     """
     if magic in CHUNKED:
         return _chunk_of_samples(file, CHUNKED[magic], begin, size)
@@ -396,9 +408,10 @@ def _au_samples(path: Path, file: BinaryIO, magic: bytes, begin: int, size: int)
 
 
 def _sphere_samples(path: Path, file: BinaryIO, begin: int, size: int) -> _Samples | None:
-    """Return the place of the samples of a SPHERE file, or None if its header is not valid.
+    """Return the place of the samples of a SPHERE file (NIST), or None if its header is not valid.
 
-    Raises FileError if the samples are compressed.
+    begin: the offset of the header in the file. size: the size of the file in bytes. Raises FileError if the samples
+    are compressed, or do not begin between the end of the header and the end of the file.
     """
     file.seek(begin)
     head = file.read(1024)
@@ -416,9 +429,10 @@ def _sphere_samples(path: Path, file: BinaryIO, begin: int, size: int) -> _Sampl
 
 
 def _check_begin(path: Path, start: int, first: int, end: int) -> None:
-    """Raise FileError if the samples begin within the header, or after their end.
+    """Raise FileError if the header says that the samples begin within the header, or after the end of the samples.
 
-    start: the offset at which they begin. first: where the header ends. end: where the samples, or the file, end.
+    start: the offset at which the samples begin. first: the smallest offset that is allowed, after the header. end: the
+    offset at which the samples, or the file, end.
     """
     if not first <= start <= end:
         place = "within the header" if start < first else f"behind their end, byte {end}"
@@ -472,11 +486,12 @@ def _packet_bytes(content: bytes) -> int:
 
 
 def _wav_coding(content: bytes, w64: int | None) -> _Coding:
-    """Return the coding that the first bytes of the chunk "fmt " describe.
+    """Return the coding of the samples in a WAV or W64 file.
 
-    w64: the offset of the chunk in a W64 file; None for another file. In the extensible form of the chunk, the format
-    is the beginning of a GUID. In a W64 file libsndfile ignores the GUID and takes floats for integers; therefore the
-    header is changed to the plain form for the decoder.
+    content: the first bytes of the chunk "fmt ", which describes the coding. w64: the offset of this content in a W64
+    file; None for a WAV file. In the extensible form of the chunk, the format is the beginning of a GUID. In a W64 file
+    libsndfile ignores the GUID and takes floats for integers; therefore `patch` of the result changes the header, as
+    the decoder reads it, to the plain form.
     """
     tag, patch = content[:2], (0, b"")
     if tag == _EXTENSIBLE:
@@ -505,7 +520,11 @@ def _integer(file: BinaryIO, length: int, order: Order) -> int:
 
 
 def _end_of_chunks(file: BinaryIO, magic: bytes, begin: int, found: _Samples, size: int) -> int:
-    """Return the offset in the file at which the samples, and the chunks after the samples, end."""
+    """Return the offset in the file at which the samples, and the chunks after the samples, end.
+
+    magic: the first four bytes of the container. begin: the offset of the container in the file. found: the place of
+    the samples. size: the size of the file in bytes.
+    """
     at = begin + found.begin + max(0, found.length)
     chunks = CHUNKED.get(magic)
     if chunks:
@@ -522,7 +541,11 @@ def _end_of_chunks(file: BinaryIO, magic: bytes, begin: int, found: _Samples, si
 
 
 def _with_length(path: Path, begin: int, found: _Samples, there: int) -> Piece:
-    """Return a piece that ends with the samples and has their length, `there` bytes, in its header."""
+    """Return a piece of a file that ends after `there` bytes of samples, with this length written into its header.
+
+    begin: the offset of the container in the file. found: the place of the samples. Raises FileError if the length is
+    too large for the header.
+    """
     span = Span(begin, begin + found.begin + there)
     if found.size == 0:
         return Piece((span,))

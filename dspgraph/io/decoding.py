@@ -116,7 +116,7 @@ class Decoder:
         return max(1, min(2**15, _BLOCK // self.channels))
 
     def _take_header(self, file: _Forward) -> None:
-        """Store the rate, channels and format that the header of an opened link has.
+        """Take the rate, channels and format from the header of a link that was opened, and store them.
 
         Raises FileError if the format is not read, and if rate or channels differ from those of the previous links.
         """
@@ -159,7 +159,8 @@ class Decoder:
     def _sought(self, file: _Forward, begin: int, start: int, end: int, rows: int) -> Iterator[Array]:
         """Yield the samples `start` to `end` - 1 of a link, after seeking.
 
-        begin: the number of the link's first sample in the file. rows: the most samples per channel in a block.
+        start, end: sample numbers that count from the start of the link. begin: the number of the link's first sample,
+        counted from the start of the file, for messages. rows: the most samples per channel in a block.
         """
         try:
             at = int(file.seek(start)) if start else 0
@@ -173,7 +174,8 @@ class Decoder:
         """Yield the samples `start` to `end` - 1 of a link, without seeking.
 
         The link is decoded from its start, in reads of `_rows` samples, so that the samples do not depend on `rows`.
-        frames: the number of samples of the link; the decoder is never asked for more.
+        frames: the number of samples of the link; the decoder is never asked for more. begin, start, end, rows: as in
+        `_sought`.
         """
         at = 0
         while at < end and len(block := self._read(file, min(self._rows, frames - at), begin + at)):
@@ -201,7 +203,10 @@ class Decoder:
                 part.close()
 
     def _read(self, file: _Forward, rows: int, at: int) -> Array:
-        """Return the next `rows` samples, or fewer at the end: [n, channels]. at: number of the first, for messages."""
+        """Return the next `rows` samples, or fewer at the end: [n, channels].
+
+        at: the number of the first of these samples in the file, for messages. Raises FileError if the file is damaged.
+        """
         try:
             with self._catch() as printed:
                 block: Array = file.read(rows, dtype="float64", always_2d=True)
@@ -214,7 +219,10 @@ class Decoder:
         return block
 
     def _check_printed(self, printed: Printed | None, at: int) -> None:
-        """Raise FileError if a decoder has printed a text: decoders print only about damaged files."""
+        """Raise FileError if a decoder has printed a text: decoders print only about damaged files.
+
+        printed: the text; None if nothing was caught. at: the number of the sample being read, for the message.
+        """
         if printed and printed.text:
             line = " ".join(printed.text.split())
             raise FileError(

@@ -26,8 +26,8 @@ _SIZES = {1: 192, **{code: 144 << code for code in range(2, 6)}, **{code: 1 << c
 class Flac(NamedTuple):
     """The length of a FLAC file, in samples per channel.
 
-    promised: the length in the header. found: the length up to the last frame. head: the beginning of the file, with
-    the length in the header replaced by 0.
+    promised: the length in the header; 0 if it is not known. found: the length up to the end of the last frame; 0 if no
+    last frame was found. head: the bytes of the file up to the length in the header, which is replaced by 0.
     """
 
     promised: int  # length in STREAMINFO; 0: unknown (section 8.2); -1: the file ends before STREAMINFO does
@@ -68,7 +68,10 @@ def find_flac(file: BinaryIO, begin: int, size: int) -> Flac:
 
 
 def _first_frame(file: BinaryIO, begin: int) -> int:
-    """Return the offset of the first frame, which is after the blocks of metadata (section 8.1)."""
+    """Return the offset of the first frame, which is after the blocks of metadata (RFC 9639, section 8.1).
+
+    begin: the offset at which the FLAC file begins.
+    """
     at = begin + 4
     while True:
         file.seek(at)
@@ -99,7 +102,10 @@ def _last_sample(tail: bytes, fixed: int, promised: int, first: int) -> int:
 
 
 def _headers(tail: bytes, fixed: int) -> Iterator[tuple[int, int]]:
-    """Yield (offset of the header, result of `_end_of_frame`) for each header of a frame, beginning with the last."""
+    """Yield (offset of a frame's header in `tail`, number of samples up to the end of this frame), last frame first.
+
+    tail, fixed: as in `_last_sample`.
+    """
     at = len(tail)
     while (at := tail.rfind(b"\xff", 0, at)) >= 0:
         if end := _end_of_frame(tail[at : at + 16], fixed):
@@ -109,8 +115,8 @@ def _headers(tail: bytes, fixed: int) -> Iterator[tuple[int, int]]:
 def _end_of_frame(header: bytes, fixed: int) -> int:
     """Return the number of samples up to the end of a frame; 0 if the bytes are not the header of a frame.
 
-    header: the first 16 bytes of the frame. Section 9.1: sync code, block size, sample rate, channels, bits, coded
-    number, check sum of 8 bits. fixed: as in `_last_sample`.
+    header: the first 16 bytes of the frame. They hold, in this order (RFC 9639, section 9.1): sync code, block size,
+    sample rate, channels, bits, coded number, check sum of 8 bits. fixed: as in `_last_sample`.
     """
     if len(header) < 6 or header[1] & 0xFE != 0xF8 or header[3] & 1:
         return 0
@@ -128,9 +134,9 @@ def _end_of_frame(header: bytes, fixed: int) -> int:
 
 
 def _coded_number(header: bytes) -> tuple[int, int]:
-    """Return (number, offset at which it ends) for the number at byte 4 of a header; the number is -1 if damaged.
+    """Return (the number that begins at byte 4 of a frame's header, the offset at which it ends).
 
-    The number is coded as UTF-8 codes a character.
+    The number is coded as UTF-8 codes a character. It is returned as -1 if it is damaged.
     """
     first = header[4]
     ones = next((k for k in range(8) if not first & 0x80 >> k), 8)
@@ -143,7 +149,7 @@ def _coded_number(header: bytes) -> tuple[int, int]:
 
 
 def _table(bits: int, polynomial: int) -> list[int]:
-    """Return the table of a CRC with this number of bits and this polynomial: the check sum of each of the 256 bytes.
+    """Return [256], the check sum (CRC) of each of the 256 bytes, for a CRC of `bits` bits with this polynomial.
 
     The highest bit of a byte comes first.
     """
@@ -162,7 +168,10 @@ _OF_HEADER, _OF_FRAME = (8, _table(8, 0x07)), (16, _table(16, 0x8005))
 
 
 def _sum(content: bytes, bits: int, table: list[int]) -> int:
-    """Return the check sum (CRC) of `content`. bits, table: _OF_HEADER or _OF_FRAME."""
+    """Return the check sum (CRC) of `content`.
+
+    bits, table: the pair _OF_HEADER for the header of a frame, or _OF_FRAME for a whole frame.
+    """
     found, mask = 0, (1 << bits) - 1
     for byte in content:
         found = (found << 8 & mask) ^ table[found >> bits - 8 ^ byte]

@@ -73,7 +73,11 @@ def _phones(path: Path, words: list[Any], without: Counter[str], longer: list[st
 
 
 def _lengths(place: str, phones: list[Any]) -> Iterator[tuple[Fraction, str]]:
-    """Yield (duration in seconds, label) of every phone of a word. place: of the word in the file, for messages."""
+    """Yield (duration in seconds, label) of every phone of a word.
+
+    place: where in the file the word is, for messages. phones: the list in the file. Raises FileError for an entry that
+    is not an object with a label and a duration.
+    """
     for number, phone in enumerate(phones):
         where = f"{place}.phones[{number}]"
         if not isinstance(phone, dict) or not isinstance(phone.get("phone"), str):

@@ -54,7 +54,7 @@ def is_number(text: str) -> bool:
 def exact_number(place: str, name: str, text: object) -> Fraction:
     """Return the exact value of a decimal number in a file. Raises FileError for any other text.
 
-    place, name: the place and the name of the number, such as "start", for the message.
+    place, name: for the message: where in the file the number is, and its name, such as "start".
     """
     try:
         if isinstance(text, str) and is_number(text):
@@ -65,9 +65,10 @@ def exact_number(place: str, name: str, text: object) -> Fraction:
 
 
 def make_interval(place: str, start: Fraction, end: Fraction, label: str, empty: str = EMPTY) -> Interval:
-    """Return an interval. start, end: in seconds. empty: the label to use if `label` is blank. place: for messages.
+    """Return an interval. start, end: in seconds. empty: the label to use if `label` is blank.
 
-    Raises FileError if the interval ends before it starts, and for a time of LATEST or more.
+    place: where in the file the interval is, for messages. Raises FileError if the interval ends before it starts, and
+    for a time of LATEST or more.
     """
     if max(abs(start), abs(end)) >= LATEST:
         raise FileError(f"{place}: a time must be below {LATEST} s; found {float(start):g} and {float(end):g} s")
@@ -80,7 +81,10 @@ def make_interval(place: str, start: Fraction, end: Fraction, label: str, empty:
 
 
 def counted(intervals: Iterable[Interval], place: str) -> tuple[Interval, ...]:
-    """Return intervals as a tuple. Raises FileError if there are no intervals, or more than MOST_INTERVALS."""
+    """Return intervals as a tuple. Raises FileError if there are no intervals, or more than MOST_INTERVALS.
+
+    place: the path of the file, for the message.
+    """
     found = []
     for one in intervals:
         found.append(one)

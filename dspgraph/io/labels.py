@@ -146,10 +146,10 @@ def context_free(label: str) -> str:
 
 
 def split_mlf(path: Path, text: str) -> dict[str, list[tuple[int, str]]]:
-    """Return name -> (number, line) of every line, for the entries of a master label file of HTK.
+    """Return name of an entry -> its lines as pairs (line number, text), for a master label file of HTK.
 
-    The name of the entry `"*/a.lab"` is "a". Raises FileError for a damaged file, for two entries with the same name,
-    and for an entry that refers to another file.
+    path, text: the path, for messages, and the content of the file. The name of the entry `"*/a.lab"` is "a". Raises
+    FileError for a damaged file, for two entries with the same name, and for an entry that refers to another file.
     """
     lines = numbered_lines(text)
     number, first = next(lines, (1, ""))
@@ -263,10 +263,11 @@ def _ctm(path: Path, lines: Lines) -> Iterator[Interval]:
 
 
 def split_ctm(path: Path, text: str) -> dict[str, list[tuple[int, str]]]:
-    """Return name of an utterance -> (number, line) of its lines, for a ctm file. Comments (`;;`) are left out.
+    """Return name of an utterance -> its lines as pairs (line number, text), for a ctm file.
 
-    An utterance with several channels becomes several utterances: "a" becomes "a-1" and "a-2". Raises FileError for a
-    line with fewer than five words.
+    path, text: the path, for messages, and the content of the file. Comments, which begin with `;;`, are left out. An
+    utterance with several channels becomes several utterances: "a" becomes "a-1" and "a-2". Raises FileError for a line
+    with fewer than five words.
     """
     found: dict[tuple[str, str], list[tuple[int, str]]] = {}
     channels: dict[str, set[str]] = {}
@@ -288,7 +289,8 @@ def split_ctm(path: Path, text: str) -> dict[str, list[tuple[int, str]]]:
 def pick(path: Path, entries: dict[str, list[tuple[int, str]]], utterance: str | None) -> list[tuple[int, str]]:
     """Return the lines of an utterance. If `utterance` is None, return the lines of the only utterance.
 
-    Raises FileError if there is no such utterance, or if it is None and there are several.
+    entries: name of an utterance -> its lines, as `split_mlf` and `split_ctm` return them. Raises FileError if there is
+    no such utterance, or if it is None and there are several.
     """
     if utterance is None and len(entries) == 1:
         return next(iter(entries.values()))

@@ -40,7 +40,7 @@ _MOST_TAGS = 1000
 class Kind(NamedTuple):
     """The properties that all frames of an MPEG audio file have in common.
 
-    version: 1; 2 for MPEG 2; 3 for MPEG 2.5. layer: 1 to 3. rate: Hz.
+    version: 1 for MPEG 1, 2 for MPEG 2, 3 for MPEG 2.5. layer: 1 to 3. rate: the sample rate in Hz.
     """
 
     version: int  # 1; 2 for MPEG 2; 3 for MPEG 2.5
@@ -72,8 +72,9 @@ class Header(NamedTuple):
 class Tag(NamedTuple):
     """The tag Xing, Info or VBRI of a file, which is in the first frame, in place of sound.
 
-    frames, size: the number of frames and of bytes that follow. lead, padding: samples that the encoder added at the
-    beginning and at the end. gapless: whether the tag has these two numbers.
+    frames: the number of frames that follow. size: the number of bytes of the file from the tag on. lead, padding: the
+    numbers of samples that the encoder added at the beginning and at the end. gapless: whether the tag has these two
+    numbers.
     """
 
     frames: int | None  # number of frames; None: the tag does not have it
@@ -86,7 +87,8 @@ class Tag(NamedTuple):
 class Mpeg(NamedTuple):
     """The result of a scan of an MPEG audio file: the number of frames with sound, and the piece that a decoder reads.
 
-    samples: per channel; None if the decoder computes them. notes: sentences about other bytes in the file.
+    samples: the number of samples per channel; None if the decoder computes it from the tag in `piece`. notes:
+    sentences about bytes that belong to no frame, and about a wrong number of frames.
     """
 
     kind: Kind
@@ -97,9 +99,10 @@ class Mpeg(NamedTuple):
 
 
 def parse_header(header: bytes) -> Header | None:
-    """Return the header in four bytes; None if they are not the header of a frame.
+    """Return what the header of a frame says; None if the bytes are not the header of a frame.
 
-    Frames of free bit rate also give None, because their headers do not determine the length.
+    header: the first four bytes of the frame. The header of a frame with free bit rate also gives None, because it does
+    not determine the length of the frame.
     """
     if len(header) < 4 or header[0] != 0xFF:
         return None
@@ -110,9 +113,10 @@ def parse_header(header: bytes) -> Header | None:
 
 @cache
 def _frame(first: int, second: int) -> Header | None:
-    """Parse the second and the third byte of a frame's header.
+    """Return the header of a frame from its second and third byte; None if they are not those of a frame.
 
-    The number of channels in the result is 0: it is in the fourth.
+    first, second: the second and the third byte of the frame. The result has 0 channels, because the number of channels
+    is in the fourth byte.
     """
     version = {0b11: 1, 0b10: 2, 0b00: 3}.get(first >> 3 & 3)
     layer = 4 - (first >> 1 & 3)
@@ -130,7 +134,7 @@ _SUFFIXES = {".mp1", ".mp2", ".mp3", ".mpa", ".mpga"}
 
 
 def find_mpeg(path: Path, begin: int, size: int) -> Mpeg | None:
-    """Return the frames of a file; None if it is not MPEG audio.
+    """Return the description of the MPEG frames in a file; None if the file is not MPEG audio.
 
     begin: the offset at which frames can begin, for instance after an ID3 tag. size: the offset at which they end. If
     `begin` is above 0, or if the file has a suffix of MPEG audio, other bytes may come before the first frame.
@@ -210,9 +214,10 @@ class _Scan:
         return parsed.length if parsed else 0
 
     def _spans(self, at: int, kind: Kind) -> tuple[tuple[Span, ...], int, int]:
-        """Return (spans of frames, number of frames, offset at which the tags after the frames end).
+        """Return (spans of bytes with frames, number of frames, offset at which the tags after the frames end).
 
-        at: the offset of the first frame. There may be text tags between spans.
+        at: the offset of the first frame. kind: the kind that all frames must have. Between the spans are text tags.
+        Raises FileError if other frames follow.
         """
         spans: list[Span] = []
         count = 0
@@ -261,7 +266,10 @@ class _Scan:
         return at
 
     def _tag(self, at: int, parsed: Header) -> Tag | None:
-        """Return the tag (Xing, Info or VBRI) in the frame at the offset `at`; None if the frame has sound."""
+        """Return the tag (Xing, Info or VBRI) in a frame; None if the frame has sound.
+
+        at: the offset of the frame. parsed: the header of the frame.
+        """
         if parsed.kind.layer != 3:
             return None
         content = self.read(at, parsed.length)
@@ -319,7 +327,7 @@ def id3_length(head: bytes) -> int:
 
 
 def _xing(content: bytes) -> Tag:
-    """Return the tag Xing or Info. content: the bytes after the name."""
+    """Return the tag Xing or Info. content: the bytes of the frame after the name of the tag."""
     flags, at = int.from_bytes(content[:4], "big"), 4
     fields: list[int | None] = []
     for flag in (1, 2):  # frames, bytes

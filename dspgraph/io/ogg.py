@@ -28,8 +28,10 @@ _CONTINUED, _BEGINS, ENDS = 1, 2, 4  # flags of a page
 class Page(NamedTuple):
     """A page of an Ogg file, which holds a piece of one stream.
 
-    at: its offset. position: the number of samples up to the end of its last complete packet; -1: no packet ends on it.
-    serial, number: the numbers of the stream, and of the page in it. content: all bytes.
+    at: the offset of the page in the file. flags: bits that say whether the page continues a packet, and begins or ends
+    the stream. position: the number of samples up to the end of the last packet that ends on the page; -1: no packet
+    ends there. serial: the number of the stream. number: the number of the page in the stream. content: all bytes of
+    the page.
     """
 
     at: int  # offset in the file
@@ -51,21 +53,23 @@ class Page(NamedTuple):
 
 
 class Link(NamedTuple):
-    """A link of a chained Ogg file: one of several Ogg files, one after the other. Other files have one link.
+    """A link of a chained Ogg file, which consists of several complete Ogg files in a row; each of them is a link.
 
-    span: its bytes. serial: the number of its stream of sound. others: the number of its other streams.
+    An Ogg file that is not chained is one link. span: the bytes of the link. serial: the serial number of its stream of
+    sound. others: how many other streams it has.
     """
 
     span: Span
-    serial: int  # number of its stream of sound
-    others: int  # number of its other streams
+    serial: int  # serial number of its stream of sound
+    others: int  # how many other streams it has
 
 
 @dataclass
 class _Sound:
     """The progress in one stream of sound while its pages are read.
 
-    number, position: those of the last page. begun, ended: whether pages with sound, and the last page, have been read.
+    number, position: of the last page that was read (see `Page`). begun: whether a page with sound was read. ended:
+    whether the last page of the stream was read.
     """
 
     number: int  # number of the last page that was read
@@ -106,7 +110,7 @@ def pages(path: Path, file: BinaryIO, at: int) -> Iterator[Page]:
 
 
 def _has_page(file: BinaryIO, at: int) -> bool:
-    """Return whether the mark of a page occurs anywhere after the offset `at`."""
+    """Return whether the mark "OggS", with which a page begins, occurs anywhere after the offset `at`."""
     overlap = b""
     file.seek(at)
     while part := file.read(2**20):
@@ -164,7 +168,10 @@ def _add(path: Path, link: _OpenLink, page: Page) -> None:
 
 
 def _closed(path: Path, link: _OpenLink, end: int) -> Link:
-    """Return a finished link that ends at the offset `end`. Raises FileError unless it has one stream of sound."""
+    """Return the link whose pages have all been read. Raises FileError unless it has one stream of sound.
+
+    link: what was read of the link. end: the offset at which the link ends.
+    """
     if not link.sounds:
         raise FileError(
             f"{path} is not an audio file that can be read: no Vorbis or Opus is in it: {convert_hint(path)}"
@@ -193,7 +200,10 @@ def pages_of(path: Path, link: Link) -> Iterator[Page]:
 
 
 def page_head(page: Page) -> bytes:
-    """Return the first HEAD bytes of a page, with the present `flags` and `position` and the matching check sum."""
+    """Return the first HEAD bytes of a page, in which the flags, the position and the check sum are written anew.
+
+    The flags and the position are those of `page`, which may differ from those in `page.content`.
+    """
     old = page.content[:HEAD]
     head = old[:5] + bytes((page.flags,)) + (page.position & _UNKNOWN).to_bytes(8, "little") + old[14:]
     if head == old:
@@ -207,7 +217,7 @@ _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 def clear_serial_numbers(path: Path) -> None:
-    """Change the serial numbers of the streams in a file to 0, in place. libsndfile writes random numbers."""
+    """Set the serial number of every stream in an Ogg file to 0, in place. libsndfile writes random numbers."""
     with path.open("rb") as file, path.open("rb+") as changed:
         for page in pages(path, file, 0):
             content = bytearray(page.content)

@@ -30,14 +30,14 @@ class Numbered(NamedTuple):
 
 
 class _Codec(Protocol):
-    """The codec of a stream."""
+    """The codec of a stream, Opus or Vorbis: it knows how many samples a packet has."""
 
     def samples(self, packet: bytes) -> int:
-        """Return the number of samples per channel that a decoder returns for a packet, in the unit of positions."""
+        """Return the number of samples per channel that a decoder returns for a packet, as positions count them."""
 
 
 class _Opus:
-    """Opus (RFC 6716, section 3.1; RFC 7845, section 4). Its positions count samples at 48 kHz."""
+    """The codec Opus (RFC 6716, section 3.1; RFC 7845, section 4). Its positions count samples at 48 kHz."""
 
     def samples(self, packet: bytes) -> int:
         """Return the number of samples per channel of a packet, at 48 kHz."""
@@ -52,7 +52,10 @@ class _Opus:
 
 
 class _Vorbis:
-    """Vorbis (Vorbis I specification, sections 4.2, 4.3 and A.2)."""
+    """The codec Vorbis (Vorbis I specification, sections 4.2, 4.3 and A.2).
+
+    identification, setup: the first and the third header packet of the stream.
+    """
 
     def __init__(self, identification: bytes, setup: bytes) -> None:
         sizes = identification[28] & 15, identification[28] >> 4
@@ -61,9 +64,10 @@ class _Vorbis:
         self._before = 0  # size of the block before
 
     def samples(self, packet: bytes) -> int:
-        """Return the number of samples of a packet: (size of its block + size of the block before) / 4.
+        """Return the number of samples per channel of a packet: (size of its block + size of the block before) / 4.
 
-        The first packet has 0 samples. So has a packet that is not sound, because a decoder ignores it.
+        Packets must be given in order. The first packet has 0 samples. A packet that is not sound also has 0, because a
+        decoder ignores it.
         """
         mode = packet[0] >> 1 & self._mask
         if packet[0] & 1 or mode >= len(self._sizes):
@@ -77,8 +81,8 @@ def _block_flags(setup: bytes) -> list[int]:
     """Return one number for each mode of a Vorbis stream: 1 if its blocks are long, 0 if they are short.
 
     setup: the last header of the stream. It ends with the number of modes minus 1 (6 bits); then for each mode the flag
-    (1 bit), 32 bits that are 0, and a number (8 bits); then a bit that is 1. It is read from the end, because the
-    lengths of the parts before the modes are not known.
+    (1 bit), 32 bits that are 0, and a number (8 bits); then a bit that is 1. This header is read from its end, because
+    the lengths of the parts before the modes are not known. The list is empty if no modes are found.
     """
     bits = int.from_bytes(setup[-400:], "little")  # 64 modes, the most there can be, take 329 bytes
     end, flags = bits.bit_length() - 1, list[int]()
@@ -120,7 +124,8 @@ class _Packets:
 def _headers(pages: Iterator[Page], packets: _Packets) -> tuple[list[Page], list[bytes]]:
     """Return the pages before the first sound, and the header packets on them: two for Opus, three for Vorbis.
 
-    pages: of the stream; those that are returned are taken from it.
+    pages: an iterator over the pages of the stream; afterwards it is at the first page with sound. packets: the reader
+    that joins the packets.
     """
     heads: list[Page] = []
     found: list[bytes] = []
@@ -154,7 +159,7 @@ class _Positions:
         self._position: int | None = None  # position of the last page, as it stands in the file
 
     def add(self, page: Page) -> None:
-        """Add the next page with sound."""
+        """Add the next page with sound, and count its samples. A page without content is left out."""
         if not page.segments:  # some encoders end a stream by a page without content
             self.is_right = False
             return
@@ -163,14 +168,14 @@ class _Positions:
         self._last = page._replace(position=self._counted(page, self._packets.ending_on(page)))
 
     def finish(self) -> None:
-        """Add the last page, which becomes the end of the stream."""
+        """Write the last page that was added, marked as the end of the stream. Call this after the last `add`."""
         if self._last:
             self.write(self._last._replace(flags=self._last.flags | ENDS))
 
     def _counted(self, page: Page, packets: list[bytes]) -> int:
         """Return the position of a page, counted from the samples of its packets; -1 if no packet ends on it.
 
-        packets: those that end on the page.
+        packets: the packets that end on the page.
         """
         if not packets:
             return -1
@@ -196,9 +201,10 @@ class _Positions:
 
 
 def count_positions(pages: Iterator[Page]) -> Numbered:
-    """Return an Opus or Vorbis stream in which the position of every page is its count of samples.
+    """Return an Opus or Vorbis stream in which the position of every page is the number of samples up to its end.
 
-    Pages without content are left out.
+    pages: the pages of the stream, in order. Pages without content are left out. If the headers of the stream cannot be
+    read, the result has no bytes.
     """
     packets = _Packets()
     heads, headers = _headers(pages, packets)

@@ -18,8 +18,8 @@ def resample_blocks(
 ) -> Iterator[Array]:
     """Yield a signal at the rate `to`, in blocks [n, channels] that together have `due` samples per channel.
 
-    blocks: [n, channels], the signal at `rate`. After the signal, blocks of `tail` zeros are resampled until `due`
-    samples have come out. The samples do not depend on the sizes of the blocks.
+    blocks: [n, channels], the signal at `rate`. rate, to: in Hz. After the signal, blocks of `tail` zeros are resampled
+    until `due` samples have come out. The samples do not depend on the sizes of the blocks.
     """
     converter = _converter(rate, to, channels)
     for block in chain(blocks, repeat(np.zeros((tail, channels)))):
@@ -31,7 +31,7 @@ def resample_blocks(
 
 
 def resample_signal(x: Array, rate: Fraction, to: Fraction | int) -> Array:
-    """Return a signal at the rate `to`: ceil(n * to / rate) samples. x: [n], the signal at `rate`.
+    """Return a signal at the rate `to`: ceil(n * to / rate) samples. x: [n], the signal at `rate`. Rates are in Hz.
 
     The last samples differ from those of `resample_blocks`: no zeros are resampled after the signal, and the last
     sample can be 0. Metrics use this function. If you change it, their values change, and these metrics need new
@@ -49,10 +49,10 @@ def _converter(rate: Fraction, to: Fraction | int, channels: int) -> soxr.Resamp
 
 
 def quick_converter(rate: Fraction, to: Fraction, channels: int) -> soxr.ResampleStream:
-    """Return a converter from `rate` to `to`, in Hz, for blocks [n, channels] of float64. It delays by only 12 to 30
-    ms.
+    """Return a converter from the rate `rate` to the rate `to` that delays the signal by only 12 to 30 ms.
 
-    Live graphs need a small delay. soxr's quality HQ delays by 35 to 120 ms, because it computes by FFT; this is soxr's
-    converter for variable rates. How the blocks are cut changes no sample.
+    rate, to: in Hz. The converter takes and returns blocks [n, channels] of float64. It is soxr's converter for
+    variable rates. Live graphs use it, because the converter of `resample_blocks` computes by FFT, and delays by 35 to
+    120 ms. How the blocks are cut changes no sample.
     """
     return soxr.ResampleStream(float(rate), float(to), channels, dtype="float64", quality="HQ", vr=True)
