@@ -94,7 +94,10 @@ class Node(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _check_number(cls, value: Any, info: ValidationInfo) -> Any:
-        """Return `value`. Raises a validation error if a boolean or a text stands where only a number is allowed."""
+        """Return `value`. Raises a validation error if a boolean or a text stands where only a number is allowed.
+
+        Pydantic calls this before it reads the value of each parameter. info: has the name of the parameter.
+        """
         if no_number(cls, str(info.field_name), value):
             raise PydanticCustomError("no_number", "must be a number")
         return value
@@ -133,8 +136,9 @@ class Node(BaseModel):
     def takes(self) -> Mapping[str, Stream]:
         """Return name of an input port -> stream, for each port whose stream follows from the node's parameters alone.
 
-        Example: a network takes frames of the rate and width with which its weights were trained. A pipeline file can
-        name such a port in place of the numbers of an input. By default the mapping is empty.
+        Example: a network takes frames of the rate and width with which its weights were trained. In a pipeline file,
+        an input can name such a port (`port: network.frames`) in place of rate and width. By default the mapping is
+        empty.
         """
         return {}
 
@@ -179,8 +183,8 @@ class Node(BaseModel):
     def advice(self, *inputs: Any) -> str | None:
         """Return a warning about a parameter that is allowed but likely to be a mistake; None if there is none.
 
-        The warning names a remedy. Example: an FFT that is too short for a low voice. The sentence begins with the
-        parameter, "cheaptrick.n_fft".
+        The warning is a sentence that begins with the parameter, such as "cheaptrick.n_fft", and names a remedy.
+        Example: an FFT that is too short for a low voice.
         """
         return None
 

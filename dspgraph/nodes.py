@@ -15,7 +15,7 @@ from dspgraph.errors import suggest
 def __getattr__(name: str) -> Any:
     """Return the class or the function of a node, by its name.
 
-    Raises AttributeError, with the most similar name, for others.
+    Raises AttributeError for any other name; the message suggests the most similar one.
     """
     found = registry.nodes()
     classes = {_class_name(node): node for node in found}

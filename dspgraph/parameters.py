@@ -73,7 +73,8 @@ def names_file(model: type[BaseModel], name: str) -> bool:
 def no_number(model: type[BaseModel], name: str, value: Any) -> bool:
     """Return whether `value` is a boolean or a text, or a list that contains one, where only a number is allowed.
 
-    model, name: the pydantic class and its parameter. Pydantic alone would accept true as 1 and the text "1_0" as 10.
+    model, name: the pydantic class, and the name of its field to which the value is given. Pydantic alone would accept
+    true as 1 and the text "1_0" as 10.
     """
     return _no_number(_properties(model).get(name, {}), value)
 
@@ -90,7 +91,7 @@ def _no_number(schema: dict[str, Any], value: Any) -> bool:
 
 
 def _options(schema: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the alternatives of a JSON Schema (`anyOf`), or a list with the schema itself if it has none."""
+    """Return the alternatives of a JSON Schema, the list under `anyOf`; without such a list, return [schema]."""
     return list(schema.get("anyOf", [schema]))
 
 
@@ -131,7 +132,8 @@ _MOST_COMPLAINTS = 5
 def sentences(error: ValidationError, sentence: Callable[[ErrorDetails], str]) -> list[str]:
     """Return the first five complaints of pydantic as sentences, and a last sentence with the number of the others.
 
-    sentence: a function that puts one complaint, an entry of `ValidationError.errors()`, into words.
+    error: the error that pydantic raised, with one or more complaints. sentence: a function that puts one complaint, an
+    entry of `ValidationError.errors()`, into words.
     """
     told = [sentence(detail) for detail in error.errors(include_url=False)[:_MOST_COMPLAINTS]]
     more = error.error_count() - len(told)
@@ -141,7 +143,8 @@ def sentences(error: ValidationError, sentence: Callable[[ErrorDetails], str]) -
 def complaint_sentence(detail: ErrorDetails, place: str | None = None) -> str:
     """Return a complaint of pydantic as a sentence: the place, what is wrong, and the value that was found.
 
-    The message of a validator of dspgraph is already a whole sentence: only the place is put before it.
+    If a validator of dspgraph made the complaint, its message is already a whole sentence: only the place is put before
+    it.
 
     detail: one entry of `ValidationError.errors()`. place: the first words; by default the path of the field.
     """

@@ -19,8 +19,10 @@ def ignore_signals() -> None:
 
 @contextmanager
 def signals_blocked() -> Iterator[None]:
-    """Block these signals until the `with` block ends, and in the processes that are started inside the block: one that
-    comes before `ignore_signals` is called there does not end them. On Windows nothing is blocked.
+    """Block the signals that a terminal sends to all processes of a command, until the `with` block ends.
+
+    They are also blocked in the processes that are started inside the block, so that none of them is ended by a signal
+    that comes before it has called `ignore_signals`. On Windows nothing is blocked.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield

@@ -101,7 +101,7 @@ def _load(what: str, loader: Callable[[], Any]) -> Any:
 
 @dataclass(frozen=True)
 class PipelineSource:
-    """A pipeline that the registry knows. name: its name. pack: the package that it comes with. path: its file."""
+    """A pipeline that the registry knows. name: its name. pack: the name of its package. path: its file."""
 
     name: str
     pack: str
@@ -135,7 +135,10 @@ def shipped_pipelines() -> dict[str, Path]:
 
 
 def _folder_of(package: str) -> Path:
-    """Return the folder of a package, or its name as a path, for messages, if there is no such package."""
+    """Return the folder of a package. package: its import path, such as "dspgraph_nodes.models".
+
+    If there is no such package, return the import path as a Path, so that a message can show it.
+    """
     with suppress(Exception, SystemExit):  # find_spec imports the packages around it, which may fail
         spec = find_spec(package)
         for folder in (spec.submodule_search_locations or []) if spec else []:
@@ -168,10 +171,11 @@ def models() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class NodeSource:
-    """A node that can be loaded.
+    """A node that the registry knows, and that can be loaded.
 
-    domain: for a built-in node, its folder in dspgraph_nodes, such as "spectrum"; for any other node, the package that
-    announces it, or "plugin". where: the file or the entry point. loader: a function that returns the node class.
+    name: the type of the node, such as "lpc". domain: for a built-in node, its folder in dspgraph_nodes, such as
+    "spectrum"; for any other node, the package that announces it, or "plugin". where: the file or the entry point.
+    loader: a function that returns the node class.
     """
 
     name: str

@@ -47,8 +47,9 @@ def escaped(text: str) -> str:
 def _decoded(text: str) -> str:
     """Return a text in which lone surrogates are replaced by the characters whose UTF-8 bytes they stand for.
 
-    In names of files and arguments of a program, Python puts a lone surrogate for each byte that it cannot decode. In a
-    locale that has ASCII only, these are all bytes beyond ASCII.
+    A lone surrogate is a character from U+D800 to U+DFFF, which no valid text has. In names of files and arguments of a
+    program, Python puts a lone surrogate for each byte that it cannot decode. In a locale that has ASCII only, these
+    are all bytes beyond ASCII.
     """
     return _BYTES.sub(
         lambda found: found[0].encode("ascii", "surrogateescape").decode("utf-8", "surrogateescape"), text

@@ -63,7 +63,10 @@ class Stream:
             """The dtype of the array."""
 
         def at_precision(self, dtype: Any) -> Self:
-            """Return this stream at another precision. dtype: float32 or float64; complex rows become complex64/128."""
+            """Return this stream at another precision. dtype: float32 or float64.
+
+            Complex rows become complex64 for float32, and complex128 for float64.
+            """
 
     @property
     def item_shape(self) -> tuple[int, ...]:
@@ -83,10 +86,10 @@ class Stream:
         return items / self.rate
 
     def times(self, items: int) -> Array:
-        """Return the times of the first `items` items in seconds, [items] float64: the start or, for frames, the
-        centre.
+        """Return the times of the first `items` items in seconds: [items], float64.
 
-        t[k] = k / rate + centre. Frames have a `centre`, for all other streams it is 0.
+        The time of item k is k / rate + centre. For frames it is the centre of the window; for all other streams
+        `centre` is 0, and it is the start of the item.
         """
         step, centre = 1 / self.rate, getattr(self, "centre", Fraction(0))
         whole = math.lcm(step.denominator, centre.denominator)  # all times are whole multiples of 1 / whole

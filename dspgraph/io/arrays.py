@@ -162,10 +162,10 @@ class ArraySource:
 
     @contextmanager
     def _reading(self, fault: str = f" is no {SUFFIX} file, or is damaged") -> Iterator[None]:
-        """Turn every error of zipfile and numpy into a FileError with the path of the file and the fault.
+        """Turn every error of zipfile and numpy into a FileError with the path of the file and `fault`.
 
-        Every class of error is caught, because zipfile and numpy can raise any class for a damaged file. The code
-        inside the `with` block only reads the file.
+        fault: words for the message, with a space at the beginning. Every class of error is caught, because zipfile and
+        numpy can raise any class for a damaged file. The code inside the `with` block only reads the file.
         """
         try:
             yield
@@ -231,7 +231,10 @@ class ArraySource:
         return headers
 
     def _header(self, archive: zipfile.ZipFile, name: str) -> _Header:
-        """Return the header of an array. Only the header is decompressed."""
+        """Return the header of the array called `name`. Only the header is decompressed.
+
+        Raises FileError if this is not an array of numbers, or if the array has not the size that its header states.
+        """
         member = archive.getinfo(f"{name}.npy")
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise FileError(
@@ -276,7 +279,8 @@ class ArraySource:
     def _unpacked(self, archive: zipfile.ZipFile, header: _Header) -> Array:
         """Return an array of the archive, decompressed to a temporary file from which numpy reads only what is used.
 
-        The archive is read to the end of the array, because zipfile compares the check sum there.
+        header: the header of the array. The archive is read to the end of the array, because zipfile compares the check
+        sum there. Raises FileError if the array is damaged or cannot be written to the temporary file.
         """
         with self._unpacking():
             unpacked = tempfile.TemporaryFile()  # noqa: SIM115 the next line closes it
@@ -341,9 +345,9 @@ def read_arrays(path: str | Path) -> dict[str, tuple[Stream, Array]]:
 
 
 class _ArchiveFile(io.FileIO):
-    """The file of a zip archive.
+    """The file of a zip archive, as zipfile reads it.
 
-    It refuses to read a list of members that is too long, which zipfile would read at once.
+    zipfile reads the list of all members at once. A list that is too long for the memory is refused.
     """
 
     def read(self, size: int | None = -1, /) -> bytes:
@@ -381,7 +385,10 @@ def _member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
 
 
 def _same(found: Stream, stream: Stream) -> bool:
-    """Return whether two streams are equal apart from their dtypes, which `Stream.validate` checks and converts."""
+    """Return whether two streams are equal apart from their dtypes, which `Stream.validate` checks and converts.
+
+    found: the stream that a file describes. stream: the input of the graph.
+    """
     return type(found) is type(stream) and all(
         getattr(found, field.name) == getattr(stream, field.name)
         for field in dataclasses.fields(stream)

@@ -8,7 +8,10 @@ from unicodedata import is_normalized, normalize
 
 
 def missing(path: Path) -> str:
-    """Return the message for a file that does not exist. It names a file that differs only in the Unicode form."""
+    """Return the message for a path that does not exist.
+
+    If a file exists whose name differs from it only in the Unicode form, the message names this file.
+    """
     try:
         os.getcwd()
     except OSError:

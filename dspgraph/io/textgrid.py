@@ -48,7 +48,11 @@ def read_textgrid(path: Path, text: str, tier: str | None = None) -> LabelledSpe
 
 
 class _Tokens:
-    """A reader of the numbers, texts and flags of a TextGrid, in order. line: the line number of the last one."""
+    """A reader that returns the numbers, texts and flags of a TextGrid one after the other.
+
+    path, text: the path, for messages, and the content of the file. The attribute `line` is the number of the line from
+    which the last of them was read. `what` in the methods is the name of the value that must come next, for messages.
+    """
 
     def __init__(self, path: Path, text: str) -> None:
         self._path = path

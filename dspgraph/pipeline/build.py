@@ -25,10 +25,11 @@ from dspgraph.streams import Stream
 
 @dataclass(frozen=True)
 class SubPipeline:
-    """A pipeline that is used as a node.
+    """A pipeline that is used as a node of another pipeline.
 
-    name, graph: the name and the graph of the pipeline. given: the entry of the node in the file, without the key
-    `pipeline`: the wire to each input of the pipeline, and the values of vars with which `graph` was built.
+    name, graph: the name and the graph of the used pipeline. given: the entry of the node in the file of the other
+    pipeline, without the key `pipeline`: name of an input of the used pipeline -> origin of the wire to it; and name of
+    a var -> value with which `graph` was built.
     """
 
     name: str
@@ -130,9 +131,9 @@ class _Builder:
     def _follow(self, wire: Any, at: KeyPath) -> str:
         """Return the origin of a wire: an input of the graph, or an output port of a node.
 
-        wire: the origin as it is written in the file; at: where it is written. For an output of a pipeline that is used
-        as a node, returns the port of the node inside that gives the output. If the output is one of the inputs of that
-        pipeline, returns the origin of this input.
+        wire: the origin as it is written in the file; at: the path of keys at which it is written. For an output of a
+        pipeline that is used as a node, returns the port of the node inside that gives the output. If the output is one
+        of the inputs of that pipeline, returns the origin of this input.
         """
         passed: dict[str, None] = {}
         while True:
@@ -149,10 +150,10 @@ class _Builder:
             wire, at = self.inner[name].given[key], ("nodes", name, key)
 
     def _given_by(self, wire: Any, at: KeyPath) -> str | tuple[str, str]:
-        """Return the origin of a wire. Arguments: as in `_follow`.
+        """Return the origin of a wire, as `_follow` does, but only one step back. Arguments: as in `_follow`.
 
-        A pipeline that is used as a node may have an output that is one of its inputs. For a wire from such an output,
-        return (name of the node, name of the input).
+        A pipeline that is used as a node may have an output that is one of its own inputs. For a wire from such an
+        output, the result is (name of the node, name of this input), and `_follow` goes on from there.
         """
         if not isinstance(wire, str):
             self._refuse(at, f"a port takes the name of a node or input; found {shown(wire)}")
@@ -193,7 +194,11 @@ class _Builder:
         return inputs
 
     def _taken_by(self, name: str, entry: PortInput) -> Stream:
-        """Return the stream that the port of an entry of `inputs` takes. name: the key of this entry."""
+        """Return the stream of an input that is declared by a port, as in `inputs: {x: {port: note.latent}}`.
+
+        name, entry: the name of the input ("x") and its entry. Raises PipelineError if there is no such port, or if its
+        stream does not follow from the parameters of its node.
+        """
         at, (owner, _, port) = ("inputs", name, "port"), entry.port.partition(".")
         if owner not in self.document.nodes:
             known = suggest(owner, self.document.nodes)
@@ -211,7 +216,10 @@ class _Builder:
     # ---- errors of the graph ---------------------------------------------------------------------------------------
 
     def _check_inner_inputs(self, graph: Graph) -> None:
-        """Raise PipelineError if a pipeline that is used as a node gets another stream than it declares."""
+        """Raise PipelineError if a pipeline that is used as a node gets another stream than it declares.
+
+        graph: the whole graph, which has the streams.
+        """
         for name, sub in self.inner.items():
             for key, declared in sub.graph.inputs.items():
                 at = ("nodes", name, key)
@@ -243,7 +251,7 @@ class _Builder:
     def _bridge(self, error: WireError) -> str:
         """Return the end of a message, such as ": put a 'frame' or 'window' node between them"; "" if no node fits.
 
-        Up to three nodes are named that fit both ends of the wire.
+        error: the error about a wire whose ends do not fit. The message names up to three nodes that fit both ends.
         """
         if error.stream is None:
             return ""

@@ -43,7 +43,8 @@ class _Strict(BaseModel):
 class AudioInput(_Strict):
     """Audio. A file with another rate or number of channels is converted; the sidecar of the result says how.
 
-    In a pipeline file both may be `file`: those of the file (see `file_values`). A number has replaced it here.
+    In a pipeline file, rate and channels may have the value `file`: they are then those of the file that is rendered.
+    The value `file` is replaced by a number before this class gets it (see `file_values`).
     """
 
     audio: Exact = Field(description="samples per second, or 'file': those of the file")
@@ -106,7 +107,7 @@ class NodeEntry(BaseModel):
 class PipelineEntry(BaseModel):
     """A pipeline used as a node: its name or path, its vars, and for each of its inputs the node or input to take from.
 
-    It takes its precision and its seed from the pipeline in which it is used.
+    Precision and seed are those of the pipeline in which it is used.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -182,5 +183,8 @@ def describe_key(key: str, tag: str | None = None) -> str:
 
 
 def known_keys(depth: int) -> list[str]:
-    """Return the known keys of a pipeline file. depth: 1 for keys at the top, other numbers for entries of `inputs`."""
+    """Return the known keys of a pipeline file, to suggest one of them.
+
+    depth: 1 for the keys at the top of the file; any other number for the keys of entries of `inputs`.
+    """
     return list(Document.model_fields) if depth == 1 else [key for one in _INPUTS.values() for key in one.model_fields]

@@ -1,7 +1,7 @@
 """Inputs that have the sample rate or the channels of the file that is rendered: `{audio: file, channels: file}`.
 
-If a var has the value `file`, as in `vars: {rate: file}` with `{audio: "${rate}"}`, it is a number everywhere: that of
-the file of the first input that uses it.
+A var can have the value `file` too, as in `vars: {rate: file}` with `{audio: "${rate}"}`. It is then replaced by a
+number wherever it is used: the rate (or the channels) of the file of the first input that uses the var.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ FILE = "file"
 
 
 class Wanted(NamedTuple):
-    """A number that a pipeline takes from the file of an input. key: "audio", the rate in Hz, or "channels"."""
+    """A number that a pipeline takes from the file of an input.
+
+    input: the name of the input. key: "audio" for the sample rate in Hz, "channels" for the number of channels.
+    """
 
     input: str
     key: str
@@ -39,7 +42,10 @@ NOMINAL = {"audio": Fraction(48000), "channels": Fraction(1)}
 
 
 def wanted_values(source: Source) -> dict[Wanted, KeyPath]:
-    """Return each number that a pipeline takes from files -> the path of the value `file` that stands for it.
+    """Return the numbers that a pipeline takes from files: number -> the path of the value `file` that stands for it.
+
+    source: the data of the pipeline file. The path is that of the key in the entry of the input or, if a var has the
+    value `file`, that of the var.
 
     Raises PipelineError if one var stands for a rate and for a number of channels.
     """
@@ -60,7 +66,10 @@ def wanted_values(source: Source) -> dict[Wanted, KeyPath]:
 
 
 def _written(data: dict[str, Any], path: KeyPath) -> KeyPath | None:
-    """Return the path at which a value is written: that of its var, if it is a var. None if there is no such var."""
+    """Return the path at which the value at `path` is written; if it is `${name}`, the path of the var `name`.
+
+    Return None if there is no such var. data: the data of a pipeline file.
+    """
     for _ in range(len(data.get("vars", {})) + 1):
         try:
             value = value_at(data, path)
@@ -74,7 +83,11 @@ def _written(data: dict[str, Any], path: KeyPath) -> KeyPath | None:
 
 
 def put_values(source: Source, wanted: Mapping[Wanted, KeyPath], values: Mapping[Wanted, Fraction]) -> None:
-    """Write numbers into a pipeline in place of `file`: those in `values`, and NOMINAL numbers for all others."""
+    """Write numbers into the data of a pipeline in place of `file`.
+
+    source: the data, which are changed. wanted: what stands for a number, as `wanted_values` returns it. values: the
+    numbers that are known; for the others 48000 Hz and 1 channel (NOMINAL) are written.
+    """
     for one, path in wanted.items():
         number = values.get(one, NOMINAL[one.key])
         around = value_at(source.data, path[:-1])
@@ -84,10 +97,11 @@ def put_values(source: Source, wanted: Mapping[Wanted, KeyPath], values: Mapping
 
 
 def values_of(wanted: tuple[Wanted, ...], files: Mapping[str, Path], channel: int | None = None) -> Values:
-    """Return the numbers that a pipeline takes from files.
+    """Return the numbers that a pipeline takes from files, read from the headers of these files.
 
-    files: name of an input -> its file. channel: the number of the only channel that is read; None for all channels.
-    Raises FileError for a file that cannot be read, and RequestError for an .npz file, which has no rate.
+    wanted: the numbers that are needed. files: name of an input -> its file. channel: the number of the only channel
+    that is read; None for all channels. Raises FileError for a file that cannot be read, and RequestError for an .npz
+    file, which has no rate, and for an input without a file.
     """
     from dspgraph.io.decoding import Decoder  # soundfile is slow to import, and few pipelines need it here
 
@@ -112,17 +126,20 @@ _NAMES = {"audio": "rate", "channels": "channels"}
 
 
 def nominal(wanted: tuple[Wanted, ...]) -> Values:
-    """Return NOMINAL numbers for all that a pipeline takes from files."""
+    """Return numbers for all that a pipeline takes from files, where there is no file: 48000 Hz and 1 channel."""
     return tuple((one, NOMINAL[one.key]) for one in wanted)
 
 
 def describe_values(values: Values) -> str:
-    """Return the numbers in words: "44100 Hz, 2 channels"."""
+    """Return numbers from a file in words: "44100 Hz, channels: 2"."""
     return ", ".join(f"{number} Hz" if one.key == "audio" else f"channels: {number}" for one, number in values)
 
 
 def unset_message(source: Source, one: Wanted, path: KeyPath) -> str:
-    """Return the error about a number that no file gives. path: where `file` is written."""
+    """Return the error message for a number that a pipeline takes from a file, if there is no file.
+
+    source: the data of the pipeline. one: the number. path: the path at which the value `file` is written.
+    """
     number = 16000 if one.key == "audio" else 1
     way = f"-s {path[1]}={number}" if path[0] == "vars" and len(path) == 2 else f"'{one.key}: {number}'"
     return (

@@ -40,7 +40,7 @@ def fill_vars(source: Source) -> dict[str, Any]:
 
 
 class _Filler:
-    """The state of `fill_vars`: the file, its vars, and the numbers of values and characters that were made so far."""
+    """The state of `fill_vars`: the file, its vars, and the counts of the values and characters made so far."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -83,7 +83,11 @@ class _Filler:
         return _VAR.sub(piece, text)
 
     def _value(self, name: str, at: KeyPath, using: KeyPath, level: int) -> Any:
-        """Return the value of a var, or for `name.key` the value inside the var, with the vars in it filled in."""
+        """Return the value of a var with the vars in it filled in; for the name "name.key", the value inside the var.
+
+        at: the path of the value that uses the var. using, level: as in `fill`. Raises PipelineError if there is no
+        such var, or if vars use each other in a circle.
+        """
         if name in using:
             circle = " -> ".join((*using[using.index(name) :], name))
             raise self._error(at, f"the vars use each other in a circle: {circle}")

@@ -29,7 +29,9 @@ Slots: TypeAlias = dict[str, tuple[str, ...]]
 
 
 def slots_of(source: Source) -> Slots:
-    """Return the slots of a pipeline file. The default of a slot is named after its node type or its pipeline.
+    """Return the slots of a pipeline file: slot -> the names of its default and its variants.
+
+    The name of the default is the type of the node, or the name of the pipeline, that fills the slot.
 
     Raises PipelineError if no node has the name of the slot, or if a variant has the name of the default.
     """
@@ -95,7 +97,7 @@ def swap_pairs(swaps: Iterable[str]) -> dict[str, str]:
 
 
 def split_overrides(overrides: Iterable[str]) -> Iterator[tuple[str, str, str]]:
-    """Yield (override, key, value) for each override "key=value".
+    """Yield (override, key, value), all texts, for each override "key=value".
 
     Slashes in the key are replaced by dots. Raises RequestError for an override without `=`, and for two overrides with
     the same key.

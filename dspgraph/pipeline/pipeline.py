@@ -45,7 +45,10 @@ Without limits a few files could fill the memory: 20 files, each of which uses t
 
 
 class _Used:
-    """The files that were read for one pipeline so far, and the counts of its pipelines, nodes and values."""
+    """The files that were read for one pipeline so far, and the counts of pipelines, nodes and values in them.
+
+    The pipelines that are used as nodes, directly or inside others, count too.
+    """
 
     def __init__(self) -> None:
         self.files = Files()
@@ -53,9 +56,9 @@ class _Used:
         self.pipelines = self.nodes = self.values = 0
 
     def read(self, path: Path) -> Source:
-        """Return the data of a file, and count them. A file is read from disk only once.
+        """Return the data of a pipeline file, and count one more pipeline and its values.
 
-        Raises PipelineError if there are too many pipelines or values.
+        The file is read from disk only once. Raises PipelineError if there are too many pipelines or values.
         """
         if path not in self.sources:
             self.sources[path] = self.files.read(path)
@@ -85,10 +88,12 @@ class Pipeline:
 
     name, overrides, swap, plugins: as in `load`. outer, node: only for a pipeline that is used as a node: the pipeline
     that contains the node, and the name of the node. The entry of the node can then set vars of this pipeline, and
-    precision and seed are taken from the outer pipeline. values: the rates and channels of files, for inputs that have
-    those of the file. `from_file` says what the inputs take from files, and where that is written; `wanted` lists what
-    has no number yet. If it is not empty, `given` and `for_file` return the pipeline with these numbers, and only that
-    one has a graph. Raises the same errors as `load`.
+    precision and seed are taken from the outer pipeline. Raises the same errors as `load`.
+
+    An input may have the rate or the number of channels of the file that is rendered (see `file_values`). values: such
+    numbers, as far as they are known. The attribute `from_file` has all of them: number -> path at which `file` is
+    written for it. The attribute `wanted` lists those that are not known yet. As long as it is not empty, there is no
+    `graph`: `given` and `for_file` return a copy of the pipeline that has the numbers and a graph.
     """
 
     def __init__(
@@ -134,17 +139,20 @@ class Pipeline:
 
     @property
     def wanted(self) -> tuple[Wanted, ...]:
-        """What the inputs take from files and has no number yet: rates and numbers of channels."""
+        """The rates and numbers of channels that the inputs take from files, and that are not known yet."""
         return tuple(one for one in self.from_file if one not in self._values)
 
     def given(self, values: Values) -> Pipeline:
-        """Return this pipeline with the rates and channels of files. values: a number for everything in `wanted`."""
+        """Return a copy of this pipeline that has the rates and channels of files.
+
+        values: pairs (entry of `wanted`, number), one for every entry.
+        """
         return Pipeline(*self._arguments, values=(*self._values.items(), *values)).tap(*self._taps)
 
     def for_file(self, file: Path) -> Pipeline:
-        """Return this pipeline with the rate and channels of one audio file, for all inputs that take them from files.
+        """Return this pipeline with the rate and channels of `file` for all inputs that take them from a file.
 
-        Raises FileError for a file that cannot be read, and RequestError for an .npz file, if they are needed.
+        If there are such inputs, raises FileError for a file that cannot be read, and RequestError for an .npz file.
         """
         files = {one.input: file for one in self.wanted}
         return self.given(values_of(self.wanted, files)) if files else self
@@ -236,8 +244,8 @@ def load(
     name: the name of the pipeline, or the path of its file. overrides: "node.parameter=value" or "var=value". swap:
     slot -> name of a variant; or a text, "slot=variant", with commas between several. To change a pipeline that is used
     as the node `codec`, put "codec." first: "codec.lpc.order=24", {"codec.excitation": "residual"}. plugins: Python
-    files with nodes. file: an audio file, whose rate and channels inputs get that have those of the file. variables:
-    values of vars of the pipeline, or of `precision` and `seed`.
+    files with nodes. file: an audio file; inputs that are declared with the rate or channels `file` get those of this
+    file. variables: values of vars of the pipeline, or of `precision` and `seed`.
 
     Raises PipelineError for a fault in a file (the message says file, line and path), UnknownName if an argument
     names a pipeline, node, var, slot or variant that does not exist, and RequestError for an override or a swap without
@@ -249,7 +257,7 @@ def load(
 
 
 def _plain(value: Any) -> Any:
-    """Convert a numpy number to a number of Python, and a path or any other object to a text."""
+    """Return a value that JSON can have: a Python number for a numpy number, a text for a path or any other object."""
     return value.item() if isinstance(value, np.generic) else str(value)
 
 

@@ -61,7 +61,10 @@ class Marks:
         return copied
 
     def along(self, path: KeyPath) -> Iterator[Marks]:
-        """Yield the marks of this value, and of each value on the path inside it, as far as there are marks."""
+        """Yield these marks, then those of each value on the way to the value at `path`, as far as there are marks.
+
+        path: keys, from this value inwards.
+        """
         marks: Marks | None = self
         for key in (*path, None):
             if marks is None:
@@ -90,7 +93,7 @@ class Source:
         return Source(_copied(self.data), self.marks.copy(), self.values)
 
     def place(self, path: KeyPath) -> str:
-        """Return the place of a value, as messages show it: "file.yaml:12: nodes.lpc.order".
+        """Return the place of the value at `path`, as messages show it: "file.yaml:12: nodes.lpc.order".
 
         A value without a mark gets the mark of the innermost value around it that has a mark.
         """
@@ -100,21 +103,25 @@ class Source:
         return [marks.own for marks in self.marks.along(path) if marks.own][-1]
 
     def origin(self, path: KeyPath) -> str:
-        """Return the mark of a value; for a text that begins with a var, as `${folder}/a.npz`, the mark of the var."""
+        """Return the mark of the value at `path`, such as "file.yaml:12".
+
+        For a text that begins with a var, such as `${folder}/a.npz`, it is the mark of the value of the var.
+        """
         value = value_at(self.data, path)
         var = re.match(r"\$\{([\w.]+)\}", value) if isinstance(value, str) else None
         return self.origin(("vars", *var[1].split("."))) if var else self._mark(path)
 
     def folder_of(self, path: KeyPath) -> Path:
-        """Return the folder of the file in which a value is written; for an override, the working directory.
+        """Return the folder of the file in which the value at `path` is written.
 
-        For a text that begins with a var, such as ${folder}/a.npz, it is the folder of the file that sets the var.
+        For a value from an override, it is the working directory, as Path(). For a text that begins with a var, such as
+        `${folder}/a.npz`, it is the folder of the file that sets the var.
         """
         written = re.fullmatch(r"(.*):\d+", self.origin(path), re.DOTALL)
         return Path(written[1]).parent if written else Path()
 
     def remark(self, path: KeyPath, mark: str) -> None:
-        """Give a new mark to a value and to all values inside it."""
+        """Give the mark `mark` to the value at `path` and to all values inside it."""
         self.marks.put(path, Marks(mark))
 
     def move_marks(self, old: KeyPath, new: KeyPath) -> None:
@@ -191,8 +198,8 @@ class Files:
 def _parsed_file(text: str, path: str) -> Source:
     """Return the data of a pipeline file. The caller must not change them, because they are in a cache.
 
-    text: the content of the file. It is part of the key of the cache. The cache saves time: a comparison makes a
-    thousand graphs of one file, and PyYAML takes a second for a large file.
+    path: the path of the file, for the marks. text: the content of the file. The text is part of the key of the cache.
+    The cache saves time: a comparison makes a thousand graphs of one file, and PyYAML takes a second for a large file.
     """
     return parse(text, path, lines=True)
 
@@ -222,9 +229,10 @@ def _extended(own: Source, name: Any, path: Path, chain: tuple[Path, ...]) -> Pa
 def _lay_over(base: Source, own: Source, at: KeyPath) -> None:
     """Put the values of `own` over those of `base`, in the mapping at the path `at` and in all mappings inside it.
 
-    If both have a mapping under the same key, the two are merged. But a mapping in `own` with the key `node` or
-    `pipeline` describes a whole stage: below the top level it replaces the old mapping. Any other value replaces the
-    old one. null removes the old value, if there is one.
+    base: the data of the file that is extended; they are changed. own: the data of the file that extends it. If both
+    have a mapping under the same key, the two are merged. But a mapping in `own` with the key `node` or `pipeline`
+    describes a whole stage: below the top level it replaces the old mapping. Any other value replaces the old one. null
+    removes the old value, if there is one.
     """
     under, over = value_at(base.data, at), value_at(own.data, at)
     *_, marks = own.marks.along(at)
@@ -282,7 +290,10 @@ class _Loader(yaml.SafeLoader):
         self.composed = self.level = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """Return the next YAML node, as the base class does. Raises PipelineError for too many nodes or levels."""
+        """Return the next YAML node, as the base class does. Raises PipelineError for too many nodes or levels.
+
+        PyYAML calls this method. parent, index: the node around the next one, and the key or number of the next one.
+        """
         self.composed += 1
         self.level += 1
         if self.composed > 2 * MOST_VALUES or self.level > MOST_LEVELS + 1:  # a mapping has a node for each key too
@@ -340,7 +351,10 @@ class _Reader:
         raise PipelineError(f"{self.mark(mark)}: {message}")
 
     def _value(self, node: yaml.Node, at: KeyPath, marks: Marks) -> Any:
-        """Return the value of a node; put the marks of the values inside it into `marks`."""
+        """Return the value of a YAML node; put the marks of the values inside it into `marks`.
+
+        at: the path of the value. marks: the marks of the value.
+        """
         self.count += 1
         if self.count > MOST_VALUES or len(at) > MOST_LEVELS:
             self.refuse(node.start_mark, _TOO_MUCH)

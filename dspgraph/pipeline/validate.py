@@ -61,7 +61,11 @@ def validate(source: Source, plugins: Iterable[str | Path] = ()) -> Document:
 
 
 def _sentence(source: Source, plugins: Iterable[str | Path], detail: Any) -> str:
-    """Return one error of pydantic as a sentence: file, line, path, and what is wrong."""
+    """Return one complaint of pydantic as a sentence: file, line, path, and what is wrong.
+
+    source: the data that were checked, with the places of the values. plugins: Python files with nodes. detail: one
+    entry of `ValidationError.errors()`.
+    """
     raw = [str(part) for part in detail["loc"] if part != "[key]"]
     depth = 3 if raw[:1] == ["variants"] else 2
     path = tuple(part for k, part in enumerate(raw) if not (k == depth and part in _TAGS))
@@ -79,7 +83,10 @@ def _sentence(source: Source, plugins: Iterable[str | Path], detail: Any) -> str
 
 
 def _parameters(source: Source, plugins: Iterable[str | Path], name: str) -> str:
-    """Return the end of an error about a setting, which names the nodes with a parameter of the same name."""
+    """Return the end of an error about the setting `name`, "precision" or "seed"; "" if there is nothing to add.
+
+    It says that a parameter of a node is set in another way, and lists the nodes with a parameter of this name.
+    """
     found = []
     for node, entry in source.data.get("nodes", {}).items():
         try:

@@ -1,4 +1,4 @@
-"""One job for each rate and number of channels of the files, for graphs whose inputs have those of the file."""
+"""Rendering with graphs that take the rate or the channels of the file: one job for each set of such numbers."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ J = TypeVar("J", bound=Job[Any])
 
 @dataclass(frozen=True)
 class JobsByFile(Generic[R]):
-    """Several jobs as one: each item is done by the job of its `Item.values`. The workers are shared.
+    """Several jobs as one job: each item is done by the job for its `Item.values`. The jobs share the workers.
 
-    Only neighbours with the same values are computed together: `items_by_file` sorts the items.
+    jobs: values (rates and channels of files) -> job. A batch has only items that follow each other and have the same
+    values; `ItemsByFile.due` sorts the items accordingly.
     """
 
     jobs: Mapping[Values, Job[R]]
@@ -35,7 +36,7 @@ class JobsByFile(Generic[R]):
             job.check()
 
     def run(self, items: Iterable[Item]) -> Generator[R, None, None]:
-        """Yield the result of every item."""
+        """Yield the result of every item. Items with the same values must follow each other."""
         for values, group in groupby(items, key=lambda item: item.values):
             yield from self.jobs[values].run(group)
 
@@ -44,12 +45,12 @@ class JobsByFile(Generic[R]):
         return self.jobs[item.values].failed_result(item, reason)
 
     def summary(self) -> Any:
-        """Return the summary of the only job; None if there are several."""
+        """Return the summary of the job if there is one job (see `JobWithSummary`); None if there are several."""
         job = self._only()
         return job.summary() if job else None
 
     def add_summary(self, value: Any) -> None:
-        """Add the summary of another process to the only job."""
+        """Add `value`, a summary of another process, to the job if there is one job; ignore it if there are several."""
         if job := self._only():
             job.add_summary(value)
 
@@ -62,8 +63,9 @@ class JobsByFile(Generic[R]):
 class ItemsByFile(Generic[J]):
     """The items of a run and the jobs that do them.
 
-    items: all items, in their order, with their values. jobs: values -> job. refused: id of an item -> why no job can
-    do it: its file cannot be read, or no graph can be made for its rate and channels.
+    items: all items, in their order, with their `values` (rates and channels of files). jobs: values -> job. refused:
+    id of an item -> the reason why no job can do this item: its file cannot be read, or no graph can be made for its
+    rate and channels.
     """
 
     items: Sequence[Item]
@@ -76,24 +78,27 @@ class ItemsByFile(Generic[J]):
         return next(iter(self.jobs.values()))
 
     def job(self, item: Item) -> J:
-        """Return the job of an item; any job for a refused item."""
+        """Return the job of an item; for a refused item one of the jobs, whichever comes first."""
         return self.jobs.get(item.values, self.any_job)
 
     def due(self, skipped: Iterable[str]) -> list[Item]:
-        """Return the items that jobs do, except those in `skipped`, with items of the same job side by side."""
+        """Return the items that are still to be done, with items of the same job side by side.
+
+        skipped: the ids of items to leave out, because an earlier run has done them. Refused items are left out too.
+        """
         left_out = {*skipped, *self.refused}
         order = {values: number for number, values in enumerate(self.jobs)}
         return sorted((one for one in self.items if one.id not in left_out), key=lambda item: order[item.values])
 
 
 def items_by_file(items: Sequence[Item], wanted: Sequence[Wanted], make: Callable[[Values], J]) -> ItemsByFile[J]:
-    """Return items with the rates and channels of their files, and one job for each different set of these.
+    """Return items with the rates and channels of their files, and one job for each set of rates and channels.
 
-    wanted: what the pipelines take from files; if it is empty, no file is opened, and one job does all items. make: a
-    function that returns the job for given values.
+    wanted: the numbers that the pipelines take from files; if it is empty, no file is opened, and one job does all
+    items. make: a function that returns the job for a set of rates and channels.
 
-    If no job can be made for an item, the others are done. Raises the first error of `make` if no job can be made at
-    all, and RequestError for an item that is no audio file.
+    If no job can be made for an item, the item is refused, and the others are done. Raises the first error of `make` if
+    no job can be made at all, and RequestError for an item that is no audio file.
     """
     if not wanted:
         return ItemsByFile(items, {(): make(())}, {})

@@ -63,7 +63,7 @@ _OTHER_UNITS = {"ms", "msecs", "millis", "milliseconds", "us", "ns", "minutes", 
 class Column(NamedTuple):
     """The meaning of a column of times.
 
-    time: "start", "end" or "duration". clear: True if the values are certainly in seconds.
+    time: what the values are, "start", "end" or "duration". clear: True if the values are certainly in seconds.
     """
 
     time: str
@@ -88,7 +88,10 @@ def _time_column(name: str) -> Column | None:
 
 
 def unused_columns(names: tuple[str, ...], labels: Collection[str] = (), inputs: Collection[str] = ()) -> list[str]:
-    """Return the names of the columns that are not used. names: all columns. labels, inputs: further columns in use."""
+    """Return the names of the columns of a manifest that are not used.
+
+    names: the names of all columns. labels, inputs: the names of columns that are used in addition, as in `line_item`.
+    """
     used = {name for name, _, _ in _columns(names)} | {name for name in names if labels and _plain(name) in labels}
     used |= {name for name in names if name in inputs}
     return [name for name in names if name not in used]
@@ -100,10 +103,10 @@ def line_item(
     """Return (item, whether the line gives the item an id) for a line of a manifest.
 
     place: file and line, for error messages. folder: the folder of the manifest. line: name of a column -> value.
-    labels: the names of further columns whose values are kept in the item. inputs: the names of columns with the files
-    of an item that has several; the path is then the first of them. Without an id in the line, the id is the
-    path without suffix and without a leading "/". Raises RequestError for a line without a path, and for values that
-    are wrong or contradict each other.
+    labels: the names of further columns whose values are kept in `Item.labels`. inputs: the names of the inputs of a
+    graph with several; if the line has columns with these names, they have the paths of the files, and the first file
+    is the path of the item. Without an id in the line, the id is the path without suffix and without a leading "/".
+    Raises RequestError for a line without a path, and for values that are wrong or contradict each other.
     """
     fields = _fields(place, line)
     files = _input_files(place, line, inputs)
@@ -124,7 +127,8 @@ def line_item(
 def _input_files(place: str, line: Mapping[str, Any], inputs: Sequence[str]) -> list[tuple[str, str]]:
     """Return (name of an input, path) for each input, from the columns with the inputs' names; [] without such columns.
 
-    inputs: the names of the inputs. Raises RequestError if only some of the columns are there, or if one has no path.
+    place: file and line, for messages. line: name of a column -> value. inputs: the names of the inputs. Raises
+    RequestError if only some of the columns are there, or if one has no path.
     """
     if not any(name in line for name in inputs):
         return []
@@ -156,7 +160,11 @@ def _labels(place: str, line: Mapping[str, Any], names: Collection[str]) -> dict
 
 
 def label_text(place: str, name: str, value: Any) -> str:
-    """Return the value of a further column as text. Raises RequestError if it is neither a text nor a number."""
+    """Return the value of a column as text, to keep it as a label.
+
+    place, name: file and line, and the name of the column, for messages. Raises RequestError if the value is neither a
+    text nor a number.
+    """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise RequestError(f"{place}: '{name}' must be a text or a number; found {shown(value)}: correct it")
     return str(value)
@@ -169,9 +177,10 @@ class _Field(NamedTuple):
 
 
 def _fields(place: str, line: Mapping[str, Any]) -> dict[str, _Field]:
-    """Return plain name (`_plain`) -> field, for the columns of a line that are used and have a value.
+    """Return plain name (see `_plain`) -> field, for the columns of a line that are used and have a value.
 
-    Raises RequestError for two columns with the same plain name and different values.
+    place: file and line, for messages. Raises RequestError for two columns with the same plain name and different
+    values.
     """
     names = tuple(line)
     columns = _columns(names) if sum(map(len, names)) < 1000 else _columns.__wrapped__(names)
@@ -188,9 +197,9 @@ def _fields(place: str, line: Mapping[str, Any]) -> dict[str, _Field]:
 
 @lru_cache(maxsize=100)
 def _columns(names: tuple[str, ...]) -> list[tuple[str, str, Column | None]]:
-    """Return (name, plain name, meaning) of every column that is used.
+    """Return (name, plain name, meaning) of every column that is used. names: the names of all columns.
 
-    The meaning is None if it is not a column of times.
+    The plain name is that of `_plain`. The meaning is None if the column is not a column of times.
     """
     known = {*PATHS, *_CHANNEL, *_CHANNELS, "id"}
     found = [(name, plain := _plain(name[:100]), _time_column(plain)) for name in names]
@@ -234,7 +243,11 @@ def _path(place: str, fields: Mapping[str, _Field], line: Mapping[str, Any]) -> 
 
 
 def _other_path(place: str, fields: Mapping[str, _Field]) -> str | None:
-    """Return the path of a line without a column `path`; None if no column has a path."""
+    """Return the path of a line that has no column `path`, from a column with another name; None if there is none.
+
+    fields: the fields of the line, by plain name. Raises RequestError if several columns have different paths, and if a
+    column has samples in place of a path.
+    """
     for field in (fields[name] for name in PATHS if name in fields):
         if isinstance(field.value, dict) and (held := {"bytes", "array"} & {k for k, v in field.value.items() if v}):
             raise RequestError(
@@ -274,8 +287,9 @@ def is_path(text: str) -> bool:
 def checked_id(place: str, name: Any) -> str:
     """Return an id as text, without superfluous parts: "a/./b//c" becomes "a/b/c".
 
-    Raises RequestError for an id that is not text or a whole number, that is longer than a path can be, that leads out
-    of the output folder, or that has a backslash or a character that cannot be printed.
+    place: file and line, for messages. name: the id as the manifest has it. Raises RequestError for an id that is not
+    text or a whole number, that is longer than a path can be, that leads out of the output folder, or that has a
+    backslash or a character that cannot be printed.
     """
     if not isinstance(name, str | int) or isinstance(name, bool) or name == "":
         raise RequestError(f"{place}: 'id' must be text; found {shown(name)}")
@@ -364,7 +378,10 @@ def _is_number(value: Any) -> bool:
 
 
 def checked_seconds(place: str, name: str, value: Any) -> Fraction:
-    """Return a time in seconds as an exact number. Raises RequestError if it is not a number of 0 or above."""
+    """Return a time in seconds as an exact number. Raises RequestError if it is not a number of 0 or above.
+
+    place, name: file and line, and the name of the column, for messages. value: the time as the manifest has it.
+    """
     try:
         seconds = to_fraction(value.strip() if isinstance(value, str) else value)
     except ParameterError:
@@ -379,7 +396,11 @@ def checked_seconds(place: str, name: str, value: Any) -> Fraction:
 
 
 def _channel(place: str, fields: Mapping[str, _Field]) -> int | None:
-    """Return the number of the channel; None if the line gives none."""
+    """Return the number of the channel that a line chooses, from 0; None if it chooses none.
+
+    place: file and line, for messages. fields: the fields of the line, by plain name. Raises RequestError for a value
+    that is not a whole number, for columns that contradict each other, and for a column whose meaning is not clear.
+    """
     given = {field.name: _channel_number(place, field) for name in _CHANNEL if (field := fields.get(name))}
     if len(set(given.values())) > 1:
         raise RequestError(f"{place}: {' and '.join(map(repr, given))} choose different channels: keep one of them")

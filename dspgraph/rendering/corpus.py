@@ -90,7 +90,10 @@ def _items(
 
 
 class _LeftOut:
-    """Counts of a search: `files`, reason -> files left out; and `folders`, reason -> folders left out."""
+    """The numbers of files and folders that a search left out.
+
+    files: reason -> number of files that were not taken. folders: reason -> number of folders that were not searched.
+    """
 
     def __init__(self) -> None:
         self.files: Counter[str] = Counter()
@@ -128,7 +131,10 @@ class _FolderSearch:
         self.out = os.path.realpath(out) if out else None
 
     def items(self, folder: Path) -> list[Item]:
-        """Return an item for every input file in a folder and its subfolders, sorted by path."""
+        """Return an item for every input file in a folder and its subfolders, sorted by path.
+
+        Raises RequestError for the output folder, for a folder that cannot be read, and if there is no input file.
+        """
         if self.out == os.path.realpath(folder):
             raise RequestError(f"{folder} is the output folder, its files are no inputs: choose another folder")
         left_out = _LeftOut()
@@ -139,7 +145,10 @@ class _FolderSearch:
         return [Item(_without_suffix(path.relative_to(folder)), path) for path in files]
 
     def matching(self, pattern: str) -> list[Item]:
-        """Return an item for every input file that a pattern matches, sorted by path."""
+        """Return an item for every input file that a pattern matches, sorted by path.
+
+        Raises RequestError if there is no such file.
+        """
         fixed, left_out = Path(*takewhile(lambda part: not has_magic(part), Path(pattern).parts)), _LeftOut()
         if not os.path.lexists(fixed):
             raise RequestError(f"no file matches {pattern}: {missing(fixed)}")
@@ -153,7 +162,7 @@ class _FolderSearch:
     def _matches(self, path: Path, pattern: str, fixed: Path, left_out: _LeftOut) -> bool:
         """Return whether a path that matches a pattern is an input file; if not, count the reason in `left_out`.
 
-        fixed: the part of the pattern before its first wildcard.
+        fixed: the first folders of the pattern, those before its first wildcard.
         """
         if not path.is_file():
             if "**" not in pattern and path.is_dir():

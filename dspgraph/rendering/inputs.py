@@ -27,9 +27,9 @@ def with_named_files(
 ) -> list[Path | Mapping[str, Path]]:
     """Return the files of a command, with those that are written NAME=FILE collected in one mapping, name -> file.
 
-    The mapping stands before the other files. inputs: the names of the inputs of the graph; only these can be a NAME.
-    controls: the names of those that are controls. Raises RequestError if an input is named twice, if some inputs are
-    named but not all, and if one of them is a control.
+    The mapping is the first entry of the list. inputs: the names of the inputs of the graph; an entry whose NAME is not
+    one of these is a path with "=" in it. controls: the names of the inputs that are controls. Raises RequestError if
+    an input is named twice, if some inputs are named but not all, and if one of them is a control.
     """
     named, others = named_files(files, inputs)
     if named and (hint := control_hint(controls)):
@@ -86,7 +86,7 @@ class AlignedFiles:
 
 
 class _Rest:
-    """The samples of a file that have not been used yet. `until` takes samples from them."""
+    """The samples of a file that have not been taken yet by `until`. source: the file."""
 
     def __init__(self, source: AudioSource) -> None:
         self.stream = source.stream
@@ -95,7 +95,7 @@ class _Rest:
         self._given = self._added = 0
 
     def until(self, count: int) -> Array:
-        """Return the next samples, up to sample number `count`. After the end of the file, the samples are 0."""
+        """Return the next samples, until `count` samples were returned in all. After the end of the file they are 0."""
         needed, pieces = count - self._given, [self._held]
         while (found := sum(map(len, pieces))) < needed:
             block = next(self._blocks, None)

@@ -13,7 +13,11 @@ from dspgraph.pipeline.file_values import Values
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A recording, or a part of it. The id is the path of its outputs below the output folder, without suffix."""
+    """A recording, or a part of it, that a job works on.
+
+    id: the path of its outputs below the output folder, without suffix. path: its file. start, duration: the part of
+    the file, in seconds; None: to the end of the file. channel: from 0; None: all channels.
+    """
 
     id: str
     path: Path

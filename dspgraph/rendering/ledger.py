@@ -96,7 +96,10 @@ class Ledger:
             raise RequestError(f"{self.path} cannot be locked: {error.strerror}: choose another folder") from None
 
     def _read(self) -> Iterator[tuple[str, int]]:
-        """Yield (id, place) of every line; place: see `_LENGTHS`. Remove a last line that has no line end."""
+        """Yield (id, place) of every line. Remove a last line that has no line end from the file.
+
+        The place of a line is one integer, (offset in bytes) * _LENGTHS + (length in bytes).
+        """
         start = number = 0
         with open(self._file.fileno(), "rb", closefd=False) as file:
             while line := file.readline(_LENGTHS):
@@ -121,7 +124,7 @@ class Ledger:
 
 
 def _row(line: bytes) -> dict[str, Any] | None:
-    """Return the data in a line of a ledger; None if the line is not a line of a ledger."""
+    """Return the data in a line of JSON; None if it is not a line of a ledger, with an id and a status."""
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):
@@ -169,7 +172,10 @@ def ledger_line(item: Item, settings: Mapping[str, Any], recipe: str, row: Rende
 
 
 def line_origin(item: Item, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the part of a ledger line that says what the result was made from; settings: see `item_settings`."""
+    """Return the part of a ledger line that says what the result was made from: the source and the settings.
+
+    settings: see `item_settings`.
+    """
     return {"source": os.path.abspath(item.path), **settings}
 
 

@@ -71,7 +71,11 @@ def _json_lines(path: Path, unused: set[str], labels: Collection[str], inputs: S
 
 
 def _json_values(path: Path) -> Iterator[tuple[str, object]]:
-    """Yield (place, value) of every JSON line. The file may also be one JSON list if its name ends with .json."""
+    """Yield (place, value) for every line of a file with JSON lines, or for every entry of a file with a JSON list.
+
+    The place is the file and the number of the line or entry, for messages. Only a file whose name ends with .json can
+    have a list.
+    """
     lines = _lines(path)
     for place, line in lines:
         if line.startswith("[") and path.name.lower().removesuffix(_GZIP).endswith(".json"):
@@ -121,7 +125,8 @@ def _json_item(
 ) -> tuple[Item, bool]:
     """Return (item, whether the line gives the item an id) for a line of JSON.
 
-    place: the file and the number of the line, for messages. unused, labels, inputs: as in `_json_lines`.
+    place: the file and the number of the line, for messages. folder: the folder of the manifest. line: the value of the
+    line. unused, labels, inputs: as in `_json_lines`.
     """
     if not isinstance(line, dict):
         raise RequestError(f"{place}: is not an object; found {shown(line)}: {_JSON_LINE}")
@@ -133,10 +138,10 @@ def _json_item(
 
 
 def _with_different_ids(found: Iterable[tuple[Item, bool]]) -> Iterator[Item]:
-    """Yield items. If several lines without an id have the same file, add the times of the part: "a-000250-000750".
+    """Yield the items, with different ids for items whose lines give no id and have the same file.
 
-    The numbers are the start and the end of the part in milliseconds. found: pairs (item, whether its line gives it an
-    id).
+    The part of the file is added to such an id, for instance "a-000250-000750": start and end in milliseconds. found:
+    pairs (item, whether its line gives it an id).
     """
     listed = list(found)
     counts = Counter(item.id for item, own in listed if not own)
@@ -145,14 +150,20 @@ def _with_different_ids(found: Iterable[tuple[Item, bool]]) -> Iterator[Item]:
 
 
 def _part_name(item: Item) -> str:
-    """Return the text that is added to the id of an item that is a part: "-000250-000750-c1"; "" for a whole file."""
+    """Return the text that is added to the id of an item that is a part of a file; "" for a whole file.
+
+    Example: "-000250-000750-c1" for channel 1 from 250 ms to 750 ms; "end" stands for the end of the file.
+    """
     end = "end" if item.duration is None else f"{round(1000 * (item.start + item.duration)):06d}"
     part = f"-{round(1000 * item.start):06d}-{end}" if item.start or item.duration is not None else ""
     return part if item.channel is None else f"{part}-c{item.channel}"
 
 
 def _table(path: Path, unused: set[str], labels: Collection[str], inputs: Sequence[str]) -> Iterator[Item]:
-    """Yield the items of a table. Its columns are separated by commas, semicolons or tabs, as in its first line."""
+    """Yield the items of a CSV or TSV file, whose first line has the names of the columns.
+
+    The columns are separated by commas, semicolons or tabs. unused, labels, inputs: as in `_json_lines`.
+    """
     place, folder = str(path), path.parent
 
     def lines() -> Iterator[str]:

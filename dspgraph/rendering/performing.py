@@ -44,22 +44,24 @@ _NEEDED: Mapping[str, str] = {"set": "value", "play": "file"}
 class EventFile:
     """A file with events for a pipeline, one event per line, in JSON.
 
-    The pipeline may have overrides, swaps and plugins. files: the audio files that are rendered, each as FILE or
-    NAME=FILE; inputs can have their rates and channels. The attribute `recorded` has them: name of an input -> file.
-    Examples of lines:
+    pipeline, overrides, swaps, plugins: the graph at the beginning, as in `load`. files: the audio files that are
+    rendered, each as FILE or NAME=FILE; inputs can have their rates and channels. The attribute `recorded` has them:
+    name of an input -> file. Examples of lines:
 
     {"at": 1.5, "set": "volume", "value": 0.3, "over": 0.5, "shape": "line"}
     {"at": "3/2", "swap": {"excitation": "whisper"}, "overrides": ["lpc.order=20"], "settle": 0.05, "over": 0.02}
     {"at": 2, "play": "music", "file": "music.wav", "loops": 2}
     {"at": 3, "stop": "music"}
 
-    `at` is the time in seconds of the recording: a number, or an exact fraction as text. `over`, `shape`, `settle`,
-    `loops`, `skip`, `overrides` and `pipeline` may be missing; `loops` is null for a sound without end. A swap selects
-    variants of slots of the pipeline; slots that it does not name keep the variants of the first graph. Paths are
-    relative to the folder of the file.
+    `at` is the time in seconds of the recording: a number, or an exact fraction as text. The other keys are those of
+    the classes `Set`, `Swap`, `Play` and `Stop` of `dspgraph.live`. `over`, `shape`, `settle`, `loops`, `skip`,
+    `overrides` and `pipeline` may be missing; `loops` is null for a sound without end. A swap selects variants of slots
+    of the pipeline; slots that it does not name keep the variants of the first graph. Paths are relative to the folder
+    of the file.
 
-    A recording of a live graph has one more line, the first: its swaps and overrides, latency, controls, and the inputs
-    into which sounds are played, at the beginning. They are used as if they had been given.
+    The events of a live graph are recorded into such a file. Its first line then says how the graph was at the
+    beginning: swaps and overrides, latency, values of controls, and the inputs into which sounds are played. They are
+    used as if they had been given to the constructor.
     """
 
     def __init__(
@@ -133,7 +135,7 @@ class EventFile:
             raise FileError(f"{self.path} is not text in UTF-8: {error}") from None
 
     def _beginning(self) -> dict[str, Any]:
-        """Return the first line of a recording; {} for a file without such a line."""
+        """Return the data in the first line of events that a live graph has recorded; {} without such a line."""
         first = next((line for line in self._lines() if line.strip()), "")
         if not first.startswith(_BEGIN):
             return {}
@@ -159,10 +161,10 @@ class EventFile:
             yield number, event
 
     def performance(self, latency: Fraction, happening: Iterable[tuple[int, Event]]) -> Performance:
-        """Return a performance with the events. latency: in seconds. happening: (number of the line, event) for each
-        event.
+        """Return a performance of the graph with events.
 
-        Raises FileError that names the line of an event that does not fit the graph.
+        latency: the latency of the performance, in seconds. happening: pairs (number of the line, event). Raises
+        FileError that names the line of an event that does not fit the graph.
         """
         numbered = sorted(happening, key=lambda one: time_of(one[1]))
         played = {*self.played, *(event.input for _, event in numbered if isinstance(event, Play | Stop))}
@@ -230,7 +232,7 @@ class EventFile:
 
 
 def _check_beginning(entry: Any) -> None:
-    """Raise RequestError unless an entry has the form of the first line of a recording."""
+    """Raise RequestError unless an entry has the form of the first line that a live graph records."""
     made = entry.get("begin") or {}
     fits = (
         isinstance(made, dict)

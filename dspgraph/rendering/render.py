@@ -143,7 +143,11 @@ def _gather(
     out: Path,
     note: Callable[[str], None],
 ) -> list[Item]:
-    """Return the items of a run: audio files for a graph with one audio input and for a pipeline, else .npz files."""
+    """Return the items that `files` name, as `corpus.gather` does.
+
+    For a pipeline, and for a graph with one audio input, audio files are searched in folders; for any other graph, .npz
+    files. out, note: as in `corpus.gather`.
+    """
     if isinstance(graph, Pipeline):
         names = tuple(graph.document.inputs)
         return gather(files, AUDIO_SUFFIXES, out, note, inputs=names if len(names) > 1 else ())
@@ -152,7 +156,7 @@ def _gather(
 
 
 def _refused(work: ItemsByFile[RenderJob]) -> Iterator[Rendered]:
-    """Yield the failed results of the items for which there is no graph."""
+    """Yield the failed results of the refused items, those that no job can do (`ItemsByFile.refused`)."""
     for item in work.items:
         if reason := work.refused.get(item.id):
             yield Rendered(item.id, item.path, error=reason, **file_stamp(item.path)._asdict())
@@ -161,7 +165,8 @@ def _refused(work: ItemsByFile[RenderJob]) -> Iterator[Rendered]:
 def _earlier_results(work: ItemsByFile[RenderJob], ledger: Ledger, retry_failed: bool) -> dict[str, Rendered]:
     """Return id of an item -> result of an earlier run, for the items whose results are still valid.
 
-    If a run was killed after it wrote the files of an item and before the line in the ledger, that line is written now.
+    retry_failed: a failed result is not valid. If a run was killed after it wrote the files of an item and before the
+    line in the ledger, that line is written now.
     """
     rows: dict[str, Rendered] = {}
     for item in work.items:
@@ -180,8 +185,8 @@ def _earlier_results(work: ItemsByFile[RenderJob], ledger: Ledger, retry_failed:
 def _check_replaced(work: ItemsByFile[RenderJob], ledger: Ledger, items: Iterable[Item], resuming: bool) -> None:
     """Raise RequestError if rendering the items would replace files that this run may not replace.
 
-    These are results of another source, part, graph or format. If the run does not continue an earlier run (resuming is
-    False), files that no run has recorded may not be replaced either.
+    A run may not replace results of another source, part of a file, graph or format. If the run does not continue an
+    earlier run (resuming is False), it may not replace files that no run has recorded either.
     """
 
     def other(item: Item) -> str:
@@ -212,9 +217,10 @@ class RenderJob:
     """The job to render items with a graph into the folder `out`.
 
     suffix, subtype: the format of audio files. batch: the number of items that are computed together. profiler:
-    measures the nodes, if it is given. digest: the digest of the graph in the process that made the job. reader: the
-    versions of the code that reads audio files there. command: the part of the command line that made the graph. Making
-    the job raises RequestError for settings that are out of bounds, and for an output that cannot be written.
+    measures the nodes, if it is given. digest, reader: the digest of the graph, and the versions of the code that reads
+    audio files, both in the process that made the job; `check` compares them with those of another process. command:
+    the command line that started the run. The constructor raises RequestError for settings that are out of bounds, and
+    for an output that cannot be written.
     """
 
     graph: Graph
@@ -390,10 +396,10 @@ class RenderJob:
 
 
 def render_file(graph: Graph, source: Path | Item, targets: Mapping[str, Path]) -> Rendered:
-    """Render one file or item, and return its result. No sidecar and no line in the ledger is written.
+    """Render one file or item with a graph, and return its result. No sidecar and no line in the ledger is written.
 
-    targets: name of an output -> file. Memory does not grow with the length of the input, unless a node needs the whole
-    signal.
+    source: the file or item. targets: name of an output -> file. Memory does not grow with the length of the input,
+    unless a node needs the whole signal.
     """
     item = source if isinstance(source, Item) else Item(source.stem, source)
     run = _ItemRun(graph, item, targets)

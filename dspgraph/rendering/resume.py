@@ -74,8 +74,8 @@ def other_result(
 ) -> str:
     """Return why this run may not replace the existing files of an item, in words; "" if it may replace them.
 
-    It may if there are no files, or if they were made from the same source, part, graph and format: such a result may
-    be made again, for instance because the code has changed. line: the last line of the item in the ledger. sidecar:
+    The run may replace files that were made from the same source, part, graph and format: such a result may be made
+    again, for instance because the code has changed. line: the last line of the item in the ledger. sidecar:
     the sidecar that this run would write. outputs: the output files of the item. recipe: the recipe of the graph of
     this run (`Wiring.recipe`). resuming: whether files that have neither line nor sidecar may be replaced; a killed run
     can have left such files.

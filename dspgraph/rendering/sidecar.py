@@ -43,8 +43,9 @@ def file_stamp(path: Path) -> FileStamp:
 def item_settings(item: Item, digest: str, reader: Mapping[str, str], form: AudioFormat) -> dict[str, Any]:
     """Return everything on which the outputs of an item depend, except the content of its input file.
 
-    Of an item with several files, their stamps are among the values. The sidecar and the line in the ledger both
-    contain these values. digest: of the graph. reader: see `job.reader_provenance`. form: of the audio outputs.
+    If the item has several files, the stamp of each file is among the values. The sidecar and the line in the ledger
+    both contain these values. digest: the digest of the graph. reader: see `job.reader_provenance`. form: the format of
+    the audio outputs.
     """
     return {
         "digest": digest,
@@ -66,7 +67,7 @@ class Sidecar:
     """The sidecar of one item: a JSON file that says how the output of the item was made.
 
     Its content does not depend on when, where or how the item was rendered. path: where it is written. settings: the
-    settings of the rendering. graph: the description of the graph as JSON. command: the part of the command line that
+    result of `item_settings`. graph: the description of the graph as JSON. command: the part of the command line that
     made the graph; empty if no command line did.
     """
 

@@ -1,4 +1,4 @@
-"""The files for outputs: their names, checks of these names, and their folders."""
+"""The output files of items: their paths, checks of these paths, and the making of their folders."""
 
 from __future__ import annotations
 

@@ -82,50 +82,55 @@ class LabelledTraining(Protocol):
         init: Path | None,
         labels: Labels,
     ) -> Path:
-        """Train as `Training.train` does.
+        """Train as `Training.train` does, on recordings with labels.
 
-        labels: for each recording, the values of the columns `LABELS` of the manifest. A column without a value is
-        missing there. Also raises RequestError if a recording lacks a label that the training needs.
+        labels: name of a recording -> {column of the manifest: value as text}, for the columns in `LABELS`. A column
+        that has no value for a recording is left out of its mapping. Other arguments and errors: as in
+        `Training.train`; also raises RequestError if a recording lacks a label that the training needs.
         """
 
 
 class Prediction(Protocol):
-    """The module `distribution` of a model."""
+    """The module `distribution` of a model: it computes the distributions that the model predicts for a recording."""
 
     PIPELINE: str
     """The pipeline that computes the features of a recording."""
 
     def distribution(self, weights: Path, samples: Array, features: Features) -> tuple[Array, Array, float]:
-        """Return the predicted distributions [n, size], the true levels [n], and the sample rate in Hz.
+        """Return (the predicted distributions [n, size], the true levels [n], the sample rate in Hz) for a recording.
 
-        A row of the distributions has the probabilities of all levels for one sample. weights: a file of trained
-        weights. samples: [n], a recording. features: a function that computes its features. Raises ValueError if the
+        A level is a value that a sample can have, as a whole number from 0 to size - 1. A row of the distributions has
+        the probabilities of all levels for one sample. weights: a file of trained weights. samples: [n], a recording.
+        features: a function that computes the features of the recording from its samples. Raises ValueError if the
         weights belong to another model.
         """
 
 
 class WeightsConversion(Protocol):
-    """The module `convert` of a model. A model without published weights lacks this module."""
+    """The module `convert` of a model: it converts weights that others have published.
+
+    A model without published weights lacks this module.
+    """
 
     def recognises(self, names: set[str]) -> bool:
-        """Return whether these are the names of the arrays of a published network of this model, in a known layout."""
+        """Return whether a checkpoint is a published network of this model. names: the names of its arrays."""
 
     def convert(
         self, found: Mapping[str, Array], given: Mapping[str, Any]
     ) -> tuple[Any, dict[str, Array], Sequence[str]]:
-        """Return (configuration, arrays by name, sentences about assumed values) for a file of weights.
+        """Return the parts of a file of weights: (configuration, arrays by name, sentences about assumed values).
 
-        found: name -> array of a checkpoint. given: name -> value, for values that the checkpoint does not contain. A
-        value that is neither in `found` nor in `given` is assumed. Raises ValueError if the arrays are not a network of
-        this model, or if they contradict a given value.
+        found: name -> array, from the checkpoint to convert. given: name -> value, for settings of the network that the
+        checkpoint does not contain. A value that is neither in `found` nor in `given` is assumed. Raises ValueError if
+        the arrays are not a network of this model, or if they contradict a given value.
         """
 
 
 class WeightsWriter(Protocol):
-    """The object `WEIGHTS` in the module `weights` of a model."""
+    """The object `WEIGHTS` in the module `weights` of a model: it reads and writes files of weights."""
 
     def read(self, path: Path) -> tuple[Any, dict[str, Array]]:
-        """Return the configuration and the arrays, by name, of a file. Raises ValueError if it cannot be read."""
+        """Return (configuration, name -> array) of a file of weights. Raises ValueError if it cannot be read."""
 
     def write(self, path: Path, config: Any, arrays: Mapping[str, Array], numbers: Any = "float32") -> None:
         """Write a configuration and arrays (name -> array) to a file. Raises ValueError if they do not fit together.
@@ -143,7 +148,7 @@ class WeightsModule(Protocol):
 
 
 def training(model: str) -> Training:
-    """Return the module `training` of a model.
+    """Import and return the module `training` of a model. model: the name of the model.
 
     Raises UnknownName if there is no such model, and RequestError if the module, one of its members, or a package of
     `dspgraph[train]` is missing.
@@ -152,17 +157,20 @@ def training(model: str) -> Training:
 
 
 def prediction(model: str) -> Prediction:
-    """Return the module `distribution` of a model. Raises the same errors as `training`."""
+    """Import and return the module `distribution` of a model. Raises the same errors as `training`."""
     return cast(Prediction, _module(model, "distribution", Prediction))
 
 
 def conversion(model: str) -> WeightsConversion:
-    """Return the module `convert` of a model. Raises the same errors as `training`."""
+    """Import and return the module `convert` of a model. Raises the same errors as `training`."""
     return cast(WeightsConversion, _module(model, "convert", WeightsConversion))
 
 
 def weights_format(model: str) -> WeightsWriter:
-    """Return the layout of the files of weights of a model. Raises the same errors as `training`."""
+    """Return the object `WEIGHTS` of a model, which reads and writes files of weights of this model.
+
+    Raises the same errors as `training`.
+    """
     return cast(WeightsModule, _module(model, "weights", WeightsModule)).WEIGHTS
 
 

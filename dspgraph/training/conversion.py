@@ -61,10 +61,11 @@ def convert_weights(
 def _converted(
     model: str, arrays: Mapping[str, Array], given: Mapping[str, Any]
 ) -> tuple[Any, dict[str, Array], Sequence[str]]:
-    """Return the result of `convert` of a model. Errors of several classes in `convert` become a ValueError.
+    """Return the result of `WeightsConversion.convert` of a model. Raises ValueError for most errors in `convert`.
 
-    `convert` can raise errors of many classes for an array with a wrong number of axes, or for a setting of a wrong
-    type. They are all due to the arguments, because `convert` reads nothing else.
+    model: the name of the model. arrays, given: the arguments `found` and `given` of `convert`. `convert` can raise
+    errors of many classes for an array with a wrong number of axes, or for a setting of a wrong type. They are all due
+    to the arguments, because `convert` reads nothing else.
     """
     try:
         return conversion(model).convert(arrays, given)

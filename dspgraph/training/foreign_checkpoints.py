@@ -139,9 +139,10 @@ def _torch(path: Path, content: bytes) -> dict[str, Array]:
 
 
 def _state(found: Any) -> dict[str, Any]:
-    """Return name -> tensor of the network, from the result of `torch.load`; empty if there is no network.
+    """Return name -> tensor, for the tensors of a network; empty if there is no network.
 
-    The prefix "module." of parallel training is removed from the names.
+    found: the result of `torch.load`, which may have the network under a key such as "state_dict". The prefix "module."
+    of parallel training is removed from the names.
     """
     import torch
 

@@ -69,10 +69,11 @@ def settings(model: str) -> list[tuple[str, str, str]]:
 
 
 def distribution(weights: Path, file: Path) -> tuple[Array, Array, float]:
-    """Return the distributions [n, size] that a trained model predicts, the true levels [n], and the rate in Hz.
+    """Return (the distributions [n, size] that a model predicts, the true levels [n], the sample rate in Hz).
 
-    A row of the distributions has the probabilities of the levels 0 to size - 1 for one sample. weights: the file of
-    the weights. file: the recording. Raises FileError if a file cannot be read, or if `weights` has no trained weights.
+    A level is a value that a sample can have, as a whole number from 0 to size - 1. A row of the distributions has the
+    probabilities of all levels for one sample. weights: the file of the trained weights. file: the recording. Raises
+    FileError if a file cannot be read, or if `weights` has no trained weights.
     """
     module = prediction(model_of(weights))
     stream, features = _features(module.PIPELINE)
@@ -91,7 +92,7 @@ def _samples(item: Item, stream: Audio) -> Array:
 
 
 def _by_name(items: list[Item]) -> dict[str, Item]:
-    """Return name -> item. The name is the path of a whole file, or the id of a part of a file.
+    """Return name of a recording -> item. The name is the path for a whole file, or the id for a part of a file.
 
     Raises RequestError if two items have the same name.
     """

@@ -101,7 +101,10 @@ def _numbers(index: Path, name: str, entry: _Entry) -> Array:
 
 
 def _table(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (key, value) for all entries of an index. Raises ValueError or IndexError if it is damaged."""
+    """Yield (key, value) for all entries of an index. content: the bytes of the index file.
+
+    Raises ValueError or IndexError if it is damaged.
+    """
     footer = content[-_FOOTER:]
     if len(footer) < _FOOTER or int.from_bytes(footer[-8:], "little") != _MAGIC:
         raise ValueError("the last bytes are not those of a table")
@@ -124,7 +127,11 @@ def _table(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _block(content: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (key, value) for the entries of the block of `size` bytes that begins at `offset`."""
+    """Yield (key, value) for the entries of one block of an index.
+
+    content: the bytes of the index file. offset, size: the place and the length of the block in them. Raises ValueError
+    if the block is damaged.
+    """
     block = content[offset : offset + size]
     if len(block) != size or size < 4:
         raise ValueError("a block lies beyond the end")
@@ -164,7 +171,10 @@ def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
 
 
 def _varint(content: bytes, at: int) -> tuple[int, int]:
-    """Return (number, place after it) for the number at the place `at`. Each byte has seven bits, the lowest first."""
+    """Return (number, offset after it) for the number that begins at the offset `at` of `content`.
+
+    Each byte of the number has seven of its bits, the lowest first. A byte below 128 is the last one.
+    """
     value = 0
     for k in range(10):
         value |= (content[at + k] & 127) << 7 * k

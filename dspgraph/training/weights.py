@@ -87,8 +87,9 @@ def describe_weights(weights: Path) -> WeightsDescription:
 class ShippedWeights:
     """A file of weights that comes with dspgraph.
 
-    pipeline: the name of the pipeline that uses it. description: its content. size: in bytes. digest: the sha256 of the
-    file. expected: the sha256 in the card of the weights.
+    pipeline: the name of the pipeline that uses the file. description: the model and its configuration. size: the
+    number of bytes. digest: the SHA-256 of the file. expected: the SHA-256 that is written in the card, the text file
+    that describes the weights.
     """
 
     pipeline: str
@@ -99,14 +100,15 @@ class ShippedWeights:
 
     @property
     def intact(self) -> bool:
-        """True if the file has the sha256 that its card states."""
+        """Whether the file is unchanged: its SHA-256 is the one that its card states."""
         return self.expected == self.digest
 
 
 def shipped_weights() -> list[ShippedWeights]:
-    """Return the files of weights beside the pipelines that come with dspgraph, each described by a card beside it.
+    """Return the files of weights that come with dspgraph: NAME.safetensors in the folder of the pipelines.
 
-    Raises FileError if a file or its card cannot be read, or if the card does not state exactly one sum.
+    Beside each file is its card, NAME.md, which describes the weights. Raises FileError if a file or its card cannot be
+    read, or if the card does not state exactly one SHA-256.
     """
     found = []
     for name, pipeline in shipped_pipelines().items():
@@ -126,7 +128,7 @@ def shipped_weights() -> list[ShippedWeights]:
 
 
 def write_half(weights: Path, out: Path) -> None:
-    """Write a file of weights with its numbers rounded to float16.
+    """Write a copy of a file of weights with its numbers rounded to float16.
 
     out: the file to write, which must not exist. Raises FileError if `weights` cannot be read or has a number that is
     too large for float16, and RequestError if `out` exists or cannot be written.
@@ -135,12 +137,12 @@ def write_half(weights: Path, out: Path) -> None:
 
 
 def write_eight_bits(weights: Path, out: Path) -> dict[str, tuple[float, float]]:
-    """Write a copy of a file of weights with matrices rounded to eight bits; return name of a matrix -> its two errors.
+    """Write a copy of a file of weights with matrices rounded to eight bits; return name of a matrix -> two errors.
 
-    They are the root mean square of the rounding errors, relative to that of the weights, and the largest rounding
-    error, relative to the largest weight. out: the file to write, which must not exist. Raises FileError if `weights`
-    cannot be read or belong to a model without files in eight bits, and RequestError if `out` exists or cannot be
-    written.
+    The first is the root mean square of the rounding errors, relative to the root mean square of the weights; the
+    second is the largest rounding error, relative to the largest weight. out: the file to write, which must not exist.
+    Raises FileError if `weights` cannot be read or belong to a model without files in eight bits, and RequestError if
+    `out` exists or cannot be written.
     """
     arrays = _write(weights, out, "int8")
     written = describe_weights(out)
@@ -160,9 +162,9 @@ _LEAST = 1e-30
 
 
 def _write(weights: Path, out: Path, numbers: str) -> dict[str, Array]:
-    """Write a copy of a file of weights with other numbers, and return the arrays of the file before rounding, by name.
+    """Write a copy of a file of weights with rounded numbers; return name -> array, not rounded, of the file.
 
-    numbers: "float16" or "int8", see `WeightsWriter`. Raises as `write_eight_bits` does.
+    out: the file to write. numbers: "float16" or "int8", see `WeightsWriter`. Raises the errors of `write_eight_bits`.
     """
     if out.exists():
         raise RequestError(f"{out} exists already: remove it, or give another name with -o")

@@ -51,11 +51,12 @@ class Binding:
         return self.lookahead == math.inf
 
     def wait(self, step: Fraction, phase: Fraction) -> tuple[Fraction | float, Times]:
-        """Return the longest wait of output items for their input, and the times up to which they need input.
+        """Return the longest wait of some output items for their input, and the times up to which they need input.
 
-        The output items are those whose spans end at phase, phase + step, phase + 2 * step ... seconds. The node can
-        give an item when the last period of input that the item needs is complete. The wait of an item is the time, in
-        seconds, from the end of its span to the end of this period. The second result has the ends of these periods.
+        step, phase: in seconds; the output items are those whose spans end at phase, phase + step, phase + 2 * step ...
+        The node can give an item when the last period of input that the item needs is complete. The wait of an item is
+        the time, in seconds, from the end of its span to the end of this period. The second result, a pair (step,
+        first), stands for the ends of these periods: first, first + step, first + 2 * step ... seconds.
         """
         if self.waits_for_the_end or self.stretch != 1:  # a stretched output cannot come in real time
             return math.inf, (self.period, Fraction(0))
@@ -97,8 +98,8 @@ def bind(name: str, node: Node, takes: tuple[Any, ...]) -> Binding:
 def _checked_seconds(name: str, hook: str, found: Any) -> Fraction:
     """Return the result of a node's method `stretch` or `extra`, after checking it.
 
-    name, hook: of the node and of the method, for messages. Raises LawError (law 0) unless the result is an exact
-    fraction: a stretch from 1 / 1000 to 1000, an extra from 0 s to 10 minutes.
+    name, hook: the name of the node and of the method, for messages. found: the result. Raises LawError (law 0) unless
+    the result is an exact fraction: a stretch from 1 / 1000 to 1000, an extra from 0 s to 10 minutes.
     """
     exact = isinstance(found, int | Fraction) and not isinstance(found, bool)
     low, high = (Fraction(1, 1000), 1000) if hook == "stretch" else (0, 600)
@@ -110,8 +111,8 @@ def _checked_seconds(name: str, hook: str, found: Any) -> Fraction:
 def _check_sizes(what: str, binding: Binding) -> None:
     """Raise ParameterError if the blocks of a node would be too large for the memory. what: the node, for messages.
 
-    Two sizes are checked: of every stream, the items of one second; of every input stream, the items of one period or
-    of one output item, whichever is longer, plus the lookahead.
+    Two sizes are checked: the numbers in one second of every stream; and the numbers that the node must hold of every
+    input stream, those of one period or of the span of one output item, whichever is longer, plus the lookahead.
     """
     way_out = f"{MOST_NUMBERS} are the most: choose smaller lengths and sizes, a larger hop or a lower rate"
     for stream in (*binding.flat, *binding.gives):
@@ -129,7 +130,10 @@ def _check_sizes(what: str, binding: Binding) -> None:
 
 
 def _checked_outputs(name: str, node: Node, gives: Any) -> tuple[Stream, ...]:
-    """Return `gives`, the result of `Node.streams`. Raises LawError unless it has one fitting stream per output."""
+    """Return `gives`, the result of `Node.streams`. Raises LawError unless it has one fitting stream per output.
+
+    name: the name of the node in its graph, for messages.
+    """
     if not isinstance(gives, tuple) or not all(isinstance(stream, Stream) for stream in gives):
         raise LawError(0, f"{name}.streams gave {shown(gives)}, not a tuple of streams")
     if len(gives) != len(node.outputs):
@@ -159,8 +163,9 @@ def _period(name: str, flat: list[Stream], block_size: int | None) -> Fraction:
 
 
 def _ask(name: str, node: Node, hook: str, takes: tuple[Any, ...]) -> Any:
-    """Call a method of the node with its input streams and return the result. hook: the name of the method.
+    """Call a method of a node with its input streams and return the result.
 
+    name: the name of the node in its graph. hook: the name of the method. takes: the input streams, as in `Binding`.
     Puts the name of the node before the message of a ParameterError; raises NodeError for an error that is not a
     DspgraphError.
     """

@@ -11,10 +11,11 @@ Cone: TypeAlias = bytes
 
 
 def cones(graph: Wiring) -> dict[str, Cone]:
-    """Return, for every input and every node that runs, a hash of its cone. Equal nodes are in the same state.
+    """Return name of an input or of a node that runs -> hash of its cone.
 
-    Two nodes have the same cone if they are equal, take from the same inputs or from nodes with the same cones, and use
-    the same noise (if they use noise). Their names do not matter. The hashes can be compared within one process.
+    In sessions of the same signal, two nodes with the same cone are in the same state. Two nodes have the same cone if
+    they are equal, take from the same inputs or from nodes with the same cones, and use the same noise (if they use
+    noise). Their names do not matter. The hashes can be compared within one process.
     """
     found = {name: _hash("input", name, stream) for name, stream in graph.inputs.items()}
     for name in graph.canonical_order:

@@ -12,9 +12,10 @@ from dspgraph.wiring.wiring import Wiring
 
 @dataclass(frozen=True)
 class Latency:
-    """The delay of a graph. seconds: the longest time from the end of an output item's span until the item comes out.
+    """The delay of a graph.
 
-    path: the names of the nodes that cause this delay.
+    seconds: the longest time from the end of an output item's span until the item comes out. path: the names of the
+    nodes that cause this delay.
     """
 
     seconds: Fraction | float

@@ -59,7 +59,7 @@ def _follow(wire: Wire, there: Mapping[str, str]) -> Wire:
 
 
 def _free(name: str, k: int, taken: Set[str]) -> str:
-    """Return a name that is not in `taken`: `name`, with "vK/" before it as often as needed. k: the number K."""
+    """Return `name`, with "vK/" put before it until it is not in `taken`. k: the number K, as in "v0/lpc"."""
     own = name
     while own in taken:
         own = f"v{k}/{own}"

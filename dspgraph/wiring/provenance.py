@@ -19,9 +19,9 @@ ENGINE_MODULES = ("dspgraph.graph", "dspgraph.engine.batch")
 def provenance(kinds: Iterable[type[Node]]) -> dict[str, Any]:
     """Return hashes of source files and versions of libraries as plain data. kinds: the node classes of the graph.
 
-    "engine": one hash of the engine's source files. "sources": one hash per set of source files -> the names of the
-    node classes whose module depends on exactly this set (for a class from an interactive session the set is empty).
-    "versions": name -> version of every library that any of these files imports.
+    The result has three keys. "engine": a hash of the engine's source files. "sources": a mapping, hash of a set of
+    source files -> the types of the nodes whose module depends on exactly these files (on none, for a node class from
+    an interactive session). "versions": name -> version of every library that any of these files imports.
     """
     engine = closure(*ENGINE_MODULES)
     nodes = [(kind.type_name, closure(kind.__module__)) for kind in kinds]
@@ -34,9 +34,10 @@ def provenance(kinds: Iterable[type[Node]]) -> dict[str, Any]:
 
 
 def computed_imports(kinds: Iterable[type[Node]]) -> list[str]:
-    """Return the places, "file:line", where code of node types imports modules by computed names.
+    """Return the places, "file:line", where code of nodes imports a module whose name is computed.
 
-    A change in such a module does not change the digest. The files of dspgraph and of its own nodes are left out.
+    kinds: the node classes of a graph. A change in such a module does not change the digest of the graph. The files of
+    dspgraph and of its own nodes are left out.
     """
     return sorted({place for kind in kinds for place in closure(kind.__module__).computed_elsewhere})
 

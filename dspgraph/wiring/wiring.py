@@ -29,7 +29,10 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*\Z")
 
 
 def recipe_of(description: Mapping[str, Any]) -> str:
-    """Return the recipe of a graph. description: `Wiring.description`; a key that is missing counts as null."""
+    """Return the recipe of a graph, the hash `Wiring.recipe`.
+
+    description: the mapping `Wiring.description`, or one that was read from a sidecar; a missing key counts as None.
+    """
     return _hash({name: description.get(name) for name in ("seed", "inputs", "outputs", "nodes", "noise_keys")})
 
 
@@ -119,7 +122,7 @@ class Wiring:
         return next((name for name in self.order if self.bindings[name].stretch != 1), None)
 
     def sources(self, name: str) -> Iterator[tuple[Input, str]]:
-        """Yield the port and the origin of every wire into the node called `name`, port by port."""
+        """Yield (input port, origin) for every wire into the node called `name`, in the order of the ports."""
         for port in self.nodes[name].inputs:
             wire = self.wires[f"{name}.{port.name}"]
             for origin in wire if isinstance(wire, tuple) else (wire,):
@@ -150,10 +153,10 @@ class Wiring:
 
     @property
     def canonical_order(self) -> tuple[str, ...]:
-        """The names in `order`, in the order in which the nodes run.
+        """The names in `order`, sorted into the order in which the nodes run.
 
-        This order does not depend on the order of `nodes` and `wires` in the constructor. Equal graphs therefore have
-        equal plans, and a session of one can restore a snapshot of the other.
+        This second order does not depend on the order of `nodes` and `wires` in the constructor. Equal graphs therefore
+        have equal plans, and a session of one can restore a snapshot of the other.
         """
         running = frozenset(self.order)
         return tuple(name for name in _in_order(self._takers(), by_name=True) if name in running)

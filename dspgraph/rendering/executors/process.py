@@ -109,9 +109,10 @@ def _seconds_left(workers: Sequence[Worker]) -> float | None:
 
 
 def _next_results(worker: Worker, queue: ItemQueue[R]) -> Iterator[R]:
-    """Read one message of a worker. If it has a result, yield the result.
+    """Read one message of a worker. If the message has a result, yield the result.
 
-    If the worker has died, replace it. Yield a failed result if it is known which item caused the death.
+    If the worker has died, put its items back into the queue and start a new worker. An item that has caused this too
+    often is not put back: its failed result is yielded.
     """
     try:
         kind, value = worker.receive()
@@ -233,7 +234,10 @@ class Worker:
 
 
 def _serve(pipe: Connection, payload: bytes) -> None:
-    """Run the job on every list of items that comes through the pipe; send the results, until the pipe is closed."""
+    """Run the job on every list of items that comes through the pipe; send the results, until the pipe is closed.
+
+    This is the main function of a worker process. payload: the pickled job. `Worker` lists the messages that are sent.
+    """
     ignore_signals()
     _exit_with_parent()
     with numpy_warnings_hidden():
@@ -307,7 +311,10 @@ def _advice(error: Exception) -> str:
 
 @contextmanager
 def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables for the processes that are started inside the `with` block."""
+    """Set environment variables for the processes that are started inside the `with` block.
+
+    values: name -> value. After the block the variables have the values that they had before.
+    """
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

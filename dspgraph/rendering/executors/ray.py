@@ -116,7 +116,11 @@ def _check_reachable(address: str) -> None:
 
 
 def _run_actors(ray: Any, actors: Sequence[_RemoteActor], queue: ItemQueue[R]) -> Iterator[R]:
-    """Yield the results of all items in the queue. Every actor that is ready is given CHUNKS_PER_WORKER chunks."""
+    """Compute all items in the queue in the actors, and yield the results.
+
+    ray: the module ray. Every actor that is ready always has up to CHUNKS_PER_WORKER chunks of items, so that it need
+    not wait for the next one.
+    """
     while True:
         for actor in actors:
             while actor.ready and len(actor.calls) < CHUNKS_PER_WORKER and (chunk := queue.next_chunk()):
@@ -168,7 +172,8 @@ class _RemoteActor:
     def receive(self, queue: ItemQueue[R]) -> Iterator[R]:
         """Take the answer to which `next_answer` refers. If it is a result, yield the result.
 
-        If the actor has died, replace it. Yield a failed result if it is known which item caused the death.
+        If the actor has died, put its items back into `queue` and start a new actor. An item that has caused this too
+        often is not put back: its failed result is yielded.
         """
         try:
             if not self.ready:
@@ -190,7 +195,11 @@ class _RemoteActor:
             yield from self._replace(queue, error)
 
     def _replace(self, queue: ItemQueue[R], error: Exception) -> Iterator[R]:
-        """Put the chunks of an actor that died back into the queue, and replace the actor. Yield failed results."""
+        """Put the chunks of an actor that died back into the queue, and start a new actor.
+
+        error: the error by which Ray reports the death. Failed results are yielded, as in `ItemQueue.worker_failed`.
+        Raises RequestError if actors die again and again as they start.
+        """
         if not self.ready:
             self.failed_starts += 1
             if self.failed_starts == MAX_FAILED_STARTS:
@@ -223,7 +232,11 @@ class _Actor:
     """The actor itself: an object that Ray runs on one core of a machine. It owns one worker process."""
 
     def start(self, payload: bytes, open_items: int, timeout: float | None, folder: str, path: list[str]) -> str:
-        """Start the worker process. Return "", or the reason why the worker cannot run the job."""
+        """Start the worker process. Return "", or the reason why the worker cannot run the job.
+
+        payload, open_items, timeout: as in `Worker`. folder, path: the working directory and `sys.path` of the process
+        that started the run; the actor takes both.
+        """
         try:
             os.chdir(folder)
             sys.path[:] = [*path, *(one for one in sys.path if one not in path)]
