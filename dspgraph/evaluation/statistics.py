@@ -62,7 +62,7 @@ def t_interval(values: Sequence[float] | np.ndarray[Any, Any]) -> Estimate:
 
 
 def share_interval(hits: int, n: int) -> Estimate:
-    """Return the share hits / n with the exact interval of the binomial distribution (Clopper and Pearson)."""
+    """Return the share hits / n, with its 95 % confidence interval: the exact one of Clopper and Pearson (binomial)."""
     from scipy import stats
 
     if not n:

@@ -123,7 +123,7 @@ class Performance:
     def prepare(self, old: Graph, new: Graph) -> None:
         """Do the slow work of a swap from `old` to `new` before its time. Another thread may call this method.
 
-        A swap that was not prepared takes longer, and changes no sample.
+        A swap that was not prepared gives the same samples, but takes longer.
         """
         if any(old is one and new is other for one, other, _ in self._merged):
             return
@@ -357,11 +357,11 @@ def perform(
 
     Every output has the delay that `Performance` describes.
 
-    recording: name -> whole array, for every input that is no control and into which no sound is played. events:
-    events with their times. controls, latency, played: as for `Performance`. block: how many seconds are computed in
-    one call; this changes no sample. seconds: the duration, which must be given if there are no recorded inputs.
-    Raises the errors of `Performance`, and SignalError for an input that is missing and for inputs that end at
-    different times.
+    recording: name -> whole array, for every input that is no control and into which no sound is played. events: events
+    with their times. controls, latency, played: as for `Performance`. block: how many seconds are computed in one call;
+    the samples do not depend on it. seconds: the duration, which must be given if there are no recorded inputs. Raises
+    the errors of `Performance`, and SignalError for an input that is missing and for inputs that end at different
+    times.
     """
     performance = Performance(graph, events, controls, played, latency)
     return run_recording(performance, recording, [block], seconds)

@@ -245,9 +245,10 @@ class PortAudio:
         return stream
 
     def _watch(self, exchange: Exchange, stop: threading.Event, ended: threading.Event) -> None:
-        """Wait until `stop` is set. Raises LiveError if the device ends, or asks for nothing any more.
+        """Wait until `stop` is set. Raises LiveError if a device ends, or no longer asks for samples.
 
-        PortAudio does not always say that a device has gone. Such a stream is left open: to close it may never end.
+        PortAudio does not always say that a device has gone. The stream of such a device is left open, because the call
+        that closes it might never return.
         """
         counts, since = [-1, -1], [time.monotonic()] * 2
         while not stop.wait(_CHECK):

@@ -123,7 +123,10 @@ class Recorder:
 
     @contextmanager
     def _holding(self) -> Iterator[None]:
-        """Keep an error in a `with` block, if it is the first: the engine reads it, and `close` raises it."""
+        """Keep an error that is raised in a `with` block, if it is the first, in `error`, and go on.
+
+        The engine reads `error`, and `close` raises it.
+        """
         try:
             yield
         except Exception as error:

@@ -60,9 +60,12 @@ def study_files(
 
 @dataclass
 class _Reports:
-    """Counts, over all recordings, of samples and of intervals of alignments that do not match.
+    """Counts over all recordings, which `sentences` puts into words.
 
-    The method `sentences` puts them into words.
+    read: the number of recordings with an alignment. items: the number of samples; covered: how many of them lie in an
+    interval of an alignment. unseen: the number of intervals without a sample. overlap, beyond, before: the seconds of
+    intervals that overlap, lie after the end, and lie before the start of a recording. missing: the recordings without
+    an alignment. notes: note -> the recordings to which it applies.
     """
 
     read: int = 0

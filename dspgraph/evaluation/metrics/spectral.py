@@ -22,8 +22,8 @@ def lsd(pair: Pair) -> float | None:
         mean over t of sqrt(mean over bins of (20 * log10(|X| / |X'|))**2)
 
     Frames of 32 ms every 8 ms, Hann windows. Magnitudes below a floor are raised to the floor, which is 100 dB below
-    the bin of a full-scale sine. The noise of rounding to 16 bits is below the floor. The value stays the same if the
-    signals are exchanged.
+    the magnitude of a full-scale sine. The noise of rounding to 16 bits is below the floor. The value stays the same if
+    the signals are exchanged.
 
     Source: L. R. Rabiner and B.-H. Juang, Fundamentals of Speech Recognition, Prentice Hall, 1993 (log spectral
     distortion).
