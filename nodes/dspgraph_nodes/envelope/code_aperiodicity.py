@@ -1,4 +1,4 @@
-"""WORLD's code of aperiodicity."""
+"""Coding of aperiodicity in a few numbers, as in WORLD."""
 
 import numpy as np
 

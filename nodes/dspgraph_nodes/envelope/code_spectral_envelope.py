@@ -1,4 +1,4 @@
-"""WORLD's code of spectral envelopes."""
+"""Coding of spectral envelopes in a few numbers, as in WORLD."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Aperiodicity from WORLD's code."""
+"""Decoding of aperiodicity that was coded in a few numbers, as in WORLD."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from dspgraph_nodes._kernels.limits import MOST_POINTS
 
 
 def decode_aperiodicity(coded: Array, rate: float, n_fft: int) -> Array:
-    """Return aperiodicity [n, n_fft / 2 + 1], from 0 to 1, in the dtype of the code (float32 for int16).
+    """Return aperiodicity [n, n_fft / 2 + 1], from 0 to 1, in the dtype of `coded` (float32 for int16).
 
     coded: [n, bands], dB at 3, 6, 9 ... kHz; rate: sampling rate of the audio, Hz.
     """

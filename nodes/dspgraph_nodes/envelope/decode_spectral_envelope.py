@@ -1,4 +1,4 @@
-"""Spectral envelopes from WORLD's code."""
+"""Decoding of spectral envelopes that were coded in a few numbers, as in WORLD."""
 
 import numpy as np
 

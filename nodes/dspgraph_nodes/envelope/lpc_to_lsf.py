@@ -9,8 +9,8 @@ def lpc_to_lsf(lpc: Array) -> Array:
     """Return line spectral frequencies, rows (gain, w[1..order]), in radians per sample, ascending from 0 to pi.
 
     lpc: predictors [n, order + 1], rows (gain, a[1..order]), order at least 1. Returns the same shape and dtype
-    (float32 for int16), computed in float64. Raises ValueError that names the first row that is not a stable predictor,
-    unless rounding can be the cause.
+    (float32 for int16), computed in float64. Raises ValueError that names the first row that is not a stable predictor;
+    but a predictor that rounding may have made unstable is corrected, see `LpcToLsf`.
     """
     from dspgraph_nodes._kernels.signal.lsf import lsf_of_lpc
 

@@ -9,7 +9,8 @@ def lpc_to_parcor(lpc: Array) -> Array:
     """Return reflection coefficients, rows (gain, k[1..order]), of predictors, rows (gain, a[1..order]).
 
     lpc: [n, order + 1]. Returns the same shape and dtype (float32 for int16), computed in float64. Raises ValueError
-    that names the first row that is not a stable predictor, unless rounding can be the cause.
+    that names the first row that is not a stable predictor; but a predictor that rounding may have made unstable is
+    corrected, see `LpcToParcor`.
     """
     from dspgraph_nodes._kernels.signal.parcor import step_down
 
@@ -24,8 +25,8 @@ class LpcToParcor(Node):
     a_i is the predictor of order i, and a_order is the input. The input is stable if and only if every k lies between
     -1 and 1. An unstable predictor raises ValueError that names its frame, unless rounding can be the cause: rounding
     to the precision eps of the stream moves m nearly equal roots, such as those of a windowed tone, by about eps**(1 /
-    m). So a[j] is multiplied by g**j. The values g = 1 - eps, 1 - 4 * eps, 1 - 16 * eps ... are tried, down to 1 -
-    eps**(1 / min(order, 6)), until one makes the predictor stable.
+    m). Such a predictor is corrected: a[j] is multiplied by g**j. The values g = 1 - eps, 1 - 4 * eps, 1 - 16 * eps ...
+    are tried, down to 1 - eps**(1 / min(order, 6)), until one makes the predictor stable.
 
     Source: J. Makhoul, Linear Prediction: A Tutorial Review, Proceedings of the IEEE 63(4), 1975.
     """

@@ -48,8 +48,9 @@ class BlendFrames(Node):
     sphere is the line.
 
     If a and b are encodings of two sounds by `wavenet_encoder`, y on the line is the encoding of a sound between them.
-    Latent vectors of `gansynth` are blended on the sphere, so that y is as long as the vectors that the network has
-    learned. Both streams have the same rate, kind and width. With an amount below 0 or above 1, y lies beyond a or b.
+    Latent vectors of `gansynth` are blended on the sphere, so that the norm of y[n] is about that of the vectors with
+    which the network was trained. Both streams have the same rate, kind and width. With an amount below 0 or above 1, y
+    lies beyond a or b.
 
     Source: J. Engel et al., Neural Audio Synthesis of Musical Notes with WaveNet Autoencoders, ICML 2017,
     arXiv:1704.01279; K. Shoemake, Animating Rotation with Quaternion Curves, SIGGRAPH 1985.

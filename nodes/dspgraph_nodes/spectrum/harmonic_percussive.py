@@ -78,7 +78,7 @@ class HarmonicPercussive(Node):
         return self._parts(np.pad(rows, ((before, half), (0, 0)), mode="symmetric"))
 
     def _parts(self, rows: Array) -> tuple[Array, Array]:
-        """Return the harmonic and the percussive part of the rows whose median over time lies within `rows`.
+        """Return the harmonic and the percussive part of those rows whose neighbours in time are all in `rows`.
 
         rows: [n, bins]. Both parts have n - `harmonic` + 1 rows, or none: `harmonic` // 2 rows at each end only serve
         the medians of the others.

@@ -62,8 +62,9 @@ def same(inputs: int, outputs: int) -> Convolution:
 class StartConvolution(Convolution):
     """The convolution that turns one pixel into the smallest picture.
 
-    The pixel stands in the middle of kernel - 1 zeros on each side. The products with these zeros are not computed:
-    output pixel (row, bin) is the pixel's numbers times the weights at (row, bin), counted from the end of the kernel.
+    The convolution would read the pixel with kernel - 1 zeros on each side of it. The products with these zeros are not
+    computed: output pixel (row, bin) is the pixel's numbers times the weights at (row, bin), counted from the end of
+    the kernel.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int]) -> None:
@@ -204,7 +205,7 @@ class DiscriminatorBlock(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """The network that scores how real pictures look, and predicts their pitch."""
+    """The network that gives each picture a score for how real it looks, and predicts the pitch of its note."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()

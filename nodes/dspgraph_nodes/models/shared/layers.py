@@ -43,7 +43,7 @@ def gru_recurrent(layer: torch.nn.GRU) -> tuple[Tensor, Tensor]:
 
 
 def rounded_state(h: Tensor) -> Tensor:
-    """Return round(127 * h) / 127, halves to even: the states of a GRU as products in eight bits read them."""
+    """Return round(127 * h) / 127, halves to even: the states h of a GRU for products with matrices in eight bits."""
     return torch.round(127 * h) / 127
 
 

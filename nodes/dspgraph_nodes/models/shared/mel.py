@@ -50,7 +50,7 @@ class Edges:
     repeat: bool
 
     def around(self, rows: Array) -> Array:
-        """Return rows [n, bands] with the frames on both sides, [n + 2 * context, bands]."""
+        """Return rows [n, bands] with `context` frames added on both sides: [n + 2 * context, bands]."""
         return np.pad(rows, ((self.context, self.context), (0, 0)), mode="edge" if self.repeat else "constant")
 
 

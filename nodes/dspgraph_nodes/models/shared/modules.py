@@ -92,8 +92,8 @@ def start_random_filters(upsampling: nn.Module) -> None:
     upsampling: a module; its smooth filters are the parameters whose taps all have one value a other than 0. The
     standard deviation of the new taps is sqrt(abs(a)), so that n taps of 1 / n keep the variance of white noise.
 
-    Smooth filters give rows that change slowly from sample to sample, and networks learn functions that change faster
-    than their inputs slowly or not at all. With random taps all rows of a frame differ.
+    Smooth filters give rows that change slowly from sample to sample. A network learns only slowly, or not at all, a
+    function that changes faster than the inputs of the network. With random taps all rows of a frame differ.
 
     Raises RequestError if the upsampling has no smooth filters.
 

@@ -82,9 +82,9 @@ def heard_pitch(samples: Array, rate: float) -> float:
 def pitch_figures(sounds: Sequence[Array], rate: float, wanted: Sequence[int]) -> dict[str, float]:
     """Return two figures about the pitches that `heard_pitch` finds in notes.
 
-    right_pitches: the share of notes whose pitch is less than 50 cents away from the wanted one. cents: the median of
-    the distances from the wanted pitches, of the notes in which a pitch is heard; NaN if there are none. sounds: the
-    samples [n] of each note; rate: the sample rate in Hz; wanted: the wanted pitch of each note, a MIDI number.
+    right_pitches: the share of notes whose pitch is less than 50 cents away from the wanted one. cents: the median
+    distance from the wanted pitch, over the notes in which a pitch is heard; NaN if there are none. sounds: the samples
+    [n] of each note; rate: the sample rate in Hz; wanted: the wanted pitch of each note, a MIDI number.
     """
     heard = np.array([heard_pitch(one, rate) for one in sounds])
     apart = 100 * np.abs(heard - wanted)[heard > 0]

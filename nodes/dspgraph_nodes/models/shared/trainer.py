@@ -521,7 +521,7 @@ def _write_checkpoint(run: Run, path: Path) -> None:
 def _read_checkpoint(path: Path, kind: type[RunSettings]) -> dict[str, Any]:
     """Return the checkpoint in a file. Nothing in the file is executed.
 
-    Raises RequestError if the file is no checkpoint of this model.
+    kind: the class of the model's settings. Raises RequestError if the file is no checkpoint of this model.
     """
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)

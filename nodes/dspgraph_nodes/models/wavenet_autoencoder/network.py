@@ -128,8 +128,8 @@ class DecoderNetwork(nn.Module):
     def forward(self, z: Tensor, previous: Tensor) -> Tensor:
         """Return the logits of the level of every sample, [batch, n, 256].
 
-        z: [batch, frames, latent + pitches], as `with_pitch` returns it; previous: [batch, n] int64, the level of
-        sample t - 1 at place t, n at most frames * hop. The level before the first sample is that of silence, 128.
+        z: [batch, frames, latent + pitches], as `with_pitch` returns it; previous: [batch, n] int64, whose element t is
+        the level of sample t - 1; n is at most frames * hop. The level before the first sample is that of silence, 128.
         """
         z = z.repeat_interleave(self.config.hop, 1)[:, : previous.shape[1]]
         x = self.first(taken(levels_read(previous).to(z), 1, TAPS - 1, 0))

@@ -52,7 +52,7 @@ class NormalisedLayer(nn.Module):
         self.out = nn.Linear(c.width, c.encoder)
 
     def forward(self, h: Tensor, condition: Tensor | float = 0.0) -> Tensor:
-        """Return u, [batch, n, channels], the number that is to be added to h for the next layer.
+        """Return u, [batch, n, channels]: h + u is the input of the next layer.
 
         h: [batch, n, channels]; condition: [batch, n, width], numbers that are added to the sums of the convolution.
         """
@@ -108,8 +108,8 @@ class NormalisedDecoder(nn.Module):
     def forward(self, z: Tensor, previous: Tensor) -> Tensor:
         """Return the logits of the level of every sample, [batch, n, 256].
 
-        z: [batch, frames, latent + pitches]; previous: [batch, n] int64, the level of sample t - 1 at place t, n at
-        most frames * hop. The level before the first sample is that of silence, 128.
+        z: [batch, frames, latent + pitches]; previous: [batch, n] int64, whose element t is the level of sample t - 1;
+        n is at most frames * hop. The level before the first sample is that of silence, 128.
         """
         condition = self.condition(z).repeat_interleave(self.config.hop, 1)[:, : previous.shape[1]]
         total = summed(self.layers, self.first(previous), condition)

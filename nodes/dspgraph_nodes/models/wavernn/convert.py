@@ -67,7 +67,8 @@ def convert(found: _Arrays, given: Mapping[str, Any]) -> _Converted:
 def _from_torchaudio(found: _Arrays) -> dict[str, Array]:
     """Return arrays of torchaudio's WaveRNN under the names of fatchord/WaveRNN.
 
-    Residual blocks are counted from 0 there.
+    In fatchord/WaveRNN, residual blocks are counted from 0; in torchaudio, they are layers of a sequence, from layer 3
+    on.
     """
     block = re.compile(r"melresnet_model\.(\d+)\.(?=resblock_model)")
     last = max((int(number) for name in found for number in block.findall(name)), default=2) + 1
