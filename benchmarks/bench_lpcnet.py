@@ -179,8 +179,7 @@ def _graph(path: Path, found: dict[str, Array], precision: str) -> Graph:
 def _several(found: dict[str, Array]) -> list[dict[str, Array]]:
     """Return the features of `MANY` signals: those of one signal, rotated to begin at another frame for each.
 
-    Equal signals would look up the same rows of the embeddings, and would be faster than real ones. found: the features
-    by name.
+    Equal signals would all look up the same rows of the embeddings, unlike real ones. found: the features by name.
     """
     return [{name: np.roll(array, 61 * k, axis=0) for name, array in found.items()} for k in range(MANY)]
 
