@@ -59,9 +59,9 @@ class ConstantQ(Node):
         w_b[m] = 0.5 + 0.5 * cos(2 * pi * m / N_b),    -N_b / 2 < m < N_b / 2
         X_k[b] = sqrt(N_b) / (sum_m w_b[m]) * sum_m w_b[m] * x[k * hop + hop // 2 + m] * e**(-2j * pi * f_b * m / rate)
 
-    The sums are computed as written, without an FFT, from the middle of the window outwards. Phases are relative to the
-    middle of the window. The scale is librosa's: a tone of amplitude A at f_b gives |X_k[b]| = A * sqrt(N_b) / 2. The
-    lookahead is about half the longest window, that of f_min, minus half a hop.
+    j is the imaginary unit. The sums are computed as written, without an FFT, from the middle of the window outwards.
+    Phases are relative to the middle of the window. The scale is librosa's: a tone of amplitude A at f_b gives |X_k[b]|
+    = A * sqrt(N_b) / 2. The lookahead is about half the longest window, that of f_min, minus half a hop.
 
     Source: J. C. Brown, Calculation of a constant Q spectral transform, Journal of the Acoustical Society of America
     89(1), 1991; librosa 0.11 reference, `librosa.cqt` (scale).

@@ -20,11 +20,11 @@ class InverseConstantQ(Node):
         z[n] = sum_k sum_b 2 / N_b * Re(X_k[b] * a_b[n - k * hop - hop // 2])
         a_b[m] = sqrt(N_b) / (sum_m w_b[m]) * w_b[m] * e**(2j * pi * f_b * m / rate)
 
-    a_b are the windowed waves of `constant_q`. A filter of linear phase then divides by the response of transform and
-    synthesis between the lowest and the highest bin; frequencies beyond them are lost. The rows must be dense: the
-    windows of the highest bin need a hop of a third of their length at most, because a larger one leaves gaps between
-    them. Speech between 260 and 3000 Hz, in 53 bins from 200 Hz on with a hop of 12 samples at 16 kHz, comes back with
-    an error of -57 dB (measured).
+    a_b are the windowed waves of `constant_q`; j is the imaginary unit. A filter of linear phase then divides by the
+    response of transform and synthesis between the lowest and the highest bin; frequencies beyond them are lost. The
+    rows must be dense: the windows of the highest bin need a hop of a third of their length at most, because a larger
+    one leaves gaps between them. Speech between 260 and 3000 Hz, in 53 bins from 200 Hz on with a hop of 12 samples at
+    16 kHz, comes back with an error of -57 dB (measured).
 
     Source: J. C. Brown, Calculation of a constant Q spectral transform, Journal of the Acoustical Society of America
     89(1), 1991; C. Schorkhuber and A. Klapuri, Constant-Q transform toolbox for music processing, Sound and Music

@@ -30,9 +30,9 @@ class RtisiLa(Node):
 
     The phases of a frame become final when `ahead` later frames have arrived. The node iterates over these frames: it
     adds them up with overlap, together with the earlier frames, whose phases are final; takes the spectra of the sum;
-    and replaces the magnitudes of the spectra by |X|. The first phases of a new frame are those of the sum of the
-    earlier frames where they overlap it. The final frames become a signal as in `istft`. All frames have the same
-    window; in the paper the newest frame has another.
+    and replaces the magnitudes of these spectra by the given ones. The first phases of a new frame are those of the sum
+    of the earlier frames where they overlap it. The final frames become a signal as in `istft`. All frames have the
+    same window; in the paper the newest frame has another.
 
     `griffin_lim` needs the whole signal and is about as exact. Measured with the defaults on 4 s of speech at 16 kHz,
     the magnitudes of the result differ from those given by -22.5 dB, with `griffin_lim` by -23.8 dB (hop 256, n_fft

@@ -63,7 +63,10 @@ def normalised(notes: NotePictures, config: Config) -> Array:
 
 
 def small(pictures: Array) -> Array:
-    """Return the log magnitudes of pictures [notes, 2, rows, bins], averaged to few pixels, as rows [notes, pixels]."""
+    """Return the log magnitudes of pictures [notes, 2, rows, bins], averaged to fewer pixels, as rows [notes, pixels].
+
+    The averaged pictures have at most 16 x 128 pixels.
+    """
     size = min(_PIXELS[0], pictures.shape[2]), min(_PIXELS[1], pictures.shape[3])
     reduced = torch.nn.functional.adaptive_avg_pool2d(torch.from_numpy(pictures[:, :1]), size)
     found: Array = reduced.flatten(1).numpy()

@@ -17,12 +17,12 @@ _MU = 255
 
 @dataclass(frozen=True)
 class ReadNoise:
-    """Noise for the samples that a network reads in training. It is added to the mu-law companded samples.
+    """Noise for the samples that a network reads in training.
 
-    So its level follows that of the signal. largest: the largest standard deviation, in steps of 8-bit mu-law; the
-    standard deviation of each signal is drawn uniformly from 0 to `largest`. levels: the number of levels, if signals
-    are whole numbers from 0 on; 0 if they are samples from -1 to 1. companded: whether the levels are mu-law codes;
-    otherwise they are linear.
+    The noise is added to the mu-law companded samples, so that its level follows that of the signal. largest: the
+    largest standard deviation, in steps of 8-bit mu-law; the standard deviation of each signal is drawn uniformly from
+    0 to `largest`. levels: the number of levels, if signals are whole numbers from 0 on; 0 if they are samples from -1
+    to 1. companded: whether the levels are mu-law codes; otherwise they are linear.
     """
 
     largest: float = 0.0

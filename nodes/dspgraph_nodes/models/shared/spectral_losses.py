@@ -39,7 +39,7 @@ def cepstral_loss(true: Tensor, made: Tensor) -> Tensor:
 
 
 def _log_powers(signal: Tensor) -> tuple[Tensor, Tensor]:
-    """Return ln|X|**2 of the frames of signals [batch, n], [batch, frames, bins], and the energies [batch, frames]."""
+    """Return ln|X|**2 of every frame, [batch, frames, bins], and its energy, [batch, frames]. signal: [batch, n]."""
     length, hop, n_fft = _CEPSTRUM
     spectra = torch.fft.rfft(signal.unfold(1, length, hop) * _window(length).to(signal), n_fft)
     power = torch.view_as_real(spectra).square().sum(-1)
@@ -104,7 +104,10 @@ def _mode(length: int, samples: int) -> str:
 
 
 def _spectrum(signal: Tensor, length: int) -> Tensor:
-    """Return the short-time Fourier transform of signals [batch, n], [batch * frames, bins]. length: of the window."""
+    """Return the short-time Fourier transform of signals, [batch * frames, bins].
+
+    signal: [batch, n]; length: the length of the window. The hop is a quarter of it.
+    """
     around = pad(signal, (length // 2, length // 2), mode=_mode(length, signal.shape[1]))
     frames = around.unfold(1, length, length // 4) * _window(length).to(signal)
     spectrum: Tensor = torch.fft.rfft(frames)

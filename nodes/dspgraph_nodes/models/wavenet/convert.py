@@ -57,7 +57,7 @@ def recognises(names: set[str]) -> bool:
 def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Config, dict[str, Array], list[str]]:
     """Return the configuration and the weights of a published network, and the values that had to be assumed, as texts.
 
-    found: the state of the network, by name; given: values that the checkpoint does not hold, by their names in the
+    found: the arrays of the checkpoint, by name; given: values that the checkpoint does not hold, by their names in the
     program wavenet_vocoder or in `Config`; also `mean` and `scale` of the features, each a list with one number per
     band, and `speaker`, the number of the speaker if the network has several. Values that are neither given nor in the
     checkpoint are assumed to be the published values. Raises ValueError if the arrays are those of another network or

@@ -2,8 +2,8 @@
 
 Work that does not depend on the samples is done before the loop over samples. The layers between the frames and the
 first GRU are linear, and so is the interpolation of the frames. So each frame is multiplied once with the product of
-all these matrices, and for a sample a few of the results are added up, weighted by `taps`. The auxiliary numbers of a
-frame are multiplied once too.
+all these matrices, and for a sample a few of the results are added up with the weights `taps` of the packed network.
+The auxiliary numbers of a frame are multiplied once too.
 """
 
 from __future__ import annotations
