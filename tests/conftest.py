@@ -120,7 +120,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _nodes_of(item: pytest.Item) -> set[str]:
     """Return the names of the nodes that a test is about.
 
-    They follow from its file in tests/nodes and its parameters.
+    These are the node after which the test's file in tests/nodes is called, and the nodes among the parameters of the
+    test.
     """
     names = set()
     if Path(item.path).parent.parent.name == "nodes":

@@ -103,7 +103,7 @@ def their_name(ours: str) -> str:
 def published(config: Config, arrays: dict[str, Array]) -> dict[str, Array]:
     """Return the arrays, by name, of the checkpoint that NSynth's program would write for these weights.
 
-    config: of the network; arrays: its weights, by their names in this project.
+    config: the configuration of the network; arrays: its weights, by their names in this project.
     """
     found: dict[str, Array] = {}
     for name in {one.rpartition(".")[0] for one in arrays}:
@@ -122,8 +122,8 @@ def published(config: Config, arrays: dict[str, Array]) -> dict[str, Array]:
 def published_by_chainer(config: Config, arrays: dict[str, Array]) -> dict[str, Array]:
     """Return the arrays, by name, of the checkpoint that wavenet-autoencoder-chainer would write for these weights.
 
-    config: of the network; arrays: its weights, by their names in this project. The program adds the bias of the
-    encoding once for every layer, and 1e-5 more to every variance.
+    config: the configuration of the network; arrays: its weights, by their names in this project. The program adds the
+    bias of the encoding once for every layer, and 1e-5 more to every variance.
     """
     single = {
         "encoder.last": "ecd_fnl_conv", "decoder.condition": "dcd_bias_conv", "decoder.head.0": "dcd_fnl_conv1",
@@ -152,7 +152,7 @@ def published_by_chainer(config: Config, arrays: dict[str, Array]) -> dict[str, 
 def recorded(name: str) -> tuple[dict[str, Array], Config, dict[str, Array]]:
     """Return recorded results of NSynth's program, the configuration of the network, and its weights.
 
-    name: of the network, "small" or "deep". The results and the weights are arrays, by name.
+    name: the name of the network, "small" or "deep". The results and the weights are arrays, by name.
     """
     with np.load(RECORDED / f"nsynth_wavenet_{name}.npz") as file:
         golden = {key: file[key] for key in file.files}
@@ -165,7 +165,7 @@ def recorded(name: str) -> tuple[dict[str, Array], Config, dict[str, Array]]:
 def recorded_by_chainer(name: str) -> tuple[dict[str, Array], Config, dict[str, Array]]:
     """Return recorded results of wavenet-autoencoder-chainer, the configuration of the network, and its weights.
 
-    name: of the network, "small" or "full". The results and the weights are arrays, by name.
+    name: the name of the network, "small" or "full". The results and the weights are arrays, by name.
     """
     with np.load(RECORDED / f"wavenet_ae_chainer_{name}.npz") as file:
         golden = {key: file[key] for key in file.files}

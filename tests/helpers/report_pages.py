@@ -57,7 +57,7 @@ def comparison(
 ) -> Comparison:
     """Write noise for each reference (slot 0) and variant, and return a comparison with these sounds.
 
-    ids: the recordings. missing: (recording, slot) of a sound that could not be rendered. rate: of the sounds, in Hz.
+    ids: the recordings. missing: (recording, slot) of a sound that could not be rendered. rate: Hz.
     """
     folder.mkdir()
     draw = np.random.default_rng(3)

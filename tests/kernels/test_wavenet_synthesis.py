@@ -40,7 +40,7 @@ def run(
 ) -> list[tuple[Array, Array]]:
     """Return samples and parameters of signals with these features.
 
-    seeds: of the random numbers; forced: samples or levels that the network reads in place of those it draws.
+    seeds: for each signal the seed of its random numbers; forced: samples or levels that the network reads in place of those it draws.
     """
     segments = []
     for k, (one, seed) in enumerate(zip(rows, seeds, strict=True)):

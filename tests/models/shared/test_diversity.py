@@ -30,7 +30,7 @@ def clusters(draw: np.random.Generator, counts: list[int]) -> Array:
 
 
 def test_the_bins_that_differ_are_those_of_the_test_of_two_proportions(draw: np.random.Generator) -> None:
-    """Pearson's chi-squared test of a table of 2 x 2, without Yates' correction, is the square of this test."""
+    """The test of two proportions is equivalent to scipy's chi-squared test of a 2 x 2 table, without correction."""
     real, made = [40, 60, 50, 50], [40, 20, 30, 10]
     centres = np.stack((10.0 * np.arange(4), np.zeros(4)), 1)
     bins = VoronoiBins(centres, np.array(real) / sum(real), sum(real))

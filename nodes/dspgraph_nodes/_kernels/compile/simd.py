@@ -117,17 +117,17 @@ class Code:
         return self.builder.sub(a, ir.Constant(INT64, b) if isinstance(b, int) else b)
 
     def address(self, name: str, at: Any) -> Any:
-        """Return the address of one element. name: of the array; at: the position."""
+        """Return the address of the element at position `at` of the array `name`."""
         return self.builder.gep(self.arrays[name], [ir.Constant(INT64, at) if isinstance(at, int) else at])
 
     def element(self, name: str, at: Any) -> Any:
-        """Return one element of an array, a single number. name: of the array; at: the position."""
+        """Return the element at position `at` of the array `name`: a single number, not a vector."""
         return self.builder.load(self.address(name, at))
 
     def four_positions(self, name: str, at: Any) -> list[Any]:
-        """Return four neighbouring unsigned 16-bit integers of an array, as positions. They are read by one load.
+        """Return four neighbouring elements of an array of unsigned 16-bit integers, converted to positions.
 
-        name: of the array; at: the position of the first.
+        They are read by one load. name: the name of the array; at: the position of the first of them.
         """
         address = self.builder.bitcast(self.address(name, at), INT64.as_pointer())
         four = self.builder.load(address, align=2)
@@ -192,7 +192,7 @@ class Code:
     def prefetch(self, name: str, at: Any) -> None:
         """Ask the processor to load one element into its cache, because it will be read later.
 
-        name: of the array; at: the position of the element.
+        name: the name of the array; at: the position of the element.
         """
         byte = ir.IntType(8).as_pointer()
         kind = ir.FunctionType(ir.VoidType(), [byte, INT32, INT32, INT32])

@@ -203,9 +203,9 @@ def harvest(x: Array, rate: Fraction, hop: int, low: float, high: float) -> Arra
 def dio(x: Array, rate: Fraction, hop: int, low: float, high: float, allowed_range: float, refine: bool) -> Array:
     """Return the pitch by DIO: one value in Hz for every `hop` samples, [ceil(n / hop)]; 0 where unvoiced.
 
-    x: [n], n >= 1; low, high: the range of the pitch, Hz; allowed_range: the parameter of DIO; refine: whether
-    StoneMask refines the result. DIO searches a range that is 20 % wider at both ends; a pitch outside low .. high, or
-    at an end, becomes 0.
+    x: [n], n >= 1; low, high: the range of the pitch, Hz; allowed_range: DIO's threshold, with small values more frames
+    are unvoiced; refine: whether StoneMask refines the result. DIO searches a range that is 20 % wider at both ends; a
+    pitch outside low .. high, or at an end, becomes 0.
     """
     world, samples = pyworld(), _at_least(_samples(x), rate / 20)
     lowest, highest = low / SEARCH_MARGIN, min(high * SEARCH_MARGIN, float(rate / 4))
@@ -257,8 +257,8 @@ def _at_least(x: Array, samples: Fraction | float) -> Array:
 def cheaptrick(x: Array, rate: Fraction, f0: Array, times: Array, n_fft: int, q1: float) -> Array:
     """Return power spectra by CheapTrick, [frames, n_fft / 2 + 1]; all 0 if every sample is 0.
 
-    x: [n], n >= 1; f0: [frames], the pitch in Hz at each of the times [frames], in seconds; q1: the parameter of
-    CheapTrick. The caller must ensure that n_fft is a power of two and at least shortest_fft(rate).
+    x: [n], n >= 1; f0: [frames], the pitch in Hz at each of the times [frames], in seconds; q1: CheapTrick's
+    parameter of spectral recovery. The caller must ensure that n_fft is a power of two and at least shortest_fft(rate).
     """
     samples, pitch = _samples(x), _pitch(f0, rate)
     if not samples.any():

@@ -110,7 +110,7 @@ class FarganState:
     def finish(self, samples: Array, coef: float) -> Array:
         """Return generated samples after de-emphasis: [n * subframe], in the dtype of the features.
 
-        samples: [n, subframe]. coef: of the de-emphasis.
+        samples: [n, subframe]. coef: the coefficient of the de-emphasis.
         """
         y = np.empty((samples.size + 1, 1))
         y[0] = self.last_output

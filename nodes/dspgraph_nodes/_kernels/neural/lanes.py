@@ -21,10 +21,10 @@ MANY = 10  # with this many signals or more, sixteen lanes, some idle, are faste
 class Segment(NamedTuple):
     """The next n samples of one signal to be computed.
 
-    state: of the signal; the loop changes it in place. frames: named tuple of arrays with one row per frame, the
-    inputs of the loop. wait: how many samples use the first frame; later frames are used for `hop` samples each, the
-    last one for the rest. numbers: [n, ...], random numbers. forced: [m, ...], samples that the network reads in place
-    of the first m that it generates.
+    state: the state of the signal, which the loop changes in place. frames: named tuple of arrays with one row per
+    frame, the inputs of the loop. wait: how many samples use the first frame; later frames are used for `hop` samples
+    each, the last one for the rest. numbers: [n, ...], random numbers. forced: [m, ...], samples that the network reads
+    in place of the first m that it generates.
     """
 
     state: Any  # the state of the signal, which the loop changes in place

@@ -20,10 +20,10 @@ class SampleNetwork(NamedTuple):
     """The packed weights of the sample-rate network, which computes the distribution of the next excitation code.
 
     The network has two GRUs, A with gru_a units and B with gru_b units, and the layer DualFC. For each of the three
-    codes that a sample reads, `tables` has what the code adds to the gates of GRU_A. The fields a, b, c, d are the
-    matrices: of GRU_A's state to itself, of GRU_A to GRU_B, of GRU_B's state to itself, and of DualFC; start_b,
-    start_c, start_d are the numbers with which the sums of the last three begin. The arrays of a GRU are in the order
-    [block, gate, unit].
+    codes that the network reads before a sample, `tables` has the numbers that the code adds to the gates of GRU_A. The
+    matrices are a (from GRU_A's old state to its gates), b (from GRU_A's new state to the gates of GRU_B), c (from
+    GRU_B's old state to its gates) and d (DualFC). The sums of b, c and d begin with the numbers start_b, start_c and
+    start_d. The arrays of a GRU are in the order [block, gate, unit].
     """
 
     tables: Array  # [3, 256, 3 * gru_a]: added to GRU_A's gates for each code of signal, prediction, excitation

@@ -12,8 +12,9 @@ from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS, SILENT_CODE, cen
 class Excitation(NamedTuple):
     """A noisy signal with its predictions and excitation: arrays [n]. Samples are in 16-bit scale, codes are 0..255.
 
-    noisy: the samples. prediction: of each sample from the noisy samples before it. given: the codes of the noisy
-    excitation, which the network reads. target: the codes of the excitation that the network learns to predict.
+    noisy: the noisy samples. prediction: the linear prediction of each sample from the noisy samples before it. given:
+    the codes of the noisy excitation, which the network reads. target: the codes of the excitation that the network
+    learns to predict.
     """
 
     noisy: Array  # samples of the noisy signal

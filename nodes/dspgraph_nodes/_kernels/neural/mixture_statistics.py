@@ -111,9 +111,10 @@ def _log_one_minus_exp(x: Array) -> Array:
 
 
 def choose(probabilities: Array, uniform: Array) -> Array:
-    """Draw component k with a probability proportional to row k; return the number of the component, [n] int64.
+    """Draw one of K components for each of n mixtures; return the number of each drawn component, [n] int64.
 
-    probabilities: [K, n], not necessarily normalised. uniform: [n], in [0, 1).
+    probabilities: [K, n], numbers proportional to the probabilities of the components. uniform: [n], random numbers
+    from 0 up to, not including, 1.
     """
     due = uniform * added(probabilities)
     chosen = np.zeros(len(uniform), np.int64)

@@ -39,8 +39,8 @@ class Conditioner(NamedTuple):
 class StackedNetwork(NamedTuple):
     """The packed weights of the sample-rate network with two GRUs and three dense layers.
 
-    columns: what the last sample adds to the gates of the first GRU and to its output x. inner2: from x to the gates
-    of the second GRU.
+    columns: the weights with which the last sample is added to the gates of the first GRU, and to its output. inner2:
+    from the sum x of this output and what frames and last sample add to it, to the gates of the second GRU.
     """
 
     columns: Array  # [1, 4 * units]: weights of the last sample: to the gates of the first GRU, then to x

@@ -23,8 +23,8 @@ from dspgraph_nodes._kernels.neural.wavernn_layout import SplitNetwork, StackedN
 class ConditionRows(NamedTuple):
     """The terms that the frames of a signal add to the layers of the sample-rate network, one row per frame.
 
-    blended: [frames, around, columns], interpolated between a frame and its neighbours. constants: [frames, columns],
-    the same for all samples of a frame.
+    blended: [frames, around, columns], for each frame the rows of the frame and of its neighbours (`around` rows),
+    between which the loop interpolates. constants: [frames, columns], the same for all samples of a frame.
     """
 
     blended: Array  # [frames, around, columns]: rows that are interpolated, of a frame and of the frames around it

@@ -16,9 +16,9 @@ def synthesis_matrix(frequencies: tuple[float, ...], lengths: tuple[float, ...])
     """Return the matrix [2 * bins, 2 * half + 1] that turns a row (Re X[0], Im X[0], Re X[1] ...) into samples.
 
     The samples around the middle of a row X, to be overlapped and added, are sum_b 2 / N_b * Re(X[b] * a_b[m]), m =
-    -half .. half. The atoms of the transform are a_b[m] = sqrt(N_b) / (sum of the window) * w_b[m] * e**(2j * pi * f_b
-    * m), with the window w_b of bin b. frequencies: f_b, in cycles per sample, ascending; lengths: N_b, samples,
-    descending.
+    -half .. half, where half is that of the longest window (see `half_window`). The atoms of the transform are a_b[m] =
+    sqrt(N_b) / (sum of the window) * w_b[m] * e**(2j * pi * f_b * m), with the window w_b of bin b. frequencies: f_b,
+    in cycles per sample, ascending; lengths: N_b, samples, descending.
     """
     atoms = _atoms(frequencies, lengths)
     matrix = np.empty((2 * len(lengths), atoms.shape[1]))
@@ -32,7 +32,7 @@ def equaliser(frequencies: tuple[float, ...], lengths: tuple[float, ...], hop: i
     """Return a symmetric FIR filter, [2 * half + 1], that divides by the response of transform plus synthesis.
 
     The response at the frequency f is 1 / hop * sum_b (|A_b(f)|**2 + |A_b(-f)|**2) / N_b, where A_b is the Fourier
-    transform of atom a_b. frequencies, lengths: as in `synthesis_matrix`; hop: in samples.
+    transform of atom a_b. frequencies, lengths, and the number half: as in `synthesis_matrix`; hop: samples per row.
     """
     from scipy.fft import fft, irfft
 

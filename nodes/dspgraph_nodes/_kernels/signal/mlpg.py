@@ -302,7 +302,7 @@ def _backward(factor: Array, y: Array) -> None:
 def mean_gradient(z: Array, p: Array, windows: WindowTerms) -> Array:
     """Return the gradient of a loss L with respect to the means, [frames, windows.count * D].
 
-    dL/dmu_w = p_w * (W_w * z).
+    dL/dmu_w = p_w * (W_w * z), where the index w and the matrix W_w belong to window w (see the module).
 
     z: [frames, D], the solution of R * z = dL/dy for the gradient dL/dy with respect to the trajectory; p: the
     precisions.

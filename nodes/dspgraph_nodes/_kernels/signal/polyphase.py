@@ -143,7 +143,7 @@ class ResampleState:
 def resample_start(up: int, down: int, channels: int, dtype: Any) -> ResampleState:
     """Return the state before the first sample, for a resampling by the factor up / down.
 
-    channels: the number of channels; dtype: of the signal.
+    channels: the number of channels; dtype: the dtype of the signal.
     """
     after = half_width(up, down)
     before = width(up, down) - after - 1

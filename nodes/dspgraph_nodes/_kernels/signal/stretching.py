@@ -21,8 +21,8 @@ StretchMethod = Literal["phase_vocoder", "wsola"]
 class Stretching:
     """The settings of time stretching.
 
-    up, down: the factor of the duration is up / down. length, hop: of the frames, in samples. reach: how far WSOLA may
-    shift a frame, in samples; 0 for a phase vocoder.
+    up, down: the factor of the duration is up / down. length: samples of a frame. hop: samples from one output frame
+    to the next. reach: how far WSOLA may shift a frame, in samples; 0 for a phase vocoder.
     """
 
     up: int
@@ -115,7 +115,7 @@ def _frames_until(how: Stretching, held: StretchState, until: int) -> Array:
 
 
 def _cut(how: Stretching, held: StretchState, middles: Array) -> Array:
-    """Return the frames of the input, [n, length], whose middles are the samples with the numbers `middles` [n]."""
+    """Return frames that are cut from the input, [n, length]. middles: [n], the index of each frame's middle sample."""
     windows = np.lib.stride_tricks.sliding_window_view(held.samples, how.length)
     frames: Array = windows[middles - how.length // 2 - held.at]
     return frames
@@ -125,7 +125,7 @@ def _locked_frames(how: Stretching, held: StretchState, numbers: range) -> tuple
     """Return frames of a phase vocoder [n, length], and the gain [length] and weight [length] of their overlap-add.
 
     The phase of a spectral peak advances as much as it does in `hop` samples of the input. The bins around a peak keep
-    their phases relative to it. numbers: of the frames.
+    their phases relative to it. numbers: which output frames to make, by their numbers j (see the module).
 
     Source: J. Laroche and M. Dolson, Improved phase vocoder time-scale modification of audio, IEEE Transactions on
     Speech and Audio Processing 7(3), 1999 (identity phase locking).
@@ -173,7 +173,7 @@ def _shifted_frames(how: Stretching, held: StretchState, numbers: range) -> tupl
 
     Each frame is cut where it continues the previous frame best: at the shift with the largest x . t / sqrt(x . x),
     where x is the shifted frame and t are the input samples that follow the previous frame. Of equally good shifts, as
-    in silence, the smallest is taken. numbers: of the frames.
+    in silence, the smallest is taken. numbers: which output frames to make, by their numbers j (see the module).
 
     Source: W. Verhelst and M. Roelands, An overlap-add technique based on waveform similarity (WSOLA) for high quality
     time-scale modification of speech, ICASSP 1993.
