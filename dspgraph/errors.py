@@ -117,7 +117,7 @@ class FileError(SignalError):
 class LawError(DspgraphError):
     """An error that says that a node broke a law.
 
-    law: the number of the law. message: what the node did; the words of the law are added.
+    law: the number of the law, from 0 to 5. message: what the node did. `str(error)` adds the text of the law.
     """
 
     def __init__(self, law: int, message: str) -> None:

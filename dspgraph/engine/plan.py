@@ -228,7 +228,7 @@ class Stage:
         self.put(state, pieces)
 
     def run_late(self, state: SessionState) -> None:
-        """Run the node for one round, but drop the items that lie before the time at which the node begins."""
+        """Run the node for one round, but without the input items before the time at which the node begins."""
         late = state.late[self.index]
         blocks = {slot: state.slots[slot] for slot in late}
         for slot, n in late.items():

@@ -1,4 +1,4 @@
-"""The result of profiling: time and memory of every node of a graph, and whether the graph would run live here."""
+"""The result of profiling: time and memory of every node, and whether the graph would run live on this machine."""
 
 from __future__ import annotations
 

@@ -203,9 +203,8 @@ class Profiler:
         """Add the time of a round to the time of the quantum to which the round belongs.
 
         progress: the progress of the first signal of the round. spent: the seconds of each node, and last of the
-        engine, in the round.
-        alone: True if the round has one signal: several rounds may then belong to one quantum. In a batch every round
-        counts as one quantum.
+        engine, in the round. alone: True if the round has one signal: several rounds may then belong to one quantum. In
+        a batch every round counts as one quantum.
         """
         profile, number = self.profile, math.floor(progress.reached / self.quantum)
         if not alone or number != progress.quantum:

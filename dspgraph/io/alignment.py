@@ -197,9 +197,8 @@ class PhoneSymbols:
 
     stream: `Symbols` of kind "phone". codes: [n]; the label of item k is `labels[codes[k]]`. labels[0] is OUTSIDE, the
     label of an item that is in no interval. covered: the number of items that are in an interval. overlap: seconds of
-    intervals that overlap with earlier ones.
-    beyond, before: seconds of intervals after the end and before the start of the signal. unseen: the number of
-    intervals that contain no item.
+    intervals that overlap with earlier ones. beyond: seconds of intervals after the end of the signal. before: seconds
+    of intervals before its start. unseen: the number of intervals that contain no item.
     """
 
     stream: Symbols

@@ -18,7 +18,10 @@ class Span(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """The input of a decoder in place of a file: the parts one after the other, then `zeros` zero bytes."""
+    """The input of a decoder in place of a file: the parts one after the other, then `zeros` zero bytes.
+
+    A part is a span of the file, or bytes that are not in the file.
+    """
 
     parts: tuple[bytes | Span, ...]  # given bytes, or bytes of the file
     zeros: int = 0

@@ -1,5 +1,7 @@
 """Alignments with a label on each line: HTK and HTS, seconds, festival, Kaldi, Audacity and TIMIT.
 
+Every reader takes the path of the file, for messages, and its lines as pairs (line number, text).
+
 Sources: S. Young et al., The HTK Book, version 3.4, 2006 ("Label files": times in 100 ns, master label files);
 HTS, "HTS labels" (the current phone of a full-context label stands between "-" and "+"); P. Taylor et al., Edinburgh
 Speech Tools, "Labels" (the xlabel format of festival); NIST, Scoring Toolkit, "ctm format"; Audacity manual, "Importing

@@ -168,8 +168,8 @@ class _Scan:
     def next_frame(self, begin: int, reach: int = _REACH) -> int | None:
         """Return the offset of the first frame from `begin` on; None if no frame begins within `reach` bytes.
 
-        Other data can look like a header by chance. A header therefore counts only if its frame has a tag with a
-        description of the file, or if three frames, the end of the file or a text tag follow.
+        Other data can look like a header by chance. A header therefore counts only if its frame has a tag (Xing, Info
+        or VBRI), or if three more frames follow it, or fewer and then the end of the file or a text tag.
         """
         window, at = self.read(begin, reach + 3), -1
         while 0 <= (at := window.find(b"\xff", at + 1)) < reach:
@@ -236,7 +236,11 @@ class _Scan:
         return tuple(spans), count, at
 
     def _check_nothing_follows(self, at: int, kind: Kind) -> None:
-        """Raise FileError if frames follow at or after offset `at`, the end of the frames of kind `kind`."""
+        """Raise FileError if there are more frames after those that were found.
+
+        at: the offset at which the frames that were found, and the tags after them, end. kind: the kind of these
+        frames.
+        """
         following = self.next_frame(at)
         if following is None:
             return

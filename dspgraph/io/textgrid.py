@@ -1,8 +1,8 @@
 """TextGrids of Praat: the long and the short text format, and texts with free spacing and comments.
 
 All three are read in the same way, as Praat reads them. Only three things count, in their order: numbers, texts in
-double quotes, and flags such as `<exists>`. They must stand alone. Names such as `xmin =` or `intervals [1]:` are
-ignored.
+double quotes, and flags such as `<exists>`. There must be a blank or a line end before each of them. All other words
+are ignored, such as `xmin =` or `intervals [1]:`.
 
 Source: P. Boersma and D. Weenink, Praat manual, "TextGrid file formats".
 """
@@ -35,8 +35,9 @@ class _Tier(NamedTuple):
 def read_textgrid(path: Path, text: str, tier: str | None = None) -> LabelledSpeech:
     """Return the intervals of one tier of a TextGrid. An empty text is silence; a point has equal start and end.
 
-    tier: the name of the tier. By default, the only tier of intervals is read; if there are several, the only tier
-    whose name is in _PHONE_TIERS. Raises FileError for a damaged file, and if there is no such tier.
+    path, text: the path, for messages, and the content of the file. tier: the name of the tier. By default, the only
+    tier of intervals is read; if there are several, the only tier with a name such as "phones" (_PHONE_TIERS). Raises
+    FileError for a damaged file, and if there is no such tier.
     """
     chosen = _choose(path, _tiers(path, text), tier)
     rows = (

@@ -76,7 +76,7 @@ class SymbolsInput(_Strict):
     size: StrictInt = Field(ge=1, description="number of different symbols")
 
     def stream(self) -> Stream:
-        """Return the declared stream, whose symbols stand for samples in float64."""
+        """Return the declared stream, with the precision float64 (see `Symbols`)."""
         return Symbols(self.rate, self.symbols, self.size)
 
 
@@ -117,8 +117,9 @@ class PipelineEntry(BaseModel):
 def _by_key(tags: Sequence[str], examples: str = "") -> Discriminator:
     """Return the rule by which pydantic chooses the class of an entry: by the first tag that is a key of the entry.
 
-    Example: with the tags "audio", "frames" and "symbols", an entry that has the key `frames` is a FramesInput.
-    examples: text with examples of entries, added to the message about an entry that has none of the tags.
+    tags: the keys that tell the classes apart, one for each class. Example: with the tags "audio", "frames" and
+    "symbols", an entry that has the key `frames` is a FramesInput. examples: text with examples of entries, added to
+    the message about an entry that has none of the tags.
     """
 
     def tag_of(value: Any) -> str | None:

@@ -332,7 +332,10 @@ def parse(text: str, where: str, lines: bool = False) -> Source:
 
 
 class _Reader:
-    """The translation of the node tree of PyYAML to plain data with a mark for every value."""
+    """A translator of the node tree of PyYAML to plain data with a mark for every value.
+
+    where, lines: as in `parse`.
+    """
 
     def __init__(self, where: str, lines: bool) -> None:
         self.where, self.lines = where, lines

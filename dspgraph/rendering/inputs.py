@@ -17,7 +17,10 @@ from dspgraph.streams import Array, Audio
 
 
 def control_hint(controls: Iterable[str]) -> str:
-    """Return a sentence that says how a graph with controls is rendered; "" if there is no control."""
+    """Return a sentence that says how a graph with controls is rendered; "" if there is no control.
+
+    controls: the names of the inputs that are controls.
+    """
     name = next(iter(controls), None)
     return f"'{name}' is a control: give --events FILE, which may be empty" if name else ""
 

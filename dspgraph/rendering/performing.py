@@ -45,8 +45,8 @@ class EventFile:
     """A file with events for a pipeline, one event per line, in JSON.
 
     pipeline, overrides, swaps, plugins: the graph at the beginning, as in `load`. files: the audio files that are
-    rendered, each as FILE or NAME=FILE; inputs can have their rates and channels. The attribute `recorded` has them:
-    name of an input -> file. Examples of lines:
+    rendered, each as FILE or NAME=FILE; inputs can have their rates and channels. `recorded` returns them: name of an
+    input -> (file, stream). Examples of lines:
 
     {"at": 1.5, "set": "volume", "value": 0.3, "over": 0.5, "shape": "line"}
     {"at": "3/2", "swap": {"excitation": "whisper"}, "overrides": ["lpc.order=20"], "settle": 0.05, "over": 0.02}
@@ -222,9 +222,11 @@ class EventFile:
         return Swap(self._pipeline(self.pipeline, overrides, {**self.swaps, **entry[kind]}).graph, **given)
 
     def _located(self, name: Any) -> str | Path:
-        """Return the pipeline that a swap names. If it has the name of this file's pipeline, return that pipeline.
+        """Return the name or path of the pipeline of a swap. name: the value of the key `pipeline` in the event.
 
-        Raises RequestError if `name` is not text.
+        The recording of a live graph has names of pipelines, not paths. If `name` is the name of the pipeline that was
+        given to the constructor, the pipeline is returned as it was given there, which may be a path. Raises
+        RequestError if `name` is not text.
         """
         if not isinstance(name, str):
             raise RequestError(f"'pipeline' is the name of a pipeline, or a path; found {shown(name)}")

@@ -66,14 +66,14 @@ def render(
 
     For each item, every audio output of the graph is written to an audio file; if there are several, the file name
     contains the name of the output. All other outputs are written to one .npz file. A .json file beside them, the
-    sidecar, says what they are and what they were made from. An input that is an audio file is fed to the only audio
-    input of the graph; an .npz file holds an array for every input, by name. For a graph with several audio inputs, an
+    sidecar, says what they are and what they were made from. An audio file is fed to the only audio input of the graph;
+    an .npz file holds an array for every input of the graph, by name. For a graph with several audio inputs, an
     entry of `files` is a mapping of their names to audio files; the first file decides the duration (see
     `rendering.inputs`).
 
-    graph: a graph, or a `Pipeline`. If inputs of the pipeline have the rate or the channels of the file, one graph is
-    made for each rate and number of channels in the headers of the files. An item has the same outputs, sidecar and
-    digest as if it was rendered alone with a pipeline that has these numbers.
+    graph: a graph, or a `Pipeline`. If inputs of the pipeline are declared with the rate or the channels of the file,
+    as in `{audio: file}`, one graph is made for each rate and number of channels in the headers of the files. An item
+    has the same outputs, sidecar and digest as if it was rendered alone with a pipeline that has these numbers.
 
     suffix, subtype: the format of the audio files, for instance ".wav" and "PCM_16" (see `formats.audio_format`);
     16-bit samples are dithered. batch: number of items computed together in one process, one step of each at a time.

@@ -44,7 +44,7 @@ def earlier_result(
 def is_current(line: Mapping[str, Any] | None, item: Item, settings: Mapping[str, Any]) -> bool:
     """Return whether a line of the ledger has the source file of an item, and the settings of this run.
 
-    settings: see `item_settings`.
+    Without a line, return False. settings: see `item_settings`.
     """
     origin = line_origin(item, settings)
     return line is not None and all(line.get(name) == value for name, value in origin.items())
@@ -75,10 +75,10 @@ def other_result(
     """Return why this run may not replace the existing files of an item, in words; "" if it may replace them.
 
     The run may replace files that were made from the same source, part, graph and format: such a result may be made
-    again, for instance because the code has changed. line: the last line of the item in the ledger. sidecar:
-    the sidecar that this run would write. outputs: the output files of the item. recipe: the recipe of the graph of
-    this run (`Wiring.recipe`). resuming: whether files that have neither line nor sidecar may be replaced; a killed run
-    can have left such files.
+    again, for instance because the code has changed. line: the last line of the item in the ledger. sidecar: the
+    sidecar that this run would write. outputs: the output files of the item. recipe: the recipe of the graph of this
+    run (`Wiring.recipe`). resuming: whether files that have neither line nor sidecar may be replaced; a killed run can
+    have left such files.
     """
     if line is not None and is_comparison(line):
         return f"it was compared{_by(line)}"

@@ -22,7 +22,7 @@ LARGEST = 2**24
 
 
 class FileStamp(NamedTuple):
-    """The size in bytes and the time of the last change in ns since 1970 of a file; both -1 if there is no file.
+    """The size of a file in bytes, and the time of its last change in ns since 1970; both are -1 without a file.
 
     A file whose stamp is the same as in an earlier run is taken to have the same content.
     """

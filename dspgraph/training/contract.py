@@ -3,7 +3,8 @@
 The package of the model NAME is the folder `dspgraph_nodes/models/NAME/`, or a package that another distribution
 announces as the entry point NAME of the group `dspgraph.models`. Its module `training` has the members that `Training`
 declares. Its module `distribution` has the members of `Prediction`; a model that predicts no distribution lacks this
-module.
+module. Its module `weights` has the members of `WeightsModule`. Its module `convert` has the members of
+`WeightsConversion`; a model without weights that others have published lacks this module.
 """
 
 from __future__ import annotations

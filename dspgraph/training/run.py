@@ -61,7 +61,10 @@ def train(
 
 
 def settings(model: str) -> list[tuple[str, str, str]]:
-    """Return (name, default or "", description) of every setting for the training of a model."""
+    """Return (name, default as text, description) of every setting for the training of a model.
+
+    The default is "" if there is none.
+    """
     fields = training(model).Settings.model_fields
     return [
         (name, "" if one.default is None else str(one.default), one.description or "") for name, one in fields.items()

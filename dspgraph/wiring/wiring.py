@@ -205,7 +205,7 @@ class Wiring:
 
     @cached_property
     def recipe(self) -> str:
-        """A hash of the description without code and versions: of nodes, parameters, wires, streams and seed.
+        """A hash of a part of `description`: nodes, parameters, wires, streams and seed, without code and versions.
 
         Two graphs with the same recipe and different digests differ only in source code or versions of libraries.
         """

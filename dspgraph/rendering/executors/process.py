@@ -264,7 +264,7 @@ def _run_chunks(pipe: Connection, payload: bytes) -> None:
 
 
 def _announced(items: Iterable[Item], pipe: Connection) -> Iterator[Item]:
-    """Yield the items. Before each item, send the message that it is opened to the other end of the pipe."""
+    """Yield the items. Before each item, send a message through the pipe that says that this item is opened."""
     for item in items:
         pipe.send(("opened", item.id))
         yield item
