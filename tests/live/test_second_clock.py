@@ -88,8 +88,9 @@ def test_no_sample_is_lost_and_the_pitch_stays(clock: str, seconds: int, monkeyp
 
 @pytest.mark.parametrize(("jitter", "least"), [(0.0, 110), (0.001, 60)])
 def test_a_sine_comes_out_as_a_sine(jitter: float, least: float) -> None:
-    """Signal to noise over each second after 70 s, against the best sine: 127 dB were measured, and 68 dB with
-    calls that come up to 1 ms late.
+    """For each second after 72 s, the SNR is measured relative to the best fitting sine.
+
+    It was 127 dB, and 68 dB if the device's calls come up to 1 ms late. jitter: how late calls may come, in seconds.
     """
     rate, f, n = 16000, 1000, np.arange(16000)
     x = 0.5 * np.sin(2 * np.pi * f / rate * np.arange(85 * rate))

@@ -136,7 +136,10 @@ def test_places_repeat_a_short_period_and_stay_in_the_memory() -> None:
 
 @pytest.mark.parametrize("training", [False, True])
 def test_the_gradients_are_those_of_autograd(training: bool) -> None:
-    """Autograd computes one sub-frame after the other, with the same noise. Measured: 1e-14 of the largest gradient."""
+    """Autograd computes one sub-frame after the other, with the same noise.
+
+    The largest measured difference is 1e-14 of the largest gradient.
+    """
     network, _ = small()
     network.train(training)
     torch.manual_seed(0)
@@ -176,7 +179,10 @@ def test_the_gradients_are_those_of_autograd(training: bool) -> None:
 
 
 def test_bfloat16_changes_the_gradients_little() -> None:
-    """Cosine of the angle between the gradients in both precisions. Measured: at least 0.997 for these weights."""
+    """The gradient of each array has nearly the same direction in both precisions.
+
+    The measured cosine of the angle between the two is at least 0.997.
+    """
     network = FARGAN(SMALL).train()
     network.load_state_dict({name: torch.from_numpy(array) for name, array in fargan_arrays(SMALL).items()})
     torch.manual_seed(0)

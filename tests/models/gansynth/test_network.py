@@ -99,7 +99,7 @@ def test_the_first_convolution_is_a_dense_layer_with_the_filter_turned() -> None
 
 
 def test_the_convolution_of_one_pixel_is_that_of_the_pixel_between_zeros() -> None:
-    """The measured difference is 2e-15."""
+    """The largest measured difference of an output is 2e-15."""
     short = StartConvolution(5, 3, (4, 8)).double()
     padded = Convolution(5, 3, (4, 8), (3, 7)).double()
     padded.load_state_dict(short.state_dict())

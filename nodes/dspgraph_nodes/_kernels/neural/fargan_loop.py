@@ -175,7 +175,11 @@ def run_subframes(net: SubframeNetwork, work: FarganMemory, given: SubframeInput
 def _scale_periods(
     net: SubframeNetwork, work: FarganMemory, to_y: LayerBuffers, state: Array, y: Array, places: Array, lanes: int
 ) -> None:
-    """Compute the four gains of the past period, and write the past period times each of them to the state."""
+    """Compute the four gains of the past period, and write the past period times each of them to the state.
+
+    The gains are computed in y, by the layer `net.pitch_gains`. state: `work.state`, and y: `work.y`, both flattened;
+    places: where the parts of the state begin, see `layout_of`; to_y: the buffers of a layer that writes to y.
+    """
     apply_layer(net.pitch_gains, to_y, 0)
     size, one = net.sizes[1], np.float32(1)
     _powers(net.pitch_gains, work, lanes)

@@ -55,14 +55,14 @@ def mulaw_decode(codes: Array, levels: int = 256, peak: float = 1.0, dtype: Any 
 
 @lru_cache(maxsize=32)
 def _centres(levels: int, peak: float, dtype: str) -> Array:
-    """Return the samples [levels] that the codes 0 .. levels - 1 stand for."""
+    """Return the samples [levels] of type `dtype` that the codes 0 .. levels - 1 stand for; code 0 is -`peak`."""
     expanded = _expanded(levels)[::2]  # at the distances 0, 1, 2 ... h, in codes, from silence
     return _frozen(np.concatenate((-expanded[:0:-1], expanded[:-1])) * peak, dtype)
 
 
 @lru_cache(maxsize=32)
 def code_edges(levels: int, peak: float, dtype: str) -> Array:
-    """Return the edges [levels + 1] of the codes.
+    """Return the edges [levels + 1] of the codes, as samples of the type `dtype` for the full scale `peak`.
 
     Code c has the samples from edges[c] up to, not including, edges[c + 1]. The first and the last edge are NaN,
     because code 0 and the last code have no limit outwards.

@@ -160,8 +160,9 @@ def _candidates(
 ) -> None:
     """Write the probability and the exact pitch, in Hz, of every bin that has a candidate; other bins stay as they are.
 
-    d: normalised differences for the lags from 0 on. A candidate is a local minimum of d. For each threshold, the
-    minima below it share its weight: each is exp(-2) times as probable as the minimum before it.
+    d: normalised differences for the lags from 0 on; shortest, pitches, weights: as in `PitchGrid`. A candidate is a
+    local minimum of d at a lag of at least `shortest`. For each threshold, the minima below it share its weight: each
+    is exp(-2) times as probable as the minimum before it.
     """
     last, count, deepest = len(d) - 1, 0, 0
     lags, heights, shares = np.empty(len(d), np.int64), np.empty(len(d)), np.zeros(len(d))
@@ -276,7 +277,10 @@ def _extend(
 
 @kernel
 def _trace(score: Array, origin: Array, found: Array, first: int, end: int, f0: Array) -> None:
-    """Follow the best path backwards from frame `end` - 1; write the pitch of the frames from `first` on to f0."""
+    """Follow the best path backwards from frame `end` - 1; write the pitch of the frames from `first` on to f0.
+
+    f0: [m], for the frames `first` to `first` + m - 1; score, origin, found: as in `PitchPath`.
+    """
     bins, state = found.shape[1], _best_state(score)
     for t in range(end - 1, first - 1, -1):
         row = t % len(origin)
