@@ -153,7 +153,10 @@ def _float_dtype(value: Any, allowed: tuple[str, ...]) -> np.dtype[Any]:
 
 @dataclass(frozen=True, init=False)
 class Audio(Stream):
-    """Samples, full scale +-1: an array [n], or [n, channels] if there is more than one channel."""
+    """Samples, full scale +-1: an array [n], or [n, channels] if there is more than one channel.
+
+    rate: samples per second and channel. dtype: float32 or float64.
+    """
 
     channels: int
     dtype: np.dtype[Any]
@@ -180,8 +183,9 @@ class Audio(Stream):
 class Frames(Stream):
     """Rows of numbers, an array [n, width].
 
-    kind: what a row is ("wave", "lpc", "f0" ...). centre: the time from the start of an item's span to the centre of
-    the window from which its row was computed, in seconds.
+    rate: rows per second. kind: what a row is ("wave", "lpc", "f0" ...). width: numbers per row. centre: the time from
+    the start of an item's span to the centre of the window from which its row was computed, in seconds. dtype: float32,
+    float64, complex64 or complex128.
     """
 
     kind: str
@@ -214,6 +218,7 @@ class Frames(Stream):
 class Symbols(Stream):
     """Integers from 0 to size - 1, an array [n] of int64: mu-law codes, halves of 16-bit samples, phones.
 
+    rate: symbols per second. kind: what the symbols are ("mulaw", "phone" ...). size: the number of different symbols.
     precision: the dtype of the samples from which the symbols were made, and of samples that are decoded from them.
     """
 

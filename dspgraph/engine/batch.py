@@ -23,6 +23,8 @@ class Batch:
     signal. When a signal ends, the next one takes its place. Every signal gives, bit for bit, the outputs that it would
     give alone. A signal with an error ends, and the other signals continue. But an error inside a node's own
     `step_many` ends all signals of that call, because it is not known which signal caused the error.
+
+    plan: a plan of the graph; by default a new one.
     """
 
     def __init__(self, graph: Wiring, n: int, plan: Plan | None = None) -> None:

@@ -99,7 +99,11 @@ class SessionState:
 
 
 class Stage:
-    """One node in a plan, with the slots of its inputs and outputs, and the rules by which blocks are cut for it."""
+    """One node in a plan, with the slots of its inputs and outputs, and the rules by which blocks are cut for it.
+
+    index: the number of the stage, from 0. name: the name of the node in `graph`. slots: origin of a stream -> number
+    of its slot. instrument, binding: those of this node, see `Plan`.
+    """
 
     def __init__(
         self,

@@ -60,8 +60,9 @@ MOST_NAMES = 20
 class ArraySink(Sink):
     """An .npz file, written block by block in bounded memory. The file appears when it is complete, or not at all.
 
-    `with ArraySink(path, {"cepstrum": stream}) as sink: sink.write("cepstrum", block)`. Equal arrays give equal files,
-    byte for byte. Raises FileError if the file cannot be written, and SignalError if a number is not finite.
+    `with ArraySink(path, {"cepstrum": stream}) as sink: sink.write("cepstrum", block)`. streams: name of an array ->
+    its stream. Equal arrays give equal files, byte for byte. Raises FileError if the file cannot be written, and
+    SignalError if a number is not finite.
     """
 
     def __init__(self, path: str | Path, streams: Mapping[str, Stream]) -> None:
@@ -377,7 +378,7 @@ class _Header:
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
-    """Open a new member of an archive for writing. It may have more than 4 GiB (ZIP64).
+    """Open a new member of an archive, the array called `name`, for writing. It may have more than 4 GiB (ZIP64).
 
     Its date is always 1980-01-01, so that equal arrays give equal files.
     """

@@ -155,7 +155,7 @@ def find_mpeg(path: Path, begin: int, size: int) -> Mpeg | None:
 
 
 class _Scan:
-    """A search of an open file for MPEG audio frames and tags."""
+    """A search of an open file for MPEG audio frames and tags. size: the offset at which the frames and tags end."""
 
     def __init__(self, path: Path, file: BinaryIO, size: int) -> None:
         self.path, self.file, self.size = path, file, size

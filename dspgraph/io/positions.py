@@ -147,7 +147,10 @@ def _codec(headers: list[bytes]) -> _Codec | None:
 
 
 class _Positions:
-    """A counter of the samples of a stream, which gives each page the position that follows from the count."""
+    """A counter of the samples of a stream, which gives each page the position that follows from the count.
+
+    codec: the codec of the stream. packets: the reader that joins its packets.
+    """
 
     def __init__(self, codec: _Codec, packets: _Packets) -> None:
         self.parts: list[bytes | Span] = []  # the pages with right positions

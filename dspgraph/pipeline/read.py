@@ -280,7 +280,10 @@ _TAG = "tag:yaml.org,2002:"
 
 
 class _Loader(yaml.SafeLoader):
-    """A YAML loader that reads the plain values of YAML 1.2, and limits the number and the nesting of the values."""
+    """A YAML loader that reads the plain values of YAML 1.2, and limits the number and the nesting of the values.
+
+    refuse: a function that raises PipelineError for a mark of PyYAML (the place in the text) and a message.
+    """
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
 

@@ -62,7 +62,7 @@ class Ledger:
         return row
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Append one line, without a buffer. If this fails, raises FileError; the file is as it was before."""
+        """Append `row` as one line, without a buffer. If this fails, raises FileError; the file is as it was before."""
         line, end = json.dumps(row).encode() + b"\n", self._file.seek(0, os.SEEK_END)
         try:
             left = line

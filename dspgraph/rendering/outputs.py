@@ -46,7 +46,7 @@ class OutputFiles:
             raise
 
     def write(self, outputs: Mapping[str, Array]) -> None:
-        """Append a block to every output."""
+        """Append a block to every output. outputs: name of an output -> block."""
         for name, block in outputs.items():
             if name in self.audio:
                 self.audio[name].write(block)

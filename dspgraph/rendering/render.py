@@ -313,7 +313,7 @@ class RenderJob:
         return Sidecar(path, item, self.settings(item), self._graph_json, self.command.settings)
 
     def ledger_line(self, item: Item, row: Rendered) -> dict[str, Any]:
-        """Return the line of the ledger for the result of an item."""
+        """Return the line of the ledger for `row`, the result of an item."""
         return ledger_line(item, self.settings(item), self.graph.recipe, row, self.command.line)
 
     def settings(self, item: Item) -> dict[str, Any]:
@@ -458,6 +458,8 @@ class _ItemRun:
 
     def write(self, outputs: Mapping[str, Array], ended: bool) -> Rendered | None:
         """Write a block of every output, and return None; after the last block (`ended`), return the result.
+
+        outputs: name of an output -> block.
 
         Before the result is returned, all files get their final names. If the last block cannot be written, the result
         says that the item failed. If an earlier block cannot be written, None is returned, and `blocks` raises the

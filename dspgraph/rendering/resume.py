@@ -53,8 +53,8 @@ def is_current(line: Mapping[str, Any] | None, item: Item, settings: Mapping[str
 def _result_without_line(line: Mapping[str, Any] | None, sidecar: Sidecar, outputs: Sequence[Path]) -> Rendered | None:
     """Return the result of a run that was killed between writing the files of an item and its line in the ledger.
 
-    Return None if there is no such result. The sidecar on the disk must have been written for this item, for the input
-    file as it is now, and with the settings of this run.
+    Return None if there is no such result. Arguments: as in `earlier_result`. The sidecar on the disk must have been
+    written for this item, for the input file as it is now, and with the settings of this run.
     """
     item, stamp = sidecar.item, file_stamp(sidecar.item.path)
     if line is not None and line.get("source") != line_origin(item, sidecar.settings)["source"]:

@@ -32,7 +32,7 @@ EXTRA = {"tensorboard"}
 
 
 class Training(Protocol):
-    """The module `training` of a model."""
+    """The module `training` of a model: it computes weights from recordings."""
 
     PIPELINE: str
     """The pipeline that computes the features of a recording."""

@@ -142,6 +142,8 @@ def _run_actors(ray: Any, actors: Sequence[_RemoteActor], queue: ItemQueue[R]) -
 class _RemoteActor:
     """An actor, as seen by the main process: whether it is ready, and its chunks of items, in order of computation.
 
+    ray: the module ray. payload, open_items, timeout: as in `Worker`.
+
     Ray's own restart of dead actors is not used, for two reasons. A call to an actor that Ray is about to restart may
     fail before it has begun; this looks as if the call had killed the actor. And if an actor dies at every start, Ray
     would restart it for ever.

@@ -48,7 +48,7 @@ class ItemQueue(Generic[R]):
     back as two chunks, each with half of the items. If such a chunk fails, it is halved again, until a chunk has one
     item. An item that fails alone is tried alone once more (MAX_TRIES), then reported as failed.
 
-    workers: the number of workers; chunks are smaller if there are more workers.
+    job: the job that the workers run. workers: the number of workers; chunks are smaller if there are more workers.
     """
 
     def __init__(self, job: Job[R], items: Sequence[Item], workers: int) -> None:
