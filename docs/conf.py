@@ -14,7 +14,16 @@ from dspgraph import __version__  # noqa: E402
 project = "dspgraph"
 author = "the authors of dspgraph"
 version = release = __version__
-extensions = ["myst_parser"]
+extensions = ["myst_parser", "sphinx_gallery.gen_gallery"]
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "generated/examples",
+    "filename_pattern": "/(compare_excitations|look_inside|own_node)[.]py",  # those that run here, in seconds
+    "within_subsection_order": "FileNameSortKey",
+    "download_all_examples": False,
+    "write_computation_times": False,
+    "show_signature": False,
+}
 exclude_patterns = ["_build", "generated/read_me.md"]
 html_theme = "furo"
 html_title = "dspgraph"

@@ -4,7 +4,6 @@ A page for each node and pipeline and one of the examples are made from code; pa
 are copied, with changed links.
 """
 
-import ast
 import importlib.util
 import inspect
 import re
@@ -52,7 +51,6 @@ def write_all(folder: Path) -> None:
         (folder / f"{name}.md").write_text(text, encoding="utf-8")
     write_nodes(folder / "nodes")
     write_pipelines(folder / "pipelines")
-    (folder / "examples.md").write_text(examples_page(), encoding="utf-8")
 
 
 def relinked(text: str, above: str, here: str) -> str:
@@ -68,23 +66,6 @@ def relinked(text: str, above: str, here: str) -> str:
         text = text.replace(f"]({above}{source}", f"]({here}{target}")
     others = "examples|pipelines|benchmarks|tests|dspgraph|nodes|LICENSE|CITATION.cff"
     return re.sub(rf"\[([^\]]+)\]\({re.escape(above)}(?:{others})[^)]*\)", r"\1", text)
-
-
-# ---- examples --------------------------------------------------------------------------------------------------------
-
-
-def examples_page() -> str:
-    """Return a page with every program in the folder `examples`, under its name, with what it does."""
-    lines = ["# Examples", "", "These programs are in the folder `examples`. They run as they stand.", ""]
-    for path in sorted((ROOT / "examples").glob("*.py")):
-        text = path.read_text(encoding="utf-8")
-        tree = ast.parse(text)
-        about = ast.get_docstring(tree) or ""
-        code = "".join(text.splitlines(keepends=True)[tree.body[0].end_lineno :]).strip()
-        said, _, usage = about.partition("\n\n")
-        lines += [f"## {path.name}", "", prose(said), "", *(["```text", usage, "```", ""] if usage else [])]
-        lines += ["```python", code, "```", ""]
-    return "\n".join(lines)
 
 
 # ---- nodes ----------------------------------------------------------------------------------------------------------

@@ -1,6 +1,9 @@
-"""Compare the representations of notes that a GANSynth can learn: a page to listen to, and a table as in the paper.
+"""Compare representations of notes
+================================
 
-python examples/compare_representations.py FOLDER [--batches N] [--notes N]
+Compare the representations of notes that a GANSynth can learn: a page to listen to, and a table as in the paper. ::
+
+    python examples/compare_representations.py FOLDER [--batches N] [--notes N]
 
 The data set consists of notes that are made by formulas; they are the "real" notes here. A generator is trained on them
 by regression for each representation: log magnitudes with instantaneous frequencies (if), with phases (phase), in mel

@@ -1,6 +1,9 @@
-"""Thirteen jobs for a first hour with dspgraph, each in a few lines. Everything is written into the folder OUT.
+"""A first hour
+============
 
-python examples/first_hour.py OUT
+Thirteen jobs for a first hour with dspgraph, each in a few lines. Everything is written into the folder OUT. ::
+
+    python examples/first_hour.py OUT
 
 One job is a blind test: playwright and Chromium are needed, because a script answers it in place of a listener. The
 last job installs dspgraph a second time.

@@ -1,6 +1,9 @@
-"""Make notes by formulas, and a manifest with their pitches: training data for GANSynth or a WaveNet autoencoder.
+"""Make notes
+==========
 
-python examples/make_notes.py FOLDER [--count N] [--seed S] [--rate HZ] [--lowest P] [--highest P]
+Make notes by formulas, and a manifest with their pitches: training data for GANSynth or a WaveNet autoencoder. ::
+
+    python examples/make_notes.py FOLDER [--count N] [--seed S] [--rate HZ] [--lowest P] [--highest P]
 
 Each note is a file notes/NUMBER.wav of 4 s. The manifest FOLDER/notes.jsonl has the columns id, path, pitch (MIDI
 number), timbre and velocity.

@@ -1,7 +1,10 @@
-"""A node of your own, in one file outside dspgraph, with a check of the laws and a graph that uses it.
+"""A node of your own
+==================
 
-dspgraph nodes tremolo --plugin examples/own_node.py
-python examples/own_node.py
+A node in one file outside of dspgraph, with a check of the laws and a graph that uses it. ::
+
+    dspgraph nodes tremolo --plugin examples/own_node.py
+    python examples/own_node.py
 """
 
 import numpy as np
@@ -29,10 +32,21 @@ class Tremolo(Node):
         return (n + len(x), rate), (x * (1 - self.depth / 2 * (1 - wave))).astype(x.dtype)
 
 
+# %%
+# Only the program itself runs the rest, so that the file can also be a plugin. ``check_node`` checks the laws: whole,
+# cut into blocks, in batches, in both precisions.
+
 if __name__ == "__main__":
+    import matplotlib.pyplot as plt
+
     stream = Audio(16000)
     speech = AudioSource(example_speech(), stream).read()
     check_node(Example(Tremolo(), x=(stream, speech[:20000])))
     graph = Graph({"tremolo": Tremolo(speed=8)}, {"tremolo.x": "speech"}, {"speech": stream}, {"speech": "tremolo"})
     out = graph(speech=speech)["speech"]
     print(f"Tremolo keeps every law; {len(out)} samples, peak {abs(out).max():.2f}")
+    figure, axis = plt.subplots(figsize=(8, 3), layout="constrained")
+    for samples, name in ((speech, "before"), (out, "after")):
+        axis.plot(np.arange(len(samples)) / 16000, samples, label=name, linewidth=0.5)
+    axis.set(xlabel="s", xlim=(0, 4))
+    axis.legend()

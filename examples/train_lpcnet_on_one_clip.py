@@ -1,6 +1,9 @@
-"""Train LPCNet on one recording and resynthesise that recording, on a CPU, in minutes.
+"""Train LPCNet on one clip
+========================
 
-python examples/train_lpcnet_on_one_clip.py [FILE] [--batches N] [--out FOLDER]
+Train LPCNet on one recording and resynthesise that recording, on a CPU, in minutes. ::
+
+    python examples/train_lpcnet_on_one_clip.py [FILE] [--batches N] [--out FOLDER]
 
 A network trained on a recording of a few seconds can synthesise only this recording. The example shows how training
 works, not how good LPCNet sounds.

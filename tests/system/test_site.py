@@ -71,11 +71,11 @@ def test_a_docstring_keeps_its_formulas_and_has_no_other_marks(pages: ModuleType
     )
 
 
-def test_the_page_of_examples_has_every_program_as_it_stands(pages: ModuleType) -> None:
-    page = pages.examples_page()
-    for path in (ROOT / "examples").glob("*.py"):
-        assert f"## {path.name}\n" in page
-        assert path.read_text(encoding="utf-8").splitlines()[-1] in page
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)
+def test_an_example_begins_with_the_title_of_its_page(path: Path) -> None:
+    title, line, *_ = path.read_text(encoding="utf-8").removeprefix('"""').splitlines()
+    assert title[:1].isupper()
+    assert line == "=" * len(title)
 
 
 def test_the_page_of_a_node_has_its_ports_parameters_and_example(pages: ModuleType, tmp_path: Path) -> None:
