@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import soundfile
 
 from dspgraph import load, registry
 from helpers.paths import ROOT
@@ -26,9 +27,10 @@ def pages() -> ModuleType:
 
 @pytest.mark.parametrize("text", re.findall(r"^```yaml\n(.*?)^```", FILES, re.DOTALL | re.MULTILINE))
 def test_the_pipelines_of_the_page_on_pipeline_files_run(text: str, tmp_path: Path) -> None:
-    path = tmp_path / "shown.yaml"
+    path, file = tmp_path / "shown.yaml", tmp_path / "speech.wav"
     path.write_text(text, encoding="utf-8")
-    assert len(load(path)(speech()[8000:12000])["speech"]) == 4000
+    soundfile.write(file, speech()[8000:12000], 16000)
+    assert len(load(path, file=file)(speech()[8000:12000])["speech"]) == 4000
     if "codec" in text:
         assert len(load(path).tap("codec/codes")(speech()[8000:12000])["codec/codes"]) == 4000
     if "variants" in text:
