@@ -1,0 +1,164 @@
+"""Commands that texts name inside their sentences: commands, options, pipelines, nodes and targets of make exist.
+
+Commands in blocks of the pages are run by test_pages.py and test_readme.py; here they are parsed too. Words in capitals
+stand for something, such as FILE, and are not checked.
+"""
+
+import re
+import shlex
+import tomllib
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from dspgraph import DspgraphError, registry
+from dspgraph.cli.main import main
+from dspgraph.pipeline.overrides import swap_pairs
+from dspgraph.pipeline.pipeline import Pipeline
+from dspgraph.training.run import settings
+from helpers.paths import ROOT
+
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("pipelines/*.md")]
+CODE = [*ROOT.glob("nodes/**/*.py"), *ROOT.glob("dspgraph/cli/*.py"), *ROOT.glob("examples/*.py")]
+SOURCES = sorted([*PAGES, *CODE])
+HARMLESS = ("show", "nodes", "pipelines", "info", "check", "schema")
+"""Commands that are run too, if nothing in them is a placeholder."""
+
+PLACEHOLDER = re.compile(r"(?:[\w./]+=)?[A-Z][A-Z_0-9./=]*(?:\.\w+)?|<\w+>|NODE=<\w+>|\[[A-Z]+\]")
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+
+
+def commands(text: str) -> list[str]:
+    """Return the commands in a text: code between backquotes, lines that are indented, and lines of code blocks."""
+    blocks = re.findall(r"^```(?:sh)?\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    rest = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines() + re.findall(r"^ {4}(\S.*)$", rest, re.MULTILINE)
+    found = [" ".join(one.split()) for one in [*re.findall(r"`([^`]+)`", rest), *lines]]
+    return [one for one in found if re.match(r"(?:dspgraph|make|python|pip) (?!=)", one) and "{" not in one]
+
+
+FOUND = [(path, one) for path in SOURCES for one in dict.fromkeys(commands(path.read_text(encoding="utf-8")))]
+
+
+def check(command: str) -> None:
+    """Raise an error if a command does not exist in this form; run it if it is harmless."""
+    words = shlex.split(command.partition(" > ")[0], comments=True)
+    words = [word for word in words if word not in ("...", "*.csv")]
+    program, *rest = words
+    {"dspgraph": _check_dspgraph, "make": _check_make, "python": _check_python, "pip": _check_pip}[program](rest)
+
+
+def _check_make(words: list[str]) -> None:
+    for word in words:
+        name, equals, _ = word.partition("=")
+        assert f"$({name})" in MAKEFILE if equals else re.search(rf"^{name}:", MAKEFILE, re.MULTILINE), word
+
+
+def _check_python(words: list[str]) -> None:
+    first, *rest = words
+    if first == "-m":
+        assert find_spec(rest[0]) is not None, rest[0]
+    else:
+        assert (ROOT / first).is_file(), first
+
+
+def _check_pip(words: list[str]) -> None:
+    assert words[0] == "install"
+    for extras in re.findall(r"\[([\w,]+)\]", " ".join(words)):
+        assert set(extras.split(",")) <= EXTRAS.keys(), extras
+
+
+def _check_dspgraph(words: list[str]) -> None:
+    group: click.Command = main
+    context = click.Context(main)
+    rest = list(words)
+    while isinstance(group, click.Group) and rest and not rest[0].startswith("-"):
+        name = rest.pop(0)
+        if PLACEHOLDER.fullmatch(name):
+            return
+        found = group.get_command(context, name)
+        assert found is not None, f"there is no command {name}"
+        group, context = found, click.Context(found, context, info_name=name)
+    given, left, _ = group.make_parser(context).parse_args(list(rest))
+    assert not left, f"more arguments than the command takes: {left}"
+    for parameter in group.params:
+        value = given.get(parameter.name or "")
+        values = [one for one in (value if isinstance(value, list | tuple) else [value]) if isinstance(one, str)]
+        for one in values:
+            if not PLACEHOLDER.fullmatch(one):
+                parameter.type.convert(one, parameter, context)
+    _check_names(words[0], given)
+    if words[0] in HARMLESS and _can_run(words[0], given):
+        result = CliRunner().invoke(main, words)
+        assert result.exit_code == 0, result.output
+
+
+def _can_run(command: str, given: dict[str, object]) -> bool:
+    """Return whether nothing in a parsed command is missing, a placeholder, a plugin or a file."""
+    words = [one for value in given.values() for one in (value if isinstance(value, list | tuple) else [value])]
+    if any(isinstance(one, str) and (PLACEHOLDER.fullmatch(one) or "/" in one or ".py" in one) for one in words):
+        return False
+    named = [
+        value for key in ("pipeline", "names") for value in [given.get(key)] if isinstance(value, str | tuple) and value
+    ]
+    return command not in ("show", "check") or bool(named)
+
+
+def _check_names(command: str, given: dict[str, object]) -> None:
+    """Check that pipeline, variants, variables, parameters, nodes, models and settings of a parsed command exist."""
+    overrides, swaps = (
+        [str(one) for one in value if not PLACEHOLDER.fullmatch(str(one))]
+        for value in (given.get("overrides") or (), given.get("swaps") or ())
+        if isinstance(value, list | tuple)
+    )
+    pipeline, node, model = given.get("pipeline"), given.get("name"), given.get("model")
+    if isinstance(pipeline, str) and re.fullmatch(r"[a-z]\w*", pipeline):
+        Pipeline(pipeline, overrides, swap_pairs(one for one in swaps if "," not in one))
+    if command == "nodes" and isinstance(node, str) and not PLACEHOLDER.fullmatch(node) and not given.get("plugins"):
+        registry.find(node)
+    if command == "train" and isinstance(model, str) and not PLACEHOLDER.fullmatch(model):
+        chosen = given.get("given") or ()
+        assert isinstance(chosen, list | tuple)
+        known = {name for name, _, _ in settings(model)} | {"steps"}
+        for one in chosen:
+            assert PLACEHOLDER.fullmatch(one) or one.partition("=")[0] in known, one
+
+
+@pytest.mark.parametrize(("path", "command"), FOUND, ids=[f"{path.stem}: {command[:60]}" for path, command in FOUND])
+def test_a_command_in_a_text_exists(path: Path, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    check(command)
+
+
+def test_every_page_is_searched() -> None:
+    """A change of the marks of code would leave no command to check."""
+    assert {"README.md", "CONTRIBUTING.md", "live.md", "fargan.py"} <= {path.name for path, _ in FOUND}
+    assert len(FOUND) > 100
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "dspgraph rendr",
+        "dspgraph weights convrt",
+        "dspgraph render --tapp STREAM",
+        "dspgraph score a.wav b.wav c.wav",
+        "dspgraph show lpc_vocodr",
+        "dspgraph show lpc_vocoder -s ordr=3",
+        "dspgraph render lpc_vocoder FILE --swap excitation=none",
+        "dspgraph render lpc_vocoder FILE --batch few",
+        "dspgraph nodes fram",
+        "dspgraph train lpcnet --init FILE -s eight_bit=true",
+        "make nothing",
+        "make test NDE=lpc",
+        "python examples/none.py",
+        "pip install 'dspgraph[none]'",
+    ],
+)
+def test_a_wrong_command_is_seen(command: str) -> None:
+    with pytest.raises((AssertionError, click.ClickException, DspgraphError)):
+        check(command)
