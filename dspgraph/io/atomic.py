@@ -45,15 +45,16 @@ class AtomicFile:
             self.temporary.touch(exist_ok=False)
 
     @contextmanager
-    def attempt(self) -> Iterator[None]:
-        """Return a context in which any error discards the temporary file.
+    def attempt(self, keeps: bool = False) -> Iterator[None]:
+        """Return a context in which any error discards the temporary file, unless it `keeps` it.
 
         An OSError becomes a FileError that names the final path; any other error is raised unchanged.
         """
         try:
             yield
         except BaseException as error:
-            self.discard()
+            if not keeps:
+                self.discard()
             if isinstance(error, OSError):
                 raise FileError(f"{self.path} cannot be written: {error.strerror or error}") from None
             raise

@@ -227,8 +227,9 @@ class AudioSink(Sink):
     such samples are clipped to +-1; the attribute `clipped` counts them.
 
     form: the format; by default, the suffix of the path decides (see `formats.audio_format`). noise: the generator for
-    the dither of 16-bit samples. Raises RequestError if no format has the suffix, FileError if the format does not
-    allow the stream or the file cannot be written, and SignalError if a sample is not finite.
+    the dither of 16-bit samples. keeps: a failed write raises nothing; the attribute `failed` has the error, and
+    `close` completes the file with what was written before. Raises RequestError if no format has the suffix, FileError
+    if the format does not allow the stream or the file cannot be written, and SignalError if a sample is not finite.
     """
 
     def __init__(
@@ -237,8 +238,10 @@ class AudioSink(Sink):
         stream: Audio,
         form: AudioFormat | None = None,
         noise: np.random.Generator | None = None,
+        keeps: bool = False,
     ) -> None:
-        path, self.stream = Path(path), stream
+        path, self.stream, self.keeps = Path(path), stream, False
+        self.failed: FileError | None = None
         self.form = form or audio_format(path.suffix)
         self._noise = noise or np.random.Generator(np.random.Philox(key=0))
         self.clipped = self._written = 0
@@ -254,9 +257,12 @@ class AudioSink(Sink):
                 self.form.subtype,
                 format=path.suffix[1:].upper(),
             )
+        self.keeps = keeps
 
     def write(self, block: Array) -> None:
         """Append a block of samples: [n], or [n, channels] for a stream with several channels."""
+        if self.failed is not None:
+            return
         if (bad := first_bad_item(block)) is not None:
             at = self._written + bad
             raise SignalError(
@@ -277,11 +283,17 @@ class AudioSink(Sink):
     def _encode(self, samples: Array) -> None:
         if self.form.dither != "none":
             samples = round_to_16_bits(samples, self._noise)
-        with self._attempt():
-            self._encoder.write(samples)
+        try:
+            with self._attempt():
+                self._encoder.write(samples)
+        except FileError as error:
+            self.failed = error
+            if not self.keeps:
+                raise
 
     def _finish(self) -> None:
-        self._encode(self._held)
+        if self.failed is None:
+            self._encode(self._held)
         with self._attempt():
             self._encoder.close()
             if not self._written:
@@ -290,7 +302,7 @@ class AudioSink(Sink):
             self._file.sync()
             # libsndfile does not report an error of close: the number of samples is read back from the file.
             kept = soundfile.info(os.fsencode(self._file.temporary)).frames
-            if kept != self._written:
+            if kept != self._written and not (self.failed and 0 < kept < self._written):
                 there = f"{kept} of {self._written} samples" if kept < self._written else "no length"
                 raise FileError(f"{self.path} cannot be written: {there} reached it: is the disk full?")
 
@@ -304,7 +316,7 @@ class AudioSink(Sink):
 
         doubt: a question about the likely cause, for the end of the message after an error of libsndfile.
         """
-        with self._file.attempt():
+        with self._file.attempt(self.keeps):
             try:
                 yield
             except soundfile.LibsndfileError as error:

@@ -15,6 +15,7 @@ import numpy as np
 
 from dspgraph.errors import ParameterError
 from dspgraph.live.events import Play, Set, time_of
+from dspgraph.live.sounds import FileSound, Forward, ReadAhead
 from dspgraph.streams import Array, Stream, to_fraction
 
 SOUND_FADE = Fraction(1, 200)
@@ -86,17 +87,23 @@ def _exp(share: Fraction, ratio: float | None = None) -> float:
 class _Voice:
     """One sound that is played into an input.
 
-    begin: the time of its first sample, in seconds. sound: its samples, [n] or [n, channels]. loops: how often it is
-    played; None: without end. fades: whether it fades in. end: the time in seconds at which its fade-out begins; None:
-    there is no fade-out. skip: samples of the first pass that are left out.
+    begin: the time of its first sample, in seconds. sound: its samples, [n] or [n, channels], or a file. loops: how
+    often it is played; None: without end. fades: whether it fades in. end: the time in seconds at which its fade-out
+    begins; None: there is no fade-out. skip: samples of the first pass that are left out. forward: gives the samples of
+    a file.
     """
 
     begin: Fraction
-    sound: Array
+    sound: Array | FileSound | ReadAhead
     loops: int | None
     fades: bool
     skip: int = 0
     end: Fraction | None = None
+    forward: Forward | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.sound, np.ndarray):
+            self.forward = Forward(self.sound.passes(self.loops, self.skip))
 
     def over(self, rate: Fraction) -> Fraction | None:
         """Return the time in seconds from which the sound is silent, because its last loop or its fade-out is over.
@@ -110,7 +117,7 @@ class _Voice:
     def add_to(self, y: Array, first: int, rate: Fraction) -> None:
         """Add the sound to the block y, in place. first: the number of the first sample of y, from time 0 on.
 
-        rate: in Hz.
+        Blocks of a file must follow one another. rate: in Hz.
         """
         numbers = np.arange(first, first + len(y))
         place = numbers - math.ceil(self.begin * rate)
@@ -122,8 +129,18 @@ class _Voice:
             level *= _ramp(numbers, self.begin, rate)
         if self.end is not None:
             level *= 1 - _ramp(numbers, self.end, rate)
-        sound = self.sound[(place[inside] + self.skip) % len(self.sound)]
+        if not inside.any():
+            return
+        sound = self._samples(place[inside])
         y[inside] += (sound * level[inside].reshape(-1, *[1] * (y.ndim - 1))).astype(y.dtype)
+
+    def _samples(self, places: Array) -> Array:
+        """Return the samples at some places that follow one another, counted from the first sample that is played."""
+        if self.forward is not None:
+            return self.forward.take(len(places))
+        assert isinstance(self.sound, np.ndarray)
+        found: Array = self.sound[(places + self.skip) % len(self.sound)]
+        return found
 
 
 def _ramp(numbers: Array, begin: Fraction, rate: Fraction) -> Array:
@@ -153,7 +170,11 @@ class Player:
 
         Raises SignalError for samples of a wrong shape, type or value, and ParameterError for a sound without samples.
         """
-        sound = self.stream.validate(event.sound, event.input)
+        sound = event.sound
+        if isinstance(sound, FileSound) and sound.stream != self.stream:
+            raise ParameterError(f"Play: '{event.input}' is {self.stream}; found a file for {sound.stream}")
+        if not isinstance(sound, FileSound | ReadAhead):
+            sound = self.stream.validate(sound, event.input)
         if not len(sound):
             raise ParameterError(f"Play: the sound for '{event.input}' has no samples")
         if event.skip >= len(sound):

@@ -11,6 +11,7 @@ import numpy as np
 
 from dspgraph.errors import ParameterError
 from dspgraph.graph import Graph
+from dspgraph.live.sounds import FileSound, ReadAhead
 from dspgraph.shown import shown
 from dspgraph.streams import Array, Number, to_fraction
 
@@ -69,13 +70,14 @@ class Play:
     """An event that plays a sound into an input of the graph.
 
     A sound that is already playing there fades out meanwhile. input: the name of the input. sound: the samples, with
-    the shape and the type that the input takes; a performance copies them. loops: how often the sound is played; None:
+    the shape and the type that the input takes, which a performance copies; or a `FileSound`, whose file is read while
+    it is played. loops: how often the sound is played; None:
     without end. at: the time of the first sample in seconds; None: now. skip: the samples of the first pass that are
     left out. Raises ParameterError for a number that is not allowed.
     """
 
     input: str
-    sound: Array
+    sound: Array | FileSound | ReadAhead
     loops: int | None = 1
     at: Number | None = None
     skip: int = 0

@@ -30,6 +30,7 @@ from dspgraph.live.ports import DevicePort, FileInput, FrameInput, FrameOutput, 
 from dspgraph.live.process import LiveOrder, serve
 from dspgraph.live.recorder import recorded_files
 from dspgraph.live.running import Device, NoDevice
+from dspgraph.live.sounds import FileSound, ReadAhead
 from dspgraph.live.writing import event_line, header_line
 from dspgraph.processes import signals_blocked
 from dspgraph.shown import shown
@@ -43,6 +44,9 @@ _ANSWER = 60.0
 
 _END = 30.0
 """Seconds to wait until the process has completed its recording, and ended."""
+
+_OPEN = 30.0
+"""Seconds in which a device must open, and in which it must start."""
 
 _DIED = "the process of the live graph has died"
 _DIED_EARLY = f"{_DIED} as it started: in a script, start the graph below `if __name__ == '__main__':`"
@@ -157,6 +161,7 @@ class Live:
         its fade-out.
         """
         self.form: DeviceFormat | None = None
+        self._opening: float | None = None  # since when the device is being opened, or started
         self.error: Exception | None = None
         self._last: Stats | None = None
         self._ended = self._closed = False
@@ -185,8 +190,7 @@ class Live:
             with other, signals_blocked():
                 self._process.start()
             threading.Thread(target=self._receive, name="live messages", daemon=True).start()
-            with self._changed:
-                self._changed.wait_for(lambda: self.form is not None or self._closed or self._ended)
+            self._wait_for_device()
             if self.form is None:
                 raise self.error or LiveError("the process of the live graph has ended as it began")
         except BaseException:
@@ -194,6 +198,23 @@ class Live:
                 self._stop()
             raise
         return self
+
+    def _wait_for_device(self) -> None:
+        """Wait until the device runs, or the process has ended.
+
+        Raises LiveError if the device takes too long to open or to start; a library cannot be stopped in such a call,
+        so the process is killed.
+        """
+        assert self._process is not None
+        with self._changed:
+            while not (self.form is not None or self._closed or self._ended):
+                self._changed.wait(0.2)
+                if self._opening is not None and time.monotonic() > self._opening + _OPEN:
+                    self._process.kill()
+                    raise LiveError(
+                        f"the device has not opened within {_OPEN:g} s: is another program using it? Connect it again, "
+                        "or take another one"
+                    )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -234,6 +255,8 @@ class Live:
     def _take(self, kind: str, *rest: Any) -> None:
         if kind == "running":
             self.form = rest[0]
+        elif kind in ("opening", "opened"):
+            self._opening = time.monotonic() if kind == "opening" else None
         elif kind == "answer":
             self._answers[rest[0]] = rest[1]
         elif kind == "frames":
@@ -523,7 +546,9 @@ class _Pulled:
 
 def _rounded(event: Event) -> Event:
     """Return an event whose sound is rounded to float32, as a recording stores it."""
-    if isinstance(event, Play) and np.asarray(event.sound).dtype.kind == "f":
+    if not isinstance(event, Play) or isinstance(event.sound, FileSound | ReadAhead):
+        return event
+    if np.asarray(event.sound).dtype.kind == "f":
         sound = np.asarray(event.sound)
         return replace(event, sound=rounded(sound).astype(sound.dtype))
     return event

@@ -10,8 +10,8 @@ from typing import TypeAlias
 import numpy as np
 
 from dspgraph.errors import FileError, ParameterError
-from dspgraph.io.audio import AudioSource
 from dspgraph.live.events import Play
+from dspgraph.live.sounds import FileSound
 from dspgraph.shown import shown
 from dspgraph.streams import Array, Audio, Number, Stream, to_fraction
 
@@ -60,8 +60,8 @@ class FileInput:
     """A sound file that is played into an input of a live graph.
 
     path: the file. start, end: the part that is played, in seconds of the file; end None: to its end. loops: how often
-    it is played; None: without end. speed: 2 plays it in half the time, an octave higher. The whole part is read before
-    it is played.
+    it is played; None: without end. speed: 2 plays it in half the time, an octave higher. A part of up to 60 s is read
+    before it is played, a longer one while it is played.
     """
 
     path: str | Path
@@ -77,18 +77,18 @@ class FileInput:
         if not 0 < to_fraction(self.speed) <= 1024:
             raise ParameterError(f"FileInput.speed is above 0 and at most 1024; found {shown(self.speed)}")
 
-    def read(self, stream: Audio) -> Array:
+    def sound(self, stream: Audio) -> Array | FileSound:
         """Return the samples of the part from `start` to `end`, at the rate of a stream.
 
-        They are rounded to float32, as a recording stores them. Raises FileError for a part that the file does not
-        have.
+        They are rounded to float32, as a recording stores them, and not read yet if the part is long. Raises FileError
+        for a part that the file does not have.
         """
         start, end = to_fraction(self.start), None if self.end is None else to_fraction(self.end)
         if start < 0 or (end is not None and end <= start):
             raise FileError(f"{self.path}: a part begins at 0 or later, and before its end; found {start} to {end} s")
-        played = stream.like(rate=stream.rate / to_fraction(self.speed), dtype=np.float64)
         duration = None if end is None else end - start
-        return rounded(AudioSource(self.path, played, start, duration).read()).astype(stream.dtype)
+        found = FileSound(Path(self.path), stream, start, duration, to_fraction(self.speed))
+        return found if found.long else found.read()
 
     def event(self, name: str, stream: Audio, position: Number | None = None, at: Number | None = None) -> Play:
         """Return the event that plays the file into the input `name`. stream: the stream of this input.
@@ -96,7 +96,7 @@ class FileInput:
         position: where the first pass begins, in seconds of the file; None: at `start`. at: the time of the event in
         seconds. Raises ParameterError for a position outside of the part from `start` to `end`.
         """
-        sound, skip = self.read(stream), 0
+        sound, skip = self.sound(stream), 0
         if position is not None:
             seconds = (to_fraction(position) - to_fraction(self.start)) / to_fraction(self.speed)
             skip = int(seconds * stream.rate)

@@ -25,6 +25,7 @@ from dspgraph.live.events import Event, Play, Swap
 from dspgraph.live.ports import DevicePort
 from dspgraph.live.recorder import Recorder
 from dspgraph.live.running import Device
+from dspgraph.live.sounds import FileSound, ReadAhead
 from dspgraph.processes import ignore_signals
 from dspgraph.streams import Audio
 
@@ -130,7 +131,9 @@ def _serve(pipe: Connection, payload: bytes, send: Sender) -> bool:
         ) from error
     setup = order.setup
     request = device_request(setup)
+    send("opening")
     form = order.device.open(request)
+    send("opened")
     span = form.samples / form.rate
     for graph in dict.fromkeys((setup.graph, *setup.variants)):
         rehearse(graph, span, setup.latency)
@@ -148,6 +151,7 @@ def _serve(pipe: Connection, payload: bytes, send: Sender) -> bool:
         gc.collect()
         gc.freeze()  # a collection would visit all objects of all libraries, which takes 0.1 s
         gc.disable()
+        send("opening")
         thread.start()
         try:
             control.listen(pipe, send)
@@ -259,7 +263,10 @@ class Control:
                 stream = setup.graph.inputs[event.input]
                 if not isinstance(stream, Audio):
                     raise RequestError(f"only audio can be recorded; '{event.input}' is {stream}")
+                assert not isinstance(event.sound, ReadAhead)
                 line = {**line, "file": self.recorder.sound(event.input, event.sound, stream)}
+            if isinstance(event, Play) and isinstance(event.sound, FileSound):
+                event = replace(event, sound=ReadAhead(event.sound, event.loops, event.skip))
             ready.append(event)
             written.append(line)
         self._last = last

@@ -17,6 +17,7 @@ from dspgraph.io.atomic import write_whole
 from dspgraph.io.audio import AudioSink
 from dspgraph.io.formats import audio_format
 from dspgraph.live.ports import rounded
+from dspgraph.live.sounds import FileSound
 from dspgraph.streams import Array, Audio, Stream
 
 EVENTS = "events.jsonl"
@@ -60,7 +61,7 @@ class Recorder:
             for key, name in names.items():
                 stream = inputs[key[1]] if key[0] == "in" else outputs[key[1]]
                 assert isinstance(stream, Audio)
-                self._sinks[key] = AudioSink(folder / name, stream, _FLOAT)
+                self._sinks[key] = AudioSink(folder / name, stream, _FLOAT, keeps=True)
                 opened.callback(self._sinks[key].discard)
             opened.pop_all()
         self._first = next(iter(names), None)
@@ -79,7 +80,7 @@ class Recorder:
         self._lines.append(json.dumps(entry))
         self._played.add(entry.get("file", ""))
 
-    def sound(self, name: str, sound: Array, stream: Audio) -> str:
+    def sound(self, name: str, sound: Array | FileSound, stream: Audio) -> str:
         """Write a sound that is asked for at the input `name`; return its file, relative to the folder.
 
         Raises FileError if it cannot be written.
@@ -88,7 +89,8 @@ class Recorder:
         (self.folder / SOUNDS).mkdir(exist_ok=True)
         file = f"{SOUNDS}/{name}_{len(self._sounds) + 1}.wav"
         self._sounds[file] = sink = AudioSink(self.folder / file, stream, _FLOAT)
-        sink.write(rounded(sound))
+        for block in sound.blocks() if isinstance(sound, FileSound) else [sound]:
+            sink.write(rounded(block))
         sink.close()
         return file
 
@@ -106,6 +108,8 @@ class Recorder:
                 with self._holding():
                     sink.close()
                     complete.append(sink)
+                    if sink.failed:
+                        raise sink.failed
             with self._holding():
                 write_whole(self.folder / EVENTS, "".join(f"{line}\n" for line in self._lines).encode())
             with self._holding():
@@ -142,6 +146,8 @@ class Recorder:
                         self._check_length(self._written[key] + len(block))
                     self._sinks[key].write(rounded(block))
                     self._written[key] += len(block)
+                    if failed := self._sinks[key].failed:
+                        raise failed
 
     def _check_space(self, size: int) -> None:
         """Raise FileError unless the disk has room for `size` bytes, and SPARE more to complete the files."""

@@ -11,11 +11,12 @@ from typing import Any
 
 from dspgraph.errors import DspgraphError, FileError, RequestError, suggest
 from dspgraph.graph import Graph
-from dspgraph.io.audio import AudioSink, AudioSource
+from dspgraph.io.audio import AudioSink
 from dspgraph.io.formats import audio_format
 from dspgraph.io.paths import read_file
 from dspgraph.live.events import Event, Play, Set, Stop, Swap, time_of
 from dspgraph.live.performance import Performance, finite_latency, is_control
+from dspgraph.live.sounds import FileSound
 from dspgraph.pipeline.file_values import values_of
 from dspgraph.pipeline.pipeline import Pipeline
 from dspgraph.rendering.inputs import AlignedFiles, named_files
@@ -210,7 +211,8 @@ class EventFile:
                 raise RequestError(f"'play' names an audio input, and 'file' a file; found {shown(entry)}")
             file = self.path.parent / entry["file"]
             self.files.append(file)
-            return Play(name, AudioSource(file, stream).read(), **given)
+            sound = FileSound(file, stream, rounds=False)
+            return Play(name, sound if sound.long else sound.read(), **given)
         if not isinstance(entry[kind], dict) or not _are_texts(entry[kind].values()):
             raise RequestError(f"'swap' is a mapping, slot to variant; found {shown(entry[kind])}")
         more = entry.get("overrides", [])

@@ -1,11 +1,16 @@
 """The engine of a live graph behind a device in virtual time: what is played, what is recorded, what is counted."""
 
+import ast
 import json
+import os
 import shutil
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import numpy as np
@@ -37,7 +42,6 @@ from dspgraph import (
     UnknownName,
     perform,
 )  # fmt: skip
-from dspgraph.io.audio import AudioSink
 from dspgraph.io.formats import audio_format
 from dspgraph.live.curves import SOUND_FADE
 from dspgraph.live.engine import Engine, Setup
@@ -566,19 +570,25 @@ def test_a_recording_on_a_disk_that_fills_up_is_kept_up_to_there(
     assert "has only 16 MiB left: what was recorded is kept" in message
 
 
-def test_a_file_that_cannot_be_written_leaves_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = AudioSink.write
-
-    def fail(self: AudioSink, block: Array) -> None:
-        if self.path.name == "out_y.wav" and self._written:
-            with self._attempt():
-                raise OSError("input/output error")
-        write(self, block)
-
-    monkeypatch.setattr(AudioSink, "write", fail)
-    message, counts = recorded(tmp_path, 5)
-    assert "out_y.wav cannot be written: input/output error" in message
-    assert counts == [48000, 2 * RATE]  # z, and x, whose block came before
+def test_files_that_cannot_be_written_any_more_are_kept_up_to_there(tmp_path: Path) -> None:
+    """The system refuses files above 1 MB: z reaches this size after 2.6 s, and what it had by then is kept."""
+    code = """
+        import resource
+        from pathlib import Path
+        from live.test_engine import recorded
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10**6, 10**6))
+        print(recorded(Path("take"), 10))
+    """
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, sys.path))}
+    done = subprocess.run(
+        [sys.executable, "-c", dedent(code)], capture_output=True, text=True, cwd=tmp_path, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    message, counts = ast.literal_eval(done.stdout)
+    assert "out_z.wav cannot be written: " in message
+    z, y, x = (counts[k] for k in (1, 0, 2))
+    assert (y, x) == (3 * RATE, 3 * RATE)  # the block of z in which it failed came after those of x and y
+    assert 2 * 48000 < z < 10**6 / 8
 
 
 def test_only_audio_is_recorded_and_names_do_not_meet(tmp_path: Path) -> None:

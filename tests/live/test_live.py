@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ from dspgraph import (
     load,
     perform,
 )
+from dspgraph.live.device import DeviceFormat, DeviceRequest
+from dspgraph.live.engine import Engine
 from dspgraph.live.events import time_of
 from dspgraph.testing.devices import FakeDevice
 from dspgraph_nodes.mix.fade import Fade
@@ -298,7 +301,7 @@ def test_a_process_that_dies_is_an_error(number: signal.Signals, tmp_path: Path)
 def test_a_file_has_a_part_a_position_and_a_speed(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE), RATE, "DOUBLE")
     file = FileInput(tmp_path / "a.wav", start="0.25", end="0.75", speed=2)
-    sound = file.read(AUDIO)
+    sound = file.sound(AUDIO)
     assert len(sound) == RATE // 4
     crossings = np.count_nonzero(np.diff(np.signbit(sound)))
     assert crossings == pytest.approx(2 * 880 / 4, abs=2)  # an octave higher
@@ -308,9 +311,9 @@ def test_a_file_has_a_part_a_position_and_a_speed(tmp_path: Path) -> None:
         with pytest.raises(RequestError, match=r"is played from 0.25 s to 0.75 s; found the position"):
             file.event("x", AUDIO, position=wrong)
     with pytest.raises(SignalError, match="the part from 2 s"):
-        FileInput(tmp_path / "a.wav", start=2).read(AUDIO)
+        FileInput(tmp_path / "a.wav", start=2).sound(AUDIO)
     with pytest.raises(SignalError, match="begins at 0 or later, and before its end"):
-        FileInput(tmp_path / "a.wav", start=1, end=1).read(AUDIO)
+        FileInput(tmp_path / "a.wav", start=1, end=1).sound(AUDIO)
     with pytest.raises(RequestError, match=r"FileInput.speed is above 0"):
         FileInput(tmp_path / "a.wav", speed=0)
 
@@ -328,6 +331,30 @@ def run():
 def run_script(path: Path, lines: str) -> subprocess.CompletedProcess[str]:
     path.write_text(SCRIPT + lines)
     return subprocess.run([sys.executable, path], capture_output=True, text=True, timeout=100, check=False)
+
+
+class Hangs(FakeDevice):
+    """A device that hangs when it opens, or when it starts."""
+
+    def open(self, request: DeviceRequest) -> DeviceFormat:
+        if self.dies is None:
+            time.sleep(1000)
+        return super().open(request)
+
+    def run(self, engine: Engine, stop: threading.Event) -> None:
+        time.sleep(1000)
+
+
+@pytest.mark.parametrize("dies", [None, 0])
+def test_a_device_that_hangs_as_it_opens_or_starts_is_an_error(
+    dies: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dspgraph.live.live._OPEN", 0.5)
+    live = Live(scaled(1), device=Hangs(X, dies=dies), record=tmp_path / "take")
+    with pytest.raises(LiveError, match=r"has not opened within 0.5 s: is another program using it"):
+        in_time(live.__enter__)
+    assert live._process is not None
+    assert not live._process.is_alive()
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="this system has no masks of signals")
