@@ -7,6 +7,7 @@ stand for something, such as FILE, and are not checked.
 import re
 import shlex
 import tomllib
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from dspgraph import DspgraphError, registry
+from dspgraph import DspgraphError, load, registry
 from dspgraph.cli.main import main
 from dspgraph.pipeline.overrides import swap_pairs
 from dspgraph.pipeline.pipeline import Pipeline
@@ -40,6 +41,9 @@ def commands(text: str) -> list[str]:
     found = [" ".join(one.split()) for one in [*re.findall(r"`([^`]+)`", rest), *lines]]
     return [one for one in found if re.match(r"(?:dspgraph|make|python|pip) (?!=)", one) and "{" not in one]
 
+
+ENTRY_POINTS = (registry.NODE_GROUP, registry.PIPELINE_GROUP, registry.MODEL_GROUP, registry.METRIC_GROUP)
+"""Groups of entry points, which have names with a dot too."""
 
 FOUND = [(path, one) for path in SOURCES for one in dict.fromkeys(commands(path.read_text(encoding="utf-8")))]
 
@@ -132,6 +136,40 @@ def _check_names(command: str, given: dict[str, object]) -> None:
 def test_a_command_in_a_text_exists(path: Path, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     check(command)
+
+
+def spans(pattern: str) -> list[tuple[str, str]]:
+    """Return (name of a page, code between backquotes) for all code on the pages that fits a pattern as a whole."""
+    texts = ((path, re.sub(r"^```.*?^```", "", path.read_text(), flags=re.DOTALL | re.MULTILINE)) for path in PAGES)
+    return [
+        (path.name, one)
+        for path, text in texts
+        for one in re.findall(r"`([^`\n]+)`", text)
+        if re.fullmatch(pattern, one)
+    ]
+
+
+@pytest.mark.parametrize(("page", "code"), spans(r'load\("[a-z_]+".*\)|from dspgraph.* import .*'))
+def test_python_in_a_sentence_runs(page: str, code: str) -> None:
+    exec(code, {"load": load})
+
+
+@pytest.mark.parametrize(("page", "name"), spans(r"dspgraph(?:_nodes)?(?:\.[A-Za-z_]+)+"))
+def test_a_name_with_dots_is_that_of_a_module_or_of_something_in_it(page: str, name: str) -> None:
+    if name in ENTRY_POINTS:
+        return
+    parts = name.split(".")
+    known = next(k for k in range(len(parts), 0, -1) if _is_module(".".join(parts[:k])))
+    found = import_module(".".join(parts[:known]))
+    for part in parts[known:]:
+        found = getattr(found, part)
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def test_every_page_is_searched() -> None:
