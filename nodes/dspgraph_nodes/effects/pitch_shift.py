@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dspgraph import Array, Audio, Field, Input, Node, Output, ParameterError, State, require_mono
+from dspgraph import Array, Audio, Field, Input, Node, Output, ParameterError, State
+from dspgraph_nodes._kernels.arrays import by_channel, by_time
 from dspgraph_nodes._kernels.signal.stretching import Stretching, StretchMethod, StretchState
 
 if TYPE_CHECKING:
@@ -46,8 +47,9 @@ class PitchShift(Node):
     """Raise or lower the pitch of audio and keep its duration.
 
     The signal is stretched by r = 2**(semitones / 12) as in `time_stretch`, and resampled to 1 / r of its length as in
-    `resample`. r is rounded to a simple fraction, with an error of at most 0.05 cents. The formants move with the
-    pitch. To keep the formants of speech, use a vocoder and scale its pitch with `f0_scale`.
+    `resample`, several channels together. r is rounded to a simple fraction, with an error of at most 0.05 cents. The
+    formants move with the pitch. To keep the formants of speech, use `psola`, or a vocoder and scale its pitch with
+    `f0_scale`.
 
     Source: J. Laroche and M. Dolson, Improved phase vocoder time-scale modification of audio, IEEE Transactions on
     Speech and Audio Processing 7(3), 1999; librosa 0.11 reference, `librosa.effects.pitch_shift` (stretching, then
@@ -64,7 +66,6 @@ class PitchShift(Node):
     reach: int = Field(160, ge=1, le=4096, description="largest shift of a frame by wsola, samples")
 
     def streams(self, x: Audio) -> tuple[Audio]:
-        require_mono(x, self)
         if 2 * self.hop > self.length:
             raise ParameterError(
                 f"pitch_shift.hop is {self.hop}; frames of {self.length} samples must overlap by half at least: take "
@@ -93,8 +94,8 @@ class PitchShift(Node):
         from dspgraph_nodes._kernels.signal.stretching import stretch_start
 
         ratio = shift_ratio(self.semitones)
-        resampled = resample_start(ratio.denominator, ratio.numerator, 1, x.dtype)
-        return ShiftState(stretch_start(self._how(), x.dtype), resampled)
+        resampled = resample_start(ratio.denominator, ratio.numerator, x.channels, x.dtype)
+        return ShiftState(stretch_start(self._how(), x.channels, x.dtype), resampled)
 
     def step(self, held: State, x: Array) -> tuple[State, Array]:
         from dspgraph_nodes._kernels.signal.polyphase import resample_step
@@ -103,7 +104,7 @@ class PitchShift(Node):
         if shift_ratio(self.semitones) == 1:
             return held, x.copy()
         held.received += len(x)
-        y = resample_step(held.resampled, stretch_step(self._how(), held.stretched, x)[None])[0]
+        y = by_time(resample_step(held.resampled, stretch_step(self._how(), held.stretched, by_channel(x))))
         held.given += len(y)
         return held, y
 
@@ -114,9 +115,8 @@ class PitchShift(Node):
         if shift_ratio(self.semitones) == 1:
             return ()
         rest = stretch_flush(self._how(), held.stretched)
-        silence = np.zeros(held.resampled.after + 1, rest.dtype)
-        y = resample_step(held.resampled, np.concatenate((rest, silence))[None])[0]
-        return (y[: held.received - held.given],)
+        y = resample_step(held.resampled, np.pad(rest, ((0, 0), (0, held.resampled.after + 1))))
+        return (by_time(y)[: held.received - held.given],)
 
     def _how(self) -> Stretching:
         ratio = shift_ratio(self.semitones)

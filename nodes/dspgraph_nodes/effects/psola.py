@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State, require_mono
+from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph_nodes._kernels.arrays import by_channel, by_time
 
 
 class Psola(Node):
@@ -15,8 +16,9 @@ class Psola(Node):
     where the pitch is 0 from 5 ms before it to 5 ms after it. The output is a sum of grains. The distance from one
     grain to the next is period / r in voiced sounds, with r = 2**(semitones / 12), and 5 ms where the pitch is 0. At
     each place the grain of the nearest mark is added. Grains of voiced sounds are divided by sqrt(r), so that the power
-    stays as it is. The node waits for the whole signal, because all marks follow from the first. `pitch_shift` is for
-    any sound, and moves the formants too.
+    stays as it is. Several channels have the same marks: those of the channel with the largest sample. The node waits
+    for the whole signal, because all marks follow from the first. `pitch_shift` is for any sound, and moves the
+    formants too.
 
     Source: E. Moulines and F. Charpentier, Pitch-synchronous waveform processing techniques for text-to-speech
     synthesis using diphones, Speech Communication 9(5-6), 1990.
@@ -29,7 +31,6 @@ class Psola(Node):
     semitones: float = Field(ge=-24, le=24, description="interval, semitones")
 
     def streams(self, x: Audio, f0: Frames) -> tuple[Audio]:
-        require_mono(x, self)
         if f0.width != 1:
             raise ParameterError(f"psola takes one pitch per frame; found {f0}")
         return (x,)
@@ -52,5 +53,7 @@ class Psola(Node):
             raise ValueError(f"the pitch must be at most {rate / 4:g} Hz; found {float(pitch.max()):g} Hz")
         periods = np.where(pitch > 0, rate / np.where(pitch > 0, pitch, 1), 0.0)
         ratio = float(exp(np.array(LN_2 * self.semitones / 12)))
-        marks = pitch_marks(x.astype(np.float64), rate, periods)
-        return state, psola(x.astype(np.float64), marks, ratio).astype(x.dtype)
+        rows = by_channel(x.astype(np.float64))
+        loudest = max(rows, key=lambda row: np.abs(row).max(initial=0))
+        marks = pitch_marks(loudest, rate, periods)
+        return state, by_time(np.stack([psola(row, marks, ratio) for row in rows])).astype(x.dtype)

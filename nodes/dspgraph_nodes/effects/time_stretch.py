@@ -4,8 +4,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from dspgraph import Array, Audio, Field, Input, Node, Output, ParameterError, State, require_mono, to_fraction
-from dspgraph_nodes._kernels.arrays import floating
+from dspgraph import Array, Audio, Field, Input, Node, Output, ParameterError, State, to_fraction
+from dspgraph_nodes._kernels.arrays import by_channel, by_time, floating
 from dspgraph_nodes._kernels.signal.stretching import Stretching, StretchMethod
 
 _LARGEST_TERM = 1 << 20  # limit of both terms of the factor, so that positions are whole numbers of 64 bits
@@ -19,9 +19,10 @@ def time_stretch(
     method: StretchMethod = "phase_vocoder",
     reach: int = 160,
 ) -> Array:
-    """Return a signal with `factor` times the duration of x and its pitch, [ceil(n * factor)].
+    """Return a signal with `factor` times the duration of x and its pitch, [m] or [m, channels], m = ceil(n * factor).
 
-    x: [n]; the other arguments are the parameters of `TimeStretch`. The dtype is that of x (float32 for int16).
+    x: [n] or [n, channels]; the other arguments are the parameters of `TimeStretch`. The dtype is that of x (float32
+    for int16).
     """
     from dspgraph_nodes._kernels.signal.stretching import stretch_flush, stretch_start, stretch_step
 
@@ -30,8 +31,9 @@ def time_stretch(
         return x.copy()
     up, down = to_fraction(factor).as_integer_ratio()
     how = Stretching(up, down, length, hop, reach if method == "wsola" else 0)
-    held = stretch_start(how, x.dtype)
-    return np.concatenate((stretch_step(how, held, x), stretch_flush(how, held)))
+    rows = by_channel(x)
+    held = stretch_start(how, len(rows), x.dtype)
+    return by_time(np.concatenate((stretch_step(how, held, rows), stretch_flush(how, held)), axis=1))
 
 
 class TimeStretch(Node):
@@ -45,6 +47,7 @@ class TimeStretch(Node):
     wsola: frame j is the piece of the input around that sample, shifted by at most `reach` samples so that it best
     continues the frame before. This is for speech of one voice, which stays sharp.
 
+    Several channels are turned, or shifted, together: their differences of level and phase, which place a sound, stay.
     With a factor of 1 the samples are unchanged.
 
     Source: J. Laroche and M. Dolson, Improved phase vocoder time-scale modification of audio, IEEE Transactions on
@@ -62,7 +65,6 @@ class TimeStretch(Node):
     reach: int = Field(160, ge=1, le=4096, description="largest shift of a frame by wsola, samples")
 
     def streams(self, x: Audio) -> tuple[Audio]:
-        require_mono(x, self)
         up, down = to_fraction(self.factor).as_integer_ratio()
         if max(up, down) > _LARGEST_TERM:
             raise ParameterError(
@@ -85,17 +87,19 @@ class TimeStretch(Node):
     def start(self, x: Audio) -> State:
         from dspgraph_nodes._kernels.signal.stretching import stretch_start
 
-        return stretch_start(self._how(), x.dtype)
+        return stretch_start(self._how(), x.channels, x.dtype)
 
     def step(self, held: State, x: Array) -> tuple[State, Array]:
         from dspgraph_nodes._kernels.signal.stretching import stretch_step
 
-        return held, x.copy() if self.factor == 1 else stretch_step(self._how(), held, x)
+        if self.factor == 1:
+            return held, x.copy()
+        return held, by_time(stretch_step(self._how(), held, by_channel(x)))
 
     def flush(self, held: State) -> tuple[Array, ...]:
         from dspgraph_nodes._kernels.signal.stretching import stretch_flush
 
-        return () if self.factor == 1 else (stretch_flush(self._how(), held),)
+        return () if self.factor == 1 else (by_time(stretch_flush(self._how(), held)),)
 
     def _how(self) -> Stretching:
         up, down = to_fraction(self.factor).as_integer_ratio()

@@ -5,6 +5,7 @@ from fractions import Fraction
 import numpy as np
 
 from dspgraph import Array, Audio, Field, Input, Node, Output, ParameterError, State, to_fraction
+from dspgraph_nodes._kernels.arrays import by_channel, by_time
 from dspgraph_nodes._kernels.limits import MOST_RATE
 
 _MOST_TAPS = 1 << 21  # limit of the taps in a filter bank: 16 MiB in float64
@@ -62,8 +63,7 @@ class Resample(Node):
         """Add input samples x to the state; return the output samples that are now determined, [m] or [m, channels]."""
         from dspgraph_nodes._kernels.signal.polyphase import resample_step
 
-        y = resample_step(held, x.reshape(len(x), -1).T)
-        return y[0] if len(y) == 1 else np.ascontiguousarray(y.T)
+        return by_time(resample_step(held, by_channel(x)))
 
     def _rate(self) -> Fraction:
         return to_fraction(self.rate)

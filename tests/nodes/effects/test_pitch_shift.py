@@ -18,6 +18,7 @@ EXAMPLES = [
     Example(PitchShift(semitones=-4.3, length=200, hop=50), x=(STREAM, X)),
     Example(PitchShift(semitones=12, method="wsola", length=240, hop=100, reach=30), x=(STREAM, X)),
     Example(PitchShift(semitones=0), x=(STREAM, X)),
+    Example(PitchShift(semitones=3, length=256, hop=64), x=(Audio(16000, 2), np.stack((X, X[::-1]), axis=1))),
 ]
 METHODS: list[dict[str, Any]] = [{}, {"method": "wsola", "hop": 256, "length": 512, "reach": 150}]
 
@@ -71,5 +72,13 @@ def test_the_ratio_is_as_near_as_can_be_heard() -> None:
 def test_settings_that_do_not_work_are_refused() -> None:
     with pytest.raises(ParameterError, match=r"pitch_shift\.hop is 600; .*: take 512 or less"):
         PitchShift(semitones=1, hop=600).streams(STREAM)
-    with pytest.raises(ParameterError, match="pitch_shift takes one channel"):
-        PitchShift(semitones=1).streams(STREAM.like(channels=2))
+
+
+@pytest.mark.parametrize("method", METHODS, ids=str)
+@pytest.mark.parametrize("gain", [0.25, -1.0])
+def test_a_sound_stays_where_it_is_panned(method: dict[str, Any], gain: float) -> None:
+    both = Example(PitchShift(semitones=5, **method), x=(Audio(16000, 2), np.stack((X, gain * X), axis=1))).render()[
+        "y"
+    ]
+    assert_allclose(both[:, 0], shifted(X, 5, **method), rtol=0, atol=1e-12)
+    assert_allclose(both[:, 1], gain * both[:, 0], rtol=0, atol=1e-12)

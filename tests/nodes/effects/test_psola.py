@@ -13,7 +13,11 @@ from helpers.speech import speech
 
 AUDIO, ROWS = Audio(16000), Frames(200, "f0", 1)
 PITCH = np.where((np.arange(51) > 9) & (np.arange(51) < 40), 110.0 + np.arange(51), 0.0)[:, None]
-EXAMPLES = [Example(Psola(semitones=4), x=(AUDIO, speech()[9000:13000]), f0=(ROWS, PITCH[:50]))]
+BOTH = np.stack((speech()[9000:13000], speech()[13000:9000:-1]), axis=1)
+EXAMPLES = [
+    Example(Psola(semitones=4), x=(AUDIO, speech()[9000:13000]), f0=(ROWS, PITCH[:50])),
+    Example(Psola(semitones=-3), x=(Audio(16000, 2), BOTH), f0=(ROWS, PITCH[:50])),
+]
 
 FORMANTS = ((700, 80), (1200, 90), (2600, 150))
 
@@ -67,6 +71,16 @@ def test_no_interval_gives_the_signal_back_nearly() -> None:
     y = shifted(x, 120, 0)
     inner = slice(1000, 15000)
     assert np.sum((y - x)[inner] ** 2) < 1e-4 * np.sum(x[inner] ** 2)  # measured 1e-5
+
+
+@pytest.mark.parametrize("gain", [0.5, -1.0])
+def test_a_voice_stays_where_it_is_panned(gain: float) -> None:
+    x = vowel(120, 4000)
+    rows = np.full((50, 1), 120.0)
+    both = Example(Psola(semitones=4), x=(Audio(16000, 2), np.stack((gain * x, x), axis=1)), f0=(ROWS, rows))
+    y = both.render()["y"]
+    assert_array_equal(y[:, 1], shifted(x, 120, 4))
+    np.testing.assert_allclose(y[:, 0], gain * y[:, 1], rtol=0, atol=1e-15)
 
 
 def test_what_is_unvoiced_stays() -> None:

@@ -1,7 +1,8 @@
 """Time stretching, which changes the duration and keeps the pitch: a phase vocoder with locked phases, and WSOLA.
 
 Frame j of the output is centred at sample j * hop. It is made from the input around sample floor(j * hop / factor). The
-factor is the duration of the output divided by that of the input, up / down in lowest terms.
+factor is the duration of the output divided by that of the input, up / down in lowest terms. All channels of a signal
+get the same phase changes, or the same shifts, so that their differences of level and of phase stay.
 """
 
 from dataclasses import dataclass
@@ -56,14 +57,15 @@ class Stretching:
 class StretchState:
     """The state of time stretching: input that later frames need, the overlap-add of the frames, and counts.
 
-    samples: input samples that later frames need; at: the index of the first of them in the whole input. received,
-    frames, given: how many input samples were received, frames made, and output samples returned so far. spectrum: the
-    last output spectrum of a phase vocoder. shifted: the input sample in the middle of WSOLA's last frame.
+    samples: [channels, n], input that later frames need; at: the index of the first of it in the whole input. tails:
+    the overlap-add of each channel. received, frames, given: how many input samples were received, frames made, and
+    output samples returned so far. spectrum: [channels, bins], the last output spectrum of a phase vocoder. shifted:
+    the input sample in the middle of WSOLA's last frame.
     """
 
     samples: Array  # input that is still needed; before the signal it is 0
     at: int  # number of the first of these samples
-    tail: overlap.OverlapState
+    tails: list[overlap.OverlapState]
     received: int = 0
     frames: int = 0  # frames made so far
     given: int = 0
@@ -71,58 +73,66 @@ class StretchState:
     shifted: int = 0  # the sample of the input from which WSOLA has taken the last frame
 
 
-def stretch_start(how: Stretching, dtype: np.dtype[np.floating]) -> StretchState:
-    """Return the state before the first sample. how: the settings; dtype: of the samples."""
+def stretch_start(how: Stretching, channels: int, dtype: np.dtype[np.floating]) -> StretchState:
+    """Return the state before the first sample. how: the settings; channels, dtype: of the samples."""
     before = how.length // 2 + how.hop + how.reach
-    tail = overlap.start(how.length, how.hop, -(how.length // 2), dtype)
-    return StretchState(np.zeros(before, dtype), -before, tail)
+    tails = [overlap.start(how.length, how.hop, -(how.length // 2), dtype) for _ in range(channels)]
+    return StretchState(np.zeros((channels, before), dtype), -before, tails)
 
 
 def stretch_step(how: Stretching, held: StretchState, x: Array) -> Array:
-    """Add input samples x [n]; return the output samples that are now determined, [m]."""
-    held.samples = np.concatenate((held.samples, x))
-    held.received += len(x)
+    """Add input samples x [channels, n]; return the output samples [channels, m] that are now determined."""
+    held.samples = np.concatenate((held.samples, x), axis=1)
+    held.received += x.shape[1]
     until = held.frames
     while how.needed(until) <= held.received:
         until += 1
     y = _frames_until(how, held, until)
-    held.given += len(y)
+    held.given += y.shape[1]
     return y
 
 
 def stretch_flush(how: Stretching, held: StretchState) -> Array:
-    """Return the rest of the output at the end of the signal; n input samples give ceil(n * factor) samples in all."""
+    """Return the rest of the output [channels, m] at the end of the signal.
+
+    n input samples give ceil(n * factor) samples in all.
+    """
     total = -(-held.received * how.up // how.down)
     until = max(held.frames, -(-total // how.hop))
-    missing = how.needed(until) - held.received
-    held.samples = np.concatenate((held.samples, np.zeros(max(0, missing), held.samples.dtype)))
-    y = np.concatenate((_frames_until(how, held, until), overlap.flush(held.tail)))
-    return y[: total - held.given]
+    missing = max(0, how.needed(until) - held.received)
+    held.samples = np.pad(held.samples, ((0, 0), (0, missing)))
+    y = np.concatenate((_frames_until(how, held, until), [overlap.flush(tail) for tail in held.tails]), axis=1)
+    return y[:, : total - held.given]
 
 
 def _frames_until(how: Stretching, held: StretchState, until: int) -> Array:
-    """Compute the frames up to, not including, number `until`; return the output samples that are complete, [m]."""
+    """Compute the frames up to, not including, number `until`; return the complete output samples, [channels, m]."""
     if until == held.frames:
-        return held.samples[:0].copy()
+        return held.samples[:, :0].copy()
     make = _shifted_frames if how.reach else _locked_frames
     frames, gain, weight = make(how, held, range(held.frames, until))
-    y = overlap.step(held.tail, [frames], len(frames), gain, weight, how.hop)
+    y = [
+        overlap.step(tail, [one], len(one), gain, weight, how.hop) for tail, one in zip(held.tails, frames, strict=True)
+    ]
     held.frames = until
     oldest = min(how.position(until), how.position(until - 1) + how.hop) - how.hop - how.reach - how.length // 2
-    gone = min(len(held.samples), max(0, oldest - held.at))
-    held.samples, held.at = held.samples[gone:], held.at + gone
-    return y
+    gone = min(held.samples.shape[1], max(0, oldest - held.at))
+    held.samples, held.at = held.samples[:, gone:], held.at + gone
+    return np.stack(y)
 
 
 def _cut(how: Stretching, held: StretchState, middles: Array) -> Array:
-    """Return frames that are cut from the input, [n, length]. middles: [n], the index of each frame's middle sample."""
-    windows = np.lib.stride_tricks.sliding_window_view(held.samples, how.length)
-    frames: Array = windows[middles - how.length // 2 - held.at]
+    """Return frames that are cut from the input, [channels, n, length].
+
+    middles: [n], the index of each frame's middle sample.
+    """
+    windows = np.lib.stride_tricks.sliding_window_view(held.samples, how.length, axis=1)
+    frames: Array = windows[:, middles - how.length // 2 - held.at]
     return frames
 
 
 def _locked_frames(how: Stretching, held: StretchState, numbers: range) -> tuple[Array, Array, Array]:
-    """Return frames of a phase vocoder [n, length], and the gain [length] and weight [length] of their overlap-add.
+    """Return frames of a phase vocoder [channels, n, length], and gain and weight [length] of their overlap-add.
 
     The phase of a spectral peak advances as much as it does in `hop` samples of the input. The bins around a peak keep
     their phases relative to it. numbers: which output frames to make, by their numbers j (see the module).
@@ -134,29 +144,34 @@ def _locked_frames(how: Stretching, held: StretchState, numbers: range) -> tuple
 
     window = window_values("hann", "none", how.length, held.samples.dtype)
     middles = np.array([how.position(number) for number in numbers])
-    now, earlier = (rfft(_cut(how, held, at) * window, axis=1) for at in (middles, middles - how.hop))
-    for k in range(len(now)):
+    now, earlier = (rfft(_cut(how, held, at) * window, axis=2) for at in (middles, middles - how.hop))
+    for k in range(len(numbers)):
         if held.spectrum is not None:
-            now[k] = _locked(now[k], earlier[k], held.spectrum)
-        held.spectrum = now[k].copy()
-    return irfft(now, how.length, axis=1), window, window * window
+            now[:, k] = _locked(now[:, k], earlier[:, k], held.spectrum)
+        held.spectrum = now[:, k].copy()
+    return irfft(now, how.length, axis=2), window, window * window
 
 
 def _locked(now: Array, earlier: Array, before: Array) -> Array:
-    """Return the spectrum `now` [bins] with phases that continue those of the last output frame.
+    """Return the spectra `now` [channels, bins] with phases that continue those of the last output frame.
 
-    earlier: the spectrum of the input `hop` samples before `now`; before: the spectrum of the last output frame.
+    earlier: the spectra of the input `hop` samples before `now`; before: those of the last output frame. Peaks are
+    those of the power of all channels together. Around a peak all channels are turned by one angle: the phase by which
+    the peak advances in the input, and the phase from the input to the last output, both means over the channels,
+    weighted by power. Where there was silence before, nothing is turned.
     """
-    magnitude = np.sqrt(now.real * now.real + now.imag * now.imag)
-    around = np.pad(magnitude, 2, constant_values=-1)
-    count = len(magnitude)
-    higher = [magnitude > around[2 + shift : 2 + shift + count] for shift in (-2, -1, 1, 2)]
+    power = (now.real * now.real + now.imag * now.imag).sum(axis=0)
+    around = np.pad(power, 2, constant_values=-1)
+    count = len(power)
+    higher = [power > around[2 + shift : 2 + shift + count] for shift in (-2, -1, 1, 2)]
     peaks = np.flatnonzero(higher[0] & higher[1] & higher[2] & higher[3])
     if not len(peaks):
         return now
     owner = np.searchsorted((peaks[:-1] + peaks[1:] + 1) // 2, np.arange(count), side="right")
-    at = now[peaks]
-    turn = _unit(before[peaks]) * _unit(at * np.conj(earlier[peaks])) * np.conj(_unit(at))
+    at = now[:, peaks]
+    advance = (at * np.conj(earlier[:, peaks])).sum(axis=0)
+    past = (before[:, peaks] * np.conj(at)).sum(axis=0)
+    turn = np.where(past == 0, 1, _unit(advance) * _unit(past)).astype(now.dtype, copy=False)
     locked: Array = now * turn[owner]
     return locked
 
@@ -169,11 +184,12 @@ def _unit(z: Array) -> Array:
 
 
 def _shifted_frames(how: Stretching, held: StretchState, numbers: range) -> tuple[Array, Array, Array]:
-    """Return frames of WSOLA [n, length], and the gain [length] and weight [length] of their overlap-add.
+    """Return frames of WSOLA [channels, n, length], and the gain [length] and weight [length] of their overlap-add.
 
     Each frame is cut where it continues the previous frame best: at the shift with the largest x . t / sqrt(x . x),
-    where x is the shifted frame and t are the input samples that follow the previous frame. Of equally good shifts, as
-    in silence, the smallest is taken. numbers: which output frames to make, by their numbers j (see the module).
+    where x is the shifted frame, with all its channels, and t are the input samples that follow the previous frame. Of
+    equally good shifts, as in silence, the smallest is taken. numbers: which output frames to make, by their numbers j
+    (see the module).
 
     Source: W. Verhelst and M. Roelands, An overlap-add technique based on waveform similarity (WSOLA) for high quality
     time-scale modification of speech, ICASSP 1993.
@@ -181,16 +197,18 @@ def _shifted_frames(how: Stretching, held: StretchState, numbers: range) -> tupl
     from dspgraph_nodes._kernels.maths.matmul import matmul
 
     window = window_values("hann", "none", how.length, held.samples.dtype)
-    frames = np.empty((len(numbers), how.length), held.samples.dtype)
+    channels = len(held.samples)
+    frames = np.empty((channels, len(numbers), how.length), held.samples.dtype)
     shifts = np.array(sorted(range(-how.reach, how.reach + 1), key=abs))
     for k, number in enumerate(numbers):
         middle = how.position(number)
         if number:
-            followed = _cut(how, held, np.array([held.shifted + how.hop]))[0].astype(np.float64)
+            followed = _cut(how, held, np.array([held.shifted + how.hop])).astype(np.float64)
             candidates = _cut(how, held, middle + shifts).astype(np.float64)
-            alike = matmul(candidates, followed[:, None])[:, 0]
-            power = matmul(candidates * candidates, np.ones((how.length, 1)))[:, 0]
+            candidates = candidates.transpose(1, 0, 2).reshape(len(shifts), -1)  # the channels one after the other
+            alike = matmul(candidates, followed.reshape(-1, 1))[:, 0]
+            power = matmul(candidates * candidates, np.ones((channels * how.length, 1)))[:, 0]
             middle += int(shifts[np.argmax(alike / np.sqrt(np.maximum(power, 1e-300)))])
         held.shifted = middle
-        frames[k] = _cut(how, held, np.array([middle]))[0]
+        frames[:, k] = _cut(how, held, np.array([middle]))[:, 0]
     return frames, window, window
