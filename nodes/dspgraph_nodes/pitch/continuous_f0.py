@@ -1,6 +1,8 @@
 """Continuous pitch."""
 
 import math
+from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
@@ -33,8 +35,11 @@ class ContinuousF0(Node):
                               constant before the first voiced frame and after the last voiced frame
         voicing[k] = 1 where f0[k] > 0, else 0
 
-    Statistical models are trained on these two streams. Without any voiced frame log_f0 is the log of `default`. The
-    node needs the whole signal, because an unvoiced segment can have any length.
+    Statistical models are trained on these two streams. Without any voiced frame log_f0 is the log of `default`.
+
+    An unvoiced segment can have any length, so that the node needs the whole signal. With `reach` it waits only this
+    time, and gives the same where a segment is not longer. In a longer segment log_f0 keeps the last pitch, or before
+    the first voiced frame the default, and in its last `reach` seconds goes to the next pitch on a straight line.
 
     Source: K. Yu and S. Young, Continuous F0 Modeling for HMM Based Statistical Parametric Speech Synthesis, IEEE
     Transactions on Audio, Speech, and Language Processing 19(5), 2011.
@@ -45,15 +50,78 @@ class ContinuousF0(Node):
     voicing = Output(Frames, "voicing")
 
     default: float = Field(100.0, gt=0, description="pitch of a signal without any voiced frame, Hz")
+    reach: float | None = Field(
+        None, gt=0, le=60, description="longest line through an unvoiced segment, s; null: of any length"
+    )
 
     def streams(self, f0: Frames) -> tuple[Frames, Frames]:
         if f0.width != 1:
             raise ParameterError(f"continuous_f0 takes one pitch per frame; found {f0}")
         return f0.like(kind="log_f0"), f0.like(kind="voicing")
 
-    def lookahead(self, f0: Frames) -> float:
-        return math.inf
+    def lookahead(self, f0: Frames) -> Fraction | float:
+        return math.inf if self.reach is None else self._rows(f0) / f0.rate
+
+    def start(self, f0: Frames) -> State:
+        return None if self.reach is None else _Lines(self._rows(f0), self.default, f0.empty()[:, 0])
 
     def step(self, state: State, f0: Array) -> tuple[State, Array, Array]:
-        log_f0, voicing = continuous_f0(f0[:, 0], self.default)
+        log_f0, voicing = continuous_f0(f0[:, 0], self.default) if state is None else state.push(f0[:, 0])
         return state, log_f0[:, None], voicing[:, None]
+
+    def flush(self, state: State) -> tuple[Array, ...]:
+        if state is None:
+            return ()
+        log_f0, voicing = state.push(state.held[:0], end=True)
+        return log_f0[:, None], voicing[:, None]
+
+    def _rows(self, f0: Frames) -> int:
+        return max(1, round((self.reach or 0) * f0.rate))
+
+
+@dataclass
+class _Lines:
+    """The pitch on its way through a `ContinuousF0` with a `reach`.
+
+    reach: frames. default: Hz. held: rows that were not given out, [n]. begin: number of the first of them. last: the
+    number of the last voiced frame that was given out, and its log pitch; None: there was none.
+    """
+
+    reach: int
+    default: float
+    held: Array
+    begin: int = 0
+    last: tuple[int, float] | None = None
+
+    def push(self, f0: Array, end: bool = False) -> tuple[Array, Array]:
+        """Take rows [n]; return log_f0 and voicing of the rows whose line is known, or, at the end, of all."""
+        from dspgraph_nodes._kernels.maths.elementary import log
+
+        self.held = np.concatenate((self.held, f0))
+        n = len(self.held) if end else max(0, len(self.held) - self.reach)
+        at = np.flatnonzero(self.held > 0)
+        pitch = log(self.held[at].astype(np.float64))
+        found = np.empty(n)
+        for k, nearest in enumerate(np.searchsorted(at, np.arange(n))):
+            ahead = int(at[nearest]) - k if nearest < len(at) else self.reach + 1
+            if not ahead:
+                self.last = self.begin + k, float(pitch[nearest])
+            found[k] = self._between(self.begin + k, ahead, float(pitch[nearest]) if ahead <= self.reach else 0.0)
+        given, self.held, self.begin = self.held[:n], self.held[n:].copy(), self.begin + n
+        dtype = np.result_type(f0, np.float32)
+        return found.astype(dtype), (given > 0).astype(dtype)
+
+    def _between(self, k: int, ahead: int, pitch: float) -> float:
+        """Return the log pitch of frame k. ahead: frames to the next voiced frame. pitch: its log pitch."""
+        if self.last is None and k + ahead <= self.reach:
+            return pitch
+        before, kept = self.last or (-1, self._default())
+        if ahead > self.reach:
+            return kept
+        begin = max(before, k + ahead - self.reach - 1)
+        return (pitch - kept) / (k + ahead - begin) * (k - begin) + kept if ahead else pitch
+
+    def _default(self) -> float:
+        from dspgraph_nodes._kernels.maths.elementary import log
+
+        return float(log(np.array([self.default], np.float64))[0])

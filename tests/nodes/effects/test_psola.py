@@ -1,5 +1,7 @@
 """PSOLA on vowels whose pitch and formants are known."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -8,6 +10,7 @@ from scipy.signal import lfilter
 
 from dspgraph import Array, Audio, Frames, NodeError, ParameterError
 from dspgraph.testing import Example
+from dspgraph_nodes._kernels.signal.psola import PsolaSignal
 from dspgraph_nodes.effects.psola import Psola
 from helpers.speech import speech
 
@@ -15,8 +18,14 @@ AUDIO, ROWS = Audio(16000), Frames(200, "f0", 1)
 PITCH = np.where((np.arange(51) > 9) & (np.arange(51) < 40), 110.0 + np.arange(51), 0.0)[:, None]
 BOTH = np.stack((speech()[9000:13000], speech()[13000:9000:-1]), axis=1)
 EXAMPLES = [
-    Example(Psola(semitones=4), x=(AUDIO, speech()[9000:13000]), f0=(ROWS, PITCH[:50])),
-    Example(Psola(semitones=-3), x=(Audio(16000, 2), BOTH), f0=(ROWS, PITCH[:50])),
+    # The lookahead is that of the worst order of marks of the lowest pitch.
+    Example.waiting_on_purpose(Psola(semitones=4), x=(AUDIO, speech()[9000:13000]), f0=(ROWS, PITCH[:50])),
+    Example.waiting_on_purpose(
+        Psola(semitones=-5, f0_min=100),
+        x=(AUDIO, speech()[9000:13003]),
+        f0=(ROWS.like(centre=Fraction(1, 400)), np.where(PITCH > 150, 0, PITCH)),
+    ),
+    Example.waiting_on_purpose(Psola(semitones=-3), x=(Audio(16000, 2), BOTH), f0=(ROWS, PITCH[:50])),
 ]
 
 FORMANTS = ((700, 80), (1200, 90), (2600, 150))
@@ -53,6 +62,76 @@ def formants(y: Array) -> Array:
     roots = np.roots(np.append(1, -solve_toeplitz(r[:-1], r[1:])))
     found = roots[(roots.imag > 0) & (np.abs(roots) > 0.93)]
     return np.asarray(np.sort(np.angle(found)) * 16000 / (2 * np.pi))
+
+
+def whole_psola(x: Array, periods: Array, rate: float, ratio: float) -> Array:
+    """PSOLA of a whole signal, with marks at peaks of x."""
+    step, place, before = max(1, round(0.005 * rate)), 0, False
+    at, lengths, voiced = list[int](), list[float](), list[bool]()
+    while place < len(x):
+        period = float(periods[place])
+        if period > 0:
+            first = place - round(0.2 * period) if before else place
+            last = place + round((0.2 if before else 1) * period)
+            first = max(first, at[-1] + 1 if at else 0)
+            place = first + int(x[first : max(last, first) + 1].argmax())
+        at.append(place)
+        lengths.append(period if period > 0 else float(step))
+        voiced.append(period > 0)
+        before = period > 0
+        place += max(1, round(lengths[-1]))
+    y, marks, here = np.zeros(len(x)), np.array(at), float(at[0])
+    between = (marks[:-1] + marks[1:]) / 2
+    while here < len(x):
+        i = int(np.searchsorted(between, here))
+        half = max(1, round(lengths[i]))
+        lags = np.arange(-half + 1, half)
+        target, source = round(here) + lags, at[i] + lags
+        inside = (target >= 0) & (target < len(x)) & (source >= 0) & (source < len(x))
+        window = 0.5 + 0.5 * np.cos(np.pi * lags[inside] / half)
+        y[target[inside]] += (1 / np.sqrt(ratio) if voiced[i] else 1.0) * window * x[source[inside]]
+        here += max(1.0, lengths[i] / ratio) if voiced[i] else float(half)
+    return y
+
+
+@pytest.mark.parametrize("semitones", [-7.0, 0.0, 4.0])
+@pytest.mark.parametrize("seed", range(6))
+def test_it_is_that_of_the_whole_signal(semitones: float, seed: int) -> None:
+    """Pitches that jump, and begin and end everywhere; the same bits, in blocks of 1 to 500 samples."""
+    draw = np.random.default_rng(seed)
+    x = np.abs(draw.standard_normal(16000)) + 1e-3  # its peaks are positive
+    f0 = np.repeat(np.where(draw.random(40) < 0.3, 0, np.exp(draw.uniform(np.log(60), np.log(500), 40))), 5)
+    nearest = np.clip(np.floor(np.arange(16000) / 80 + 0.5).astype(int), 0, 199)
+    periods = np.where(f0[nearest] > 0, 16000 / np.where(f0[nearest] > 0, f0[nearest], 1), 0)
+    expected = whole_psola(x, periods, 16000, 2 ** (semitones / 12))
+    graph = Example(Psola(semitones=semitones), x=(AUDIO, x), f0=(ROWS, f0[:, None])).graph()
+    session, parts, late = graph.session(), [], 0
+    for k in range(200):
+        parts.append(session.push(x=x[80 * k : 80 * k + 80], f0=f0[k : k + 1, None])["y"])
+        late = max(late, 80 * (k + 1) - sum(map(len, parts)))
+    parts.append(session.flush()["y"])
+    np.testing.assert_allclose(np.concatenate(parts), expected, rtol=0, atol=1e-13)
+    # The declared lookahead is enough: 3.5 periods of 60 Hz, and 1.5 rows. 761 samples were measured, of 1062.
+    assert late <= 16000 * Psola(semitones=0).lookahead(AUDIO, ROWS) + 80
+
+
+@pytest.mark.parametrize("period", [0.0, 100.0, 266.0])
+def test_little_of_a_long_signal_is_kept(period: float) -> None:
+    """3.5 and two more of the longest period of 267 samples, the marks in them, and a block."""
+    shift, x = PsolaSignal(16000, 1.5, 16000 / 60), speech()[8000:24000]
+    for _ in range(20):
+        for first in range(0, 16000, 160):
+            shift.push(x[first : first + 160, None], np.full(160, period))
+    assert len(shift.x) <= 6 * 267 + 160
+    assert len(shift.y) <= 6 * 267 + 160
+    assert len(shift.marks) <= 30
+
+
+def test_a_pitch_below_the_lowest_is_none() -> None:
+    x = vowel(50)
+    rows = np.full((200, 1), 50.0)
+    found = Example(Psola(semitones=5), x=(AUDIO, x), f0=(ROWS, rows)).render()["y"]
+    assert np.abs(found - x)[100:-100].max() < 1e-12
 
 
 @pytest.mark.parametrize("semitones", [-4, 3, 7])

@@ -21,6 +21,8 @@ def contour(frames: int = 300) -> Array:
 
 EXAMPLES = [
     Example(ContinuousF0(), f0=(STREAM, contour()[:, None])),
+    Example(ContinuousF0(reach=0.1), f0=(STREAM, contour()[:, None])),
+    Example(ContinuousF0(reach=0.02, default=150), f0=(STREAM, contour()[:, None])),
     Example(ContinuousF0(default=180), f0=(STREAM, np.where(np.arange(100) < 98, 0.0, 90.0)[:, None])),
 ]
 
@@ -33,6 +35,25 @@ def test_it_is_the_linear_interpolation_of_the_log_pitch() -> None:
     expected = interp1d(at, np.log(f0[at]), bounds_error=False, fill_value=ends)(np.arange(len(f0)))
     assert_allclose(log_f0, expected, rtol=0, atol=4e-15)  # logarithms about 5, four roundings of 9e-16
     assert_array_equal(voicing, f0 > 0)
+
+
+def test_with_a_reach_it_is_the_same_in_gaps_that_are_not_longer() -> None:
+    f0 = contour()
+    whole, voicing = continuous_f0(f0, 100)
+    found = Example(ContinuousF0(reach=0.215), f0=(STREAM, f0[:, None])).render()  # 43 frames, the longest gap
+    assert_array_equal(found["log_f0"][:, 0], whole)
+    assert_array_equal(found["voicing"][:, 0], voicing)
+    found = Example(ContinuousF0(reach=0.1, default=90), f0=(STREAM, f0[:, None])).render()  # 20 frames
+    same = np.r_[0:77, 120:300]
+    assert_array_equal(found["log_f0"][same, 0], whole[same])
+
+
+def test_a_gap_that_is_longer_than_the_reach_is_crossed_at_its_end() -> None:
+    f0 = np.array([0.0, 0, 0, 0, 200, 0, 0, 0, 0, 0, 800, 0, 0])
+    found = Example(ContinuousF0(reach=0.01, default=50), f0=(STREAM, f0[:, None])).render()["log_f0"]  # 2 frames
+    a, b = 4 ** (1 / 3), 4 ** (2 / 3)
+    expected = [50, 50, 50 * a, 50 * b, 200, 200, 200, 200, 200 * a, 200 * b, 800, 800, 800]
+    assert_allclose(np.exp(found[:, 0]), expected, rtol=1e-14)
 
 
 def test_it_is_nnmnkwiis_where_that_interpolates_the_same_numbers() -> None:

@@ -1,6 +1,7 @@
 """Pitch-synchronous overlap-add (PSOLA): pitch marks at the periods of a voice, and grains moved to other distances."""
 
-from typing import NamedTuple
+import math
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -10,66 +11,171 @@ _SLACK = 0.2  # a mark lies at most so many periods beside the one before it plu
 _UNVOICED = 0.005  # seconds between the marks of unvoiced sounds
 
 
-class PitchMarks(NamedTuple):
-    """The pitch marks of a signal: arrays with one element per mark.
+def unvoiced_step(rate: float) -> int:
+    """Return the distance of the marks of unvoiced sounds, in samples. rate: Hz."""
+    return max(1, round(_UNVOICED * rate))
 
-    at: the index of the sample at which the mark is; period: the period around the mark, in samples; voiced: whether
-    the signal is voiced there.
+
+def samples_beyond(rate: float, longest: float) -> int:
+    """Return how many samples after a sample must be known before the sample of the output is known.
+
+    With p for the longest period: a grain reaches p beyond its place. The mark nearest to the place is known when the
+    next one is: at the beginning of a voiced sound it may lie p after the place, and the next one is found by the
+    samples up to 1.5 p after it. rate: Hz; longest: the longest period, in samples.
+    """
+    return math.ceil(3.5 * max(longest, unvoiced_step(rate))) + 8
+
+
+@dataclass
+class PsolaSignal:
+    """A signal on its way through PSOLA. `push` takes samples and returns those of the output that are known by then.
+
+    The output has the pitch times `ratio`. Marks: the largest peak of every period, from 0.8 to 1.2 periods after the
+    mark before it, or within a period at the beginning of a voiced sound; every 5 ms where the signal is unvoiced.
+    Peaks are maxima of x or, if the largest magnitude of all samples up to the end of the search is negative, of -x.
+
+    A grain is x times a Hann window that reaches from one period before a mark to one period after it. At each place
+    the grain of the nearest mark is added; where the signal is voiced, one every period / ratio samples, divided by
+    sqrt(ratio), so that the power stays the same.
+
+    rate: Hz; longest: the longest period, in samples. Several channels have the same marks, those of the channel with
+    the largest magnitude.
     """
 
-    at: Array
-    period: Array
-    voiced: Array
+    rate: float
+    ratio: float
+    longest: float
+    channels: int = 1
+    first: int = 0  # the number of the first sample that is kept
+    periods: Array = field(default_factory=lambda: np.zeros(0))
+    given: int = 0
+    seen: int = 0  # up to which sample the two extremes are known
+    marks: list[tuple[int, float, bool]] = field(default_factory=list)  # place, period, whether voiced
+    search: int = 0  # where the search for the next mark begins
+    place: float | None = None  # of the next grain
 
+    def __post_init__(self) -> None:
+        self.x = self.y = np.zeros((0, self.channels))  # from the samples `first` and `given` on
+        self.low = self.high = np.zeros(self.channels)  # the extremes of each channel, up to the sample `seen`
 
-def pitch_marks(x: Array, rate: float, periods: Array) -> PitchMarks:
-    """Return the pitch marks of a signal: the largest peak of every period; evenly spaced where it is unvoiced.
+    def push(self, x: Array, periods: Array, end: bool = False) -> Array:
+        """Take samples [n, channels]; return those samples of the output, [m, channels], that are known by then.
 
-    x: [n]; rate: Hz; periods: [n], the period in samples at each sample, 0 where unvoiced. Peaks are maxima of x or, if
-    the largest magnitude of x is negative, of -x.
-    """
-    peaks = x if x.max(initial=0) >= -x.min(initial=0) else -x
-    step = max(1, round(_UNVOICED * rate))
-    at: list[int] = []
-    lengths: list[float] = []
-    voiced: list[bool] = []
-    place, before = 0, False
-    while place < len(x):
-        period = float(periods[place])
-        if period > 0:
-            first = place - round(_SLACK * period) if before else place
-            last = place + round((_SLACK if before else 1) * period)
-            first = max(first, at[-1] + 1 if at else 0)
-            span = peaks[first : max(last, first) + 1]
-            place = first + int(span.argmax()) if len(span) else place
-        at.append(place)
-        lengths.append(period if period > 0 else float(step))
-        voiced.append(period > 0)
-        before = period > 0
-        place += max(1, round(lengths[-1]))
-    return PitchMarks(np.array(at), np.array(lengths), np.array(voiced))
+        periods: the period around each sample that follows those given before, in samples, 0 where unvoiced; they may
+        lag behind x until the end.
+        """
+        self.x = np.concatenate((self.x, x))
+        self.periods = np.concatenate((self.periods, periods))
+        self._mark(end)
+        self._lay(end)
+        known = self.first + len(self.x)
+        if not end:
+            place = self.search if self.place is None else self.place
+            known = min(known, math.floor(place) - math.ceil(max(self.longest, unvoiced_step(self.rate))))
+        count = max(0, known - self.given)
+        found = np.zeros((count, self.channels))
+        there = min(count, len(self.y))
+        found[:there] = self.y[:there]
+        self.y, self.given = self.y[there:], self.given + count
+        self._forget()
+        return found
 
+    def _mark(self, end: bool) -> None:
+        """Set all marks whose search ends before the last sample whose period is known, or, at the end, all marks."""
+        known = self.first + min(len(self.x), len(self.periods))
+        while self.search < known:
+            period = float(self.periods[self.search - self.first])
+            place = self.search
+            if period > 0:
+                voiced = bool(self.marks) and self.marks[-1][2]
+                begin = place - round(_SLACK * period) if voiced else place
+                last = place + round((_SLACK if voiced else 1) * period)
+                if last >= known and not end:
+                    return
+                begin = max(begin, self.marks[-1][0] + 1 if self.marks else 0)
+                span = self.x[begin - self.first : max(last, begin) + 1 - self.first]
+                if len(span):
+                    channel, sign = self._largest(begin + len(span))
+                    place = begin + int((sign * span[:, channel]).argmax())
+            else:
+                self._largest(place + 1)  # so that no sample must be kept for it
+            length = period if period > 0 else float(unvoiced_step(self.rate))
+            self.marks.append((place, length, period > 0))
+            self.search = place + max(1, round(length))
 
-def psola(x: Array, marks: PitchMarks, ratio: float) -> Array:
-    """Return the signal with its pitch multiplied by `ratio`, [n] float64.
+    def _largest(self, upto: int) -> tuple[int, float]:
+        """Return which channel has the largest magnitude before the sample `upto`, and the sign of this sample."""
+        part = self.x[max(0, self.seen - self.first) : upto - self.first]
+        self.low, self.high = (np.minimum(self.low, part.min(axis=0, initial=0)),
+                               np.maximum(self.high, part.max(axis=0, initial=0)))  # fmt: skip
+        self.seen = max(self.seen, upto)
+        channel = int(np.argmax(np.maximum(self.high, -self.low)))
+        return channel, 1.0 if self.high[channel] >= -self.low[channel] else -1.0
 
-    A grain is x times a Hann window that reaches from one period before a mark to one period after it. Grains are added
-    at new places: where the signal is voiced, one every period / ratio samples. There each grain is also divided by
-    sqrt(ratio), so that the power stays the same. x: [n]; marks: from `pitch_marks`.
-    """
-    y = np.zeros(len(x))
-    if not len(marks.at):
-        return y
-    between = (marks.at[:-1] + marks.at[1:]) / 2
-    place = float(marks.at[0])
-    while place < len(x):
-        i = int(np.searchsorted(between, place))
-        half = max(1, round(float(marks.period[i])))
+    def _lay(self, end: bool) -> None:
+        """Add all grains whose mark and samples are known. At the end, add all grains."""
+        known = self.first + len(self.x)
+        while self.marks:
+            if self.place is None:
+                self.place = float(self.marks[0][0])
+            while len(self.marks) > 1 and (self.marks[0][0] + self.marks[1][0]) / 2 < self.place:
+                del self.marks[0]
+            at, period, voiced = self.marks[0]
+            half = max(1, round(period))
+            if (self.place >= known) if end else (len(self.marks) == 1 or at + half > known):
+                return
+            self._add(at, half, 1 / math.sqrt(self.ratio) if voiced else 1.0)
+            self.place += max(1.0, period / self.ratio) if voiced else float(half)
+
+    def _add(self, at: int, half: int, gain: float) -> None:
+        """Add the grain of the mark `at`, which reaches `half` samples from it, at the present place."""
+        assert self.place is not None
         lags = np.arange(-half + 1, half)
-        target, source = round(place) + lags, marks.at[i] + lags
-        inside = (target >= 0) & (target < len(x)) & (source >= 0) & (source < len(x))
+        target, source = round(self.place) + lags - self.given, at + lags - self.first
+        if (more := int(target[-1]) + 1 - len(self.y)) > 0:
+            self.y = np.concatenate((self.y, np.zeros((more, self.channels))))
+        inside = (target >= 0) & (source >= 0) & (source < len(self.x))
         window = 0.5 + 0.5 * np.cos(np.pi * lags[inside] / half)
-        gain = 1 / np.sqrt(ratio) if marks.voiced[i] else 1.0
-        y[target[inside]] += gain * window * x[source[inside]]
-        place += max(1.0, float(marks.period[i]) / ratio) if marks.voiced[i] else float(half)
-    return y
+        self.y[target[inside]] += (gain * window)[:, None] * self.x[source[inside]]
+
+    def _forget(self) -> None:
+        """Drop samples that neither a grain nor a search needs any more."""
+        longest = math.ceil(max(self.longest, unvoiced_step(self.rate)))
+        nearest = min(self.marks[0][0] if self.marks else self.search, self.search - longest)
+        oldest = min(nearest - longest, self.seen)
+        if (gone := min(oldest - self.first, len(self.periods))) > 0:
+            self.x, self.periods, self.first = self.x[gone:].copy(), self.periods[gone:].copy(), self.first + gone
+
+
+@dataclass
+class NearestRows:
+    """Rows of frames, of which each sample gets the one that is nearest in time.
+
+    rate: samples per second; frames: rows per second; centre: the time of row 0 in seconds; held: the rows that are
+    kept, [m].
+    """
+
+    rate: float
+    frames: float
+    centre: float
+    held: Array
+    first: int = 0  # the number of the first row that is kept
+    samples: int = 0
+    given: int = 0
+
+    def push(self, count: int, rows: Array, end: bool = False) -> Array:
+        """Take `count` more samples and rows [m]; return the row nearest to each further sample, as far as it is known.
+
+        end: no more rows come; the last row is the nearest to all samples after it.
+        """
+        self.held = np.concatenate((self.held, rows))
+        self.samples += count
+        times = np.arange(self.given, self.samples) / self.rate - self.centre
+        nearest = np.maximum(np.floor(times * self.frames + 0.5).astype(np.int64), 0) - self.first
+        if not end:
+            nearest = nearest[nearest < len(self.held)]
+        found: Array = self.held[np.minimum(nearest, len(self.held) - 1)]
+        self.given += len(found)
+        if len(nearest) and (gone := int(min(nearest[-1], len(self.held) - 1))) > 0:
+            self.held, self.first = self.held[gone:].copy(), self.first + gone
+        return found
