@@ -162,6 +162,14 @@ def test_a_voice_stays_where_it_is_panned(gain: float) -> None:
     np.testing.assert_allclose(y[:, 0], gain * y[:, 1], rtol=0, atol=1e-15)
 
 
+def test_channels_have_the_same_marks() -> None:
+    """With the same marks, the sum of two channels becomes the sum of what they become."""
+    one, other = vowel(120, 4000), np.roll(vowel(120, 4000), 50) * np.linspace(1, 0.2, 4000)
+    x = np.stack((one, other, one + other), axis=1)
+    y = Example(Psola(semitones=4), x=(Audio(16000, 3), x), f0=(ROWS, np.full((50, 1), 120.0))).render()["y"]
+    np.testing.assert_allclose(y[:, 2], y[:, 0] + y[:, 1], rtol=0, atol=1e-14)
+
+
 def test_what_is_unvoiced_stays() -> None:
     x = np.random.default_rng(1).standard_normal(8000)
     y = Example(Psola(semitones=5), x=(AUDIO, x), f0=(ROWS, np.zeros((100, 1)))).render()["y"]
