@@ -8,6 +8,7 @@ import numpy as np
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State, to_fraction
 from dspgraph_nodes._kernels.limits import MOST_RATE
+from dspgraph_nodes._kernels.signal.pitch_clock import clock_fault, clock_start, turns
 
 
 class LfShape(NamedTuple):
@@ -96,28 +97,18 @@ class GlottalPulse(Node):
     amplitude: float = Field(1.0, ge=-1e3, le=1e3, description="magnitude of the minimum of each pulse")
 
     def streams(self, f0: Frames) -> tuple[Audio]:
-        from dspgraph_nodes._kernels.signal.pitch_clock import check_clock
-
-        try:
-            check_clock(self.type_name, to_fraction(self.rate), f0)
-        except ValueError as error:
-            raise ParameterError(str(error)) from None
+        if fault := clock_fault(self.type_name, to_fraction(self.rate), f0):
+            raise ParameterError(fault)
         return (Audio(rate=to_fraction(self.rate), dtype=f0.dtype),)
 
     def start(self, f0: Frames) -> State:
-        from dspgraph_nodes._kernels.signal.pitch_clock import clock_start
+        return clock_start(to_fraction(self.rate), f0)
 
-        return clock_start(to_fraction(self.rate), f0.rate), f0.dtype
+    def step(self, clock: State, f0: Array) -> tuple[State, Array]:
+        return clock, clock.step(f0[:, 0], self._samples)
 
-    def step(self, state: State, f0: Array) -> tuple[State, Array]:
-        clock, dtype = state
-        return state, self._samples(*clock.push(f0[:, 0])).astype(dtype, copy=False)
-
-    def flush(self, state: State) -> tuple[Array]:
-        clock, dtype = state
-        return (self._samples(*clock.end()).astype(dtype, copy=False),)
+    def flush(self, clock: State) -> tuple[Array]:
+        return (clock.flush(self._samples),)
 
     def _samples(self, pitch: Array, phase: Array) -> Array:
-        from dspgraph_nodes._kernels.signal.pitch_clock import turns
-
         return np.where(pitch > 0, self.amplitude * lf_pulse(turns(phase), self.rd), 0.0)

@@ -4,6 +4,7 @@ import numpy as np
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State, to_fraction
 from dspgraph_nodes._kernels.limits import MOST_RATE
+from dspgraph_nodes._kernels.signal.pitch_clock import clock_fault, clock_start, turns
 
 
 def harmonic_sum(pitch: Array, phase: Array, rate: float, most: int) -> Array:
@@ -13,7 +14,6 @@ def harmonic_sum(pitch: Array, phase: Array, rate: float, most: int) -> Array:
     the rate, at most `most`.
     """
     from dspgraph_nodes._kernels.maths.elementary import cos
-    from dspgraph_nodes._kernels.signal.pitch_clock import turns
 
     voiced = pitch > 0
     counts = np.where(voiced, np.minimum(np.ceil(rate / 2 / np.where(voiced, pitch, 1)) - 1, most), 0)
@@ -43,26 +43,18 @@ class HarmonicSource(Node):
     harmonics: int = Field(10_000, ge=1, le=10_000, description="largest number of harmonics")
 
     def streams(self, f0: Frames) -> tuple[Audio]:
-        from dspgraph_nodes._kernels.signal.pitch_clock import check_clock
-
-        try:
-            check_clock(self.type_name, to_fraction(self.rate), f0)
-        except ValueError as error:
-            raise ParameterError(str(error)) from None
+        if fault := clock_fault(self.type_name, to_fraction(self.rate), f0):
+            raise ParameterError(fault)
         return (Audio(rate=to_fraction(self.rate), dtype=f0.dtype),)
 
     def start(self, f0: Frames) -> State:
-        from dspgraph_nodes._kernels.signal.pitch_clock import clock_start
+        return clock_start(to_fraction(self.rate), f0)
 
-        return clock_start(to_fraction(self.rate), f0.rate), f0.dtype
+    def step(self, clock: State, f0: Array) -> tuple[State, Array]:
+        return clock, clock.step(f0[:, 0], self._samples)
 
-    def step(self, state: State, f0: Array) -> tuple[State, Array]:
-        clock, dtype = state
-        return state, self._samples(*clock.push(f0[:, 0])).astype(dtype, copy=False)
-
-    def flush(self, state: State) -> tuple[Array]:
-        clock, dtype = state
-        return (self._samples(*clock.end()).astype(dtype, copy=False),)
+    def flush(self, clock: State) -> tuple[Array]:
+        return (clock.flush(self._samples),)
 
     def _samples(self, pitch: Array, phase: Array) -> Array:
         return harmonic_sum(pitch, phase, float(self.rate), self.harmonics)

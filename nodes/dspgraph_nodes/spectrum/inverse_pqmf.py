@@ -5,6 +5,7 @@ from fractions import Fraction
 import numpy as np
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph_nodes._kernels.signal.pqmf import pqmf_filters, usual_cutoff, usual_taps
 
 
 class InversePqmf(Node):
@@ -53,10 +54,9 @@ class InversePqmf(Node):
     def step(self, tail: State, bands: Array) -> tuple[State, Array]:
         from dspgraph_nodes._kernels.maths.matmul import matmul
         from dspgraph_nodes._kernels.signal import overlap_add as overlap
-        from dspgraph_nodes._kernels.signal.pqmf import pqmf_filters
 
         count, taps = bands.shape[1], self._taps(bands.shape[1])
-        _, synthesis = pqmf_filters(count, taps, self.cutoff or 0.568 / count, self.beta)
+        _, synthesis = pqmf_filters(count, taps, self.cutoff or usual_cutoff(count), self.beta)
         pieces = matmul(bands, np.ascontiguousarray(count * synthesis[::-1].T))
         ones, own = np.ones(taps + 1, bands.dtype), np.zeros(taps + 1, bands.dtype)
         own[taps // 2 : taps // 2 + count] = 1  # every sample counts once: the sums are not divided
@@ -68,4 +68,4 @@ class InversePqmf(Node):
         return (overlap.flush(tail),)
 
     def _taps(self, bands: int) -> int:
-        return self.taps or 16 * bands - 2
+        return self.taps or usual_taps(bands)

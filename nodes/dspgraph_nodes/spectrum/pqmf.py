@@ -5,6 +5,7 @@ from fractions import Fraction
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State, require_mono
 from dspgraph_nodes._kernels.arrays import floating
 from dspgraph_nodes._kernels.signal.framing import Framing
+from dspgraph_nodes._kernels.signal.pqmf import pqmf_filters, usual_cutoff, usual_taps
 
 
 def pqmf(x: Array, bands: int = 4, taps: int = 62, cutoff: float = 0.142, beta: float = 9.0) -> Array:
@@ -23,7 +24,6 @@ def sub_bands(frames: Array, bands: int, taps: int, cutoff: float, beta: float) 
     The other arguments are as in `pqmf`.
     """
     from dspgraph_nodes._kernels.maths.matmul import matmul
-    from dspgraph_nodes._kernels.signal.pqmf import pqmf_filters
 
     return matmul(frames, pqmf_filters(bands, taps, cutoff, beta)[0])
 
@@ -82,7 +82,7 @@ class Pqmf(Node):
         return Framing(self._taps() + 1, self.bands, -(self._taps() // 2))
 
     def _taps(self) -> int:
-        return self.taps or 16 * self.bands - 2
+        return self.taps or usual_taps(self.bands)
 
     def _bands(self, frames: Array) -> Array:
-        return sub_bands(frames, self.bands, self._taps(), self.cutoff or 0.568 / self.bands, self.beta)
+        return sub_bands(frames, self.bands, self._taps(), self.cutoff or usual_cutoff(self.bands), self.beta)

@@ -1,8 +1,9 @@
 """A phase that follows a pitch contour, counted in integers, so that it neither drifts nor depends on the cut."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -14,28 +15,33 @@ LARGEST_TERM = 1 << 31
 _TURN = 2.0**53  # steps of the phase in a turn before they are shifted to 64 bits
 
 
+ClockedSource: TypeAlias = Callable[[Array, Array], Array]
+"""A function of pitch and phase, [m] each, that returns m samples. Phases are uint64, in units of 2**-64 turns."""
+
+
 @dataclass
 class PitchClock:
-    """A generator of phases from rows of pitch: the phase at the next sample, and the rows that samples still need.
+    """The state of a source that follows a pitch: the phase at the next sample, and the rows that samples still need.
 
     rate: the sampling rate, Hz; ratio: (rows, samples), the smallest whole numbers of rows and of samples that last
-    equally long; f0: the rows that are still needed; phase: the phase at the next sample, in units of 2**-64 turns;
-    rows: how many rows were received so far; samples: how many samples were returned so far.
+    equally long; dtype: of the samples; f0: the rows that are still needed; phase: the phase at the next sample, in
+    units of 2**-64 turns; rows: how many rows were received so far; samples: how many samples were returned so far.
     """
 
     rate: float
     ratio: tuple[int, int]  # whole numbers of rows and of samples that last equally long, in lowest terms
+    dtype: np.dtype[Any]
     f0: Array  # [n], float64, from the row in which the next sample begins
     phase: int = 0
     rows: int = 0  # rows received so far
     samples: int = 0  # samples returned so far
 
-    def push(self, f0: Array) -> tuple[Array, Array]:
-        """Add rows of pitch [n] in Hz; return pitch and phase, [m] each, of the samples that begin in these rows.
+    def step(self, f0: Array, source: ClockedSource) -> Array:
+        """Add rows of pitch [n] in Hz; return the samples that begin in these rows, [m].
 
         A sample has the pitch of the row in which it begins; where the pitch is not above 0 it counts as 0, and the
-        phase stands still. The phase is uint64, in units of 2**-64 turns. Raises ValueError that names the first row
-        above half the rate.
+        phase stands still. source: computes the samples. Raises ValueError that names the first row above half the
+        rate.
         """
         high = f0 > self.rate / 2
         if high.any():
@@ -47,14 +53,15 @@ class PitchClock:
         self.f0 = np.concatenate((self.f0, np.where(f0 > 0, f0, 0).astype(np.float64)))
         self.rows += len(f0)
         rows, samples = self.ratio
-        return self._give(self.rows * samples // rows)
+        return source(*self._until(self.rows * samples // rows)).astype(self.dtype, copy=False)
 
-    def end(self) -> tuple[Array, Array]:
-        """Return pitch and phase of the samples that begin in the last row and have not been returned yet."""
+    def flush(self, source: ClockedSource) -> Array:
+        """Return the samples that begin in the last row and have not been returned yet, [m]."""
         rows, samples = self.ratio
-        return self._give(-(-self.rows * samples // rows))
+        return source(*self._until(-(-self.rows * samples // rows))).astype(self.dtype, copy=False)
 
-    def _give(self, until: int) -> tuple[Array, Array]:
+    def _until(self, until: int) -> tuple[Array, Array]:
+        """Return pitch and phase of the samples before number `until` that have not been returned yet, [m] each."""
         rows, samples = self.ratio
         first, part = divmod(self.samples * rows, samples)
         owners = (part + np.arange(until - self.samples) * rows) // samples
@@ -67,23 +74,24 @@ class PitchClock:
         return pitch, phase[:-1]
 
 
-def clock_start(rate: Fraction, rows: Fraction) -> PitchClock:
-    """Return a clock before the first row. rate: samples per second; rows: rows per second."""
-    return PitchClock(float(rate), (rows / rate).as_integer_ratio(), np.empty(0))
+def clock_start(rate: Fraction, f0: Any) -> PitchClock:
+    """Return a clock before the first row. rate: samples per second; f0: the stream of the pitch."""
+    return PitchClock(float(rate), (f0.rate / rate).as_integer_ratio(), f0.dtype, np.empty(0))
 
 
-def check_clock(name: str, rate: Fraction, f0: Any) -> None:
-    """Raise ValueError if a `PitchClock` cannot be used at these rates, or if the pitch has several columns.
+def clock_fault(name: str, rate: Fraction, f0: Any) -> str:
+    """Return why a `PitchClock` cannot be used: the ratio of the rates, or several columns of pitch; "" if it can.
 
-    name: the name of the node, for the message; rate: samples per second; f0: the stream of the pitch.
+    name: the name of the node; rate: samples per second; f0: the stream of the pitch.
     """
     if f0.width != 1:
-        raise ValueError(f"{name} takes one pitch per frame; found {f0}")
+        return f"{name} takes one pitch per frame; found {f0}"
     if max((f0.rate / rate).as_integer_ratio()) > LARGEST_TERM:
-        raise ValueError(
+        return (
             f"{name}.rate is {float(rate)!r}, {rate / f0.rate} samples for every frame of {f0}: this ratio has too "
             f"many digits; take {round(rate)}"
         )
+    return ""
 
 
 def turns(phase: Array) -> Array:

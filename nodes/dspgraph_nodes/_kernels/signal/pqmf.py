@@ -8,6 +8,16 @@ from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.maths.elementary import cos, sin
 
 
+def usual_taps(bands: int) -> int:
+    """Return the order of the filters by default, for a number of bands."""
+    return 16 * bands - 2
+
+
+def usual_cutoff(bands: int) -> float:
+    """Return the cutoff of the prototype filter by default, as a share of half the rate, for a number of bands."""
+    return 0.568 / bands
+
+
 @lru_cache(maxsize=8)
 def pqmf_filters(bands: int, taps: int, cutoff: float, beta: float) -> tuple[Array, Array]:
     """Return the filters of analysis and of synthesis, [taps + 1, bands] each, float64, read-only.
