@@ -1,11 +1,15 @@
 """Aperiodicity by D4C."""
 
-import math
+from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
 from dspgraph_nodes._kernels.limits import MOST_POINTS
+
+if TYPE_CHECKING:
+    from dspgraph_nodes._kernels.foreign.world_rows import RowWindows
 
 
 class D4c(Node):
@@ -16,7 +20,9 @@ class D4c(Node):
     `f0`. A frame without pitch is all noise, and so is a frame whose power up to 4 kHz is less than `threshold` times
     its power up to 7.9 kHz. At rates below 15800 Hz WORLD does not make this test, so such audio is analysed at twice
     its rate. n_fft must be the same as in `cheaptrick`, because `world_synthesis` takes rows of one width. The node
-    needs the whole signal.
+    waits 2.25 periods of 47 Hz, the longest part of a window that lies after the time of its row. WORLD's noise begins
+    anew in each row, so that rows differ from those of a call for the whole signal, by up to 0.004 in soft speech; at
+    rates below 15800 Hz by 0.01 on the average, because only the window is resampled.
 
     Source: M. Morise, D4C, a band-aperiodicity estimator for high-quality speech synthesis, Speech Communication 84,
     2016; the code is WORLD's, called through pyworld (`pip install 'dspgraph[world]'`).
@@ -48,17 +54,30 @@ class D4c(Node):
             raise ParameterError(str(error)) from None
         return (f0.like(kind="aperiodicity", width=n_fft // 2 + 1, dtype=x.dtype),)
 
-    def lookahead(self, x: Audio, f0: Frames) -> float:
-        return math.inf
+    def lookahead(self, x: Audio, f0: Frames) -> Fraction:
+        return self._windows(x, f0).lookahead()
 
     def start(self, x: Audio, f0: Frames) -> State:
-        return x.rate, f0.rate, f0.centre
+        return x, self._windows(x, f0)
 
     def step(self, state: State, x: Array, f0: Array) -> tuple[State, Array]:
-        from dspgraph_nodes._kernels.foreign.world import d4c, fft_size
+        return state, self._rows(state, x, f0)
 
-        rate, frames, centre = state
-        pitch = f0[: math.ceil(len(x) * frames / rate), 0]
-        times = np.arange(len(pitch)) / float(frames) + float(centre)
-        rows = d4c(x, rate, pitch, times, self.n_fft or fft_size(rate), self.threshold)
-        return state, rows.astype(x.dtype, copy=False)
+    def flush(self, state: State) -> tuple[Array]:
+        return (self._rows(state, state[0].empty(), state[1].f0[:0, None], True),)
+
+    def _rows(self, state: State, x: Array, f0: Array, end: bool = False) -> Array:
+        from dspgraph_nodes._kernels.foreign.world import d4c, fft_size
+        from dspgraph_nodes._kernels.foreign.world_rows import tapered
+
+        stream, windows = state
+        n_fft = self.n_fft or fft_size(stream.rate)
+        rows = [np.zeros((0, n_fft // 2 + 1))]
+        for window, pitch, time in windows.push(x, f0[:, 0], end):
+            rows.append(d4c(tapered(window, stream.rate), stream.rate, pitch, time, n_fft, self.threshold))
+        return np.concatenate(rows).astype(stream.dtype)
+
+    def _windows(self, x: Audio, f0: Frames) -> "RowWindows":
+        from dspgraph_nodes._kernels.foreign.world_rows import RowWindows, d4c_reach
+
+        return RowWindows(x.rate, f0.rate, f0.centre, d4c_reach(x.rate), x.empty(), f0.empty()[:, 0])

@@ -16,7 +16,7 @@ The limits below were found with pyworld 0.3.5:
   40 ms, harvest one of four periods of its lowest filter. Zeros are added to shorter signals.
 * stonemask gives 0 for a pitch above a twelfth of the rate, and may read past a spectrum for a pitch above a 24th of
   the rate. For a pitch above a 24th of the rate the signal is given to stonemask at a multiple of its rate.
-* All functions need contiguous float64 arrays and the whole signal. The noise that they add is the same in every call.
+* All functions need contiguous float64 arrays. The noise that they add is the same in every call.
 * Sines and logarithms come from the C library, which chooses its code by processor: with and without fused
   multiply-add, glibc gives float64 results that differ in their last digits. This module cannot change that.
 """
@@ -40,7 +40,7 @@ _MAX_AMPLITUDE = 1e6  # times full scale: the power of a louder signal overflows
 _STONEMASK_RATE = 24  # stonemask takes a pitch up to the rate divided by this
 HARVEST_BELOW = 2.0  # the search of harvest begins at the lowest pitch / 2: it doubles a pitch below its search
 _UNVOICED = 500.0  # Hz: the pitch that cheaptrick assumes for an unvoiced frame
-_VOICING_RATE = 15800  # Hz: at this rate or more a spectrum has the bins up to 7900 Hz that d4c's voicing test reads
+VOICING_RATE = 15800  # Hz: at this rate or more a spectrum has the bins up to 7900 Hz that d4c's voicing test reads
 
 
 def pyworld() -> Any:
@@ -255,14 +255,12 @@ def _at_least(x: Array, samples: Fraction | float) -> Array:
 
 
 def cheaptrick(x: Array, rate: Fraction, f0: Array, times: Array, n_fft: int, q1: float) -> Array:
-    """Return power spectra by CheapTrick, [frames, n_fft / 2 + 1]; all 0 if every sample is 0.
+    """Return power spectra by CheapTrick, [frames, n_fft / 2 + 1]. Where every sample is 0 they are about 1e-17.
 
     x: [n], n >= 1; f0: [frames], the pitch in Hz at each of the times [frames], in seconds; q1: CheapTrick's
     parameter of spectral recovery. The caller must ensure that n_fft is a power of two and at least shortest_fft(rate).
     """
     samples, pitch = _samples(x), _pitch(f0, rate)
-    if not samples.any():
-        return np.zeros((len(pitch), n_fft // 2 + 1))
     power: Array = pyworld().cheaptrick(samples, pitch, times, int(rate), q1=q1, fft_size=n_fft)
     return power
 
@@ -273,7 +271,7 @@ def d4c(x: Array, rate: Fraction, f0: Array, times: Array, n_fft: int, threshold
     threshold: the threshold of the voicing test; x, f0, times and n_fft: as in `cheaptrick`.
     """
     samples, pitch = _samples(x), _pitch(f0, rate)
-    faster = 1 if rate >= _VOICING_RATE else 2
+    faster = 1 if rate >= VOICING_RATE else 2
     if faster == 2:
         samples = upsample(samples, 2)
     rows: Array = pyworld().d4c(samples, pitch, times, int(rate) * faster, threshold=threshold, fft_size=n_fft * faster)
