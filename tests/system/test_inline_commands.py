@@ -45,6 +45,9 @@ def commands(text: str) -> list[str]:
 ENTRY_POINTS = (registry.NODE_GROUP, registry.PIPELINE_GROUP, registry.MODEL_GROUP, registry.METRIC_GROUP)
 """Groups of entry points, which have names with a dot too."""
 
+OTHERS = {"distributed.md": {"--num-cpus"}}
+"""Name of a page -> options of other programs that it names."""
+
 FOUND = [(path, one) for path in SOURCES for one in dict.fromkeys(commands(path.read_text(encoding="utf-8")))]
 
 
@@ -163,6 +166,19 @@ def test_a_name_with_dots_is_that_of_a_module_or_of_something_in_it(page: str, n
     found = import_module(".".join(parts[:known]))
     for part in parts[known:]:
         found = getattr(found, part)
+
+
+def options(command: click.Command = main) -> set[str]:
+    """Return all options of a command and of the commands in it."""
+    own = {name for one in command.params if isinstance(one, click.Option) for name in (*one.opts, *one.secondary_opts)}
+    inner = command.commands.values() if isinstance(command, click.Group) else ()
+    return own.union({"--help", "-h"}, *map(options, inner))
+
+
+@pytest.mark.parametrize(("page", "code"), spans(r"--?[a-zA-Z].*"))
+def test_an_option_that_is_named_alone_is_one_of_a_command(page: str, code: str) -> None:
+    """The changelog also names options that are gone."""
+    assert page == "CHANGELOG.md" or code.replace("=", " ").split()[0] in options() | OTHERS.get(page, set())
 
 
 def _is_module(name: str) -> bool:
