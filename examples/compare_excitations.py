@@ -2,7 +2,9 @@
 ===================
 
 Run a vocoder with each of its excitations: hear them, see them, and print the signal-to-noise ratio and the latency of
-each. ::
+each.
+
+::
 
     python examples/compare_excitations.py [FILE]
 """

@@ -1,7 +1,9 @@
 """Compare representations of notes
 ================================
 
-Compare the representations of notes that a GANSynth can learn: a page to listen to, and a table as in the paper. ::
+Compare the representations of notes that a GANSynth can learn: a page to listen to, and a table as in the paper.
+
+::
 
     python examples/compare_representations.py FOLDER [--batches N] [--notes N]
 

@@ -1,7 +1,9 @@
 """A first hour
 ============
 
-Thirteen jobs for a first hour with dspgraph, each in a few lines. Everything is written into the folder OUT. ::
+Thirteen jobs for a first hour with dspgraph, each in a few lines. Everything is written into the folder OUT.
+
+::
 
     python examples/first_hour.py OUT
 

@@ -1,7 +1,9 @@
 """Look inside a vocoder
 =====================
 
-Take streams out of a graph: the pitch and the formants of a recording, drawn over its spectrogram. ::
+Take streams out of a graph: the pitch and the formants of a recording, drawn over its spectrogram.
+
+::
 
     python examples/look_inside.py [FILE]
 """

@@ -1,7 +1,9 @@
 """Make notes
 ==========
 
-Make notes by formulas, and a manifest with their pitches: training data for GANSynth or a WaveNet autoencoder. ::
+Make notes by formulas, and a manifest with their pitches: training data for GANSynth or a WaveNet autoencoder.
+
+::
 
     python examples/make_notes.py FOLDER [--count N] [--seed S] [--rate HZ] [--lowest P] [--highest P]
 

@@ -1,7 +1,9 @@
 """A node of your own
 ==================
 
-A node in one file outside of dspgraph, with a check of the laws and a graph that uses it. ::
+A node in one file outside of dspgraph, with a check of the laws and a graph that uses it.
+
+::
 
     dspgraph nodes tremolo --plugin examples/own_node.py
     python examples/own_node.py

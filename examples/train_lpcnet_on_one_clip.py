@@ -1,7 +1,9 @@
 """Train LPCNet on one clip
 ========================
 
-Train LPCNet on one recording and resynthesise that recording, on a CPU, in minutes. ::
+Train LPCNet on one recording and resynthesise that recording, on a CPU, in minutes.
+
+::
 
     python examples/train_lpcnet_on_one_clip.py [FILE] [--batches N] [--out FOLDER]
 

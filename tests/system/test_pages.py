@@ -1,5 +1,6 @@
 """The commands and programs on the pages of the site run. Those of the README are run by test_readme.py."""
 
+import json
 import re
 import shlex
 import shutil
@@ -86,6 +87,26 @@ def pipeline_files() -> None:
         load("tremolo.yaml")
 
 
+def tutorial() -> None:
+    soundfile.write("speech.wav", speech()[8000:24000], 16000)
+    Path("corpus").mkdir()
+    for k in range(2):
+        soundfile.write(f"corpus/{k}.wav", speech()[8000 * k : 8000 * k + 6000], 16000)
+    Path("mine.yaml").write_text(*blocks("tutorial", "yaml"))
+
+
+def results() -> None:
+    """Compare the sidecar on the page with one that is written now."""
+    (shown,) = map(json.loads, blocks("results", "json"))
+    run(["dspgraph", "render", "mulaw_bits", "speech/a.wav", "-o", "out"])
+    written = json.loads(Path("out/a.json").read_text())
+    assert list(shown) == list(written)
+    assert shown["reader"].keys() == written["reader"].keys()
+    assert shown["outputs"]["speech"].keys() <= written["outputs"]["speech"].keys()
+    assert shown["graph"].keys() <= written["graph"].keys()
+    assert load("mulaw_bits").digest == written["digest"]
+
+
 def fargan() -> None:
     shipped("fargan")
 
@@ -113,7 +134,17 @@ def phones() -> None:
     Path("alignments/a.lab").write_text("0 1250000 sil\n1250000 3000000 aa\n3000000 5000000 s\n")
 
 
-PREPARED: list[Callable[[], None]] = [pipeline_files, listening, fargan, lpcnet, gansynth, wavenet_autoencoder, phones]
+PREPARED: list[Callable[[], None]] = [
+    tutorial,
+    results,
+    pipeline_files,
+    listening,
+    fargan,
+    lpcnet,
+    gansynth,
+    wavenet_autoencoder,
+    phones,
+]
 """For each page with commands that read files, a function that makes these files. Its name is that of the page."""
 
 
