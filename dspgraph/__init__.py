@@ -63,7 +63,7 @@ _HOMES = {
     "parameters": ("File",),
     "pipeline.pipeline": ("Pipeline", "load"),
     "rendering.render": ("render",),
-    "streams": ("Array", "Audio", "Frames", "Stream", "Swap", "Symbols", "to_fraction"),
+    "streams": ("Array", "Audio", "Frames", "Stream", "Symbols", "to_fraction"),
 }
 """Module -> the public names that it defines. All other public names are the error classes in `dspgraph.errors`."""
 

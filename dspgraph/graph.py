@@ -58,7 +58,7 @@ class Graph(Wiring):
         number of signals that are computed together. It changes no sample: nodes that compute several signals in one
         call, such as networks, are faster. Raises the error of the first signal in the list that fails.
         """
-        given: list[Arrays] = [one if isinstance(one, dict) else self._named(one) for one in signals]
+        given: list[Arrays] = [dict(one) if isinstance(one, Mapping) else self._named(one) for one in signals]
         found = dict(Batch(self, batch, self.plan).render(given))
         results = []
         for number in range(len(given)):

@@ -137,7 +137,7 @@ def sentences(error: ValidationError, sentence: Callable[[ErrorDetails], str]) -
     """
     told = [sentence(detail) for detail in error.errors(include_url=False)[:_MOST_COMPLAINTS]]
     more = error.error_count() - len(told)
-    return [*told, f"and {more} more complaints"] if more else told
+    return [*told, f"and {more} more complaint{'s' if more > 1 else ''}"] if more else told
 
 
 def complaint_sentence(detail: ErrorDetails, place: str | None = None) -> str:

@@ -73,8 +73,9 @@ def check_targets(items: Sequence[Item], targets: Sequence[Set[Path]]) -> None:
         found = f"{' and '.join(str(item.path) for item in same[:3])}{more}"
         if len({item.path for item in same}) == 1:
             found = f"{len(same)} parts of {same[0].path}"
+        how_many = "both" if len(same) == 2 else "all"
         raise RequestError(
-            f"{found} would both be written to {target}: give them other names or ids, or render them apart"
+            f"{found} would {how_many} be written to {target}: give them other names or ids, or render them apart"
         )
     check_overwrites((path for item in items for path in item.files), targets)
 

@@ -31,6 +31,6 @@ def everything(rate: Any = 16000, hop: int = 160, peak: bool = False) -> Graph:
     )
 
 
-def failing(n: int = 1) -> Graph:
+def failing() -> Graph:
     """Return a graph whose only node, `ToyFailing`, raises an error at a sample beyond +-1000."""
     return Graph({"bad": ToyFailing()}, {"bad.x": "x"}, {"x": Audio(Fraction(16000))}, {"y": "bad"})

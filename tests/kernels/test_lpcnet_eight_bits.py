@@ -114,7 +114,10 @@ def segments(network: Network, count: int) -> list[Segment]:
 
 
 def runs(path: str) -> list[list[Array]]:
-    """Return the samples of seventeen signals: one after the other, and side by side."""
+    """Return the samples of seventeen signals twice: made one after the other, and side by side.
+
+    path: the instructions of the products, a name in `DOT_PATHS`; "" for those that the machine would choose.
+    """
     network = packed(random_arrays(SMALL), path)
     alone = [loop.synthesise(network.sample, [one], HOP, 0.002)[0][0] for one in segments(network, 17)]
     together = [samples for samples, _ in loop.synthesise(network.sample, segments(network, 17), HOP, 0.002, many=2)]

@@ -501,7 +501,7 @@ def test_a_file_that_is_named_twice_is_said_to_be(tmp_path: Path, voice: Path) -
 def test_a_thousand_lines_of_one_id_are_one_short_sentence(tmp_path: Path) -> None:
     lines = "".join(f'{{"id": "a", "path": "{k}.wav"}}\n' for k in range(1000))
     with pytest.raises(
-        RequestError, match=r"0.wav and .*1.wav and .*2.wav and 997 more would both be written"
+        RequestError, match=r"0.wav and .*1.wav and .*2.wav and 997 more would all be written"
     ) as refused:
         render(GRAPH, [manifest(tmp_path, "m.jsonl", lines)], tmp_path / "out")
     assert len(str(refused.value)) < 1000

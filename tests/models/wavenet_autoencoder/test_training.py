@@ -56,7 +56,7 @@ def test_a_resumed_run_is_the_unbroken_one(optimizer: str, tmp_path: Path) -> No
 
 
 def test_the_pitch_of_a_recording_comes_with_each_of_its_crops(tmp_path: Path) -> None:
-    """Recordings without a pitch of the network are left out, and a line in the report says so."""
+    """Recordings whose pitch is not one of the pitches of the network are left out, and the summary says so."""
     settings = Settings(**{**SMALL, "lowest": 60, "pitches": 3, "validation_share": 0.0})
     labels = {"a": {"pitch": "61"}, "b": {"pitch": "62"}, "c": {"pitch": "63"}}
     recordings = {"a": tone(), "b": tone() ** 2, "c": tone() ** 3}

@@ -67,17 +67,17 @@ class SampleInputs(NamedTuple):
 
 
 class SampleOutputs(NamedTuple):
-    """The results of a run of n samples.
+    """The results of a run of n samples. For each sample d numbers are drawn: two halves, or one number.
 
-    last: [d, lanes], the network's inputs for the next sample; at the beginning, those for the first sample. drawn:
-    [n, d + 1, lanes]: the d numbers drawn for a sample (a level, two halves, or a number from -1 to 1), then the
-    probability of the level or of the halves. outputs: [n, outputs * lanes], the parameters of the distributions; [0,
-    outputs * lanes] if they are not wanted.
+    The one number is a level or, from a mixture of logistics, a number from -1 to 1. last: the network's inputs for the
+    next sample; when the run begins, those for the first sample. drawn: the d numbers, and after them a probability:
+    that of the level, the product for two halves, or 1 for a number from a mixture. outputs: the parameters of the
+    distributions.
     """
 
-    last: Array  # [d, lanes]: the inputs for the next sample; when the run begins, for the first sample
-    drawn: Array  # [n, k, lanes]: classes with their probabilities, or numbers
-    outputs: Array  # [n, outputs * lanes]: the outputs of the network; or [0, outputs * lanes]
+    last: Array  # [d, lanes]
+    drawn: Array  # [n, d + 1, lanes]
+    outputs: Array  # [n, outputs * lanes], or [0, outputs * lanes] if they are not wanted
 
 
 # ---- parts of a step ------------------------------------------------------------------------------------------------
