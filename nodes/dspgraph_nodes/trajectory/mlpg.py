@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
 
@@ -38,11 +39,16 @@ class Mlpg(Node):
 
     mu are the means, Sigma the variances on a diagonal; ' is the transpose. W * y is what `delta` with the same windows
     computes from y. So the features of a trajectory, taken as means, give the trajectory back, whatever the variances
-    are. Rows of the kind "mcep+delta" become "mcep". The node needs the whole signal, because every frame of y depends
-    on all means.
+    are. Rows of the kind "mcep+delta" become "mcep".
+
+    Every frame of y depends on all means, so that the node needs the whole signal. With `reach` it waits so many
+    frames, and frame t is that of the trajectory of the frames t - reach .. t + reach that exist. The influence of a
+    frame sinks with its distance by a constant factor per frame, which the variances determine.
 
     Source: K. Tokuda, T. Yoshimura, T. Masuko, T. Kobayashi and T. Kitamura, Speech Parameter Generation Algorithms for
-    HMM-Based Speech Synthesis, ICASSP 2000.
+    HMM-Based Speech Synthesis, ICASSP 2000. With a reach: T. Muramatsu, Y. Ohtani, T. Toda, H. Saruwatari and K.
+    Shikano, Low-Delay Voice Conversion Based on Maximum Likelihood Estimation of Spectral Parameter Trajectory,
+    Interspeech 2008, where the frames before t are kept in a recursion.
     """
 
     means = Input(Frames)
@@ -51,6 +57,9 @@ class Mlpg(Node):
 
     windows: DeltaWindows = Field(
         ("static", "delta", "delta_delta"), description="windows of the features, in their order"
+    )
+    reach: int | None = Field(
+        None, ge=1, le=1000, description="frames before and after a frame that decide about it; null: all"
     )
 
     def streams(self, means: Frames, variances: Frames) -> tuple[Frames]:
@@ -74,11 +83,36 @@ class Mlpg(Node):
             )
         return (means.like(kind=means.kind.removesuffix(DELTA_SUFFIX), width=means.width // count),)
 
-    def lookahead(self, means: Frames, variances: Frames) -> float:
-        return math.inf
+    def lookahead(self, means: Frames, variances: Frames) -> Fraction | float:
+        return math.inf if self.reach is None else self.reach / means.rate
+
+    def start(self, means: Frames, variances: Frames) -> State:
+        return means.empty(), variances.empty(), 0
 
     def step(self, state: State, means: Array, variances: Array) -> tuple[State, Array]:
-        return state, mlpg(means, variances, self._windows())
+        if self.reach is None:
+            return state, mlpg(means, variances, self._windows())
+        return self._near(state, means, variances, self.reach)
+
+    def flush(self, state: State) -> tuple[Array, ...]:
+        return () if self.reach is None else (self._near(state, state[0][:0], state[1][:0], 0)[1],)
+
+    def _near(self, state: State, means: Array, variances: Array, wait: int) -> tuple[State, Array]:
+        """Return the next state, and the frames after which at least `wait` frames have come.
+
+        state: the frames that are kept, and how many of them have been given out.
+        """
+        kept, spread, given = state
+        means, variances = np.concatenate((kept, means)), np.concatenate((spread, variances))
+        windows, reach = self._windows(), self.reach or 0
+        rows = [means[:0, : means.shape[1] // len(windows)]]
+        for t in range(given, len(means) - wait):
+            first = max(0, t - reach)
+            part = slice(first, t + reach + 1)
+            rows.append(mlpg(means[part], variances[part], windows)[t - first : t - first + 1])
+        done = max(given, len(means) - wait)
+        gone = max(0, done - reach)
+        return (means[gone:].copy(), variances[gone:].copy(), done - gone), np.concatenate(rows)
 
     def _windows(self) -> list[DeltaWindow]:
         try:
