@@ -4,6 +4,7 @@ Each node and check has one test id: `pytest tests/system/test_laws.py -k "mulaw
 """
 
 import importlib.util
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from dspgraph import registry
 from dspgraph.registry import PACK
 from dspgraph.testing import CUTS, NODE_CHECKS, Example, check_cut
-from helpers.paths import TESTS
+from helpers.paths import ROOT, TESTS
 
 NODES = [found for found in registry.nodes().values() if PACK in Path(found.where).parts]
 EVERY = [pytest.param(found, id=found.name) for found in NODES]
@@ -53,6 +54,21 @@ def test_a_node_keeps_its_laws(found: registry.NodeSource, check: str, quick: bo
         for precision in precisions:
             cuts = CUTS if precision is np.float64 else (441,)  # the two precisions run the same code
             NODE_CHECKS[check](example, precision, cuts)
+
+
+def test_the_page_on_live_graphs_lists_the_nodes_that_need_the_whole_signal() -> None:
+    page = (ROOT / "docs" / "live.md").read_text()
+    table = page.partition("## Nodes that need the whole signal")[2].partition("\n## ")[0]
+    listed = re.findall(r"^\| `(\w+)`", table, re.MULTILINE)
+    waiting = {
+        found.name
+        for found in NODES
+        for example in examples_of(found.domain, found.name)
+        if example.graph().bindings["node"].waits_for_the_end
+    }
+    assert listed == sorted(waiting)
+    for other in re.findall(r"`(\w+)`", "".join(row.split("|")[-2] for row in table.splitlines() if row[:3] == "| `")):
+        assert other in {*(found.name for found in NODES), "window", "reach", "reference"}
 
 
 @pytest.mark.slow
