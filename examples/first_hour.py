@@ -111,8 +111,7 @@ def an_own_metric(out: Path) -> str:
 
 def a_blind_mushra_filled_in_by_keyboard(out: Path) -> str:
     with page_of(out / "measured" / "report.html") as page:
-        page.locator("#blind").press("Enter")
-        page.keyboard.type("ann\n")  # the name of the listener begins a MUSHRA
+        begin_test(page, "ann")
         give_scores(page, "123")
         page.reload()  # the answers are kept
         give_scores(page, "456")
@@ -143,6 +142,12 @@ def page_of(path: Path) -> Iterator[Page]:
         page.goto(path.resolve().as_uri())
         yield page
         browser.close()
+
+
+def begin_test(page: Page, listener: str) -> None:
+    """Begin the blind test of a page, a MUSHRA, with the name of a listener."""
+    page.locator("#blind").press("Enter")
+    page.keyboard.type(f"{listener}\n")
 
 
 def give_scores(page: Page, keys: str) -> None:

@@ -1,5 +1,6 @@
 """The examples run unchanged, from any folder."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +30,17 @@ def brief(name: str, folder: Path) -> list[str]:
         return []
     soundfile.write(folder / "short.wav", speech()[8000:28800], 16000)
     return [str(folder / "short.wav"), "--batches", "1"]
+
+
+def test_a_job_of_the_first_hour_takes_at_most_ten_lines() -> None:
+    tree = ast.parse((ROOT / "examples" / "first_hour.py").read_text(encoding="utf-8"))
+    functions = {one.name: one for one in tree.body if isinstance(one, ast.FunctionDef)}
+    (listed,) = (one.value for one in tree.body if isinstance(one, ast.AnnAssign))
+    assert isinstance(listed, ast.List)
+    jobs = [functions[one.id] for one in listed.elts if isinstance(one, ast.Name)]
+    assert len(jobs) >= 12
+    for job in jobs:
+        assert (job.end_lineno or 0) - job.lineno <= 10, job.name
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
