@@ -200,7 +200,7 @@ def _run(
                 rows[row.id] = row
                 written = {str(job.audio_file(item, name).relative_to(out)) for name in row.audio}
                 kept = sorted(name for name in older[row.id] | written if os.path.lexists(out / name))
-                line = compared_line(item, job.settings(item), row, job.audio_files(item))
+                line = work.ledger_line(item, compared_line(item, job.settings(item), row, job.audio_files(item)))
                 said = {"command": command.line} if command.line else {}
                 ledger.append({**line, "files": kept, **said})
                 done(row)

@@ -81,6 +81,10 @@ class ItemsByFile(Generic[J]):
         """Return the job of an item; for a refused item one of the jobs, whichever comes first."""
         return self.jobs.get(item.values, self.any_job)
 
+    def ledger_line(self, item: Item, line: dict[str, Any]) -> dict[str, Any]:
+        """Return the line that a job has made for the ledger, without digest and recipe if the item was refused."""
+        return {**line, "digest": "", "recipe": ""} if item.id in self.refused else line
+
     def due(self, skipped: Iterable[str]) -> list[Item]:
         """Return the items that are still to be done, with items of the same job side by side.
 

@@ -129,7 +129,7 @@ def render(
                 for result in chain(_refused(work), results):
                     item = due[result.id]
                     row = work.job(item).without_stale_files(item, result, in_use) if result.error else result
-                    ledger.append(work.job(item).ledger_line(item, row))
+                    ledger.append(work.ledger_line(item, work.job(item).ledger_line(item, row)))
                     rows[row.id] = row
                     done(row)
         finally:

@@ -117,6 +117,7 @@ def test_a_file_without_a_graph_fails_and_the_others_are_rendered(tmp_path: Path
     assert not (tmp_path / "out" / "mono.npz").exists()
     lines = [json.loads(line) for line in (tmp_path / "out" / "ledger.jsonl").read_text().splitlines()]
     assert {line["id"] for line in lines if line["status"] == "failed"} == failed
+    assert {line["digest"] for line in lines if line["status"] == "failed"} == {""}  # no graph was used
 
 
 def test_a_pipeline_that_has_no_graph_for_any_file_is_refused(tmp_path: Path, corpus: Path) -> None:
