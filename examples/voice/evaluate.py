@@ -1,6 +1,6 @@
 """Compare FARGAN with vocoders that compute sound from features without a network, on speech not used in training.
 
-python examples/voice/evaluate.py CORPUS -o OUT [--weights FILE] [--count N]
+python examples/voice/evaluate.py CORPUS -o OUT [--weights FILE] [--lpcnet FILE] [--count N]
 
 CORPUS is a folder that `corpus.py` has made. Two tables are printed, with means and 95 % confidence intervals: one for
 N prompts of the speakers of the training, the same number from every source of recordings; and one for N words of other
@@ -30,6 +30,7 @@ from dspgraph.io.audio import AudioSource, example_speech
 
 METRICS = ("pesq", "stoi", "mcd", "lsd", "log_f0_rmse", "voicing_error")
 SHORTEST = {"test": 1.5, "unseen": 0.6}  # seconds
+AS_MANY = ["order=17", "hop=160"]  # as many numbers per second as the cepstrum of FARGAN: 18 every 10 ms
 TRAINED = {"en", "es", "fr", "it", "ru"}
 BURST = 1.5  # times the peak of the original
 LONG = 600.0  # seconds of speech in which outbursts are counted
@@ -55,18 +56,24 @@ def chosen(corpus: Path, part: str, count: int) -> list[Path]:
     return sorted(found)
 
 
-def candidates(weights: str | None) -> list[Choice]:
-    """Return the vocoders that are compared, each as a graph with a name.
+def candidates(weights: str | None, lpcnet: str | None = None) -> list[Choice]:
+    """Return the vocoders that are compared, each as a graph with a name. FARGAN is the last one.
 
-    weights: a file of weights for FARGAN; by default the weights that come with dspgraph are used.
+    weights: a file of weights for FARGAN; by default the weights that come with dspgraph are used. lpcnet: a file of
+    weights for LPCNet, which is left out without them.
     """
     found = [
         Choice(f"{name} {excitation}", load(name, (), {"excitation": excitation}))
         for name in ("bark_lpc_vocoder", "mcep_mlsa")
         for excitation in ("pulse_noise", "whisper")
     ]
-    overrides = [f"weights={weights}"] if weights else []
-    return [*found, Choice("fargan", load("fargan", overrides), overrides=overrides)]
+    found.append(Choice(f"mcep_mlsa {' '.join(AS_MANY)}", load("mcep_mlsa", AS_MANY), overrides=AS_MANY))
+    networks = {"lpcnet": lpcnet, "fargan": weights}
+    for name, file in networks.items():
+        if file or name == "fargan":
+            overrides = [f"weights={file}"] if file else []
+            found.append(Choice(name, load(name, overrides), overrides=overrides))
+    return found
 
 
 def scored(choice: Choice, files: Sequence[Path], out: Path, about: str) -> dict[str, Any]:
@@ -138,7 +145,7 @@ def many_outbursts(graph: Graph, corpus: Path) -> tuple[int, float]:
     return count, sum(map(len, signals)) / 16000 / 60
 
 
-def evaluate(corpus: Path, out: Path, weights: str | None, count: int) -> None:
+def evaluate(corpus: Path, out: Path, weights: str | None, count: int, lpcnet: str | None = None) -> None:
     """Print all tables, and write a page to listen to for each into the folder `out`.
 
     The arguments are those of the command.
@@ -153,7 +160,7 @@ def evaluate(corpus: Path, out: Path, weights: str | None, count: int) -> None:
         print(f"\n{len(files)} {about}; {seconds / 60:.1f} minutes\n")
         print("| vocoder | " + " | ".join([*METRICS, "outbursts/min"]) + " |")
         print("|---" * (len(METRICS) + 2) + "|")
-        for choice in candidates(weights):
+        for choice in candidates(weights, lpcnet):
             place = out / name / choice.name.replace(" ", "_")
             results = scored(choice, files, place, about)
             row = [f"`{choice.name}`", *cells(results), f"{outbursts(place, choice.name, files):.2f}"]
@@ -167,9 +174,10 @@ def main() -> None:
     parser.add_argument("corpus", type=Path)
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--weights", help="weights of FARGAN; by default those that come with dspgraph")
+    parser.add_argument("--lpcnet", help="weights of LPCNet; without them it has no row")
     parser.add_argument("--count", type=int, default=60, help="recordings in each table")
     given = parser.parse_args()
-    evaluate(given.corpus, given.out, given.weights, given.count)
+    evaluate(given.corpus, given.out, given.weights, given.count, given.lpcnet)
 
 
 if __name__ == "__main__":

@@ -136,7 +136,7 @@ def test_the_tables_are_printed(
     assert [path.stem for path in chosen(corpus, "test", 60)] == ["0", "1"]
     assert [path.stem for path in chosen(corpus, "unseen", 60)] == ["2"], "Russian is a language of the training"
     evaluate, kept = found["evaluate"], found["candidates"]
-    monkeypatch.setitem(evaluate.__globals__, "candidates", lambda weights: kept(weights)[-1:])
+    monkeypatch.setitem(evaluate.__globals__, "candidates", lambda *weights: kept(*weights)[-1:])
     monkeypatch.setitem(evaluate.__globals__, "METRICS", ("mcd", "lsd"))
     for _ in range(2):
         evaluate(corpus, tmp_path / "out", None, 2)
