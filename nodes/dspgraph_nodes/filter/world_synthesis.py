@@ -1,7 +1,8 @@
 """Speech synthesis by WORLD."""
 
-import math
 from fractions import Fraction
+
+import numpy as np
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
 
@@ -10,14 +11,17 @@ class WorldSynthesis(Node):
     """Synthesise speech with WORLD from pitch, power spectrum and aperiodicity.
 
     Once per pitch period, a minimum-phase filter with the spectrum `power` is excited by a pulse and by noise; in
-    unvoiced frames, by noise alone. The noise is the same in every run. Row k is valid at the time k / f0.rate plus the
-    centre of `f0`; the first row is also used before its time, and the last row after its time. If all powers of the
-    signal are 0, the output is silence; otherwise, powers below 2.2e-308 are raised to this number, the smallest normal
-    float64. The node needs the whole signal.
+    unvoiced frames, every 2 ms by noise alone. The noise is the same in every run. Row k is valid at the time k /
+    f0.rate plus the centre of `f0`; the first row is also used before its time, and the last row after its time.
+    Between rows all values are on straight lines. A response of n_fft samples, for rows of n_fft / 2 + 1 values, holds
+    at least two periods: a row with a lower pitch is unvoiced. Where both rows around a pulse have no power, the
+    response is silence. The node waits 1.5 n_fft samples and two rows: a response begins before its pulse, and its
+    noise lasts until the next one.
 
     Source: M. Morise, F. Yokomori and K. Ozawa, WORLD: a vocoder-based high-quality speech synthesis system for
-    real-time applications, IEICE Transactions on Information and Systems E99-D(7), 2016; the code is WORLD's, called
-    through pyworld (`pip install 'dspgraph[world]'`).
+    real-time applications, IEICE Transactions on Information and Systems E99-D(7), 2016. The samples are those of
+    WORLD's program, as of 2021, with its random numbers, but for roundings: where a sample lies exactly between a
+    voiced and an unvoiced row, it is unvoiced here.
     """
 
     f0 = Input(Frames, "f0")
@@ -30,22 +34,19 @@ class WorldSynthesis(Node):
     )
 
     def streams(self, f0: Frames, power: Frames, aperiodicity: Frames) -> tuple[Audio]:
-        from dspgraph_nodes._kernels.foreign.world import PYWORLD_MISSING, is_installed, shortest_fft
+        from dspgraph_nodes._kernels.foreign.world import shortest_fft
 
-        if not is_installed():
-            raise ParameterError(f"world_synthesis {PYWORLD_MISSING}")
         if f0.width != 1:
             raise ParameterError(f"world_synthesis takes one pitch per frame; found {f0}")
         if power.width != aperiodicity.width:
             raise ParameterError(
                 f"world_synthesis takes rows of one width; found {power} and {aperiodicity}: give both the same n_fft"
             )
-        n_fft = 2 * (power.width - 1)
-        shortest = shortest_fft(Fraction(self.rate))
-        if n_fft < shortest or n_fft & (n_fft - 1):
+        n_fft, least = 2 * (power.width - 1), shortest_fft(Fraction(self.rate))
+        if n_fft < least or n_fft & (n_fft - 1):
             raise ParameterError(
                 f"world_synthesis takes rows of n_fft / 2 + 1 values, n_fft a power of two, at {self.rate} Hz at least "
-                f"{shortest}; found {power}"
+                f"{least}; found {power}"
             )
         if f0.rate > self.rate:
             raise ParameterError(
@@ -54,16 +55,30 @@ class WorldSynthesis(Node):
             )
         return (Audio(rate=self.rate, dtype=power.dtype),)
 
-    def lookahead(self, f0: Frames, power: Frames, aperiodicity: Frames) -> float:
-        return math.inf
+    def lookahead(self, f0: Frames, power: Frames, aperiodicity: Frames) -> Fraction:
+        from dspgraph_nodes._kernels.signal.world_pulses import samples_beyond
+
+        rows = 2 / f0.rate - f0.centre  # until the row after a sample has come
+        return max(Fraction(0), Fraction(samples_beyond(2 * (power.width - 1)), self.rate) + rows)
 
     def start(self, f0: Frames, power: Frames, aperiodicity: Frames) -> State:
-        return f0.rate, f0.centre
+        from dspgraph_nodes._kernels.signal.world_pulses import Responses
+
+        return Responses(Fraction(self.rate), f0.rate, f0.centre, 2 * (power.width - 1)), power.dtype
 
     def step(self, state: State, f0: Array, power: Array, aperiodicity: Array) -> tuple[State, Array]:
-        from dspgraph_nodes._kernels.foreign.world import synthesis
+        responses, dtype = state
+        pitch, highest = np.maximum(f0[:, 0].astype(np.float64), 0), self.rate / 2
+        if not (pitch <= highest).all():
+            at = int(np.argmin(pitch <= highest))
+            raise ValueError(
+                f"a pitch at {self.rate} samples per second is at most {highest:g} Hz; frame {at} of a block has "
+                f"{pitch[at]:g} Hz"
+            )
+        y = responses.push(pitch, power.astype(np.float64), aperiodicity.astype(np.float64))
+        return state, y.astype(dtype, copy=False)
 
-        frames, centre = state
-        n = min(len(f0), len(power), len(aperiodicity))
-        y = synthesis(f0[:n, 0], power[:n], aperiodicity[:n], Fraction(self.rate), frames, centre)
-        return state, y.astype(power.dtype, copy=False)
+    def flush(self, state: State) -> tuple[Array]:
+        responses, dtype = state
+        none = responses.power[:0]
+        return (responses.push(np.zeros(0), none, none, True).astype(dtype, copy=False),)

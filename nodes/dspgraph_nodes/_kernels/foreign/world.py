@@ -3,15 +3,13 @@
 The limits below were found with pyworld 0.3.5:
 
 * cheaptrick and d4c write past their buffers for an F0 above half the rate, and cannot allocate memory for an F0 that
-  is NaN. synthesize writes past its buffers for an F0 as high as the rate. A pitch above half the rate is refused.
+  is NaN. A pitch above half the rate is refused.
 * cheaptrick corrupts the heap if its FFT length is not a power of two, or is shorter than the window of an unvoiced
-  frame, which is three periods of 500 Hz: 512 points are needed at 48 kHz, 128 at 16 kHz. synthesize corrupts the heap
-  if the FFT length of its rows is not a power of two, or is shorter than one period of 500 Hz.
+  frame, which is three periods of 500 Hz: 512 points are needed at 48 kHz, 128 at 16 kHz.
 * d4c corrupts the heap at rates below 8 kHz. Its voicing test compares the power up to 4 kHz with the power up to
   7.9 kHz. At rates below 15.8 kHz the test reads uninitialised memory, whatever the threshold. At these rates the
   signal is given to d4c at twice its rate, and the lower half of each row is kept.
-* synthesize gives NaN for a power of 0; its speech is never softer than 1e-6 of full scale. harvest cannot allocate
-  memory for a signal without samples.
+* harvest cannot allocate memory for a signal without samples.
 * dio and harvest write filters past the end of a buffer whose size depends on the length of the signal: dio one of
   40 ms, harvest one of four periods of its lowest filter. Zeros are added to shorter signals.
 * stonemask gives 0 for a pitch above a twelfth of the rate, and may read past a spectrum for a pitch above a 24th of
@@ -276,32 +274,3 @@ def d4c(x: Array, rate: Fraction, f0: Array, times: Array, n_fft: int, threshold
         samples = upsample(samples, 2)
     rows: Array = pyworld().d4c(samples, pitch, times, int(rate) * faster, threshold=threshold, fft_size=n_fft * faster)
     return np.ascontiguousarray(rows[:, : n_fft // 2 + 1])
-
-
-def synthesis(
-    f0: Array, power: Array, aperiodicity: Array, rate: Fraction, frames: Fraction, centre: Fraction
-) -> Array:
-    """Return speech by WORLD's synthesis, [ceil(n * rate / frames)]; all 0 if every power is 0.
-
-    f0: [n], Hz; power, aperiodicity: [n, n_fft / 2 + 1]; rate: samples per second; frames: rows per second; centre: the
-    time of row 0 in seconds, so that row k describes the time k / frames + centre. The first row is also used before
-    its time, the last row also after its time. Powers below finfo(float64).tiny are raised to this number.
-    """
-    count = math.ceil(len(f0) * rate / frames)
-    pitch = _pitch(f0, rate)
-    if not (power > 0).any():
-        return np.zeros(count)
-    early, late = max(0, math.ceil(centre * frames)), max(0, math.ceil(-centre * frames))
-    at = np.clip(np.arange(-early, len(pitch) + late), 0, len(pitch) - 1)
-    y: Array = pyworld().synthesize(
-        pitch[at],
-        np.maximum(power, np.finfo(np.float64).tiny, dtype=np.float64)[at],
-        np.clip(aperiodicity, 0, 1, dtype=np.float64)[at],
-        int(rate),
-        1000 / float(frames),
-    )
-    begin = round(early * rate / frames - centre * rate)
-    speech = np.zeros(count)
-    given = y[begin : begin + count]
-    speech[: len(given)] = given  # with a fractional hop y can be one sample shorter
-    return speech

@@ -1,0 +1,254 @@
+"""Synthesis of speech as in WORLD: one response per pitch period, whose periodic and noisy parts are filtered pulses.
+
+Pulses are where the phase of the pitch passes a multiple of 2 pi; in unvoiced sounds the pitch is 500 Hz. The response
+of a pulse has n_fft samples and is the sum of two: a pulse with the minimum-phase spectrum of sqrt(S (1 - A**2)), where
+the signal is voiced, and as many samples of noise as there are up to the next pulse, with that of sqrt(S A**2), or of
+sqrt(S) in unvoiced sounds. S and A are the rows of power and aperiodicity, on straight lines between two rows.
+"""
+
+import math
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.compile.jit import kernel
+from dspgraph_nodes._kernels.maths.elementary import exp, log, phasor
+
+_UNVOICED = 500.0  # Hz: the rate of the responses of unvoiced sounds
+_LEAST_POWER = 1e-12  # added to the power of the periodic part
+_NOISY = 0.999  # a pulse whose first value of A**2 is above this has no periodic part
+_A_RANGE = (0.001, 0.999999999999)
+_SEED = (123456789, 362436069, 521288629, 88675123)  # of WORLD's random numbers
+
+
+def lowest_pitch(rate: float, n_fft: int) -> float:
+    """Return the lowest pitch in Hz, below which a row is unvoiced: that of two periods in n_fft samples.
+
+    Where the pitch goes to 0 on a line between two rows, a period can be twice as long.
+    """
+    return max(2 * rate / n_fft, rate // n_fft + 1.0)
+
+
+def samples_beyond(n_fft: int) -> int:
+    """Return how many samples after a sample must be reached by rows before the sample is known.
+
+    A response begins n_fft / 2 samples before its pulse, and its noise lasts until the next pulse.
+    """
+    return 3 * n_fft // 2 + 2
+
+
+@dataclass
+class Responses:
+    """Rows on their way to speech. `push` takes rows, and returns the samples that are known by then.
+
+    rate: samples per second; frames: rows per second; centre: time of row 0 in seconds; n_fft: length of a response.
+    Before its time the first row is used, after its time the last one.
+    """
+
+    rate: Fraction
+    frames: Fraction
+    centre: Fraction
+    n_fft: int
+    rows: int = 0  # how many were given
+    row: int = 0  # the number of the first row that is kept, of those with the copies before the first
+    sample: int = 0  # up to which sample pulses are known
+    given: int = 0  # how many samples were returned or left out
+    pulses: list[tuple[int, float, bool]] = field(default_factory=list)  # sample, part after it, whether voiced
+    phase: Array = field(default_factory=lambda: np.zeros(2))  # total, and modulo 2 pi, of the last sample
+    voiced: bool = False  # whether the last sample is
+    seed: Array = field(default_factory=lambda: np.array(_SEED))
+
+    def __post_init__(self) -> None:
+        self.f0, self.y = np.zeros(0), np.zeros(0)
+        self.power = self.aperiodicity = np.zeros((0, self.n_fft // 2 + 1))
+        self.early = max(0, math.ceil(self.centre * self.frames))
+        self.late = max(0, math.ceil(-self.centre * self.frames))
+        self.begin = round(self.early * self.rate / self.frames - self.centre * self.rate)
+        ramp = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(1, self.n_fft // 2 + 1) / (1 + self.n_fft))
+        self.constant = np.concatenate((ramp, ramp[::-1])) / (2 * ramp.sum())
+
+    def push(self, f0: Array, power: Array, aperiodicity: Array, end: bool = False) -> Array:
+        """Take rows: pitch [m] in Hz, power and aperiodicity [m, n_fft / 2 + 1]. Return samples [n]."""
+        before = self.early if not self.rows and len(f0) else 0
+        self.rows += len(f0)
+        self._append(f0, power, aperiodicity, before)
+        if end and self.rows:
+            self._append(self.f0[-1:], self.power[-1:], self.aperiodicity[-1:], self.late - 1)
+        self._find_pulses(end)
+        while len(self.pulses) > 1:
+            self._add(*self.pulses[0], self.pulses[1][0])
+            del self.pulses[0]
+        time = self.rows * self.rate / self.frames
+        known = min(math.floor(time) + self.begin, self.pulses[0][0] - self.n_fft // 2 + 1 if self.pulses else 0)
+        found = self._take(max(0, (math.ceil(time) + self.begin if end else known) - self.given))
+        self._forget()
+        return found
+
+    def _append(self, f0: Array, power: Array, aperiodicity: Array, copies: int) -> None:
+        """Append rows, after some copies of the first of them; none at all if `copies` is below 0."""
+        if copies < 0 or not len(f0):
+            return
+        at = np.maximum(np.arange(-copies, len(f0)), 0)
+        self.f0 = np.concatenate((self.f0, np.where(f0 < lowest_pitch(float(self.rate), self.n_fft), 0, f0)[at]))
+        self.power = np.concatenate((self.power, power[at]))
+        self.aperiodicity = np.concatenate((self.aperiodicity, np.clip(aperiodicity, *_A_RANGE)[at]))
+
+    def _find_pulses(self, end: bool) -> None:
+        """Find the pulses up to the last row or, at the end, in its span too: there the pitch goes on in its line."""
+        rows = self.row + len(self.f0)
+        upto = math.ceil((rows if end else rows - 1) * self.rate / self.frames)
+        if upto <= self.sample:
+            return
+        pitch, voiced = self.f0, (self.f0 > 0).astype(np.float64)
+        if end:
+            pitch, voiced = (np.append(one, 2 * one[-1] - one[max(-2, -len(one))]) for one in (pitch, voiced))
+        samples = np.arange(self.sample, upto)
+        place, share = self._places(samples)
+        voicing = _between(voiced, place, share) > 0.5
+        f0 = np.where(voicing, _between(pitch, place, share), _UNVOICED)
+        at, part = np.empty(len(f0), np.int64), np.empty(len(f0))
+        n = _pulses(2 * math.pi * f0 / float(self.rate), self.phase, self.sample == 0, at, part)
+        # A pulse is known by the sample after it, which may be the first of these.
+        self.pulses += [
+            (self.sample + int(k), float(p), bool(voicing[k]) if k >= 0 else self.voiced)
+            for k, p in zip(at[:n], part[:n], strict=True)
+        ]
+        self.sample, self.voiced = upto, bool(voicing[-1])
+
+    def _places(self, samples: Array) -> tuple[Array, Array]:
+        """Return the row before each sample, by its place among those that are kept, and the share of the next row."""
+        step = self.frames / self.rate
+        before = samples * step.numerator // step.denominator
+        return before - self.row, (samples * step.numerator - before * step.denominator) / step.denominator
+
+    def _add(self, at: int, part: float, voiced: bool, following: int) -> None:
+        """Add the response of the pulse at a sample. part: how far it is after it; following: sample of the next."""
+        place, share = (one[0] for one in self._places(np.array([at])))
+        after = min(place + 1, len(self.f0) - 1) if share else place
+        power = (1 - share) * self.power[place] + share * self.power[after]
+        noise = _noise(self.seed, following - at)
+        if not power.any():
+            return
+        power = np.maximum(power, np.finfo(np.float64).tiny)
+        ratio = ((1 - share) * self.aperiodicity[place] + share * self.aperiodicity[after]) ** 2
+        response = self._noisy(power * ratio if voiced else power, noise)
+        if voiced and ratio[0] <= _NOISY:
+            response += math.sqrt(len(noise)) * self._periodic(power * (1 - ratio) + _LEAST_POWER, part)
+        first = at - self.n_fft // 2 + 1 - self.given
+        if (more := first + self.n_fft - len(self.y)) > 0:
+            self.y = np.concatenate((self.y, np.zeros(more)))
+        self.y[max(0, first) : first + self.n_fft] += response[max(0, -first) :]
+
+    def _periodic(self, power: Array, part: float) -> Array:
+        """Return the response to a pulse, without its constant part, [n_fft]; time 0 is in the middle."""
+        from scipy.fft import irfft
+
+        shift = phasor(-2 * math.pi * part / self.n_fft * np.arange(len(power)))
+        causal: Array = np.asarray(irfft(minimum_phase(power) * shift, self.n_fft))
+        half, response = self.n_fft // 2, np.zeros(self.n_fft)
+        response[half:] = causal[:half]
+        response -= causal[:half].sum() * self.constant
+        return response
+
+    def _noisy(self, power: Array, noise: Array) -> Array:
+        """Return the response to noise, [n_fft]; time 0 is in the middle."""
+        from scipy.fft import irfft, rfft
+
+        spectrum = np.asarray(rfft(noise[: self.n_fft], self.n_fft))
+        return np.roll(np.asarray(irfft(minimum_phase(power) * spectrum, self.n_fft)), self.n_fft // 2)
+
+    def _take(self, n: int) -> Array:
+        """Return the next n samples, without those before the beginning."""
+        whole = np.concatenate((self.y, np.zeros(max(0, n - len(self.y)))))
+        found, self.y = whole[:n], whole[n:]
+        left_out = min(n, max(0, self.begin - self.given))
+        self.given += n
+        return found[left_out:]
+
+    def _forget(self) -> None:
+        """Drop the rows before the next pulse."""
+        at = self.pulses[0][0] if self.pulses else self.sample
+        if (gone := min(int(self._places(np.array([at]))[0][0]), len(self.f0) - 2)) > 0:
+            self.f0, self.power, self.aperiodicity = self.f0[gone:], self.power[gone:], self.aperiodicity[gone:]
+            self.row += gone
+
+
+def _between(rows: Array, place: Array, share: Array) -> Array:
+    before, after = rows[place], rows[np.minimum(place + 1, len(rows) - 1)]
+    found: Array = before + share * (after - before)
+    return found
+
+
+def minimum_phase(power: Array) -> Array:
+    """Return the spectrum of minimum phase with the power of a row, [n / 2 + 1] complex.
+
+    Source: A. V. Oppenheim and R. W. Schafer, Discrete-Time Signal Processing, 3rd edition, Pearson, 2010 (chapter 13):
+    the cepstrum of the amplitude, folded to positive times.
+    """
+    from scipy.fft import irfft, rfft
+
+    n = 2 * (len(power) - 1)
+    cepstrum = np.asarray(irfft(log(power) / 2, n))
+    cepstrum[1 : n // 2] *= 2
+    cepstrum[n // 2 + 1 :] = 0
+    spectrum: Any = rfft(cepstrum, n)
+    found: Array = exp(spectrum.real) * phasor(spectrum.imag)
+    return found
+
+
+@kernel
+def _pulses(steps: Array, phase: Array, first: bool, at: Array, part: Array) -> Any:
+    """Write to `at` after which samples the phase passes a multiple of 2 pi, to `part` how long after them, in samples.
+
+    steps: [n], what the phase adds at each sample; phase: the total and the phase modulo 2 pi before, which are changed
+    in place; first: whether there is no sample before. at: -1 for the sample before. Returns how many there are.
+    """
+    turn, n = 2 * math.pi, 0
+    for k in range(len(steps)):
+        phase[0] += steps[k]
+        wrapped = phase[0] % turn
+        if not (first and k == 0) and abs(wrapped - phase[1]) > math.pi:
+            behind = phase[1] - turn
+            at[n], part[n] = k - 1, -behind / (wrapped - behind)
+            n += 1
+        phase[1] = wrapped
+    return n
+
+
+def _noise(seed: Array, n: int) -> Array:
+    """Return n numbers of WORLD's noise, without their mean. seed: four numbers, which are changed in place."""
+    noise = np.empty(n)
+    _draw(seed, noise)
+    found: Array = noise - np.add.accumulate(noise)[-1] / n if n else noise
+    return found
+
+
+@kernel
+def _draw(seed: Array, noise: Array) -> None:
+    """Fill an array with sums of twelve uniform numbers, as WORLD draws them: by a generator xorshift of 128 bits.
+
+    Source: G. Marsaglia, Xorshift RNGs, Journal of Statistical Software 8(14), 2003.
+    """
+    x, y, z, w = seed[0], seed[1], seed[2], seed[3]
+    for i in range(len(noise)):
+        total = 0
+        for _ in range(12):
+            t = x ^ ((x << 11) & 0xFFFFFFFF)
+            x, y, z = y, z, w
+            w = (w ^ (w >> 19)) ^ (t ^ (t >> 8))
+            total += w >> 4
+        noise[i] = total / 268435456.0 - 6.0
+    seed[0], seed[1], seed[2], seed[3] = x, y, z, w
+
+
+def synthesis(
+    f0: Array, power: Array, aperiodicity: Array, rate: Fraction, frames: Fraction, centre: Fraction
+) -> Array:
+    """Return speech from all rows, [ceil(n * rate / frames)].
+
+    f0: [n], Hz; power, aperiodicity: [n, n_fft / 2 + 1]; rate, frames, centre: as in `Responses`.
+    """
+    return Responses(rate, frames, centre, 2 * (power.shape[1] - 1)).push(f0, power, aperiodicity, True)
