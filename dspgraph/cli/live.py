@@ -292,6 +292,8 @@ def _warn_of_feedback(running: Live) -> None:
 def _print_end(stats: Stats, record: Path | None) -> None:
     late = f"{stats.silent} samples of output were late" if stats.silent else "no gap"
     lost = f", {stats.lost} samples of input were lost" if stats.lost else ""
+    if stats.drift is not None:
+        lost += f", the clock of the input is faster by {stats.drift:.1f} millionths"
     took = f"{1000 * stats.mean:.2g} ms, {1000 * stats.worst:.2g} ms at worst"
     echo(f"{stats.seconds:.2f} s, {late}{lost}; a quantum of {1000 * stats.quantum:g} ms took {took}; {stats.priority}")
     if record is not None:

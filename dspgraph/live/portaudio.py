@@ -285,7 +285,10 @@ def _one(found: Iterable[Found]) -> Found | None:
     there = list(dict.fromkeys(found))
     if len(there) > 1:
         names = ", ".join(one.name for one in there)
-        raise LiveError(f"one device is the clock; found {names}: take channels of one device, as in NAME:2")
+        raise LiveError(
+            f"a graph takes one device that records, and one that plays; found {names}: take channels of one device, "
+            "as in NAME:2"
+        )
     return there[0] if there else None
 
 

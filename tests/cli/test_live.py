@@ -4,6 +4,8 @@ import io
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,9 @@ from dspgraph.cli.live_control import LiveSession, lines_of
 from dspgraph.cli.live_view import View, run_view
 from dspgraph.cli.main import main
 from dspgraph.live import portaudio
+from dspgraph.live.device import OUT, DeviceRequest, SecondFormat
 from dspgraph.live.engine import Stats
+from dspgraph.live.ports import DevicePort
 from dspgraph.testing.devices import FakeDevice
 from helpers.commands import dspgraph
 from helpers.speech import speech
@@ -285,3 +289,36 @@ def test_lines_are_read_without_waiting() -> None:
         else:
             found.append(line)
     assert found == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("api", "outputs", "second"), [("ALSA", 0, True), ("JACK Audio Connection Kit", 0, False), ("ALSA", 2, False)]
+)
+def test_two_devices_have_two_clocks_but_not_those_of_one_server(
+    monkeypatch: pytest.MonkeyPatch, api: str, outputs: int, second: bool
+) -> None:
+    """A microphone of 44100 Hz and loudspeakers of 48000 Hz, of ALSA or of a JACK server; or one device that does both."""
+    found = [replace(FOUND[0], api=api, outputs=outputs), replace(FOUND[1], api=api)]
+
+    class Sounds:
+        PortAudioError = RuntimeError
+
+        def check_input_settings(self, number: int, channels: int, dtype: str, extra: None, rate: float) -> None:
+            if second and rate != 44100:
+                raise ValueError("invalid sample rate")
+
+        def check_output_settings(self, number: int, channels: int, dtype: str, extra: None, rate: float) -> None:
+            if rate != found[number].rate:
+                raise ValueError("invalid sample rate")
+
+    monkeypatch.setattr(portaudio, "list_devices", lambda: found)
+    monkeypatch.setattr(portaudio, "_sounddevice", Sounds)
+    name = "Microphone" if outputs else "Speakers"
+    ports = {"x": DevicePort("Microphone"), f"{OUT}y": DevicePort(name)}
+    form = portaudio.PortAudio().open(
+        DeviceRequest(Fraction(16000), Fraction(1, 100), ports, {"x": Audio(16000), f"{OUT}y": Audio(16000)})
+    )
+    assert form.rate == (44100 if outputs else 48000)
+    assert form.samples == form.rate / 100
+    assert form.second == (SecondFormat(Fraction(44100), 1) if second else None)
+    assert ("two clocks" in form.about) == second

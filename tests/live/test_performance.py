@@ -70,6 +70,11 @@ def test_a_vocoder_keeps_the_laws_from_excitation_to_excitation() -> None:
     check_performance(graphs[0], {"speech": X}, events, latency=graphs[2].latency().seconds, cuts=[(160,), (1001, 7)])
 
 
+def test_a_vocoder_of_world_keeps_the_laws_when_its_pitch_rises() -> None:
+    graphs = [load("world", [f"semitones={k}"], swap={"pitch": "pyin"}) for k in (0, 4)]
+    check_performance(graphs[0], {"speech": X}, [Swap(graphs[1], at="0.31")], cuts=[(160,), (1001, 7)])
+
+
 # ---- faults ---------------------------------------------------------------------------------------------------------
 
 Patch = Callable[[pytest.MonkeyPatch], None]
