@@ -42,13 +42,13 @@ class TimeStretch(Node):
     phase_vocoder: frame j, centred at sample j * hop of the output, is the spectrum of the input around sample
     floor(j * hop / factor). The phase of each of its peaks advances from the frame before as much as it does in the
     input over `hop` samples; the bins around a peak keep their phases relative to it (identity phase locking). This is
-    for music and speech; sharp strokes become softer.
+    for music and speech; the strokes of drums become less sharp.
 
-    wsola: frame j is the piece of the input around that sample, shifted by at most `reach` samples so that it best
-    continues the frame before. This is for speech of one voice, which stays sharp.
+    wsola: frame j is the piece of the input around sample floor(j * hop / factor), shifted by at most `reach` samples
+    so that it best continues the frame before. This is for speech of one voice, which stays sharp.
 
-    Several channels are turned, or shifted, together: their differences of level and phase, which place a sound, stay.
-    With a factor of 1 the samples are unchanged.
+    All channels get the same changes of phase, or the same shifts: their differences of level and phase stay. With a
+    factor of 1 the samples are unchanged.
 
     Source: J. Laroche and M. Dolson, Improved phase vocoder time-scale modification of audio, IEEE Transactions on
     Speech and Audio Processing 7(3), 1999; W. Verhelst and M. Roelands, An overlap-add technique based on waveform

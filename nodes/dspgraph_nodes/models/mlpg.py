@@ -96,8 +96,8 @@ def _padded(rows: list[NDArray[Any]], shape: torch.Size, dimensions: int) -> tor
 class _Mlpg(torch.autograd.Function):
     """MLPG as an operation of torch with its own gradients: `apply` has the arguments of `mlpg`.
 
-    means, variances: [T, windows * D] or [B, T, windows * D]; terms: the windows; lengths: the number of frames of each
-    signal.
+    means, variances: [T, windows * D] or [B, T, windows * D]; terms: the result of `window_terms` for the windows;
+    lengths: the number of frames of each signal.
     """
 
     @staticmethod

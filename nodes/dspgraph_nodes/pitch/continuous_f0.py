@@ -83,8 +83,9 @@ class ContinuousF0(Node):
 class _Lines:
     """The pitch on its way through a `ContinuousF0` with a `reach`.
 
-    reach: frames. default: Hz. held: rows that were not given out, [n]. begin: number of the first of them. last: the
-    number of the last voiced frame that was given out, and its log pitch; None: there was none.
+    reach: frames. default: Hz. held: the waiting rows, [n] Hz, whose results were not returned yet. begin: number of
+    the first of them. last: the number of the last voiced frame whose result was returned, and the log pitch of this
+    frame; None: there was none.
     """
 
     reach: int
@@ -94,7 +95,10 @@ class _Lines:
     last: tuple[int, float] | None = None
 
     def push(self, f0: Array, end: bool = False) -> tuple[Array, Array]:
-        """Take rows [n]; return log_f0 and voicing of the rows whose line is known, or, at the end, of all."""
+        """Take pitches f0 [n], Hz; return log_f0 [m] and voicing [m] of the waiting rows that are now determined.
+
+        end: whether the signal ends after these rows; then all waiting rows are returned.
+        """
         from dspgraph_nodes._kernels.maths.elementary import log
 
         self.held = np.concatenate((self.held, f0))
@@ -112,7 +116,10 @@ class _Lines:
         return found.astype(dtype), (given > 0).astype(dtype)
 
     def _between(self, k: int, ahead: int, pitch: float) -> float:
-        """Return the log pitch of frame k. ahead: frames to the next voiced frame. pitch: its log pitch."""
+        """Return the log pitch of frame k, interpolated between the last voiced frame and the next one.
+
+        ahead: frames from k to the next voiced frame, 0 if k is voiced; pitch: the log pitch of that voiced frame.
+        """
         if self.last is None and k + ahead <= self.reach:
             return pitch
         before, kept = self.last or (-1, self._default())

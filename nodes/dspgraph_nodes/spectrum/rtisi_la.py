@@ -82,7 +82,10 @@ class RtisiLa(Node):
         return (np.concatenate((y, overlap.flush(state.tail))),)
 
     def _added(self, state: RtisiLaState, rows: list[Array]) -> Array:
-        """Return the output samples that are complete after more final frames. rows: their spectra, [bins] each."""
+        """Add more final frames to the signal; return the output samples that are now complete.
+
+        rows: the spectra of these frames, [bins] each.
+        """
         from dspgraph_nodes._kernels.signal import overlap_add as overlap
         from dspgraph_nodes._kernels.signal.stft import inverse_frames
 

@@ -98,9 +98,10 @@ class Mlpg(Node):
         return () if self.reach is None else (self._near(state, state[0][:0], state[1][:0], 0)[1],)
 
     def _near(self, state: State, means: Array, variances: Array, wait: int) -> tuple[State, Array]:
-        """Return the next state, and the frames after which at least `wait` frames have come.
+        """Return the next state, and the next output frames: those after which at least `wait` inputs have come.
 
-        state: the frames that are kept, and how many of them have been given out.
+        state: the means and the variances of the frames that are kept, and for how many of these frames the output was
+        returned already; means, variances: of the next frames.
         """
         kept, spread, given = state
         means, variances = np.concatenate((kept, means)), np.concatenate((spread, variances))

@@ -264,15 +264,18 @@ class SubframeLoop:
 
 
 def _through_tanh(d: Tensor, y: Tensor, out: Tensor) -> Tensor:
-    """Return d * (1 - y**2), written to `out`: the gradient with respect to x of y = tanh(x). d: the gradient of y."""
+    """Return d * (1 - y**2), written to `out`: the gradient of a loss with respect to x, where y = tanh(x).
+
+    d: the gradient of the loss with respect to y.
+    """
     found: Tensor = torch.ops.aten.tanh_backward.grad_input(d, y, grad_input=out)
     return found
 
 
 def _through_sigmoid(d: Tensor, y: Tensor, out: Tensor) -> Tensor:
-    """Return d * y * (1 - y), written to `out`: the gradient with respect to x of y = sigmoid(x).
+    """Return d * y * (1 - y), written to `out`: the gradient of a loss with respect to x, where y = sigmoid(x).
 
-    d: the gradient of y.
+    d: the gradient of the loss with respect to y.
     """
     found: Tensor = torch.ops.aten.sigmoid_backward.grad_input(d, y, grad_input=out)
     return found

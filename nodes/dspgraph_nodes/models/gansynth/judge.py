@@ -44,7 +44,7 @@ class Judge:
         self.classifier = Classifier.of(np.concatenate(heard), real.pitch[places].numpy(), config.pitches)
 
     def figures(self, pictures: Array, pitch: Array) -> dict[str, float]:
-        """Return the figures of made notes: those of `pitch_figures`, and two others.
+        """Return measures of made notes, by name: those that `pitch_figures` returns, and two others.
 
         different_bins: see `VoronoiBins.different`. classifier_score: the `inception_score` of the classifier.
         pictures: [notes, 2, rows, bins], normalised; pitch: [notes], the wanted pitches in semitones above the lowest.
@@ -57,7 +57,10 @@ class Judge:
 
 
 def normalised(notes: NotePictures, config: Config) -> Array:
-    """Return the pictures of real notes as the generator makes them, [notes, 2, rows, bins], from -1 to 1."""
+    """Return the pictures of real notes, scaled like those that the generator makes and clipped to -1 .. 1.
+
+    The result is [notes, 2, rows, bins].
+    """
     found: Array = scaled(notes.pictures, config).clamp(-1, 1).numpy()
     return found
 

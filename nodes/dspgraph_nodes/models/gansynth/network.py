@@ -153,8 +153,8 @@ class Generator(nn.Module):
     def forward(self, latent: Tensor, pitch: Tensor, progress: float | None = None) -> Tensor:
         """Return normalised pictures [notes, 2, rows, bins], between -1 and 1.
 
-        latent: [notes, latent]; pitch: [notes], int64, semitones above the lowest; progress: by default blocks - 1, the
-        last.
+        latent: [notes, latent]; pitch: [notes], int64, semitones above the lowest; progress: the size of the pictures,
+        see the module; by default blocks - 1, the full size.
         """
         c = self.config
         x = torch.cat((latent, one_hot(pitch, c.pitches).to(latent.dtype)), 1)

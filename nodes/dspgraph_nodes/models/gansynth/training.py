@@ -257,9 +257,10 @@ class _Adversarial:
         }  # fmt: skip
 
     def losses(self, network: GansynthPair, batch: NoteBatch) -> Iterator[Mapping[str, Tensor]]:
-        """Yield the figures, with "loss", of the generator and, after its update, those of the discriminator.
+        """Yield two mappings, name -> number for the log: first of the generator, then of the discriminator.
 
-        batch: the result of `inputs`.
+        The caller minimises "loss" of the first by updating the generator, before the second is computed. batch: the
+        result of `inputs`.
         """
         generator, discriminator, progress = network.generator, network.discriminator, batch["progress"]
         latent, pitch = batch["generator"]
@@ -271,7 +272,7 @@ class _Adversarial:
         yield {**judged, "discriminator": judged["loss"]}
 
     def validate(self, network: GansynthPair) -> dict[str, float]:
-        """Return the figures of generator and discriminator at the last progress, and those of `Judge` for notes."""
+        """Return numbers for the log: losses of both networks at the last progress, and `Judge.figures` of notes."""
         draw = rng(self.settings.seed, 4)
         batch = trainer.moved(self.inputs(_first(self.data.validation), draw, self.config.blocks - 1), _device(network))
         found: dict[str, list[float]] = {}

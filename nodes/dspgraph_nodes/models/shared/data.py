@@ -211,7 +211,7 @@ def stacked(items: Sequence[Sequence[Any]]) -> tuple[torch.Tensor, ...]:
 def mean_figures(
     chunks: Any, figures: Callable[..., Mapping[str, torch.Tensor]], device: torch.device, largest: int = 64
 ) -> dict[str, float]:
-    """Return the mean of each figure over all chunks for validation, by name.
+    """Return the mean of each number for the log, such as the loss, over all chunks for validation, by name.
 
     chunks: data with an index (epoch, place): chunks[-1, k] is the tuple of tensors of chunk k for validation, where -1
     is the epoch of validation, as in `Crops`; figures: a function from the tensors of a batch to name -> mean over the

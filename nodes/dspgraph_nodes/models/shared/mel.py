@@ -162,9 +162,9 @@ def mel_task(
     """Return the `Task` of a training run, in which each batch is one update of the weights.
 
     weights: the layout of the files; make: a function from a configuration to a network; network: a function that
-    returns a new network; figures_of: a function (network, *tensors of a batch, see `MelChunks`) -> figures of the
-    batch by name, of which "loss" is minimised; upsampling: the name of the module that brings frames to the
-    rate of samples; largest: the largest number of chunks in a batch for validation; more: further fields of `Task`.
+    returns a new network; figures_of: a function (network, *tensors of a batch, see `MelChunks`) -> numbers for the log
+    by name, of which "loss" is minimised; upsampling: the name of the module that brings frames to the rate of samples;
+    largest: the largest number of chunks in a batch for validation; more: further fields of `Task`.
     """
 
     def first_network() -> nn.Module:

@@ -80,7 +80,7 @@ def heard_pitch(samples: Array, rate: float) -> float:
 
 
 def pitch_figures(sounds: Sequence[Array], rate: float, wanted: Sequence[int]) -> dict[str, float]:
-    """Return two figures about the pitches that `heard_pitch` finds in notes.
+    """Return two measures of the pitches that `heard_pitch` finds in notes, by name.
 
     right_pitches: the share of notes whose pitch is less than 50 cents away from the wanted one. cents: the median
     distance from the wanted pitch, over the notes in which a pitch is heard; NaN if there are none. sounds: the samples

@@ -39,7 +39,10 @@ def cepstral_loss(true: Tensor, made: Tensor) -> Tensor:
 
 
 def _log_powers(signal: Tensor) -> tuple[Tensor, Tensor]:
-    """Return ln|X|**2 of every frame, [batch, frames, bins], and its energy, [batch, frames]. signal: [batch, n]."""
+    """Return ln|X|**2, [batch, frames, bins], and the energy, [batch, frames], of every frame. signal: [batch, n].
+
+    X is the spectrum of a frame.
+    """
     length, hop, n_fft = _CEPSTRUM
     spectra = torch.fft.rfft(signal.unfold(1, length, hop) * _window(length).to(signal), n_fft)
     power = torch.view_as_real(spectra).square().sum(-1)

@@ -60,8 +60,9 @@ class Task:
 
     network: returns a new network. batch: returns batch number n, tensors in tuples or mappings, which depend on n
     alone. losses: yields the losses of a batch, one for each update of the weights. validate: returns the figures of a
-    network, with "loss" among them; it is called without gradients. save: writes a network to a file of weights. load:
-    reads a network from such a file. fingerprint: a digest of all data. summary: a line about the data, for the user.
+    network (numbers for the logs, by name), with "loss" among them; it is called without gradients. save: writes a
+    network to a file of weights. load: reads a network from such a file. fingerprint: a digest of all data. summary: a
+    line about the data, for the user.
 
     figures: the names of the figures besides "loss" in training and validation. measured: the names of further figures,
     which only the validation has. unit: the unit of the loss with a blank before it, for the user. restart: returns
@@ -254,7 +255,10 @@ class Run:
         return factor * self.task.rate(self.updates) if self.task.rate else factor
 
     def step(self) -> dict[str, float]:
-        """Train on the next batch; return the mean of each figure, such as "loss", over its updates of the weights."""
+        """Train on the next batch; return the numbers for the logs, such as "loss", by name.
+
+        Each is the mean over the updates of the weights that the batch makes.
+        """
         number = self.batches * self.group.count + self.group.number
         torch.manual_seed(int(rng(self.settings.seed, number, 0, 2).integers(2**62)))
         if self.task.restart and self.task.restart(self.batches):
@@ -332,7 +336,7 @@ class Run:
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Validate the network `result`, and return its figures, by name."""
+        """Validate the network `result`; return the numbers for the logs, such as "loss", by name."""
         result = self.result.eval()
         try:
             with self._precision():
@@ -364,7 +368,9 @@ class Run:
 
 
 def _optimizers(network: nn.Module, task: Task, settings: RunSettings) -> list[torch.optim.Optimizer]:
-    """Return the optimisers of a network's weights. Every group of weights has its first learning rate under "first".
+    """Return the optimisers of a network's weights.
+
+    In each parameter group of an optimiser, the key "first" has the learning rate at the start of the training.
 
     Raises RequestError if the setting `optimizer` is muon and the network has no matrices in hidden layers.
     """
@@ -455,10 +461,10 @@ def _fit(run: Run, out: Path, progress: bool, report: Report) -> None:
 
 
 def _validated(run: Run, out: Path, figures: tuple[str, ...], logs: Logs) -> dict[str, float]:
-    """Validate the network, save its weights in the folder `out`, and return the figures for the logs.
+    """Validate the network, save its weights in the folder `out`, and return the numbers for the logs.
 
-    figures: the names of the figures that the logs have. Sounds and pictures are written if the task and the settings
-    ask for them. Raises RequestError if the loss is not finite.
+    figures: the names of the numbers wanted; in the result they begin with "validation_". Sounds and pictures are
+    written to `logs` if the task and the settings ask for them. Raises RequestError if the loss is not finite.
     """
     found = run.validate()
     _require_finite(run, "validation", found["loss"])

@@ -22,7 +22,10 @@ States = tuple[Tensor, ...]
 
 
 class Residual(nn.Module):
-    """A block of the residual network: x + norm2(W2 @ relu(norm1(W1 @ x))). x: [batch, channels, frames]."""
+    """A block of the residual network in `Conditions`: x + norm2(W2 @ relu(norm1(W1 @ x))).
+
+    norm1 and norm2 are batch normalisations. x: [batch, channels, frames].
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -40,8 +43,9 @@ class Residual(nn.Module):
 class Conditions(nn.Module):
     """The part of WaveRNN that turns frames of features into a row of numbers for every sample.
 
-    Each of its stages repeats every row and smooths the result over time, with the same filter for every feature.
-    Beside these stages, a residual network computes auxiliary numbers, which are the same for all samples of a frame.
+    The frames are interpolated in steps. Each step repeats every row and smooths the result over time, with the same
+    filter for every feature. Besides, a residual network computes auxiliary numbers from the frames, which are the same
+    for all samples of a frame.
     """
 
     def __init__(self, config: Config) -> None:
