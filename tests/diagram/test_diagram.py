@@ -181,7 +181,11 @@ every_graph = pytest.mark.parametrize("graph", GRAPHS.values(), ids=GRAPHS.keys(
 
 
 def wires_of(graph: Graph) -> Counter[tuple[str, str]]:
-    """Return the wires of a graph that lead to an output, as counts of (origin as in a pipeline file, port or output)."""
+    """Count the wires of a graph, except those of nodes that never run.
+
+    Returns a count for each pair (origin, target). The origin is named as in a pipeline file; the target is "node.port"
+    or the name of an output.
+    """
     found = Counter(
         (origin, f"{name}.{port.name}") for name in graph.order for port, origin in graph.sources(name)
     ) + Counter((origin, name) for name, origin in graph.origins.items())
@@ -218,9 +222,9 @@ def test_the_text_has_every_node_and_wire(graph: Graph) -> None:
 
 
 def drawn(lines: str, declared: str, wired: str) -> tuple[dict[str, str], Counter[tuple[str, str]]]:
-    """Return box number -> label, and how many wires lead from one box to another, from a Mermaid or dot file.
+    """Return the boxes and wires of a Mermaid or dot file: box -> label, and (box, box) -> number of wires.
 
-    declared, wired: the regular expressions of a box and of a wire.
+    lines: the text of the file; declared, wired: the regular expressions of a box and of a wire, with two groups each.
     """
     return dict(re.findall(declared, lines, re.M)), Counter(re.findall(wired, lines))
 

@@ -13,7 +13,11 @@ LABEL = StreamLabel("Audio", "", "16000 Hz")
 
 
 def diagram(roles: str, wires: Sequence[tuple[int, int]]) -> Diagram:
-    """Return a diagram. roles: the first letter of the role of each box; wires: pairs of numbers of boxes."""
+    """Return a diagram of boxes and wires.
+
+    roles: one letter for each box, "i" for an input, "n" for a node, "o" for an output; wires: (from, to), the numbers
+    of two boxes, from 0.
+    """
     names = {"i": "input", "n": "node", "o": "output"}
     boxes = tuple(Box(names[role], f"{role}{k}", "") for k, role in enumerate(roles))
     return Diagram(boxes, tuple(Edge(a, 0, b, 0, f"{a}", f"{b}", LABEL) for a, b in wires), ())
@@ -24,7 +28,7 @@ def laid_out(roles: str, wires: Sequence[tuple[int, int]], height: int = 40) -> 
 
 
 def shape(layout: Layout, number: int) -> list[int]:
-    """Return the heights of a wire along its route."""
+    """Return the y coordinates of the points on the route of a wire. number: that of the wire in the diagram."""
     return [y for *_, y in layout.route(number)]
 
 

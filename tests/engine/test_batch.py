@@ -67,7 +67,7 @@ def test_session_is_a_door_of_the_graph() -> None:
 
 
 class Spread(Node):
-    """Return the level of each row once for each of its samples, also beyond the end of the signal."""
+    """Repeat the level of each row for its 160 samples, also if the signal ends within the row."""
 
     level = Input(Frames, "level")
     y = Output(Audio)

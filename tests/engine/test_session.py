@@ -30,7 +30,10 @@ from helpers.toys import ToyApply, ToyNoise, ToyScale
 
 
 def by_hand(graph: Graph, x: Array, hop: int) -> Array:
-    """Return the output of the graph for x, computed with numpy only."""
+    """Return the output of the graph `everything` for x [n], computed with numpy.
+
+    Only the noise is taken from the graph: half of its output for silence. hop: samples in a row of the graph.
+    """
     rows = np.concatenate([x, np.zeros(-len(x) % hop)]).reshape(-1, hop)
     level = np.repeat((rows**2).sum(axis=1), hop)[: len(x)]
     noise = graph(x=x * 0)["y"] / 2  # what is left when the signal is silent

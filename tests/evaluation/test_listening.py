@@ -93,7 +93,7 @@ def test_mushra_is_filled_in_by_keyboard_kept_over_a_reload_exported_and_merged(
 
 
 def score(page: Page, steps: range) -> None:
-    """Give the k-th sound the score 52 + steps[k] with keys that raise its first score, 50."""
+    """Give sound k, counted from 0, the score 52 + steps[k], by keys: every score begins at 50."""
     for k, step in enumerate(steps):
         page.keyboard.press(str(k + 1))
         for key in ["ArrowUp"] * 2 + ["PageUp"] * (step // 10) + ["ArrowUp"] * (step % 10):

@@ -257,9 +257,9 @@ def test_a_gain_of_6_db_is_6_db_for_those_that_hear_level_and_nothing_for_the_ot
 
 
 def test_a_delay_of_one_sample_is_heard_by_waveform_metrics_only() -> None:
-    """The correlation of neighbouring samples of white noise is 0 within 4 / sqrt(n): SI-SDR is at most -36 dB.
+    """A copy of white noise that is delayed by one sample has SI-SDR below -36 dB, but the same spectra and loudness.
 
-    n is the number of samples.
+    The correlation of neighbouring samples is 0 within 4 / sqrt(n), for n = 64000 samples.
     """
     x = noise(64000) * 0.1
     found = measure(x[1:], x[:-1], RATE, OWN)
@@ -299,7 +299,10 @@ def test_white_noise_at_a_known_snr_gives_that_si_sdr() -> None:
 
 
 def test_what_is_60_db_softer_than_the_loudest_frame_is_silence() -> None:
-    """The soft half of a noise is replaced by a tone. The energies of frames of noise differ by up to 2 dB."""
+    """Replace the soft half of a noise by a tone: mel-cepstral distortion changes only if this half is not silence.
+
+    The half is 55 or 66 dB softer than the other: the energies of frames of noise differ by up to 2 dB.
+    """
     loud, soft, other = noise(8000) * 0.1, noise(8000, 4), tone(1000, 0.5, RATE)
     for level, heard in ((-55, True), (-66, False)):
         scale = 0.1 * 10 ** (level / 20)

@@ -43,9 +43,10 @@ def test_a_mean_is_over_the_recordings_that_have_a_value() -> None:
 
 
 def test_an_interval_is_the_one_of_a_percentile_bootstrap() -> None:
-    """The interval is compared with that of scipy; each program draws 10,000 times.
+    """The expected interval is scipy's. Both draw 10,000 times, with different random numbers.
 
-    So the standard error of an end of the interval, a 2.5 % quantile, is about 0.02 of that of the mean.
+    So each end of an interval is random: its standard error is about 0.02 of the standard error of the mean of the
+    values. The ends may differ by 0.1 of it.
     """
     values = np.random.default_rng(5).gamma(2.0, 3.0, size=30)
     low, high = interval(values)

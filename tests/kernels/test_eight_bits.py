@@ -96,7 +96,11 @@ def _of_many(net: Net, buffers: Buffers) -> None:
 
 
 def products(codes: Array, states: Array, path: str, lanes: int) -> tuple[Array, Array]:
-    """Return the 8-bit states [columns, lanes] and the sums [rows, lanes]. states: [columns, lanes]."""
+    """Return the states rounded to 8 bits, [columns, lanes], and their products with a matrix, [rows, lanes].
+
+    codes: [rows, columns], the 8-bit numbers of the matrix; states: [columns, lanes], floats; path: a name in
+    `DOT_PATHS`, the instructions that compute the products.
+    """
     rows, columns = codes.shape
     net = Net(dot_blocks(codes, np.ones(rows), path), np.zeros(0, np.float32))
     shape = (lanes,) if lanes > 1 else ()
@@ -158,7 +162,10 @@ def test_halves_become_even_and_a_number_just_above_one_stays_127() -> None:
 
 
 def test_wrong_8_bit_numbers_come_out_otherwise() -> None:
-    """Weights whose scales or 8-bit numbers were changed by hand are not what rounding gives; files are checked so."""
+    """If scales or 8-bit numbers were changed by hand, rounding the weights again gives other numbers.
+
+    This shows that such a file is wrong.
+    """
     right = quantised((drawn(16, 16, seed=8) - 0.5).astype(np.float32))
     for wrong in (right._replace(scale=right.scale * np.float32(1.0001)), right._replace(codes=right.codes // 2)):
         again = quantised(dequantised(EightBits(*wrong)))

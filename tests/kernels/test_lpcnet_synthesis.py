@@ -36,7 +36,7 @@ def model_of(arrays: dict[str, Array], config: Config) -> LPCNet:
 
 
 def conditions(network: Network, frames: int, seed: int = 0) -> tuple[Array, Array]:
-    """Return features [frames, 20] and their conditions."""
+    """Return random features [frames, 20], and the conditions that the network computes from them, one per frame."""
     x = 2 * drawn(frames, 20, seed=seed).astype(np.float32) - 1
     heard = loop.features(network.frame, x[:, :18], x[:, 18:19], x[:, 19:])
     one = loop.FrameNetworkState(network.frame, 18)
@@ -46,7 +46,7 @@ def conditions(network: Network, frames: int, seed: int = 0) -> tuple[Array, Arr
 def part(network: Network, frames: int, seed: int, count: int | None = None) -> Segment:
     """Return a segment of a random signal: conditions, predictors, sharpness, and a random number for every sample.
 
-    count: the number of samples.
+    count: the number of samples; by default that of all frames.
     """
     _, f = conditions(network, frames, seed)
     lpc = np.tile([-0.9, 0.2, 0.0, 0.1], (frames, 1)) * drawn(frames, 1, seed=seed)
@@ -186,8 +186,9 @@ def dense(one: Blocks, columns: int) -> Array:
 
 @pytest.mark.parametrize("density", [0.0, 0.01, 0.1, 0.5, 1.0])
 def test_every_kept_block_is_there_once_and_no_other(density: float) -> None:
-    """With 192 units and density 0.1, 230 of 2304 blocks are kept; steps are filled up to the longest of four rows of
-    blocks.
+    """The matrix for 192 units has 6912 blocks of 16 rows and one column; `density` is the share that is kept.
+
+    The kernel takes four rows of blocks together, so the shorter of these rows are filled up with zeros.
     """
     kept: Array = np.zeros(36 * 192, bool)
     kept[: round(density * len(kept))] = True
@@ -218,7 +219,7 @@ def test_the_diagonal_is_kept_apart_and_whole() -> None:
 
 @pytest.mark.parametrize(("g", "c"), [(0, 1), (1 / 3, 1), (0.5, 1.25), (2 / 3, 1.5), (1, 2)])
 def test_periodic_frames_are_sharpened(g: float, c: float) -> None:
-    """c = 1 + max(0, 1.5 * g - 0.5), where the correlation of a frame is g - 0.5."""
+    """A frame with the correlation g - 0.5 has the sharpness c = 1 + max(0, 1.5 * g - 0.5), at temperature 1."""
     assert_allclose(loop.sharpness(np.array([g - 0.5])), [c], atol=1e-6)
     assert_allclose(loop.sharpness(np.array([g - 0.5]), 2.0), [c / 2], atol=1e-6)
 
@@ -252,7 +253,12 @@ def constant_network(logits: Array) -> Network:
 
 
 def codes_of(network: Network, numbers: Array, sharp: float, threshold: float, lanes: int) -> Array:
-    """Return the codes that these random numbers draw. Nothing is predicted, so the codes are those of the signal."""
+    """Return the codes that random numbers draw. They are found from the samples, which are decoded codes here.
+
+    Nothing is added to a decoded code, because the predictors are 0. numbers: divided equally among the signals; sharp:
+    the sharpness of every frame; threshold: the probability that is subtracted from each level; lanes: the number of
+    signals.
+    """
     n = len(numbers) // lanes
     parts = []
     for k in range(lanes):

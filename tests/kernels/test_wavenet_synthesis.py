@@ -38,9 +38,11 @@ def run(
     forced: list[Array] | None = None,
     many: int = ALONE,
 ) -> list[tuple[Array, Array]]:
-    """Return samples and parameters of signals with these features.
+    """Return, for each signal, its samples [n] and the parameters of their distributions [n, width].
 
-    seeds: for each signal the seed of its random numbers; forced: samples or levels that the network reads in place of those it draws.
+    rows: the features of each signal; seeds: the seed of the random numbers of each signal; forced: for each signal the
+    samples or levels that the network reads in place of those that it draws; many: from this number of signals on they
+    are computed in lanes.
     """
     segments = []
     for k, (one, seed) in enumerate(zip(rows, seeds, strict=True)):

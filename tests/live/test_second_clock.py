@@ -39,9 +39,11 @@ def sine(seconds: float) -> Array:
 
 
 def heard(device: FakeDevice) -> tuple[Array, Array]:
-    """Play a sine of F on the device. Return the times of the middles of the quanta that came out, and how far the
-    position in what was recorded went from one to the next, in samples: the angle of the sine says it, whatever the
-    resampler believes.
+    """Measure how fast the recorded signal, a sine of F Hz, was read for the quanta that the device has played.
+
+    Returns two arrays with one number for each step from one quantum to the next: the time in seconds, and the number
+    of recorded samples that the step has used. The number of samples follows from the phases of the sine in both
+    quanta, so it does not depend on what the resampler reports.
     """
     y = device.played[:, 0].astype(np.float64)
     quanta = y[: len(y) // N * N].reshape(-1, N)
@@ -90,7 +92,8 @@ def test_no_sample_is_lost_and_the_pitch_stays(clock: str, seconds: int, monkeyp
 def test_a_sine_comes_out_as_a_sine(jitter: float, least: float) -> None:
     """For each second after 72 s, the SNR is measured relative to the best fitting sine.
 
-    It was 127 dB, and 68 dB if the device's calls come up to 1 ms late. jitter: how late calls may come, in seconds.
+    The measured SNR is 127 dB, and 68 dB if the device's calls come up to 1 ms late. jitter: how late calls may come,
+    in seconds; least: the SNR that each second must exceed, in dB.
     """
     rate, f, n = 16000, 1000, np.arange(16000)
     x = 0.5 * np.sin(2 * np.pi * f / rate * np.arange(85 * rate))
@@ -143,7 +146,7 @@ def test_the_recording_is_what_the_graph_got_and_renders_again(tmp_path: Path) -
 
 
 def test_lost_samples_are_zeros_and_the_time_stays() -> None:
-    """A sine of whole periods in each second: after the zeros it has the angle that it would have had."""
+    """The device loses 1000 samples of a sine, which become zeros. Outside them the output is that without the loss."""
     x = sine(20)
     found = []
     for lost in ({}, {150: 1000}):  # a block of 50 ms, the first is 0.5 s before the quantum 0
@@ -163,7 +166,10 @@ def test_lost_samples_are_zeros_and_the_time_stays() -> None:
 
 
 def test_samples_that_come_too_late_are_zeros_and_the_next_are_not() -> None:
-    """Blocks of 10 ms that come up to 40 ms late: the delay grows by a block at a time until none comes too late."""
+    """Blocks of 10 ms come up to 40 ms late: the delay grows by one block at a time, until no block comes too late.
+
+    From 15 s on, no sample is lost.
+    """
     clock, draw = SecondClock(Fraction(RATE), Fraction(RATE), 1, 80), np.random.default_rng(0)
     x, waiting, seen = np.ones((80, 1)), [(0.01 * k, 0.01 * k) for k in range(1, 30)], []
     for time, _ in waiting:
@@ -191,7 +197,11 @@ def test_samples_that_come_too_late_are_zeros_and_the_next_are_not() -> None:
 @pytest.mark.parametrize("share", [0.05, 0.4, 0.7, 0.85])
 @pytest.mark.parametrize("ratio", [1.0, 3.0])
 def test_a_sine_is_interpolated(share: float, ratio: float) -> None:
-    """share: its frequency over the lower Nyquist frequency. Below 0.86 the values are right to 100 dB."""
+    """The largest error must be 97 dB below the sine, whose frequency is below 0.86 of the lower Nyquist frequency.
+
+    share: the frequency of the sine, divided by the lower of the Nyquist frequencies of the two rates; ratio: the rate
+    before the interpolation, divided by the rate after it.
+    """
     w, table = np.pi * share / ratio, interpolation_table(ratio)
     half = table.shape[1] // 2
     x = np.sin(w * np.arange(2000))[:, None]
@@ -202,7 +212,10 @@ def test_a_sine_is_interpolated(share: float, ratio: float) -> None:
 
 @pytest.mark.parametrize("share", [1.0, 1.3, 2.5])
 def test_what_the_lower_rate_cannot_have_is_taken_away(share: float) -> None:
-    """From 3 times the rate down: the stop band begins at the lower Nyquist frequency, at -100 dB."""
+    """A sine above the Nyquist frequency of the lower rate must come out softer than -97 dB; the rate falls to a third.
+
+    share: the frequency of the sine, divided by the Nyquist frequency of the lower rate.
+    """
     table = interpolation_table(3.0)
     half = table.shape[1] // 2
     x = np.sin(np.pi * share / 3 * np.arange(4000) + 0.3)[:, None]
@@ -211,7 +224,7 @@ def test_what_the_lower_rate_cannot_have_is_taken_away(share: float) -> None:
 
 
 def test_an_interpolation_at_whole_places_is_the_filter_itself() -> None:
-    """Row 0 of the table on an impulse, against its formula with scipy's window."""
+    """The response to an impulse is compared with the formula of the filter, a sinc with scipy's Kaiser window."""
     from scipy.signal.windows import kaiser
 
     table = interpolation_table(1.0)

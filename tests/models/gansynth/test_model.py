@@ -24,14 +24,18 @@ Notes = Mapping[str, Array]
 
 
 def features(count: int, seed: int) -> Notes:
-    """Return the latent vectors and pitches of some notes."""
+    """Return random latent vectors and pitches of `count` notes, by name."""
     return {name: array for name, (_, array) in notes(CONFIG, count, seed).items()}
 
 
 def made(
     path: Path, signals: Sequence[Notes], seeds: Sequence[int], cut: int | None, tap: bool
 ) -> list[tuple[Array, Array | None]]:
-    """Return the rows of the notes of each signal, [notes * rows, 2 * bins]: magnitudes, then angles."""
+    """Return for each signal the rows of its notes, [notes * rows, 2 * bins], magnitudes before angles, by the kernel.
+
+    The network draws nothing, so these rows are also its "distributions", which are returned beside them if `tap`.
+    path: the file of weights; signals: the latent vectors and pitches. `seeds` and `cut` have no effect.
+    """
     network = pack(WEIGHTS.read(path)[1])
     found = []
     for one in signals:
@@ -42,7 +46,11 @@ def made(
 
 
 def forward(path: Path, given: Notes, samples: Array) -> Array:
-    """Return the rows by the network in torch."""
+    """Return the rows of the notes of one signal, [notes * rows, 2 * bins], by the network in torch.
+
+    path: the file of weights; given: the latent vectors and pitches; samples: only its length is used, the number of
+    rows.
+    """
     with torch.no_grad():
         network = load_network(WEIGHTS, Generator, path)
         pictures = network(torch.from_numpy(given["latent"]).float(), torch.from_numpy(given["pitch"])).numpy()
@@ -51,7 +59,10 @@ def forward(path: Path, given: Notes, samples: Array) -> Array:
 
 
 def trained(out: Path, steps: int, resume: bool) -> Path:
-    """Train a small generator by regression on ten made notes."""
+    """Train a small generator by regression on ten made notes; return the path of the weights.
+
+    out: the folder of the run; steps: the number of batches; resume: whether to continue the run that is there.
+    """
     settings = Settings(
         preset="gansynth-tiny", kind="regression", blocks=2, channels=32, most_channels=8, batch=4, steps=steps,
         validate_every=1000, learning_rate=2e-2, ema=0.5, threads=1, device="cpu",

@@ -129,7 +129,7 @@ def published_pair(dtype: torch.dtype) -> GansynthPair:
 
 
 def off(found: Tensor, expected: Array) -> float:
-    """Return the largest difference, relative to the largest expected number."""
+    """Return the largest difference between two arrays, relative to the largest magnitude in `expected`."""
     return float(np.abs(found.detach().numpy() - expected).max() / np.abs(expected).max())
 
 

@@ -88,7 +88,10 @@ def flatness(x: Array) -> float:
 
 
 def filtered(excitation: Array, lpc: Array) -> Array:
-    """Return the samples of an excitation that is filtered by 1 / A, whose coefficients change with every frame."""
+    """Filter an excitation [n] by 1 / A, whose coefficients change with every frame; return the samples [n].
+
+    lpc: [frames, order], the coefficients of A without the first one, 1.
+    """
     out = np.zeros(16)
     for row, frame in zip(lpc.astype(np.float64), excitation.reshape(-1, HOP), strict=True):
         a = np.concatenate(([1.0], row))
@@ -98,7 +101,11 @@ def filtered(excitation: Array, lpc: Array) -> Array:
 
 @pytest.mark.parametrize("deviation", [1, 2])
 def test_the_right_target_leaves_the_error_white_and_small(deviation: float) -> None:
-    """No network is used: closed-loop targets plus noise are compared with targets from the clean past plus noise."""
+    """In place of a network that makes errors, noise is added to the targets.
+
+    If the targets come from the loop that contains the noise, the error of the signal is white, and 8 dB lower than if
+    they come from the clean signal. deviation: the standard deviation of the noise, in levels.
+    """
     noise = gaussian(deviation)
     right = closed_loop(clip().signal, clip().lpc, noise).noisy
     clean = encode(clip().signal - predicted(clip().signal, clip().lpc))

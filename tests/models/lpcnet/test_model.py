@@ -78,7 +78,12 @@ def packed(path: Path, eight_bits: bool) -> Network:
 def generate(
     path: Path, signals: Sequence[Features], seeds: Sequence[int], cut: int | None, tap: bool, eight_bits: bool = False
 ) -> list[tuple[Array, Array | None]]:
-    """Return, for each signal, the codes of the excitation, found from the samples, and their distributions if `tap`."""
+    """Return, for each signal, the drawn codes of its excitation [n], and if `tap` their distributions [n, 256].
+
+    The codes are found from the samples that the kernel makes: a sample less its prediction is a decoded code.
+    path: the file of weights; signals: the features of each signal; seeds: of the random numbers of each signal; cut:
+    frames in a block, None for one block; eight_bits: whether the weights are rounded to eight bits.
+    """
     network = packed(path, eight_bits)
     draws = [np.random.Generator(np.random.Philox(key=seed)) for seed in seeds]
     states = [SpeechState(network, CONFIG.bands, ORDER, np.float64, HOP, draw) for draw in draws]

@@ -45,14 +45,17 @@ def recordings() -> dict[str, Array]:
 
 
 def trained(out: Path, resume: bool = False, **settings: Any) -> dict[str, Array]:
-    """Train a tiny network, and return its weights by name."""
+    """Train a tiny network, and return its weights by name.
+
+    out: the folder of the run; resume: whether to continue the run that is there; settings: those that replace TINY.
+    """
     path = train(recordings(), features, out, Settings(**{**TINY, **settings}), resume)
     with safe_open(path, "np") as file:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 it is no mapping
 
 
 def losses(out: Path, name: str) -> list[str]:
-    """Return the values of a column of the CSV log."""
+    """Return the values in the column `name` of the CSV log of the run in the folder `out`, without empty cells."""
     rows = csv.DictReader((out / "logs" / "metrics.csv").read_text().splitlines())
     return [row[name] for row in rows if row.get(name)]
 

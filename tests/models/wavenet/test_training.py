@@ -31,7 +31,10 @@ def tone(seconds: float = 0.5) -> Array:
 
 
 def bands(samples: Array) -> dict[str, Array]:
-    """Return features with the level of 80 parts of every frame of 256 samples."""
+    """Return made features that tell the network the samples: rows "mel" [frames, 80] for frames of 256 samples.
+
+    Each number is the logarithm of the sum of four magnitudes of samples of the frame.
+    """
     frames = -(-len(samples) // 256)
     padded = np.pad(samples, (0, 256 * frames - len(samples))).reshape(frames, 256)
     return {"mel": np.log(1e-5 + np.abs(np.resize(padded, (frames, 320)).reshape(frames, 80, 4)).sum(-1))}

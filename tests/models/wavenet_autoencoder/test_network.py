@@ -30,7 +30,10 @@ def levels(count: int, seed: int = 0) -> Array:
 
 
 def restated(config: Config, arrays: dict[str, Array], given: Array) -> tuple[Array, Array]:
-    """Return frames and logits, computed from the equations sample by sample in float64."""
+    """Return the encoding [frames, latent] and the logits [n, 256], computed from the equations in float64.
+
+    arrays: the weights, by name; given: the levels [n] of a signal, which the encoder and the decoder read.
+    """
     w: Any = {name: array.astype(np.float64) for name, array in arrays.items()}
     n, width, v = len(given), config.width, (given - 128) / 128
 

@@ -25,9 +25,10 @@ def levels(count: int) -> Array:
 
 
 def restated(config: Config, arrays: dict[str, Array], given: Array, read: Array | None = None) -> tuple[Array, Array]:
-    """Return frames and logits, computed from the equations sample by sample in float64.
+    """Return the encoding [frames, latent] and the logits [n, 256], computed from the equations in float64.
 
-    read: the frames that the decoder reads; by default those of the encoder.
+    arrays: the weights, by name; given: the levels [n] of a signal, which the encoder and the decoder read; read: the
+    frames that the decoder reads; by default the encoding.
     """
     w: Any = {name: array.astype(np.float64) for name, array in arrays.items()}
     n = len(given)

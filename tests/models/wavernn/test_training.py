@@ -45,7 +45,10 @@ def features(x: Array) -> dict[str, Array]:
 
 
 def trained(out: Path, resume: bool = False, **settings: Any) -> dict[str, Array]:
-    """Train a tiny network, and return its weights by name."""
+    """Train a tiny network, and return its weights by name.
+
+    out: the folder of the run; resume: whether to continue the run that is there; settings: those that are replaced.
+    """
     recordings = {"a": speech()[16000:22000], "b": speech()[30000:35000]}
     path = train(recordings, features, out, Settings(**{**TINY, **settings}), resume)
     return WEIGHTS.read(path)[1]
@@ -75,7 +78,7 @@ def test_the_codes_are_those_of_the_samples_with_pre_emphasis_and_gain() -> None
 
 @pytest.mark.parametrize("bits", [4, 6, 8, 10, 12, 16])
 def test_halves_are_joined_to_the_code(bits: int) -> None:
-    """The loss splits codes into halves in the same way."""
+    """Coarse half * 2**(bits / 2) + fine half is the code, and the network reads the halves as -1 to 1."""
     distribution, u = CoarseFine(bits), torch.arange(1 << bits)
     c, f = distribution.halves(u)
     assert torch.equal(c * distribution.levels + f, u)
@@ -170,7 +173,11 @@ def tone_batches(count: int, length: int, seed: int = 0) -> Array:
 
 
 def fitted(model: Split, code: Any, steps: int, rate: float) -> dict[str, float]:
-    """Train on batches of codes, and return the last losses by name. code: a function from the step to the codes."""
+    """Train on batches of codes, and return the losses of the last batch, by name.
+
+    code: a function from the number of a step to the codes of its batch; steps: the number of batches; rate: the
+    learning rate.
+    """
     optimizer = torch.optim.Adam(model.parameters(), rate)
     for step in range(steps):
         batch = torch.from_numpy(code(step))
@@ -182,7 +189,10 @@ def fitted(model: Split, code: Any, steps: int, rate: float) -> dict[str, float]
 
 
 def toy_codes(step: int) -> Array:
-    """Return codes of 4 bits, 7 or 8 with equal probability: coarse half 1 with fine half 3, or coarse 2 with fine 0."""
+    """Return random codes [32, 33] of 4 bits: 7 (coarse half 1, fine half 3) or 8 (coarse 2, fine 0), equally often.
+
+    step: the seed.
+    """
     draw = np.random.Generator(np.random.Philox(key=step))
     return 7 + draw.integers(0, 2, (32, 33))
 

@@ -65,7 +65,10 @@ def formants(y: Array) -> Array:
 
 
 def whole_psola(x: Array, periods: Array, rate: float, ratio: float) -> Array:
-    """PSOLA of a whole signal, with marks at peaks of x."""
+    """Return PSOLA of a whole signal x [n], with marks at its peaks, computed by the equations of the node.
+
+    periods: [n], the period at each sample, in samples, 0 where it is unvoiced; rate: Hz; ratio: new pitch / old pitch.
+    """
     step, place, before = max(1, round(0.005 * rate)), 0, False
     at, lengths, voiced = list[int](), list[float](), list[bool]()
     while place < len(x):
@@ -97,7 +100,10 @@ def whole_psola(x: Array, periods: Array, rate: float, ratio: float) -> Array:
 @pytest.mark.parametrize("semitones", [-7.0, 0.0, 4.0])
 @pytest.mark.parametrize("seed", range(6))
 def test_it_is_that_of_the_whole_signal(semitones: float, seed: int) -> None:
-    """Pitches that jump, and begin and end everywhere; the same bits, in blocks of 1 to 500 samples."""
+    """Pushed in blocks of 5 ms, the signal equals PSOLA of the whole signal to 1e-13, and the lookahead is enough.
+
+    The pitch jumps, and voices begin and end, at random.
+    """
     draw = np.random.default_rng(seed)
     x = np.abs(draw.standard_normal(16000)) + 1e-3  # its peaks are positive
     f0 = np.repeat(np.where(draw.random(40) < 0.3, 0, np.exp(draw.uniform(np.log(60), np.log(500), 40))), 5)
@@ -117,7 +123,10 @@ def test_it_is_that_of_the_whole_signal(semitones: float, seed: int) -> None:
 
 @pytest.mark.parametrize("period", [0.0, 100.0, 266.0])
 def test_little_of_a_long_signal_is_kept(period: float) -> None:
-    """3.5 and two more of the longest period of 267 samples, the marks in them, and a block."""
+    """After 20 seconds, at most six of the longest periods, of 267 samples each, and one block are kept.
+
+    period: the period of the signal, in samples.
+    """
     shift, x = PsolaSignal(16000, 1.5, 16000 / 60), speech()[8000:24000]
     for _ in range(20):
         for first in range(0, 16000, 160):
@@ -163,7 +172,7 @@ def test_a_voice_stays_where_it_is_panned(gain: float) -> None:
 
 
 def test_channels_have_the_same_marks() -> None:
-    """With the same marks, the sum of two channels becomes the sum of what they become."""
+    """The third channel is the sum of the other two, and stays their sum, because all channels have the same marks."""
     one, other = vowel(120, 4000), np.roll(vowel(120, 4000), 50) * np.linspace(1, 0.2, 4000)
     x = np.stack((one, other, one + other), axis=1)
     y = Example(Psola(semitones=4), x=(Audio(16000, 3), x), f0=(ROWS, np.full((50, 1), 120.0))).render()["y"]

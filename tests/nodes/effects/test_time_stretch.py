@@ -62,7 +62,11 @@ def test_a_factor_of_1_changes_nothing(method: dict[str, Any]) -> None:
 @pytest.mark.parametrize("reach", [0, 40])
 @pytest.mark.parametrize("silence", [0, 2000])
 def test_both_methods_give_the_signal_back_at_its_own_duration(reach: int, silence: int) -> None:
-    """Also a sound after silence, in which all shifts of WSOLA are equally good, and all phases of a phase vocoder."""
+    """With the factor 1, the output equals the input, also after silence.
+
+    In silence, WSOLA finds all shifts equally good, and a phase vocoder all phases. silence: samples of silence before
+    the sound.
+    """
     x = np.pad(BOTH.T, ((0, 0), (silence, 0)))
     how = Stretching(1, 1, 512, 128, reach)
     held = stretch_start(how, 2, x.dtype)
@@ -83,7 +87,7 @@ def test_equal_channels_give_what_one_channel_gives(method: dict[str, Any]) -> N
 @pytest.mark.parametrize("method", METHODS, ids=str)
 @pytest.mark.parametrize("gain", [0.25, -1.0, 0.0])
 def test_a_sound_stays_where_it_is_panned(method: dict[str, Any], gain: float) -> None:
-    """Also with the opposite phase, where the sum of the channels is silent."""
+    """The right channel is `gain` times the left one, before and after. With the gain -1 the sum of both is silent."""
     y = time_stretch(np.stack((X, gain * X), axis=1), 0.8, **method)
     assert np.abs(y[:, 0]).max() > 0.5 * np.abs(X).max()
     assert_allclose(y[:, 1], gain * y[:, 0], rtol=0, atol=1e-12)
@@ -96,7 +100,10 @@ def test_channels_can_be_exchanged(method: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("method", METHODS, ids=str)
 def test_tones_keep_their_differences_of_level_and_phase(method: dict[str, Any]) -> None:
-    """Two tones at two places, with a delay between the channels. Phases of channels stretched alone would part."""
+    """Two tones differ in level and phase between the channels, and keep these differences.
+
+    If each channel were stretched alone, the phases of the channels would drift apart.
+    """
     n = np.arange(16000)
     tones = {300.0: (0.4, 0.1, 0.7), 2100.0: (0.1, 0.3, -1.9)}  # Hz -> level left, level right, phase right - left
     left = sum(a * np.cos(2 * np.pi * f / 16000 * n) for f, (a, _, _) in tones.items())

@@ -155,7 +155,10 @@ def test_silence_is_the_floor(dtype: type) -> None:
 
 
 def gradient(frames: Array, found: Array, alpha: float) -> float:
-    """Return the largest derivative of the criterion with respect to any coefficient, over all frames."""
+    """Return the largest derivative of the criterion that `mcep` minimises, over all frames and coefficients.
+
+    found: the mel-cepstra of the frames, [n, order + 1], at which the derivative is taken. It is 0 at the minimum.
+    """
     n_fft, order = frames.shape[1], found.shape[1] - 1
     cosines = mel_cosines(n_fft, order, alpha)
     weights = np.r_[1, np.full(n_fft // 2 - 1, 2), 1] / n_fft

@@ -22,7 +22,10 @@ EXAMPLES = [
 
 
 def criterion(c: Array, frame: Array, alpha: float, gamma: float) -> float:
-    """Return the published criterion: the mean of I / |H|**2 + ln(|H|**2)."""
+    """Return the published criterion: the mean over frequency of I / |H|**2 + ln(|H|**2).
+
+    I is the power spectrum of the frame, and H the transfer function of the mel-generalised cepstrum c.
+    """
     w = 2 * np.pi * np.arange(512) / 512
     z = np.exp(-1j * w)
     warped = (z - alpha) / (1 - alpha * z)
@@ -34,9 +37,10 @@ def criterion(c: Array, frame: Array, alpha: float, gamma: float) -> float:
 
 @pytest.mark.parametrize(("gamma", "slack"), [(-1.0, 1e-3), (-0.5, 0.0), (-0.25, 0.0), (0.0, 0.0)])
 def test_no_neighbour_has_a_lower_criterion(gamma: float, slack: float) -> None:
-    """With gamma = -1, SPTK solves the equations of a truncated autocorrelation in one step.
+    """If any coefficient is changed a little, the criterion is not lower than before, or lower by less than `slack`.
 
-    The measured criterion is 5e-4 above its least value.
+    With gamma = -1, the node, like SPTK, solves the equations of a truncated autocorrelation in one step. The criterion
+    is then 5e-4 above its least value.
     """
     frame = FRAMES[30]
     c = mgcep(frame[None], 12, 0.42, gamma, tolerance=1e-8, iterations=100)[0]

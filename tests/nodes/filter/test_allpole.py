@@ -27,7 +27,11 @@ EXAMPLES = [
 
 
 def by_lfilter(x: Array, coefficients: Array, ratio: Fraction) -> Array:
-    """Return the output of scipy's filter, frame by frame, whose state is computed from the past outputs."""
+    """Return the output [n] of scipy's filter K / A(z), run for one frame at a time.
+
+    The state at the start of a frame is computed from the past outputs. coefficients: rows (gain K, a[1..order]);
+    ratio: rows per sample.
+    """
     order = coefficients.shape[1] - 1
     row_of = [min(j * ratio.numerator // ratio.denominator, len(coefficients) - 1) for j in range(len(x))]
     y = np.zeros(0)

@@ -19,7 +19,11 @@ EXAMPLES = [
 
 
 def by_lfilter(x: Array, coefficients: Array, ratio: Fraction) -> Array:
-    """Return the output of scipy's filter, frame by frame, whose state is computed from the past inputs."""
+    """Return the output [n] of scipy's filter A(z) / K, run for one frame at a time.
+
+    The state at the start of a frame is computed from the past inputs. coefficients: rows (gain K, a[1..order]);
+    ratio: rows per sample.
+    """
     order = coefficients.shape[1] - 1
     row_of = [min(j * ratio.numerator // ratio.denominator, len(coefficients) - 1) for j in range(len(x))]
     e = np.zeros(0)

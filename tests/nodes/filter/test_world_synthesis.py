@@ -15,7 +15,10 @@ RATE = Fraction(16000)
 
 
 def analysed(x: Array, hop: int = 80, centre: float = 0.0, n_fft: int = 1024) -> dict[str, Array]:
-    """Return WORLD's three streams for audio at 16 kHz, by name. centre: of the frames, in seconds."""
+    """Return the pitch, power spectra and aperiodicity of audio at 16 kHz, by name, one row for every `hop` samples.
+
+    centre: the centre of the frames, in seconds.
+    """
     padded = np.concatenate((x[round(centre * 16000) :], np.zeros(round(centre * 16000))))
     f0 = dio(padded, RATE, hop, 71, 800, 0.1, True)
     times = np.arange(len(f0)) * hop / 16000 + centre
@@ -46,7 +49,11 @@ EXAMPLES = [
 
 @pytest.mark.parametrize("hop", [41, 81, 123])
 def test_it_is_pyworlds(hop: int) -> None:
-    """No sample lies exactly between two rows here: there WORLD decides by its roundings whether it is voiced."""
+    """The output equals pyworld's to 1e-11; measured: 8e-13.
+
+    With these hops, no sample lies exactly between two rows. Whether such a sample is voiced would depend on rounding
+    errors in WORLD.
+    """
     x = speech()[8000:24000]
     a = analysed(x, hop)
     expected = pyworld().synthesize(a["f0"][:, 0].copy(), a["power"], a["aperiodicity"], 16000, 1000 * hop / 16000)
@@ -141,7 +148,10 @@ def test_a_pitch_of_less_than_two_periods_is_none() -> None:
 
 
 def test_the_declared_lookahead_is_enough_and_little_is_kept() -> None:
-    """Pitches that jump between the lowest and the highest, and to none; in blocks of one row."""
+    """The signal comes in blocks of one row; its pitch jumps between 31.3 Hz, 400 Hz and unvoiced.
+
+    At no time are more than 15 rows kept.
+    """
     draw, none = np.random.default_rng(0), np.zeros((0, 513))
     responses, given = Responses(RATE, Fraction(200), Fraction(0), 1024), 0
     for k in range(1, 1000):

@@ -34,9 +34,9 @@ def resampled(x: Array, before: int, after: int) -> Array:
 
 
 def decibel(error: Array, reference: Array) -> float:
-    """Return the power of an error relative to a reference, in dB, without 1500 samples at both ends.
+    """Return the power of an error relative to a reference, in dB, without the first and the last 1500 samples.
 
-    A filter reaches at most 286 samples.
+    The edges of the signal affect fewer samples: a filter reaches at most 286 samples to each side.
     """
     inner = slice(1500, -1500)
     return float(10 * np.log10(np.mean(error[inner] ** 2) / np.mean(reference[inner] ** 2)))
@@ -47,7 +47,7 @@ def sine(hertz: float, rate: int, n: int) -> Array:
 
 
 def below(x: Array, band: float) -> Array:
-    """Return x without the frequencies above `band`, a share of half its rate."""
+    """Return x without the frequencies above `band` times half the rate of x."""
     spectrum = np.fft.rfft(x)
     spectrum[int(band * len(spectrum)) :] = 0
     return np.fft.irfft(spectrum, len(x))
@@ -88,7 +88,10 @@ def test_a_tone_in_the_transition_band_leaves_no_image(before: int, after: int, 
 
 
 def prototype(up: int, down: int) -> Array:
-    """Return the filter from which a bank is made, at `up` times the input rate, with its centre in the middle."""
+    """Return the taps of the low-pass filter whose phases are the rows of `bank(up, down)`.
+
+    The filter runs at `up` times the input rate, and is symmetric about the middle tap.
+    """
     rows = bank(up, down, "float64")
     w = half_width(up, down)
     taps: Array = np.concatenate((rows[:, ::-1][:, : 2 * w].T.ravel(), [0.0]))

@@ -57,9 +57,9 @@ def test_it_is_the_definition_written_out() -> None:
 
 
 def test_it_is_what_the_published_program_found_on_the_recording() -> None:
-    """The expected numbers are those of the C program for every tenth frame from 60 to 370.
+    """The expected numbers were recorded from the C program, for every tenth frame from 60 to 370.
 
-    The program was run for single frames, without dither and high-pass filter.
+    The program was run in its mode for single frames, without dither and high-pass filter.
     """
     pitch = [
         0.63, 0.26, 0.5, 0.12, 0.21, 0.4, 0.29, 0.37, 0.52, 0.89, 0.93, 0.62, 0.95, 1.07, 0.72, 0.66,
@@ -192,7 +192,7 @@ def test_both_rows_are_one_wide_at_the_rate_of_the_predictors() -> None:
 
 @pytest.mark.parametrize("ahead", [1, 4])
 def test_later_frames_decide(ahead: int) -> None:
-    """The lags of frame k are those of the best path up to frame k + ahead, by the definition written out."""
+    """The pitch of frame k is that on the best path of lags up to frame k + ahead, found by a plain search in numpy."""
     x, _, rows = features()
     x, rows = x[16000:24000], rows[100:150]
     found = lpcnet_pitch(x, rows, ahead)

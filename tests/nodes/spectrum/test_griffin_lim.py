@@ -44,7 +44,7 @@ EXAMPLES = [
 
 
 def convergence(y: Array, wanted: Array) -> float:
-    """Return how far the magnitudes of y are from the wanted ones, in dB."""
+    """Return the error of the magnitudes of y, in dB: the norm of their difference from `wanted`, relative to it."""
     return float(20 * np.log10(np.linalg.norm(magnitudes(y) - wanted) / np.linalg.norm(wanted)))
 
 

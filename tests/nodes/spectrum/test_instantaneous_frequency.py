@@ -83,7 +83,10 @@ def test_a_tone_has_its_own_frequency(frequency: float) -> None:
 
 
 def test_hertz_are_the_centre_and_the_demodulated_advance() -> None:
-    """The expected values follow from numpy's unwrap of demodulated phases."""
+    """A frequency is the centre of the bin plus the advance of the demodulated phase per hop, in Hz.
+
+    The phases are demodulated and unwrapped with numpy.
+    """
     _, phase = phases_of(speech())
     b, k = np.arange(phase.shape[1]), np.arange(len(phase))[:, None]
     demodulated = np.angle(np.exp(1j * (phase - 2 * np.pi * (b * k * HOP % N_FFT) / N_FFT)))

@@ -21,7 +21,7 @@ EXAMPLES = [
 
 
 def off(phase: Array, expected: Array) -> float:
-    """Return the largest difference of phases, in radians, without whole turns."""
+    """Return the largest difference between two arrays of phases, in radians; whole turns do not count."""
     turns = (phase - expected) / (2 * np.pi)
     return float(2 * np.pi * np.abs(turns - np.round(turns)).max())
 

@@ -36,7 +36,7 @@ EXAMPLES = [
 
 
 def convergence(y: Array) -> float:
-    """Return how far the magnitudes of y are from the wanted ones, in dB."""
+    """Return the error of the magnitudes of y, in dB: the norm of their difference from MAGNITUDE, relative to it."""
     left = np.linalg.norm(np.abs(analysed(y)) - MAGNITUDE) / np.linalg.norm(MAGNITUDE)
     return float(20 * np.log10(left))
 

@@ -53,7 +53,10 @@ EXAMPLES = [
 
 
 def given(frames: int, columns: int) -> tuple[Array, Array]:
-    """Return means and variances that have the same bits on every machine: fractions with prime numbers."""
+    """Return means and variances, [frames, columns] each, that have the same bits on every machine.
+
+    They are made by whole-number arithmetic and one division, without random numbers.
+    """
     n = np.arange(frames * columns).reshape(frames, columns)
     return n * 7919 % 1009 / 1009 - 0.5, n * 104729 % 997 / 997 + 0.05
 
@@ -107,7 +110,7 @@ def test_one_row_of_variances_is_that_row_for_every_frame(windows: str) -> None:
 
 
 def dense(windows: list[DeltaWindow], frames: int) -> list[Array]:
-    """Return every window as a matrix [frames, frames]."""
+    """Return every window as a matrix [frames, frames]: its product with a trajectory is the delta features."""
     matrices = []
     for left, right, c in windows:
         w = np.zeros((frames, frames))
@@ -164,7 +167,11 @@ def test_with_a_reach_a_frame_is_that_of_the_frames_around_it() -> None:
 
 @pytest.mark.parametrize(("reach", "most"), [(10, 0.1), (20, 4e-3), (40, 1e-5)])
 def test_the_influence_of_a_frame_sinks_with_its_distance(reach: int, most: float) -> None:
-    """Steps, with dynamic features of a tenth of the static variance: 0.06, 0.002 and 3e-6 were measured."""
+    """The output with a limited `reach` differs from the solution for the whole signal by less than `most`.
+
+    The means are a staircase; the variances of dynamic features are a tenth of the static ones. Measured differences:
+    0.06, 0.002 and 3e-6.
+    """
     means = np.repeat(RNG.standard_normal((30, 1)), 10, axis=0) * [1.0, 0.0, 0.0]
     variances = np.tile([1.0, 0.1, 0.1], (300, 1))
     given = {"means": (features(3), means), "variances": (features(3, "variance"), variances)}
