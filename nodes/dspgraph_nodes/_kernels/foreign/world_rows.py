@@ -20,14 +20,14 @@ _TAPER = 128  # samples at both ends of a window that fade before it is resample
 
 
 def cheaptrick_reach(n_fft: int) -> int:
-    """Return how many samples CheapTrick reads on each side of a row: one and a half of the longest period."""
+    """Return how many samples CheapTrick reads on each side of the time of a row: one and a half longest periods."""
     return n_fft // 2
 
 
 def d4c_reach(rate: Fraction) -> int:
-    """Return how many samples D4C reads on each side of a row: two and a quarter of the longest period.
+    """Return how many samples D4C reads on each side of the time of a row: two and a quarter longest periods.
 
-    At rates below 15800 Hz the window is resampled, and has a taper at each end.
+    At rates below 15800 Hz the window is resampled, and is longer by a part at each end in which it fades to 0.
     """
     return math.ceil(2.25 * float(rate) / _D4C_LOWEST) + 2 + (_TAPER if rate < VOICING_RATE else 0)
 
@@ -37,10 +37,11 @@ class RowWindows:
     """The windows of samples around rows, cut from a signal that arrives in blocks.
 
     Row k is at the time k / frames + centre, in seconds; its window has `reach` samples on each side of the sample
-    nearest to this time. Before the first sample and after the last one, these two are repeated, as in WORLD.
+    nearest to this time. Beyond the ends of the signal, its first and its last sample are repeated, as in WORLD.
 
-    rate: Hz; frames: rows per second; x: samples that are kept, from number `first` on; f0: rows that wait, from
-    number `row` on; heard: whether a sample up to the end of the last window is not 0.
+    rate: Hz; frames: rows per second; x: the samples that are kept, from sample number `first` on; f0: the pitch, in
+    Hz, of the rows that wait for samples, from row number `row` on; heard: whether any sample up to the end of the last
+    window was not 0.
     """
 
     rate: Fraction
@@ -58,8 +59,10 @@ class RowWindows:
         return max(Fraction(0), self.centre - 1 / self.frames + Fraction(self.reach + 2) / self.rate)
 
     def push(self, x: Array, f0: Array, end: bool = False) -> Iterator[tuple[Array, Array, Array]]:
-        """Take samples [n] and pitches [m]; yield (window, pitch [1], time of the row in the window in seconds [1]) for
-        each row whose window is complete. At the end, windows that are not complete are filled up.
+        """Add samples x [n] and pitches f0 [m], Hz; yield (window, pitch, time) for each row whose window is complete.
+
+        window: [2 * reach + 1] float64; pitch: [1], Hz; time: [1], that of the row in seconds after the first sample of
+        the window. end: whether the signal ends here; then windows that are not complete are filled up.
         """
         self.x = np.concatenate((self.x, x))
         self.f0 = np.concatenate((self.f0, f0))
@@ -80,7 +83,10 @@ class RowWindows:
 
 
 def tapered(window: Array, rate: Fraction) -> Array:
-    """Return a window for D4C: at rates at which D4C resamples it, its ends fade, so that they have no step there."""
+    """Return a window of samples [n] for D4C. Its ends fade to 0 if D4C resamples it, so that they have no step.
+
+    rate: Hz; D4C resamples at rates below VOICING_RATE.
+    """
     if rate >= VOICING_RATE:
         return window
     ramp = np.sin(np.pi / 2 * (np.arange(_TAPER) + 0.5) / _TAPER) ** 2

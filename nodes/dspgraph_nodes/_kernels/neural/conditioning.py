@@ -80,10 +80,9 @@ def joined(windows: Array) -> Array:
 
 
 def reach(factors: Sequence[int], widths: Sequence[int]) -> int:
-    """Return how many frames on each side of a frame its samples depend on, if frames are upsampled in stages.
+    """Return how many frames on each side of a frame its samples depend on, if frames are upsampled in steps.
 
-    factors, widths: stage k repeats every item factors[k] times and smooths the result with a filter of widths[k]
-    taps.
+    factors, widths: step k repeats every item factors[k] times and smooths the result with a filter of widths[k] taps.
     """
     samples = 0  # before and after the span of a frame
     for factor, width in zip(factors, widths, strict=True):
@@ -94,8 +93,8 @@ def reach(factors: Sequence[int], widths: Sequence[int]) -> int:
 def interpolation(frames: int, factors: Sequence[int], filters: Sequence[Array]) -> Array:
     """Return the matrix that interpolates the frames of a signal to its samples: [frames * hop, frames] float64.
 
-    frames: the number of frames. Each stage k repeats every item factors[k] times and then applies its filter h: y[t]
-    = sum_j h[j] * x[t + j - len(h) // 2], where x is 0 beyond both ends. hop is the product of all factors.
+    frames: the number of frames. Step k repeats every item factors[k] times and then applies the filter h = filters[k]:
+    y[t] = sum_j h[j] * x[t + j - len(h) // 2], where x is 0 beyond both ends. hop is the product of all factors.
     """
     rows = np.eye(frames)
     for factor, taps in zip(factors, filters, strict=True):

@@ -61,8 +61,8 @@ class Workspace(NamedTuple):
     """The arrays that the vector code of one step reads and writes.
 
     For sixteen signals, every array but `codes` and `rows_a` has a last axis `lane`. Of a network in eight bits, the
-    sums are int32. An array marked "slots" holds the numbers of several blocks of units, each in its slot; see the
-    comment on slots in the module `stages`.
+    sums are int32. An array marked "slots" holds the numbers of several blocks of units, each in its slot, which
+    is the place of one block; see the comment on slots in the module `stages`.
     """
 
     state: Array  # [2, gru_a + gru_b]: the states of both GRUs; a step reads one row and writes the other

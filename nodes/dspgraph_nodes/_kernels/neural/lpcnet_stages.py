@@ -40,8 +40,9 @@ def fetch(code: NetworkCode, block: Any, gate: Any) -> None:
 def sum_of_rows(code: NetworkCode, block: Any, slot: Any) -> None:
     """Write vector code that adds up what the three codes of a sample add to the gates of one block of GRU_A.
 
-    The sum (t0 + t1) + t2, with a row of each table at the positions `places`, is written to `slot` of `inputs`. For
-    gate n the numbers of the condition are added last; for the gates r and z they are already in the recurrent sums.
+    The sum (t0 + t1) + t2, with a row of each table at the positions `places`, is written to slot number `slot` of the
+    array `inputs`. A slot is the place of one block in an array. For gate n the numbers of the condition are added
+    last; for the gates r and z they are already in the recurrent sums.
     """
 
     def row(k: int, lane: int, at: Any) -> Any:

@@ -62,10 +62,11 @@ class NetworkCode(Code):
         return next((path for path, kind in DOT_BLOCKS.items() if self.tuples.get(matrix) is kind), "")
 
     def sums(self, matrix: str, y: str, at: Any, row: Any, r: Any, start: Callable[[], Any]) -> Any:
-        """Return the vector of sums of a matrix that begins at position `at` of the array y.
+        """Return sums of products of a matrix, as a vector of floats; it begins at position `at` of the array y.
 
-        row, r: as in `unit`, the row of the matrix. start: a function that returns the vector to add to the sums of a
-        matrix of 8-bit numbers; those of a matrix of floats contain it.
+        matrix, y: names of arrays. row, r: the row of the matrix to which the sums belong, as `at` and r in `unit`.
+        start: a function that returns the vector to add to the sums of a matrix of 8-bit numbers; those of a matrix of
+        floats contain it.
         """
         if not self.path(matrix):
             return self.load(y, at)

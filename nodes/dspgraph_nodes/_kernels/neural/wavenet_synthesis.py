@@ -72,7 +72,7 @@ def transposed_rows(upsampling: Upsampling, frames: Array) -> Array:
 
 
 def gate_rows(upsampling: Upsampling, frames: NearFrames) -> tuple[Array, Array, Array]:
-    """Return (rows [m, gates], first [samples], kinds [samples]), from which the features' terms of the gates follow.
+    """Return (rows [m, gates], first [samples], kinds [samples]): what the frames add to the gates of each sample.
 
     For each sample the loop adds to the gates a weighted sum of consecutive rows. The row first[sample] is the first
     of them; the weights are the row kinds[sample] of `Upsampling.table`.

@@ -21,7 +21,7 @@ from dspgraph_nodes._kernels.neural.wavernn_layout import SplitNetwork, StackedN
 
 
 class ConditionRows(NamedTuple):
-    """The terms that the frames of a signal add to the layers of the sample-rate network, one row per frame.
+    """The numbers that the frames of a signal add to the layers of the sample-rate network, one row per frame.
 
     blended: [frames, around, columns], for each frame the rows of the frame and of its neighbours (`around` rows),
     between which the loop interpolates. constants: [frames, columns], the same for all samples of a frame.

@@ -28,11 +28,12 @@ _GROUP = 4  # number of terms that one loop over the dimensions adds to a sum, s
 
 @dataclass(frozen=True)
 class WindowTerms:
-    """The terms of R and b for a set of windows. Coefficients that are 0 have no terms.
+    """The terms of R and b for a set of windows: the numbers whose sums they are. Coefficients of 0 have no terms.
 
     count: the number of windows; edge: the number of frames at either end of a signal whose dynamic features do not
     count; width: the number of bands of R below its diagonal; taps, coefficients: the positions (window, k) and values
-    c[k] of all coefficients that are not 0; sums, values: the terms (where each is added, and its factor) of R and b.
+    c[k] of all coefficients that are not 0; sums, values: for each term to which band of R, or to b, it is added, and
+    its factor.
     """
 
     count: int  # number of windows
@@ -66,7 +67,7 @@ class WindowTerms:
 
 
 def window_terms(windows: Sequence[DeltaWindow]) -> WindowTerms:
-    """Return the terms of a set of windows.
+    """Return the terms of R and b for a set of windows, each a tuple (l, u, coefficients).
 
     Raises ValueError if the set is empty, if a window is malformed, or if the first window is not static.
     """

@@ -9,12 +9,12 @@ from dspgraph_nodes._kernels.maths.elementary import cos, sin
 
 
 def usual_taps(bands: int) -> int:
-    """Return the order of the filters by default, for a number of bands."""
+    """Return the default order of the filters for `bands` bands; a filter has one coefficient more."""
     return 16 * bands - 2
 
 
 def usual_cutoff(bands: int) -> float:
-    """Return the cutoff of the prototype filter by default, as a share of half the rate, for a number of bands."""
+    """Return the default cutoff of the prototype filter for `bands` bands, as a share of half the sampling rate."""
     return 0.568 / bands
 
 

@@ -17,22 +17,24 @@ def unvoiced_step(rate: float) -> int:
 
 
 def samples_beyond(rate: float, longest: float) -> int:
-    """Return how many samples after a sample must be known before the sample of the output is known.
+    """Return how many input samples after sample n must be known before sample n of the output can be computed.
 
-    With p for the longest period: a grain reaches p beyond its place. The mark nearest to the place is known when the
-    next one is: at the beginning of a voiced sound it may lie p after the place, and the next one is found by the
-    samples up to 1.5 p after it. rate: Hz; longest: the longest period, in samples.
+    This is about 3.5 * p, where p is the longest period. A grain that changes sample n is placed at most p after it.
+    At the beginning of a voiced sound, the mark nearest to that place can lie p after it. That it is the nearest is
+    known when the mark after it is found, for which the samples up to 1.5 * p after the nearest mark are needed. rate:
+    Hz; longest: p, in samples.
     """
     return math.ceil(3.5 * max(longest, unvoiced_step(rate))) + 8
 
 
 @dataclass
 class PsolaSignal:
-    """A signal on its way through PSOLA. `push` takes samples and returns those of the output that are known by then.
+    """The state of PSOLA for a signal that arrives in blocks: samples, marks, and the sum of the grains.
 
-    The output has the pitch times `ratio`. Marks: the largest peak of every period, from 0.8 to 1.2 periods after the
-    mark before it, or within a period at the beginning of a voiced sound; every 5 ms where the signal is unvoiced.
-    Peaks are maxima of x or, if the largest magnitude of all samples up to the end of the search is negative, of -x.
+    `push` takes samples of the input and returns the samples of the output that are determined by then. The output has
+    the pitch times `ratio`. Marks: the largest peak of every period, from 0.8 to 1.2 periods after the mark before it,
+    or within a period at the beginning of a voiced sound; every 5 ms where the signal is unvoiced. Peaks are maxima of
+    x or, if the largest magnitude of all samples up to the end of the search is negative, of -x.
 
     A grain is x times a Hann window that reaches from one period before a mark to one period after it. At each place
     the grain of the nearest mark is added; where the signal is voiced, one every period / ratio samples, divided by
@@ -59,10 +61,10 @@ class PsolaSignal:
         self.low = self.high = np.zeros(self.channels)  # the extremes of each channel, up to the sample `seen`
 
     def push(self, x: Array, periods: Array, end: bool = False) -> Array:
-        """Take samples [n, channels]; return those samples of the output, [m, channels], that are known by then.
+        """Add samples x [n, channels]; return the output samples, [m, channels], that are now determined.
 
-        periods: the period around each sample that follows those given before, in samples, 0 where unvoiced; they may
-        lag behind x until the end.
+        periods: the periods at the next samples of the input, in samples, 0 where unvoiced; until the end, the periods
+        of fewer samples than those of x may have been given. end: whether the signal ends here.
         """
         self.x = np.concatenate((self.x, x))
         self.periods = np.concatenate((self.periods, periods))
@@ -81,7 +83,10 @@ class PsolaSignal:
         return found
 
     def _mark(self, end: bool) -> None:
-        """Set all marks whose search ends before the last sample whose period is known, or, at the end, all marks."""
+        """Find all marks whose search ends before the last sample whose period is known; append them to `marks`.
+
+        end: whether the signal ends here; then all marks are found.
+        """
         known = self.first + min(len(self.x), len(self.periods))
         while self.search < known:
             period = float(self.periods[self.search - self.first])
@@ -104,7 +109,7 @@ class PsolaSignal:
             self.search = place + max(1, round(length))
 
     def _largest(self, upto: int) -> tuple[int, float]:
-        """Return which channel has the largest magnitude before the sample `upto`, and the sign of this sample."""
+        """Return (channel, sign) of the sample with the largest magnitude before sample number `upto`."""
         part = self.x[max(0, self.seen - self.first) : upto - self.first]
         self.low, self.high = (np.minimum(self.low, part.min(axis=0, initial=0)),
                                np.maximum(self.high, part.max(axis=0, initial=0)))  # fmt: skip
@@ -113,7 +118,10 @@ class PsolaSignal:
         return channel, 1.0 if self.high[channel] >= -self.low[channel] else -1.0
 
     def _lay(self, end: bool) -> None:
-        """Add all grains whose mark and samples are known. At the end, add all grains."""
+        """Add all grains whose mark and samples are known to the output.
+
+        end: whether the signal ends here; then all grains are added.
+        """
         known = self.first + len(self.x)
         while self.marks:
             if self.place is None:
@@ -128,7 +136,10 @@ class PsolaSignal:
             self.place += max(1.0, period / self.ratio) if voiced else float(half)
 
     def _add(self, at: int, half: int, gain: float) -> None:
-        """Add the grain of the mark `at`, which reaches `half` samples from it, at the present place."""
+        """Add a grain, multiplied by `gain`, to the output, with its middle at sample `place` of the output.
+
+        at: the mark of the grain, a sample of the input; half: how many samples the grain reaches before and after it.
+        """
         assert self.place is not None
         lags = np.arange(-half + 1, half)
         target, source = round(self.place) + lags - self.given, at + lags - self.first
@@ -164,9 +175,10 @@ class NearestRows:
     given: int = 0
 
     def push(self, count: int, rows: Array, end: bool = False) -> Array:
-        """Take `count` more samples and rows [m]; return the row nearest to each further sample, as far as it is known.
+        """Add m rows; return the values of the nearest rows for the next samples, [n], as far as they are known.
 
-        end: no more rows come; the last row is the nearest to all samples after it.
+        count: how many more samples there are now; rows: [m], one value per row; end: whether no more rows come; then
+        the last row is the nearest to all samples after it.
         """
         self.held = np.concatenate((self.held, rows))
         self.samples += count

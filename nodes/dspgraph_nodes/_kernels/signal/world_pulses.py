@@ -42,10 +42,11 @@ def samples_beyond(n_fft: int) -> int:
 
 @dataclass
 class Responses:
-    """Rows on their way to speech. `push` takes rows, and returns the samples that are known by then.
+    """The state of a synthesis from rows that arrive in blocks: the rows and pulses that later samples need.
 
-    rate: samples per second; frames: rows per second; centre: time of row 0 in seconds; n_fft: length of a response.
-    Before its time the first row is used, after its time the last one.
+    `push` takes rows, and returns the samples that are determined by then. rate: samples per second; frames: rows per
+    second; centre: time of row 0 in seconds; n_fft: length of a response, samples. Before the time of the first row
+    this row is used, after the time of the last row that one.
     """
 
     rate: Fraction
@@ -71,7 +72,11 @@ class Responses:
         self.constant = np.concatenate((ramp, ramp[::-1])) / (2 * ramp.sum())
 
     def push(self, f0: Array, power: Array, aperiodicity: Array, end: bool = False) -> Array:
-        """Take rows: pitch [m] in Hz, power and aperiodicity [m, n_fft / 2 + 1]. Return samples [n]."""
+        """Add m rows; return the samples [n] that are now determined.
+
+        f0: [m], the pitch in Hz; power, aperiodicity: [m, n_fft / 2 + 1]; end: whether the signal ends after these
+        rows; then all remaining samples are returned.
+        """
         before = self.early if not self.rows and len(f0) else 0
         self.rows += len(f0)
         self._append(f0, power, aperiodicity, before)
@@ -88,7 +93,10 @@ class Responses:
         return found
 
     def _append(self, f0: Array, power: Array, aperiodicity: Array, copies: int) -> None:
-        """Append rows, after some copies of the first of them; none at all if `copies` is below 0."""
+        """Append rows to those that are kept. `copies` copies of the first new row come before them.
+
+        If `copies` is below 0, nothing is appended. The arguments are those of `push`.
+        """
         if copies < 0 or not len(f0):
             return
         at = np.maximum(np.arange(-copies, len(f0)), 0)
@@ -97,7 +105,11 @@ class Responses:
         self.aperiodicity = np.concatenate((self.aperiodicity, np.clip(aperiodicity, *_A_RANGE)[at]))
 
     def _find_pulses(self, end: bool) -> None:
-        """Find the pulses up to the last row or, at the end, in its span too: there the pitch goes on in its line."""
+        """Find the pulses up to the time of the last row, and append them to `pulses`.
+
+        end: whether the signal ends with this row; then the pulses in the span of the row are found too. There the
+        pitch continues the straight line through the last two rows.
+        """
         rows = self.row + len(self.f0)
         upto = math.ceil((rows if end else rows - 1) * self.rate / self.frames)
         if upto <= self.sample:
@@ -119,13 +131,21 @@ class Responses:
         self.sample, self.voiced = upto, bool(voicing[-1])
 
     def _places(self, samples: Array) -> tuple[Array, Array]:
-        """Return the row before each sample, by its place among those that are kept, and the share of the next row."""
+        """Return (row, share) for each sample, by which the values of rows are interpolated at the sample.
+
+        row: the index, among the rows that are kept, of the last row before the sample; share: how far the sample lies
+        on the way from this row to the next, 0 to 1. samples: [n], numbers of samples.
+        """
         step = self.frames / self.rate
         before = samples * step.numerator // step.denominator
         return before - self.row, (samples * step.numerator - before * step.denominator) / step.denominator
 
     def _add(self, at: int, part: float, voiced: bool, following: int) -> None:
-        """Add the response of the pulse at a sample. part: how far it is after it; following: sample of the next."""
+        """Add the response of a pulse to the signal. The pulse lies `part` samples after sample number `at`.
+
+        part: from 0 to 1; voiced: whether the signal is voiced there; following: the number of the sample before the
+        next pulse.
+        """
         place, share = (one[0] for one in self._places(np.array([at])))
         after = min(place + 1, len(self.f0) - 1) if share else place
         power = (1 - share) * self.power[place] + share * self.power[after]
@@ -143,7 +163,11 @@ class Responses:
         self.y[max(0, first) : first + self.n_fft] += response[max(0, -first) :]
 
     def _periodic(self, power: Array, part: float) -> Array:
-        """Return the response to a pulse, without its constant part, [n_fft]; time 0 is in the middle."""
+        """Return the minimum-phase response to a pulse, [n_fft], corrected so that its samples sum to 0.
+
+        power: [n_fft / 2 + 1], the power spectrum of the response; part: the time of the pulse in samples, from 0 to 1.
+        Time 0 is in the middle of the result.
+        """
         from scipy.fft import irfft
 
         shift = phasor(-2 * math.pi * part / self.n_fft * np.arange(len(power)))
@@ -154,14 +178,18 @@ class Responses:
         return response
 
     def _noisy(self, power: Array, noise: Array) -> Array:
-        """Return the response to noise, [n_fft]; time 0 is in the middle."""
+        """Return the response of a minimum-phase filter to noise, [n_fft]. Time 0 is in the middle of the result.
+
+        power: [n_fft / 2 + 1], the squared magnitude response of the filter; noise: [any length], the input of the
+        filter from time 0 on.
+        """
         from scipy.fft import irfft, rfft
 
         spectrum = np.asarray(rfft(noise[: self.n_fft], self.n_fft))
         return np.roll(np.asarray(irfft(minimum_phase(power) * spectrum, self.n_fft)), self.n_fft // 2)
 
     def _take(self, n: int) -> Array:
-        """Return the next n samples, without those before the beginning."""
+        """Take the next n samples from the state; return them without those before the start of the signal."""
         whole = np.concatenate((self.y, np.zeros(max(0, n - len(self.y)))))
         found, self.y = whole[:n], whole[n:]
         left_out = min(n, max(0, self.begin - self.given))
@@ -169,7 +197,7 @@ class Responses:
         return found[left_out:]
 
     def _forget(self) -> None:
-        """Drop the rows before the next pulse."""
+        """Drop the rows that lie before the next pulse, which no sample needs any more."""
         at = self.pulses[0][0] if self.pulses else self.sample
         if (gone := min(int(self._places(np.array([at]))[0][0]), len(self.f0) - 2)) > 0:
             self.f0, self.power, self.aperiodicity = self.f0[gone:], self.power[gone:], self.aperiodicity[gone:]
@@ -183,7 +211,7 @@ def _between(rows: Array, place: Array, share: Array) -> Array:
 
 
 def minimum_phase(power: Array) -> Array:
-    """Return the spectrum of minimum phase with the power of a row, [n / 2 + 1] complex.
+    """Return the minimum-phase spectrum with a given power, complex, in the shape of `power`: [n / 2 + 1].
 
     Source: A. V. Oppenheim and R. W. Schafer, Discrete-Time Signal Processing, 3rd edition, Pearson, 2010 (chapter 13):
     the cepstrum of the amplitude, folded to positive times.
@@ -201,10 +229,12 @@ def minimum_phase(power: Array) -> Array:
 
 @kernel
 def _pulses(steps: Array, phase: Array, first: bool, at: Array, part: Array) -> Any:
-    """Write to `at` after which samples the phase passes a multiple of 2 pi, to `part` how long after them, in samples.
+    """Find the times at which the phase passes a multiple of 2 pi; return their number.
 
-    steps: [n], what the phase adds at each sample; phase: the total and the phase modulo 2 pi before, which are changed
-    in place; first: whether there is no sample before. at: -1 for the sample before. Returns how many there are.
+    The times are at[i] + part[i], in samples. at: [n], written: the index of the last sample before the time, -1 for
+    the sample before these; part: [n], written: from 0 to 1. steps: [n], by how much the phase grows at each sample;
+    phase: the phase at the sample before these, as a total and modulo 2 pi, updated in place; first: whether there is
+    no such sample, because the signal begins here.
     """
     turn, n = 2 * math.pi, 0
     for k in range(len(steps)):
@@ -219,7 +249,10 @@ def _pulses(steps: Array, phase: Array, first: bool, at: Array, part: Array) -> 
 
 
 def _noise(seed: Array, n: int) -> Array:
-    """Return n numbers of WORLD's noise, without their mean. seed: four numbers, which are changed in place."""
+    """Return n numbers of WORLD's noise, minus their mean.
+
+    seed: the state of the random generator, four numbers, updated in place.
+    """
     noise = np.empty(n)
     _draw(seed, noise)
     found: Array = noise - np.add.accumulate(noise)[-1] / n if n else noise
@@ -228,7 +261,9 @@ def _noise(seed: Array, n: int) -> Array:
 
 @kernel
 def _draw(seed: Array, noise: Array) -> None:
-    """Fill an array with sums of twelve uniform numbers, as WORLD draws them: by a generator xorshift of 128 bits.
+    """Fill `noise` [n] with nearly normal numbers, each a sum of twelve uniform ones, as WORLD draws them.
+
+    The uniform numbers come from a xorshift generator of 128 bits. seed: its state, four numbers, updated in place.
 
     Source: G. Marsaglia, Xorshift RNGs, Journal of Statistical Software 8(14), 2003.
     """
