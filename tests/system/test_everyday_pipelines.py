@@ -8,7 +8,7 @@ import soundfile
 from click.testing import CliRunner
 from numpy.testing import assert_allclose, assert_array_equal
 
-from dspgraph import load
+from dspgraph import Pipeline, load, render
 from dspgraph.cli.main import main
 from dspgraph.testing import check_graph
 from helpers.speech import speech
@@ -23,6 +23,18 @@ def test_speech_slowed_to_80_percent_lasts_a_quarter_longer_at_the_same_pitch(sw
     before, after = (load("f0", swap={"pitch": "swipe"})(speech=one)["f0"][:, 0] for one in (X, y))
     cents = 1200 * np.log2(np.median(after[after > 0]) / np.median(before[before > 0]))
     assert abs(cents) < 20  # a step of the pitch tracker is 4 cents; measured -4 and 4
+
+
+def test_music_in_stereo_is_slowed_at_its_own_rate(tmp_path: Path) -> None:
+    """Without conversion: the channels keep their levels, and the tone above the highest frequency of 16 kHz is there."""
+    tone = 0.3 * np.sin(2 * np.pi * 12000 / 44100 * np.arange(22050))
+    soundfile.write(tmp_path / "music.wav", np.stack((tone, 0.25 * tone), axis=1), 44100, "DOUBLE")
+    render(Pipeline("tempo", ["rate=file", "channels=file"]), [tmp_path / "music.wav"], tmp_path / "out")
+    y, rate = soundfile.read(tmp_path / "out" / "music.flac")
+    assert (rate, y.shape) == (44100, (27563, 2))  # ceil(1.25 * 22050)
+    spectrum = np.abs(np.fft.rfft(y[5000:21000, 0] * np.hanning(16000)))
+    assert abs(spectrum.argmax() / 16000 * 44100 - 12000) < 3  # Hz, a bin
+    assert_allclose(y[:, 1], 0.25 * y[:, 0], rtol=0, atol=2e-7)  # 24 bits
 
 
 def test_world_raises_the_pitch_by_three_semitones() -> None:
