@@ -23,7 +23,7 @@ SAMPLES = 0.1 * np.random.Generator(np.random.Philox(key=0)).standard_normal(RAT
 
 
 def chain() -> Graph:
-    """Return a chain of ten nodes: two mu-law coders in series, each between pre-emphasis and de-emphasis."""
+    """Return a chain of ten nodes: twice pre-emphasis, mu-law encoder, mu-law decoder, de-emphasis and gain."""
     nodes: dict[str, Node] = {
         "pre": Preemphasis(coef=0.85),
         "codes": MulawEncode(levels=256),
@@ -42,7 +42,7 @@ def chain() -> Graph:
 
 
 def by_hand(x: Array, n: int) -> list[Array]:
-    """Return the blocks of the output of the ten stages of `chain` for x, computed in a loop without a graph.
+    """Return the output blocks of the ten nodes of `chain` for x, computed in a loop without a graph.
 
     n: the number of samples in a block.
     """
@@ -71,7 +71,7 @@ def by_engine(graph: Graph, x: Array, n: int) -> list[Array]:
 
 
 class Nothing(Node):
-    """Return each block unchanged.
+    """A node that returns each block unchanged.
 
     The time of a chain of such nodes is almost only the time of the engine.
     """
@@ -84,7 +84,7 @@ class Nothing(Node):
 
 
 class Rows(Node):
-    """Return the same row for every quantum of samples."""
+    """A node that returns a row of one number, 0, for every QUANTUM samples of its input."""
 
     x = Input(Audio)
     rows = Output(Frames, "row")
@@ -100,9 +100,9 @@ class Rows(Node):
 
 
 class Late(Node):
-    """Delay the output of samples without a shift, as a node with lookahead does.
+    """A node that holds back the last samples until more samples come, as a node with lookahead does.
 
-    A node `Meet` then gets its rows before the samples of the same span.
+    The samples are not shifted in time. A node `Meet` gets its rows before the samples of the same span.
     """
 
     x = Input(Audio)
@@ -125,7 +125,7 @@ class Late(Node):
 
 
 class Meet(Node):
-    """Return the rows unchanged. The two inputs, samples and rows, have different rates."""
+    """A node that returns its rows unchanged. Its two inputs, samples and rows, have different rates."""
 
     x = Input(Audio)
     rows = Input(Frames, "row")
@@ -158,7 +158,8 @@ def same_rate(n: int) -> Graph:
 def two_rates(n: int, late: int) -> Graph:
     """Return a chain of n nodes `Meet`, each with inputs of two rates.
 
-    late: the number of samples that a node `Late` holds back; by so many samples, the rows come earlier.
+    The samples of all come from one node `Late`, the first rows from a node `Rows`. late: the number of samples that
+    `Late` holds back.
     """
     nodes: dict[str, Node] = {"rows": Rows(), "late": Late(samples=late), **{f"n{k}": Meet() for k in range(n)}}
     wires = {"rows.x": "x", "late.x": "x"} | {f"n{k}.x": "late" for k in range(n)}

@@ -1,6 +1,6 @@
 """Benchmark of LPCNet's features, and of conversions of prediction coefficients, compared with pysptk.
 
-The figure for the features is seconds of speech per CPU second.
+The speed of the features is given in seconds of speech per CPU second.
 """
 
 import numpy as np

@@ -3,9 +3,9 @@
     python -m benchmarks.levels                 # all recordings and vocoders, in float64 and float32: minutes
     python -m benchmarks.levels tone mcep_mlsa  # the recordings named tone..., through the vocoder mcep_mlsa
 
-Every figure compares the output with the input, in dB, above 20 Hz only: a vocoder need not keep a constant offset or
+Every number compares the output with the input, in dB, above 20 Hz only: a vocoder need not keep a constant offset or
 rumble. The level is the mean power of the whole recording, or of the part with a tone ("in the tone"). If the input has
-an offset, its peak is a range, from the peak above 20 Hz to the peak of the unfiltered samples; the figure of an output
+an offset, its peak is a range, from the peak above 20 Hz to the peak of the unfiltered samples; the number of an output
 whose peak lies in this range is 0. A row outside the bounds has the mark OUT. At the end, the table has the extremes of
 every vocoder. The exit code is 1 if a row is outside the bounds.
 
@@ -172,7 +172,7 @@ def _converted() -> Iterator[Recording]:
 def _tones() -> Iterator[Recording]:
     """Yield recordings of speech in which a tone replaces a part or is added to it.
 
-    At the frequencies of these tones, vocoders once had their worst figures.
+    The frequencies are those at which the level or the peak of a vocoder once differed most from that of its input.
     """
     x = speech()
     tones: dict[str, tuple[int, ...]] = {
@@ -305,7 +305,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def figures_of_all(recording: Recording, pipelines: Sequence[str]) -> list[tuple[Vocoder, Figures]]:
-    """Return pairs (vocoder, figures) of a recording through every variant of the pipelines, at every precision."""
+    """Return pairs (vocoder, its `Figures`) for a recording, for every variant of the pipelines at every precision."""
     return [(vocoder, figures(recording, vocoder)) for vocoder in vocoders(pipelines)]
 
 

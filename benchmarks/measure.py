@@ -10,7 +10,7 @@ from statistics import median
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the table: a figure of dspgraph, the figure of a peer (another program), and a promise.
+    """One row of the table: a measured number of dspgraph, that of a peer (another program), and a promise.
 
     ours, peer: the measured numbers, in `unit`; peer is NaN if there is no peer. figure: the number that the promise is
     about, such as the ratio of ours and peer. target: the promise, as text. met: whether the promise is kept.
@@ -59,10 +59,10 @@ def faster(name: str, ours: float, peer: float, least: float) -> Row:
 
 
 def at_most(name: str, ours: float, peer: float, most: float, unit: str = "ms") -> Row:
-    """Return a row with the promise that `ours` is at most `most` times `peer`, the figure of another program."""
+    """Return a row with the promise that `ours` is at most `most` times `peer`, the number of another program."""
     return Row(name, ours, peer, unit, ours / peer, f"<= {most:g} x", ours / peer <= most)
 
 
 def below(name: str, ours: float, most: float, unit: str) -> Row:
-    """Return a row with the promise that the figure `ours` is at most `most`. There is no peer."""
+    """Return a row with the promise that the measured number `ours` is at most `most`. There is no peer."""
     return Row(name, ours, float("nan"), unit, ours, f"<= {most:g} {unit}", ours <= most)

@@ -89,8 +89,8 @@ class _Voice:
 
     begin: the time of its first sample, in seconds. sound: its samples, [n] or [n, channels], or a file. loops: how
     often it is played; None: without end. fades: whether it fades in. end: the time in seconds at which its fade-out
-    begins; None: there is no fade-out. skip: samples of the first pass that are left out. forward: gives the samples of
-    a file.
+    begins; None: there is no fade-out. skip: how many samples are left out at the beginning of the first pass. forward:
+    gives the samples of a file.
     """
 
     begin: Fraction
@@ -135,7 +135,10 @@ class _Voice:
         y[inside] += (sound * level[inside].reshape(-1, *[1] * (y.ndim - 1))).astype(y.dtype)
 
     def _samples(self, places: Array) -> Array:
-        """Return the samples at some places that follow one another, counted from the first sample that is played."""
+        """Return the samples of the sound with the numbers `places`, [n], which follow one another.
+
+        The first sample that is played has the number 0.
+        """
         if self.forward is not None:
             return self.forward.take(len(places))
         assert isinstance(self.sound, np.ndarray)

@@ -25,8 +25,8 @@ class Set:
     name: the input of the graph that is the control. value: the new value. over: seconds. shape: how the control
     moves: "line" linearly, within `over` seconds; "exponential" in equal ratios, within `over` seconds, between two
     values that are both above 0 or both below; "target" exponentially towards the new value, with the time constant
-    `over`, without ever ending. at: the time in seconds; None: now, in a running performance. Raises ParameterError
-    for a number that is not allowed.
+    `over`, without ever ending. at: the time in seconds; None: as soon as the event is added to a performance. Raises
+    ParameterError for a number that is not allowed.
     """
 
     name: str
@@ -50,8 +50,8 @@ class Swap:
 
     graph: the new graph. settle: seconds from the start of the last new node to the beginning of the fade, in which
     the new nodes forget that they started without a past. over: seconds of the fade from the old outputs to the new
-    ones. at: the time in seconds; None: now. A swap waits until the swap before it has ended. Raises ParameterError
-    for a number that is not allowed.
+    ones. at: the time in seconds; None: as soon as the event is added to a performance. A swap waits until the swap
+    before it has ended. Raises ParameterError for a number that is not allowed.
     """
 
     graph: Graph
@@ -71,9 +71,9 @@ class Play:
 
     A sound that is already playing there fades out meanwhile. input: the name of the input. sound: the samples, with
     the shape and the type that the input takes, which a performance copies; or a `FileSound`, whose file is read while
-    it is played. loops: how often the sound is played; None:
-    without end. at: the time of the first sample in seconds; None: now. skip: the samples of the first pass that are
-    left out. Raises ParameterError for a number that is not allowed.
+    it is played. loops: how often the sound is played; None: without end. at: the time of the first sample in seconds;
+    None: as soon as the event is added to a performance. skip: how many samples are left out at the beginning of the
+    first pass. Raises ParameterError for a number that is not allowed.
     """
 
     input: str
@@ -97,7 +97,7 @@ class Play:
 class Stop:
     """An event that lets the sound in an input fade out. input: the name of the input.
 
-    at: the time in seconds; None: now.
+    at: the time in seconds; None: as soon as the event is added to a performance.
     """
 
     input: str

@@ -93,8 +93,9 @@ class FileInput:
     def event(self, name: str, stream: Audio, position: Number | None = None, at: Number | None = None) -> Play:
         """Return the event that plays the file into the input `name`. stream: the stream of this input.
 
-        position: where the first pass begins, in seconds of the file; None: at `start`. at: the time of the event in
-        seconds. Raises ParameterError for a position outside of the part from `start` to `end`.
+        position: where the first pass begins, in seconds of the file; None: at `start`. at: the time of the event, in
+        seconds of the performance; None: as soon as possible, when the event is added. Raises ParameterError for a
+        position outside of the part from `start` to `end`.
         """
         sound, skip = self.sound(stream), 0
         if position is not None:

@@ -29,7 +29,7 @@ _LOOK = 0.1
 
 @dataclass(frozen=True, eq=False)
 class FileSound:
-    """A part of a sound file in place of the array of its samples. `len` is the number of samples.
+    """A part of a sound file, which takes the place of an array of samples. `len` is the number of samples.
 
     path: the file. stream: that of the input into which it is played. start, duration: the part, in seconds; None: to
     the end of the file. speed: 2 plays it in half the time. rounds: whether the samples are rounded to float32, the
@@ -73,7 +73,10 @@ class FileSound:
         return np.concatenate([self.stream.empty(), *self.blocks()])
 
     def passes(self, loops: int | None, skip: int) -> Iterator[Array]:
-        """Yield the samples of `loops` passes, in blocks; None: without end. skip: the first samples are left out."""
+        """Yield the samples of `loops` passes through the sound, in blocks; None: without end.
+
+        skip: how many samples are left out at the beginning of the first pass.
+        """
         done = 0
         while loops is None or done < loops:
             for block in self.blocks():
@@ -113,7 +116,10 @@ class ReadAhead:
         return self._length
 
     def passes(self, loops: int | None, skip: int) -> Iterator[Array]:
-        """Yield the blocks that the thread has read, once. They are those of the loops and skip given before."""
+        """Yield the blocks that the thread reads. Call this once only.
+
+        loops, skip: not used; those given to the constructor count.
+        """
         try:
             while (found := self._queue.get()) is not None:
                 if isinstance(found, Exception):
@@ -124,7 +130,10 @@ class ReadAhead:
 
 
 def _read(blocks: Iterator[Array], queue: Queue[Array | Exception | None], closed: threading.Event) -> None:
-    """Put blocks into a queue, then None, or the error that was raised, until `closed` is set."""
+    """Put blocks into a queue, and at the end None; in place of a block that cannot be read, put the error.
+
+    closed: when it is set, stop.
+    """
 
     def put(one: Array | Exception | None) -> bool:
         while not closed.is_set():
@@ -145,7 +154,10 @@ def _read(blocks: Iterator[Array], queue: Queue[Array | Exception | None], close
 
 
 class Forward:
-    """The samples of blocks, taken forward. blocks: yields arrays [n] or [n, channels]."""
+    """The samples of a sound that comes in blocks, taken in order, each once.
+
+    blocks: yields arrays [n] or [n, channels].
+    """
 
     def __init__(self, blocks: Iterator[Array]) -> None:
         self._blocks, self._held = blocks, list[Array]()

@@ -76,7 +76,7 @@ def note_name(pitch: int) -> str:
 
 
 def read_midi(path: Path) -> tuple[list[ScoredNote], list[str]]:
-    """Return the notes of a MIDI file in the order in which they begin, and notes for the user on what was left out.
+    """Return the notes of a MIDI file in the order in which they begin, and lines for the user on what was left out.
 
     The drums, channel 10, are left out. A note that is not ended lasts to the end of the file. Raises FileError if the
     file cannot be read or has no notes, and RequestError if the package mido is missing.

@@ -292,7 +292,10 @@ def _recording(
 
 
 def _figures(score: Score, results: Results) -> list[dict[str, str]]:
-    """Return the first FIGURES metrics with a value in `score`, as {"name": ..., "text": ...}, for a variant's card."""
+    """Return the values that the card of a variant shows, as {"name": ..., "text": ...} for each.
+
+    They are those of the first metrics, at most FIGURES, that have a value in `score`.
+    """
     known = [(metric, value) for metric in results.metrics if (value := score.values.get(metric.name)) is not None]
     return [
         {"name": metric.name, "text": f"{number_text(value, results.decimals[metric.name])} {metric.unit}".strip()}
