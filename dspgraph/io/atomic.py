@@ -46,7 +46,7 @@ class AtomicFile:
 
     @contextmanager
     def attempt(self, keeps: bool = False) -> Iterator[None]:
-        """Return a context in which any error discards the temporary file, unless it `keeps` it.
+        """Return a context in which any error removes the temporary file. keeps: with True, the file stays.
 
         An OSError becomes a FileError that names the final path; any other error is raised unchanged.
         """

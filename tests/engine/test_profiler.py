@@ -59,7 +59,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class ToySpend(Node):
-    """Take as many milliseconds as the sum of its samples, and some more at the end."""
+    """Return the signal; a block takes `factor` times the sum of its samples, in milliseconds, on the test's clock."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -107,7 +107,7 @@ class ToySleep(Node):
 
 
 def chain(**nodes: Node) -> Graph:
-    """Return a graph of nodes in a chain."""
+    """Return a graph in which the nodes form a chain from the input "x" to the output "y"."""
     names = list(nodes)
     wires = {f"{name}.x": before for name, before in zip(names, ["x", *names], strict=False)}
     return Graph(nodes, wires, {"x": Audio(RATE)}, {"y": names[-1]})
@@ -164,9 +164,10 @@ def everything(rate: Any, peak: bool) -> Graph:
 @pytest.mark.parametrize("cut", [7, 441, 30000])
 @pytest.mark.parametrize("rate", [22050, "44100/7"])
 def test_outputs_are_bit_for_bit_those_of_a_session(rate: Any, cut: int, peak: bool) -> None:
-    """The signals are longer, and shorter, than the second that the profiler computes once in advance to warm up.
+    """The profiler computes the first second of a signal once in advance: one signal is longer, one is shorter.
 
-    A quantum of 10 ms has 220.5 samples at one rate and 63 at the other.
+    A quantum of 10 ms has 220.5 samples at one rate and 63 at the other. cut: samples in a block; peak: whether a node
+    waits for the whole signal.
     """
     graph = everything(rate, peak)
     profiler = Profiler(graph)
@@ -356,9 +357,7 @@ class ToyTogether(Node):
 
 
 def test_a_batch_is_timed_round_by_round(clock: None) -> None:
-    """The two signals have 4 and 2 quanta: some rounds have both signals, in one the shorter ends, later ones have the
-    longer.
-    """
+    """The signals have 4 and 2 quanta: two rounds have both, the shorter one ends in the third, the longer goes on."""
     graph = chain(a=ToySpend(), together=ToyTogether())
     profiler = Profiler(graph)
     signals = [cut_up(spending(1, 2, 3, 4)), cut_up(spending(5, 6))]
@@ -575,7 +574,10 @@ class Foreign:
     ],
 )
 def test_an_array_counts_once_and_whole_wherever_it_lies(wrap: Any) -> None:
-    """An array of 1000 numbers has 8000 bytes; the objects that contain it have less than 1000."""
+    """`size` of an object that contains an array of 8000 bytes is the array and less than 1000 bytes more.
+
+    wrap: a function that puts the array into an object.
+    """
     assert 8000 <= size(wrap(np.zeros(1000)), {}) < 9000
 
 

@@ -71,7 +71,7 @@ def random_arrays(config: Config = TINY, seed: int = 0) -> dict[str, Array]:
 
 
 def settings_of(config: Config) -> dict[str, Any]:
-    """Return the settings, by name, that train a network of this configuration."""
+    """Return the settings of a training run, by name, with which it trains a network of this configuration."""
     return {"preset": "wavenet_autoencoder-small", **config.model_dump()}
 
 
@@ -184,9 +184,9 @@ def _network(config: Config, arrays: dict[str, Array]) -> Any:
 
 
 def frames_in_torch(config: Config, arrays: dict[str, Array], x: Array) -> Array:
-    """Return the frames [frames, latent] of a signal x [n], computed by the network in torch, in float64.
+    """Return the encoding [frames, latent] of a signal x [n], computed by the network in torch, in float64.
 
-    Zeros fill the last frame of the signal.
+    Zeros are appended to x up to a whole number of frames. arrays: the weights, by name.
     """
     network, whole = _network(config, arrays).encoder, np.pad(x, (0, -len(x) % config.hop))
     with torch.no_grad():
@@ -195,9 +195,10 @@ def frames_in_torch(config: Config, arrays: dict[str, Array], x: Array) -> Array
 
 
 def logits_in_torch(config: Config, arrays: dict[str, Array], z: Array, previous: Array) -> Array:
-    """Return the logits [n, 256] of the levels of all samples, computed by the network in torch, in float64.
+    """Return the logits [n, 256] for all samples of a signal, computed by the network in torch, in float64.
 
-    z: [frames, latent + pitches]; previous: [n], the level before every sample.
+    arrays: the weights, by name; z: [frames, latent + pitches], the encoding, with the one-hot code of the pitch if the
+    network has pitches; previous: [n], the level before every sample.
     """
     network = _network(config, arrays).decoder
     with torch.no_grad():

@@ -94,7 +94,7 @@ def predictors(rows: Array) -> Array:
 
 
 def pitches(x: Array, rows: Array, ahead: int = 0) -> tuple[Array, Array]:
-    """Return the pitch [n] and the correlation [n] of n frames.
+    """Return the pitch [n] and the correlation [n] of n frames; the pitch p means a period of 50 * p + 100 samples.
 
     x: the pre-emphasised signal; rows: the predictors of the frames, [n, 17]; ahead: the result for a frame is taken
     from the best path up to the frame that is this number of frames later.

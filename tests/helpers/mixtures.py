@@ -30,10 +30,10 @@ def spoken(names: list[str], n: int, seed: int = 0) -> list[tuple[int, int, str]
 def mixtures(
     phones: list[tuple[int, int, str]], scales: Mapping[str, float], spread: float = 0.0, seed: int = 0
 ) -> Array:
-    """Return parameters of mixtures, rows [n, 3 * COMPONENTS]: random weights and means, normal log-scales.
+    """Return parameters of mixtures, rows [n, 3 * COMPONENTS]: random logits, random means, log-scales.
 
-    phones: (start, end, name) in samples; scales: the scale of each phone, e to the mean of its log-scales; spread: the
-    standard deviation of log-scales.
+    The log-scales of a phone are normally distributed around the logarithm of its scale. phones: (start, end, name) in
+    samples, n samples in all; scales: name of a phone -> its scale; spread: the standard deviation of log-scales.
     """
     draw, n = np.random.default_rng(seed), phones[-1][1]
     log_scales = np.concatenate([np.full(b - a, math.log(scales[name])) for a, b, name in phones])

@@ -53,10 +53,10 @@ class Raises(Node):
 
 
 def noisy() -> Graph:
-    """Return a graph with one of each kind of node.
+    """Return a graph with the outputs "y", "z" and "rows", whose nodes keep different states.
 
-    It has a source of noise, a node that holds samples back, a node that waits for the whole signal, and one that makes
-    rows.
+    It has a source of noise, a node that holds samples back, a node that waits for the whole signal, and a node that
+    makes rows.
     """
     noise = {"noise": ToyNoise(seed=3), "soft": ToyScale(factor=0.1), "late": ToyLate()}
     nodes = {**noise, "sum": ToySum(), "end": ToyPeak(), "rows": ToyFrames(hop=100)}

@@ -304,9 +304,9 @@ LIARS: dict[str, tuple[Callable[[Path], bytes], str]] = {
 
 @pytest.mark.thorough
 def test_headers_that_lie_cost_no_memory(tmp_path: Path) -> None:
-    """Every file is read to its end or refused with a reason. Python, numpy and libsndfile alone take 60 MB.
+    """Every file with a wrong header is read to its end, or refused with a reason, by a process of less than 200 MB.
 
-    A block has at most 8 MiB; with its copies, and those of the graph and of the written file, less than 100 MB.
+    Python, numpy and libsndfile alone take 60 MB; a block of 8 MiB and all its copies take less than 100 MB.
     """
     for number, (make, _) in enumerate(LIARS.values()):
         (tmp_path / f"{number}.wav").write_bytes(make(tmp_path / "first"))
@@ -390,7 +390,10 @@ def crc(page: bytes) -> int:
 
 
 def test_an_ogg_file_has_the_sums_of_the_standard_and_one_number(tmp_path: Path) -> None:
-    """The expected check sum is computed bit by bit; first this computation is compared with a page written by libogg."""
+    """Every page has the check sum of the standard and the serial number 0.
+
+    The expected check sum is computed bit by bit; this computation is first compared with pages written by libogg.
+    """
     written(tmp_path / "own.ogg", "ogg", speech()[:8000])
     for page in pages((tmp_path / "own.ogg").read_bytes()):
         assert crc(page) == int.from_bytes(page[22:26], "little")
@@ -507,7 +510,7 @@ def test_an_end_that_was_rounded_is_the_end_of_the_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rate", [1, 62])
 def test_a_rate_that_no_audio_has_is_refused_before_a_filter_is_made_for_it(tmp_path: Path, rate: int) -> None:
-    """16000 / 256 is 62.5: a filter from a rate of 1 Hz would take a gigabyte."""
+    """To 16000 Hz, files are converted from 62.5 Hz (16000 / 256) on. A filter from 1 Hz would take a gigabyte."""
     path = tmp_path / "slow.wav"
     soundfile.write(path, np.zeros(10), rate)
     with pytest.raises(FileError, match=rf"slow.wav has {rate} Hz, .* 16000 Hz: more than 256 times apart"):

@@ -58,7 +58,10 @@ def test_a_file_that_has_fewer_samples_than_promised_is_refused(tmp_path: Path, 
 @pytest.mark.parametrize("n", [1, 15, 16, 255, 256, 4095, 4096, 4097, 16384, 300_000])
 @pytest.mark.parametrize("channels", [1, 2, 8])
 def test_the_last_frame_says_how_long_a_file_is(tmp_path: Path, n: int, channels: int) -> None:
-    """The number of the last frame has 1 or 2 bytes; its block size is a code, or has one or two bytes."""
+    """The header of the last frame has its number, in 1 or 2 bytes, and its size, as a code or in 1 or 2 bytes.
+
+    n: the number of samples of the file, which decides how many bytes are used.
+    """
     random = np.random.default_rng(n)
     soundfile.write(tmp_path / "v.flac", random.uniform(-0.9, 0.9, (n, channels)), 44100, "PCM_16")
     with (tmp_path / "v.flac").open("rb") as file:
@@ -132,9 +135,9 @@ def test_very_many_joined_files_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_end_of_a_file_is_searched_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Four headers are followed by many bytes that could begin a header, and four headers again.
+    """No byte is tried twice. Four headers are followed by many bytes that could begin a header, then by four headers.
 
-    A file of 100 of these once took a minute.
+    A file with 100 times these bytes once took a minute.
     """
     tried: list[bytes] = []
     end_of_frame = flac._end_of_frame

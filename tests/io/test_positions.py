@@ -28,7 +28,10 @@ def split(path: Path) -> list[Page]:
 
 
 def changed(page: Page, position: int | None = None, flags: int | None = None, number: int | None = None) -> Page:
-    """Return a page with other values in its head, and with the check sum that belongs to them."""
+    """Return a copy of a page with other values in its header, if given, and with the check sum that fits them.
+
+    position: the number of samples up to the end of the page; flags: the flags of the page; number: its number.
+    """
     content = bytearray(page.content)
     if position is not None:
         content[6:14] = position.to_bytes(8, "little")

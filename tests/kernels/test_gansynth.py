@@ -90,8 +90,9 @@ def test_a_note_with_silence_on_both_sides_comes_back_to_its_end(midi: int) -> N
 
 @pytest.mark.parametrize("frequency", [100, 261.6, 440, 1000, 3000, 7000])
 def test_a_tone_turns_with_its_frequency(frequency: float) -> None:
-    """From hop to hop (512 samples) a tone turns by 2 * f * hop / rate half turns; the test computes f from it, to 0.01
-    Hz.
+    """The phase of a tone of f Hz advances by 2 * f * hop / rate half turns per hop of 512 samples.
+
+    At the bin of the peak, the angle in the picture is this number, up to whole turns; f follows from it to 0.01 Hz.
     """
     x = (0.5 * np.cos(2 * np.pi * frequency * np.arange(64000) / RATE + 0.3)).astype(np.float32)
     picture = gansynth_spectrogram(x)[10:]
@@ -158,7 +159,7 @@ def edges_one_by_one(bins: int) -> tuple[Array, int]:
 
 @pytest.mark.parametrize(("bins", "widened", "rank", "column"), [(1024, 852, 811, 2.7616), (512, 426, 405, 2.7219)])
 def test_852_of_1024_mel_bands_are_widened(bins: int, widened: int, rank: int, column: float) -> None:
-    """The counts, the rank and the sums are those of the matrices that the published program computes."""
+    """The number of widened bands, and the rank and sums of the mel matrix, are those of the published program."""
     edges, count = edges_one_by_one(bins)
     assert count == widened
     low, middle, high = edges[:-2], edges[1:-1], edges[2:]
@@ -245,10 +246,10 @@ def test_mel_bands_keep_the_pitch(midi: int) -> None:
 
 @pytest.mark.parametrize("midi", [48, 60])
 def test_mel_bands_lose_little_magnitude_much_phase_and_less_as_phasors(midi: int) -> None:
-    """The measured SNR for the notes 48 and 60, in dB, depends on the angles.
+    """A note is reduced to mel bands and restored. The SNR was measured for notes 48 and 60, for three kinds of angles.
 
-    Published mel angles: 10.2 and 9.2; angles of phasors in mel bands: 21.1 and 18.2; true angles of the bins, so that
-    only the magnitudes pass through mel bands: 31.7 and 32.7.
+    With the published mel angles it is 10.2 and 9.2 dB; with angles of phasors in mel bands 21.1 and 18.2 dB; with the
+    true angles of the bins, so that only the magnitudes pass through mel bands, 31.7 and 32.7 dB.
     """
     x = note(midi)
     for scale, least in (("mel", 6), ("phasor_mel", 17)):  # the part of `gansynth_mel` without its high-pass

@@ -39,9 +39,9 @@ def sigmoid(x: Array) -> Array:
 def formulas(arrays: dict[str, Array], f: Array, codes: Array, hop: int, rounded: bool = True) -> tuple[Array, Array]:
     """Return logits [n, 256] and states of GRU_B [n, units], computed in float64 by LPCNet's equations.
 
-    The weights are rounded to eight bits.
-
-    f: [frames, condition]; codes: [n, 3]; rounded: whether the states are rounded to round(127 * h) / 127 in the products.
+    The weights are rounded to eight bits. f: [frames, condition], the conditions; codes: [n, 3], the codes that the
+    network reads for each sample; hop: samples in a frame; rounded: whether a state h counts as round(127 * h) / 127 in
+    the products.
     """
     eight = WEIGHTS.in_eight_bits(arrays)
     w = {name: array.astype(np.float64) for name, array in arrays.items()}

@@ -33,9 +33,9 @@ def random_frames(config: Config, count: int, seed: int = 0) -> Array:
 def whole(
     net: WaveRNNWeights, config: Config, frames: Array, numbers: Array, forced: Array | None = None, lanes: int = 1
 ) -> tuple[Array, Array]:
-    """Return the draws of the loop and the outputs of the network for all frames of a signal.
+    """Return the draws of the kernel, [n, d], and the outputs of the network, [n, outputs], for a whole signal.
 
-    numbers: [n, draws], the random numbers that the loop reads.
+    frames: [frames, features]; zeros before and after them are added here. numbers, forced, lanes: as in `run`.
     """
     return run(net, np.pad(frames, ((config.context, config.context), (0, 0))), numbers, forced, lanes)
 

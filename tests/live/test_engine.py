@@ -160,7 +160,10 @@ class VirtualStop(threading.Event):
 
 
 def without_device(outputs: Any, work: Any, monkeypatch: pytest.MonkeyPatch) -> Engine:
-    """Run a sound without end through a graph without a device. work: a function of the engine and of VirtualStop."""
+    """Run a sound that never ends through a graph that has no device, and return the engine.
+
+    work: a function that is called at each wait, with the engine and the `VirtualStop`. outputs: where outputs go.
+    """
     setup = Setup(scaled(1), {}, outputs, Fraction(1, 100), 2, Fraction(37, RATE), played=("x",))
     engine = Engine(setup, NoDevice().open(device_request(setup)), lambda *_: None)
     engine.performance.add(Play("x", X, None))
@@ -536,7 +539,10 @@ def test_a_sound_that_is_refused_leaves_no_file(tmp_path: Path) -> None:
 
 
 def recorded(folder: Path, blocks: int) -> tuple[str, list[int]]:
-    """Record an input and two outputs; return the error, and the number of samples of each file."""
+    """Record an input and two outputs until writing fails; return the error, and the number of samples of each file.
+
+    blocks: how many blocks of a second are recorded.
+    """
     recorder = Recorder(folder, {"x": Audio(RATE)}, {"y": Audio(RATE), "z": Audio(48000, 2)}, {"begin": None})
     recorder.line({"set": "volume"})
     for _ in range(blocks):

@@ -274,7 +274,7 @@ def ledger(folder: Path) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> Path:
-    """Return the folder of the clips, rendered one at a time in one process, with noise as excitation."""
+    """Return the output folder of the clips, rendered one at a time in one process, with noise as excitation."""
     out = tmp_path_factory.mktemp("alone")
     render(load("lpc_vocoder", swap={"excitation": "whisper"}), [clips], out)
     return out
@@ -318,7 +318,10 @@ def clips_and_hang(tmp_path: Path, clips: Path) -> Path:
 
 
 def assert_one_is_late(executor: Executor, batch: int, source: Path, out: Path) -> None:
-    """Assert that clip 025, which never ends, fails, and that all others have the same bytes as in this process."""
+    """Render the folder `source` to `out`; assert that clip 025, which never ends, fails, and that all others succeed.
+
+    The files of the others must have the bytes that a run in this process gives.
+    """
     render(toy(), sorted(source.glob("??.wav")), out.with_name("others"))
     rows = render(toy(), [source], out, executor=executor, batch=batch)
     assert {row.id: row.error for row in rows if row.error} == {"025": f"{source / '025.wav'}: {LATE}"}
@@ -458,9 +461,9 @@ SIX = ["exit", "missing", "nan", "raise", "truncated", "unreadable"]
 
 
 def assert_six_fail(corpus: list[Path], pipeline: Path, tmp_path: Path, *options: str) -> None:
-    """Assert that six clips fail, and that the others are rendered as by one process.
+    """Render the corpus with these options; assert that six clips fail, and that the others are as by one process.
 
-    That process does not get the clip that would kill it.
+    One process renders them for the comparison, without the clip that would kill it.
     """
     unreadable = corpus[0].with_name("unreadable.wav")
     (tmp_path / "manifest.jsonl").write_text(json.dumps({"id": "unreadable", "path": str(unreadable)}))

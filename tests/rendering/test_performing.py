@@ -179,7 +179,7 @@ outputs: {y: out, soft: soft}
 
 
 def test_a_take_with_two_recorded_inputs_is_rendered_again(tmp_path: Path) -> None:
-    """Two inputs of different rates from the channels of one device: the same bytes come again, in blocks of a second."""
+    """A take with two inputs of different rates, from two channels of one device, is rendered to the recorded bytes."""
     (tmp_path / "two.yaml").write_text(TWO)
     x = (0.4 * np.stack((speech()[:40000], speech()[8000:48000]), axis=1)).astype(np.float32)
     graph, take = load(tmp_path / "two.yaml"), tmp_path / "take"

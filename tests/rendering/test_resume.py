@@ -58,7 +58,7 @@ def corpus(folder: Path, n: int) -> Path:
 
 
 class Runs:
-    """The same command, run several times, each time in a new process."""
+    """A command `render --resume`, run several times, each time in a new process."""
 
     def __init__(self, pipeline: str | Path, source: Path, out: Path, *options: str) -> None:
         self.out = out
@@ -76,7 +76,10 @@ class Runs:
         assert process.returncode == 0, errors
 
     def interrupted(self, how: signal.Signals, done: int, delay: float) -> tuple[int, str]:
-        """Start the command, send a signal when `done` more items are in the ledger, and return exit code and errors."""
+        """Start the command, send it a signal, and return the exit code and the standard error.
+
+    how: the signal, which is sent `delay` seconds after `done` more items are in the ledger.
+    """
         before = len(self.lines())
         with self.start() as process:
             while process.poll() is None and (not self.out.exists() or len(self.lines()) < before + done):
@@ -94,7 +97,7 @@ class Runs:
         return path.read_bytes().splitlines(keepends=True) if path.exists() else []
 
     def check(self, wanted: dict[str, bytes], n: int) -> None:
-        """Assert that the files are those of an undisturbed run, and that no item was rendered twice."""
+        """Assert that the output files are `wanted`, by path, and that the ledger has each of n items once."""
         found = written(self.out)
         assert found.keys() == wanted.keys()
         assert [name for name in wanted if found[name] != wanted[name]] == []
@@ -137,7 +140,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, noisy: Path) -> tuple[
 
 
 def moments(draw: random.Random, n: int) -> list[int]:
-    """Return the number of items to wait for before each kill: none, some in the middle, most of the rest."""
+    """Return for each of three kills how many of the n items are rendered before it, counted from the kill before."""
     middle = draw.randrange(n // 4, n // 2)
     return [0, middle, n - middle - draw.randrange(n // 5, n // 4)]
 

@@ -37,7 +37,7 @@ def test_it_turns_notes_into_sound_with_the_sizes_of_the_weights(size: str) -> N
 
 
 def between(config: Config, count: int) -> dict[str, Array]:
-    """Return the inputs of the pipeline gansynth_blend for `count` notes."""
+    """Return random inputs, by name, of the pipeline gansynth_blend, for `count` notes of a network of this size."""
     given = {name: array for name, (_, array) in notes(config, count).items()}
     return {"first": given["latent"], "second": notes(config, count, seed=1)["latent"][1], "pitch": given["pitch"]}
 

@@ -35,7 +35,7 @@ MODULES = {module_name(path): path for path in [*FILES, *sorted(PACK.rglob("*.py
 
 
 def imports(path: Path, scope: str = "types") -> Iterator[str]:
-    """Yield every module that a file imports: in the given scope and in those before it in SCOPES."""
+    """Yield every module that a file imports: in the given scope, and in the scopes before this one in SCOPES."""
     package = module_name(path.parent / "__init__.py")
     return imported(path.read_text(), package, SCOPES.index(scope))
 

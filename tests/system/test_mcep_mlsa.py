@@ -13,7 +13,10 @@ pytestmark = pytest.mark.thorough
 
 
 def envelopes(x: Array) -> Array:
-    """Return log spectra in dB, smoothed to 24 cepstral coefficients, of frames that are not pauses in the recording."""
+    """Return the log spectra of the frames of x in dB, [frames, bins], smoothed to 24 cepstral coefficients.
+
+    Frames in which the recording pauses are left out.
+    """
     frames = sliding_window_view(x, 512)[::80]
     loud = (sliding_window_view(speech(), 512)[::80] ** 2).mean(axis=1) > 1e-5
     cepstra = np.fft.irfft(10 * np.log10(np.abs(np.fft.rfft(frames * np.hanning(512), axis=1)) ** 2 + 1e-9), axis=1)
@@ -23,7 +26,7 @@ def envelopes(x: Array) -> Array:
 
 
 def distance(y: Array) -> float:
-    """Return the mean over frames of the RMS difference to the envelope of the recording, in dB."""
+    """Return the RMS difference between the smoothed spectra of y and the recording, in dB, as the mean over frames."""
     return float(np.sqrt(((envelopes(y) - envelopes(speech())) ** 2).mean(axis=1)).mean())
 
 

@@ -61,7 +61,7 @@ def run(words: list[str]) -> None:
 
 
 def shipped(name: str) -> None:
-    """Put the weights that come with dspgraph where a training run would put its own."""
+    """Copy the weights of the pipeline `name`, which come with dspgraph, to where a training run would put its own."""
     Path("run").mkdir()
     shutil.copy(shipped_pipelines()[name].with_suffix(".safetensors"), "run/weights.safetensors")
 
@@ -96,7 +96,7 @@ def tutorial() -> None:
 
 
 def results() -> None:
-    """Compare the sidecar on the page with one that is written now."""
+    """Render a file, and assert that its sidecar has the keys of the sidecar shown on the page `results`."""
     (shown,) = map(json.loads, blocks("results", "json"))
     run(["dspgraph", "render", "mulaw_bits", "speech/a.wav", "-o", "out"])
     written = json.loads(Path("out/a.json").read_text())

@@ -92,7 +92,7 @@ def test_stretches_multiply_and_tails_are_stretched() -> None:
 
 
 def test_rows_of_a_part_are_counted_from_the_true_duration() -> None:
-    """11 rows of 10 ms cover 1001 samples at 16 kHz with a stretch of 1; after a stretch of 1/2 there are 6 rows."""
+    """1001 samples in rows of 100 make 11 rows. A node that halves the duration makes 6 rows of them, not 5."""
 
     class Half(Node):
         """Drop every second row."""

@@ -22,7 +22,7 @@ X = np.random.default_rng(1).standard_normal(700)
 
 
 def every(pipeline: str, *settings: str) -> list[Graph]:
-    """Return all variants of a shipped pipeline; networks get random weights."""
+    """Return the graphs of all variants of a shipped pipeline; networks get random weights. settings: overrides."""
     return [load(pipeline, [*settings, *overrides(pipeline)], swap) for swap in variants(pipeline)]
 
 
@@ -82,7 +82,10 @@ def test_noise_under_two_names_is_two() -> None:
 
 
 def test_noise_under_one_name_beside_other_signals_is_two_that_are_the_same() -> None:
-    """A node that was copied from another graph draws the numbers that it draws there, by its noise key."""
+    """Two graphs have a noise node `draw` with different inputs: merged, both draw the numbers that each draws alone.
+
+    The second node gets another name, and keeps its numbers by its noise key.
+    """
     together = check_same([noise(), noise(of=ToyScale(factor=3.0))], x=X)
     assert dict(together.noise_keys) == {"v1/draw": "draw"}
     check_same([together, noise("v1/draw"), noise()], x=X)  # and again, in a union of unions

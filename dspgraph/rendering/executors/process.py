@@ -275,8 +275,8 @@ def _exit_with_parent() -> None:
 
     This process and its parent hold the two ends of a pipe. When the parent exits, its end is closed, and the system
     sends SIGIO to this process. On Linux, SIGIO ends the process at once, even during a long call of compiled code, in
-    which no other thread of Python runs. The thread below handles a parent that exits before the signal has been set
-    up, and systems that ignore SIGIO, as macOS does.
+    which no other thread of Python runs. This function also starts a thread that exits when the pipe is closed: for a
+    parent that exits before the signal has been set up, and for systems that ignore SIGIO, as macOS does.
     """
     import fcntl  # Windows does not have it
 

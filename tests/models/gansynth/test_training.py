@@ -46,7 +46,7 @@ def features(settings: Settings) -> FeatureFunction:
 
 
 def notes(preset: str, count: int, seed: int = 0) -> Notes:
-    """Return made notes at the rate of a preset, and their labels, by name."""
+    """Return `count` made notes at the rate of a preset, and their labels: two mappings, by the name of the note."""
     c = PRESETS[preset]
     made = {f"{k}.wav": made_note(seed, k, c.rate, c.lowest, c.lowest + c.pitches - 1) for k in range(count)}
     labels = {name: {"pitch": str(note.pitch), "timbre": note.timbre} for name, note in made.items()}
@@ -406,7 +406,10 @@ def one_thread() -> Iterator[None]:
 
 
 def run_of(preset: str, **more: Any) -> tuple[Run, Notes]:
-    """Return a run on made notes, with each pitch once in each timbre, and the notes."""
+    """Return a training run on made notes, with each pitch once in each timbre, and the notes with their labels.
+
+    more: settings that differ from the defaults.
+    """
     settings = Settings(preset=preset, device="cpu", threads=1, learning_rate=2e-3, **more)
     given = notes(preset, 5 * settings.config.pitches)
     return Run(task(settings, given[0], features(settings), given[1]), settings), given

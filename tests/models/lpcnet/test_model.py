@@ -130,7 +130,11 @@ def input_codes(codes: Array, lpc: Array) -> Array:
 
 
 def forward(path: Path, given: Features, codes: Array, eight_bits: bool = False) -> Array:
-    """Return the distributions [n, 256] that follow from the logits of the network in torch."""
+    """Return the distributions [n, 256] of the codes of a signal, computed by the network in torch.
+
+    path: the file of weights; given: the features; codes: [n], those of the excitation, which the network reads;
+    eight_bits: whether weights and states are rounded to eight bits.
+    """
     inner = torch.from_numpy(input_codes(codes, given["lpc"]))[None]
 
     def found(model: LPCNet) -> Array:
@@ -147,7 +151,10 @@ def forward(path: Path, given: Features, codes: Array, eight_bits: bool = False)
 
 
 def forced(path: Path, given: Features, codes: Array, lanes: int, eight_bits: bool = False) -> Array:
-    """Return the distributions [n, 256] that the kernel computes for given codes."""
+    """Return the distributions [n, 256] of the codes of a signal, computed by the kernel, teacher-forced.
+
+    The arguments are those of `forward`. lanes: how many signals the kernel computes together.
+    """
     network = packed(path, eight_bits)
     one = FrameNetworkState(network.frame, CONFIG.bands)
     rows = features(network.frame, given["cepstrum"], given["pitch"], given["correlation"])

@@ -99,9 +99,9 @@ def test_two_layers_are_weighted_and_summed() -> None:
 
 
 def keras(config: Config, seed: int = 0, zeros: int = 18) -> dict[str, Array]:
-    """Return random weights, by name, in the layout of Keras.
+    """Return random weights of an LPCNet, by name, in the layout of Keras.
 
-    zeros: the number of features that the network does not use.
+    zeros: the number of features that are always 0, which published networks have beside the used ones.
     """
     draw = np.random.Generator(np.random.Philox(key=seed))
     c, width = config, config.bands + zeros + 2 + config.pitch_embedding
@@ -134,7 +134,7 @@ def sigmoid(x: Array) -> Array:
 def keras_step(w: dict[str, Array], name: str, x: Array, h: Array) -> Array:
     """Return the next state of a GRU by the equations of Keras (reset_after, gates z, r, h).
 
-    x: its inputs; h: its state.
+    w: the weights of the network, by name; name: of the GRU; x: its inputs; h: its state.
     """
     n = len(h)
     a, b = x @ w[f"{name}/kernel"] + w[f"{name}/bias"][0], h @ w[f"{name}/recurrent"] + w[f"{name}/bias"][1]

@@ -8,7 +8,10 @@ from dspgraph_nodes.models.shared.layers import gru_layer
 
 
 def both_ways(dtype: torch.dtype, samples: int, batch: int) -> list[tuple[Tensor, ...]]:
-    """Return outputs, last state and gradients of a GRU: those of `gru_layer`, then those of torch's module."""
+    """Return outputs, last state and gradients of a random GRU: those of `gru_layer`, then those of torch's module.
+
+    The input has the shape [batch, samples, 5].
+    """
     torch.manual_seed(0)
     layer = torch.nn.GRU(5, 16, batch_first=True).to(dtype)
     x, state = torch.randn(batch, samples, 5, dtype=dtype), torch.randn(batch, 16, dtype=dtype)

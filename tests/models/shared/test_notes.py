@@ -36,7 +36,10 @@ def is_right(x: Array, pitch: int) -> bool:
 
 
 def share_of_right_pitches(count: int) -> tuple[float, float]:
-    """Return the share of right pitches among notes of seed 0, and their share after the spectrogram and its inverse."""
+    """Return the share of right pitches, from 0 to 1, among `count` notes made from seed 0, and among their copies.
+
+    A copy is a note after GANSynth's spectrogram and its inverse.
+    """
     graph, found = load("gansynth"), []
     for index in range(count):
         note = made_note(0, index)

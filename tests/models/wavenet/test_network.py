@@ -26,7 +26,7 @@ def model_of(config: Config, seed: int = 0) -> WaveNet:
 
 
 def signal(config: Config, frames: int, seed: int = 0) -> tuple[Array, Array]:
-    """Return random features of `frames` frames and their context, and the samples or levels before each sample."""
+    """Return random features [frames + 2 * context, bands], and the random sample or level before each sample, [n]."""
     draw = np.random.Generator(np.random.Philox(key=seed))
     rows = draw.standard_normal((frames + 2 * config.context, config.bands))
     count = frames * config.hop

@@ -43,7 +43,10 @@ def write(config: Config, path: Path, seed: int) -> None:
 
 
 def inputs(config: Config, drawn: Array) -> Array:
-    """Return the inputs [n, d] of the network for every sample. drawn: samples [n], or pairs of halves [n, 2]."""
+    """Return the inputs [n, d] of the network: for every sample the one before it, and its own coarse half, if any.
+
+    drawn: what the network has drawn, samples or levels [n], or pairs (coarse half, fine half) [n, 2].
+    """
     values = (
         drawn.reshape(len(drawn), -1)
         if config.kind == "mixture"
@@ -97,7 +100,10 @@ def generate(
 
 
 def cumulative(config: Config, parameters: Array, drawn: Array) -> tuple[Array, Array]:
-    """Return the probability of values below each sample, and of values up to it, [n] or [n, 2] each."""
+    """Return the probability of values below each sample, and of values up to it, [n] each, or [n, 2] for halves.
+
+    parameters: [n, outputs], the outputs of the network; drawn: the samples, levels or halves that were drawn.
+    """
     wide = parameters.astype(np.float64)
     if config.kind == "mixture":
         w, mean, scale = np.split(wide, 3, axis=1)

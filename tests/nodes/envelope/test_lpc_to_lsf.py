@@ -19,7 +19,7 @@ EXAMPLES = [
 
 
 def by_roots(row: Array) -> Array:
-    """Return the angles of the zeros of both polynomials, from numpy's eigenvalues of companion matrices."""
+    """Return the line spectral frequencies of a row (gain, a[1..order]): angles of the zeros of both polynomials."""
     a = np.r_[1.0, row[1:], 0.0]
     angles = np.concatenate([np.angle(np.roots(a + sign * a[::-1])) for sign in (1, -1)])
     return np.sort(angles[(angles > 1e-6) & (angles < np.pi - 1e-6)])

@@ -11,7 +11,7 @@ STREAM = Frames(100, "lsf", 17)
 
 
 def drawn(order: int, count: int = 200) -> Array:
-    """Return random rows of a gain and ascending frequencies, [count, order + 1]."""
+    """Return random rows [count, order + 1]: a gain, then `order` ascending frequencies from 0 to pi."""
     rows = np.random.default_rng(order).uniform(0, np.pi, (count, order + 1))
     rows[:, 1:].sort(axis=1)
     return rows
@@ -25,7 +25,7 @@ EXAMPLES = [
 
 
 def by_products(row: Array) -> Array:
-    """Return a predictor, computed from its line spectral frequencies by multiplying polynomials with numpy."""
+    """Return the row (gain, a[1..order]) for a row (gain, line spectral frequencies), by products of polynomials."""
     order = len(row) - 1
     root = np.exp(1j * row[1:])
     p, q = (np.poly(np.r_[r, r.conj()]).real for r in (root[::2], root[1::2]))

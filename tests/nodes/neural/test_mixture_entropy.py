@@ -75,14 +75,17 @@ def test_the_oracle_of_these_tests_is_quad() -> None:
 
 @pytest.mark.parametrize(("spread", "points", "most"), [(0.3, 64, 0.004), (1, 64, 0.004), (3, 64, 0.01), (1, 16, 0.03), (3, 1024, 0.002)])  # fmt: skip
 def test_the_error_is_that_of_the_docstring(spread: float, points: int, most: float) -> None:
-    """Errors measured over 150 mixtures of each spread: 0.0026, 0.0033 and 0.006 with 64 points, 0.02 with 16."""
+    """The entropy differs from a numerical integral by less than `most` nats.
+
+    Largest errors over 150 mixtures of each spread: 0.0026, 0.0033 and 0.006 with 64 points, 0.02 with 16 points.
+    """
     rows = mixtures(12, spread)
     expected = np.array([integral(row) for row in rows])
     assert np.abs(nats(rows, points) - expected).max() < most
 
 
 def test_it_stays_between_its_bounds() -> None:
-    """The bounds are sum w * (ln s + 2) and this sum plus H(w)."""
+    """The bounds are sum w * (ln s + 2), and this sum plus -sum w * ln w, for weights w and scales s."""
     rows = np.concatenate([mixtures(100, spread) for spread in (0.1, 1, 3, 10)])
     weights = softmax(rows[:, :K], axis=1)
     least = (weights * (rows[:, 2 * K :] + 2)).sum(axis=1)

@@ -25,7 +25,10 @@ def mixtures(n: int, k: int = K) -> Array:
 
 
 def draws(rows: Array, clip: bool = True) -> tuple[Array, Array]:
-    """Return samples of mixtures, and the component of each; every row has random numbers of its own."""
+    """Draw a sample from each mixture: return the samples [n], and the number of the component of each [n].
+
+    rows: [n, 3 * K], the mixtures; clip: whether samples are limited to -1 .. 1.
+    """
     logits, means, log_scales = np.split(rows, 3, axis=1)
     component = (logits + RNG.gumbel(size=logits.shape)).argmax(axis=1)
     mean, log_scale = (np.take_along_axis(one, component[:, None], 1)[:, 0] for one in (means, log_scales))
@@ -154,7 +157,7 @@ def test_one_component_has_its_own_scale() -> None:
 
 
 def test_the_evidence_is_that_of_scipy() -> None:
-    """The share of draws of each component is the mean of its posterior, computed from scipy's densities."""
+    """Each component is drawn as often as its posterior probability says, which is computed from scipy's densities."""
     rows = np.tile(mixtures(1, 3), (4000, 1))
     x = draws(rows, clip=False)[0]
     terms = np.log(softmax(rows[:, :3], axis=1)) + logistic.logpdf(x[:, None], rows[:, 3:6], np.exp(rows[:, 6:]))

@@ -164,9 +164,10 @@ def test_the_pipeline_decodes_a_note_with_another_pitch() -> None:
 
 
 def drawn_by_kernel(name: str, temperature: float, numbers: Array, many: int = 99) -> tuple[Array, Array]:
-    """Return the levels and the logits for recorded random numbers.
+    """Return the levels [n] that the kernel draws with recorded random numbers [n], and the logits.
 
-    many: 2 for a signal in a lane; by default the signal is computed alone.
+    name: the recorded network, "small" or "deep"; many: 2 for a signal in a lane; by default the signal is computed
+    alone.
     """
     golden, config, arrays = recorded(name)
     network = packed_decoder(config, arrays)

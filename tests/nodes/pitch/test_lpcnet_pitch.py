@@ -12,7 +12,7 @@ STREAM = Frames(100, "lpc", 17)
 
 
 def analysed(x: Array) -> tuple[Array, Array]:
-    """Return a signal after pre-emphasis, and its predictors."""
+    """Return a signal after pre-emphasis, [n], and its predictors, [frames, 17]."""
     y = emphasised(x)
     return y, predictors(cepstra(windowed(y)))
 

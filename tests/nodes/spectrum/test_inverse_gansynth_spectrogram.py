@@ -105,9 +105,9 @@ def test_speech_comes_back(drop: str, least: float) -> None:
 
 
 def test_the_end_fades_for_the_frames_that_are_missing() -> None:
-    """At the end, only three, two and one of four overlapping frames exist.
+    """In the last 1536 samples only three, two and then one of four overlapping frames exist, so the output fades.
 
-    The squares of the window, divided by 1.5, say how much of a sample is left.
+    The factor of a sample is the sum of the squares of the window in the frames that exist, divided by 1.5.
     """
     x = speech(60 * 512)
     found = render(*analysed(x, 1024, "nyquist"), IF)
@@ -118,7 +118,10 @@ def test_the_end_fades_for_the_frames_that_are_missing() -> None:
 
 @pytest.mark.parametrize("rate", [16000, 22050])
 def test_mel_bands_come_back_through_the_published_inverse(rate: int) -> None:
-    """V = W^T diag(1 / colsum(W W^T)): power and angle are multiplied by V, each as a formula."""
+    """The inverse of the mel matrix W is V = W^T diag(1 / s), where s has the sums of the columns of W W^T.
+
+    Powers, and angles or phasors, are multiplied by V; the result equals that of the node.
+    """
     bins = 64
     matrix = mel_matrix(bins, rate)
     total = (matrix @ matrix.T).sum(axis=0)

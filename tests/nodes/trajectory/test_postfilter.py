@@ -21,7 +21,10 @@ EXAMPLES = [
 
 
 def energy(c: Array, alpha: float, n_fft: int = 4096) -> Array:
-    """Return r[0] of the impulse responses, computed from the definition of the transfer function."""
+    """Return the energy of the impulse response of each mel-cepstrum, [n], computed from the transfer function.
+
+    c: [n, order + 1], the mel-cepstra.
+    """
     z = np.exp(2j * np.pi * np.arange(n_fft) / n_fft)
     log_h = c @ ((1 / z - alpha) / (1 - alpha / z)) ** np.arange(c.shape[1])[:, None]
     mean: Array = (np.abs(np.exp(log_h)) ** 2).mean(axis=1)

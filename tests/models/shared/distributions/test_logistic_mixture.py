@@ -25,7 +25,11 @@ def mixture(count: int, components: int, seed: int = 0, wide: bool = False) -> A
 
 
 def classes_of(row: Array, levels: int) -> Array:
-    """Return ln P of all levels, from differences of the distribution function in its more exact tail."""
+    """Return ln P of each of `levels` levels, from differences of the distribution function F of a mixture.
+
+    row: [3 * K], the parameters of the mixture. Where F is above 1/2, differences of 1 - F are taken, which are more
+    exact.
+    """
     logits, means, log_scales = np.split(row, 3)
     edges = (2 * np.arange(1, levels) - levels) / (levels - 1)
     x = (edges[:, None] - means) * np.exp(-log_scales)
