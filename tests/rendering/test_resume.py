@@ -78,8 +78,8 @@ class Runs:
     def interrupted(self, how: signal.Signals, done: int, delay: float) -> tuple[int, str]:
         """Start the command, send it a signal, and return the exit code and the standard error.
 
-    how: the signal, which is sent `delay` seconds after `done` more items are in the ledger.
-    """
+        how: the signal, which is sent `delay` seconds after `done` more items are in the ledger.
+        """
         before = len(self.lines())
         with self.start() as process:
             while process.poll() is None and (not self.out.exists() or len(self.lines()) < before + done):
