@@ -22,7 +22,10 @@ def written(path: Path, text: str) -> Path:
 
 
 def run(*arguments: object, path: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the command in a new process with one more folder on its path, as after `pip install` of a package."""
+    """Run the command `dspgraph` with some arguments in a new process, and return the ended process.
+
+    path: a folder that is added to `sys.path`, as after `pip install` of a package in it; None: no folder.
+    """
     folders = [str(path)] if path else []
     begin = f"import sys; sys.path[:0] = {[*folders, *filter(None, sys.path)]!r}; from dspgraph.cli.main import main; main()"
     return subprocess.run([sys.executable, "-c", begin, *map(str, arguments)], capture_output=True, text=True)

@@ -151,7 +151,10 @@ def part_of(prompt: str) -> str:
 
 
 def make_corpus(folder: Path, packages: Path | None = None) -> dict[str, float]:
-    """Write the recordings and the manifests, and return the minutes of speech in each manifest."""
+    """Write the recordings and the manifests into a folder, and return the minutes of speech in each manifest.
+
+    packages: a directory with the files of the packages; None: download them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     rows: dict[str, list[str]] = {"train": [], "validation": [], "test": [], "unseen": []}
     minutes = dict.fromkeys(rows, 0.0)

@@ -118,7 +118,10 @@ def cut_up(x: Array, cut: int = RATE) -> Iterator[dict[str, Array]]:
 
 
 def run(profiler: Profiler, blocks: Iterable[dict[str, Array]], session: Session | None = None) -> dict[str, Array]:
-    """Return the outputs of one signal, computed by a session on the plan of the profiler, cut at every quantum."""
+    """Return the outputs of one signal, computed by a session on the plan of the profiler.
+
+    blocks: the signal, which the profiler divides again at every quantum; session: by default a new session.
+    """
     session = session or Session(profiler.graph, profiler.plan)
     parts = [session.push(**piece) for piece in profiler.blocks(blocks)]
     return joined([*parts, session.flush()])

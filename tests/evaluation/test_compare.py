@@ -218,7 +218,10 @@ def test_known_signals_have_the_values_that_can_be_computed_by_hand(tmp_path: Pa
 
 
 def refused(found: Sequence[Choice], tmp_path: Path, message: str, *metrics: str, files: Any = None) -> None:
-    """Assert that a comparison is refused with a message before anything is written."""
+    """Assert that a comparison is refused with a message before anything is written.
+
+    found: the choices to compare; metrics: names of metrics; files: the recordings, by default one that is made here.
+    """
     with pytest.raises(RequestError, match=message):
         compared(found, files or [clips(tmp_path / "in", 1)], tmp_path / "out", *metrics)
     assert not (tmp_path / "out").exists()

@@ -55,9 +55,10 @@ def seconds(recording: int, slot: int) -> float:
 def comparison(
     folder: Path, ids: list[str], variants: list[str], missing: tuple[int, int] | None = None, rate: int = RATE
 ) -> Comparison:
-    """Write noise for each reference (slot 0) and variant, and return a comparison with these sounds.
+    """Write noise for each reference and each variant, and return a comparison with these sounds.
 
-    ids: the recordings. missing: (recording, slot) of a sound that could not be rendered. rate: Hz.
+    ids: the ids of the recordings. missing: (number of a recording, number of a variant from 1) of a sound that could
+    not be rendered; None: all could. rate: Hz.
     """
     folder.mkdir()
     draw = np.random.default_rng(3)

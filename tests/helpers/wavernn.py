@@ -162,8 +162,8 @@ def run(
     """Return the draws of the kernel for all frames of a signal, [n, d], and the outputs of the network, [n, width].
 
     known: [frames, features], with context; numbers: [n, draws], random numbers; forced: [n, d], the inputs of every
-    sample, in place of the draws before it; lanes: how many signals the kernel computes together, 1 or 16. Of 16, two
-    have this signal.
+    sample, in place of the draws before it; None: the draws; lanes: how many signals the kernel computes together, 1 or
+    16. Of 16, two have this signal.
     """
     rows = frame_rows(net.frame, in_windows(known.astype(np.float32), net.frame.context))
     segments = []
@@ -198,7 +198,8 @@ def draw_number(outputs: Array, numbers: Array) -> float:
 def wavernn_file(config: Config | None = None, seed: int = 0, folder: Path | None = None) -> str:
     """Return the path of a file of random weights, and write the file if it does not exist.
 
-    folder: by default a temporary folder that all test processes of a user share.
+    config: by default `SMALL["categorical"]`; seed: of the weights; folder: by default a temporary folder that all test
+    processes of a user share.
     """
     chosen = config or SMALL["categorical"]
     return shared_file(WEIGHTS.content(chosen, random_weights(chosen, seed)), folder)

@@ -35,7 +35,10 @@ def ids(*arguments: Any, out: Path | None = None) -> list[str]:
 
 
 def notes(*arguments: Any, out: Path | None = None) -> list[str]:
-    """Return the lines about left-out files that `gather` reports for these arguments."""
+    """Return the lines about left-out files that `gather` reports for these arguments.
+
+    out: the output folder of the run; None: there is none.
+    """
     found: list[str] = []
     gather(arguments, AUDIO_SUFFIXES, out, found.append)
     return found

@@ -82,7 +82,10 @@ def test_the_command_prints_the_error_of_every_matrix(tmp_path: Path) -> None:
 
 
 def changed(path: Path, arrays: dict[str, Any] | None = None, metadata: dict[str, str] | None = None) -> Path:
-    """Write a copy of a file with other arrays or other metadata, and return its path."""
+    """Write a copy of a file of weights with some changes, and return the path of the copy.
+
+    arrays, metadata: the arrays and the metadata that differ from those of the file, by name; None: no change.
+    """
     header = json.loads(path.read_bytes()[8 : 8 + int.from_bytes(path.read_bytes()[:8], "little")])
     out = path.with_name("changed.safetensors")
     save_file({**load_file(path), **(arrays or {})}, out, {**header["__metadata__"], **(metadata or {})})

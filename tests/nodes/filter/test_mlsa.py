@@ -19,7 +19,10 @@ NOISE = np.random.default_rng(7).standard_normal(64000)
 
 
 def melcepstra(order: int = 24, alpha: float = 0.42, hop: int = HOP, n: int | None = None) -> Array:
-    """Return mel-cepstra of the recording, one for every `hop` samples."""
+    """Return mel-cepstra [frames, order + 1] of the recording `speech`, one for every `hop` samples.
+
+    n: how many samples of the recording are used; None: all.
+    """
     x = speech(n)
     window = get_window("blackman", 512)
     frames = sliding_window_view(np.pad(x, (256, 512)), 512)[: len(x) : hop] * (window / np.linalg.norm(window))

@@ -23,7 +23,7 @@ RNG = np.random.default_rng(30)
 def cut(n_fft: int, hop: int, length: int | None = None, first: int | None = None) -> Frames:
     """Return a stream of spectra of 16 kHz audio whose windows begin `first` samples after the start of their span.
 
-    By default the windows lie in the middle of their span.
+    By default the windows lie in the middle of their span. length: of the windows, in samples; by default n_fft.
     """
     length = n_fft if length is None else length
     first = (hop - length) // 2 if first is None else first

@@ -69,9 +69,9 @@ def _power(code: NetworkCode, first: Any) -> None:
 
 @kernel
 def _tanh_layer(matrix: Matrix, work: FarganMemory, to: int, count: int) -> None:
-    """Write the first `count` outputs of a layer with tanh to the state, from position `to` on.
+    """Apply tanh to the first `count` sums of a layer, and write the results to the state, from position `to` on.
 
-    work.y holds the weighted sums of the layer.
+    work.y: the sums of the layer, as `_tanh` takes them. matrix: that of the layer; its numbers are not read here.
     """
     for k in range(0, count, WIDTH):
         _tanh(matrix, work, k, to + k)
@@ -81,8 +81,8 @@ def _tanh_layer(matrix: Matrix, work: FarganMemory, to: int, count: int) -> None
 def _gated(matrix: Matrix, work: FarganMemory, x: int, to: int, count: int) -> None:
     """Multiply `count` numbers of the state by sigmoid(v); write the products to the state, from position `to` on.
 
-    x: the position in the state at which these numbers begin. work.y holds the weighted sums of the gate's layer,
-    which are -v / ln(2).
+    x: the position in the state at which these numbers begin. work.y: the sums of the gate's layer, -v / ln(2). matrix:
+    as in `_tanh_layer`.
     """
     for k in range(0, count, WIDTH):
         _gate(matrix, work, k, x + k, to + k)
@@ -90,7 +90,7 @@ def _gated(matrix: Matrix, work: FarganMemory, x: int, to: int, count: int) -> N
 
 @kernel
 def _powers(matrix: Matrix, work: FarganMemory, lanes: int) -> None:
-    """Replace the first sixteen sums y of a layer by 2**y, in every lane."""
+    """Replace the first sixteen sums y of a layer, in work.y, by 2**y in every lane. matrix: as in `_tanh_layer`."""
     for k in range(0, WIDTH * lanes, WIDTH):
         _power(matrix, work, k)
 

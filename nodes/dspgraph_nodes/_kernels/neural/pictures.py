@@ -147,7 +147,7 @@ def _up(
 
 
 def _biases(code: Code, first_channel: Any, channels: int) -> list[Any]:
-    """Return a vector variable for each of `channels` channels, set to the bias of the channel in every bin."""
+    """Return a vector variable for each of `channels` channels, from `first_channel` on, set to the channel's bias."""
     return [code.variable(code.broadcast(code.element("bias", code.plus(first_channel, o)))) for o in range(channels)]
 
 

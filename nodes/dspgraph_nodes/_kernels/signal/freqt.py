@@ -55,7 +55,7 @@ def _warp(alpha: float, matrix: Array) -> None:
 
 @lru_cache(maxsize=32)
 def mel_cosines(n_fft: int, order: int, alpha: float) -> Array:
-    """Return the table cos(m * w~[k]), [order + 1, n_fft // 2 + 1], where w~[k] is the warped frequency of bin k.
+    """Return the table cos(m * w~[k]), [order + 1, n_fft // 2 + 1]. w~[k]: the frequency of bin k, warped by alpha.
 
     The spectrum H of a mel-cepstrum c has ln|H[k]| = sum_m c[m] * cos(m * w~[k]).
     """

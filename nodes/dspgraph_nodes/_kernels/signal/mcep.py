@@ -38,7 +38,8 @@ def mel_cepstrum(power: Array, n_fft: int, order: int, alpha: float, tolerance: 
 def _minimise(log_power: Array, best: Array, n_fft: int, alpha: float, tolerance: float, iterations: int) -> None:
     """Improve the mel-cepstra `best` [n, order + 1] in place by Newton's method.
 
-    Rows that are finished are removed from the working arrays.
+    log_power: [n, bins], ln(I) of each row. The other arguments are those of `mel_cepstrum`. Rows that are finished are
+    removed from the working arrays.
     """
     to_log_power, to_r, slope = _tables(n_fft, best.shape[1] - 1, alpha)
     left = np.arange(len(best))

@@ -46,7 +46,10 @@ def mel_filterbank(
 def mel_and_inverse(
     count: int, rate: float, width: int, f_min: float, f_max: float, scale: MelScale, norm: MelNorm
 ) -> "tuple[BandedMatrix, BandedMatrix]":
-    """Return the matrix [width, count] of `mel_filterbank` and its transpose, [count, width], as BandedMatrix."""
+    """Return the matrix [width, count] of `mel_filterbank` and its transpose, [count, width], as BandedMatrix.
+
+    The arguments are those of `mel_filterbank`.
+    """
     from dspgraph_nodes._kernels.maths.banded import to_banded
 
     matrix = mel_filterbank(count, rate, width, f_min, f_max, scale, norm)

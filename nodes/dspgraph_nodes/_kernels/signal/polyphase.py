@@ -30,7 +30,7 @@ def half_width(up: int, down: int) -> int:
 
 
 def width(up: int, down: int) -> int:
-    """Return the number of taps in a row of the filter bank, rounded up to whole blocks of 32."""
+    """Return the number of taps in a row of `bank` for the factor up / down, rounded up to whole blocks of 32."""
     return -(-2 * half_width(up, down) // _BLOCK) * _BLOCK
 
 

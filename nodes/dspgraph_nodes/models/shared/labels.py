@@ -63,7 +63,10 @@ def pitch_label(name: str, labels: Mapping[str, str]) -> int:
 
 
 def timbre_label(name: str, labels: Mapping[str, str]) -> str:
-    """Return the timbre of a recording. Raises RequestError if its manifest has no column "timbre"."""
+    """Return the timbre of a recording. Raises RequestError if its manifest has no column "timbre".
+
+    name, labels: as in `pitch_label`.
+    """
     if "timbre" not in labels:
         raise RequestError(f"{name} has no timbre; expected a column 'timbre' with any name: {_WAY_OUT}")
     return labels["timbre"]
