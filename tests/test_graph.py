@@ -32,7 +32,10 @@ SPEECH = {"speech": Audio(Fraction(16000))}
 
 
 def two_paths(**changes: Any) -> Graph:
-    """Return a graph in which speech reaches a sum by two ways: through scale and late, and directly."""
+    """Return a graph in which speech reaches a sum by two ways: through scale and late, and directly.
+
+    changes: arguments of `Graph` that replace those of this graph.
+    """
     arguments: dict[str, Any] = {
         "nodes": {"scale": ToyScale(), "late": ToyLate(), "sum": ToySum()},
         "wires": {"scale.x": "speech", "late.x": "scale", "sum.x": ["late.y", "speech"]},
@@ -200,7 +203,7 @@ def test_latency_is_the_longest_path_and_names_it(graph: Graph, seconds: Any, pa
 def levels(rate: int, hop: int, late: int) -> Graph:
     """Return a graph that multiplies each sample by the energy of its row.
 
-    Samples wait for the end of their row, and for a path with a delay.
+    A sample waits for the end of its row, and `late` samples more. hop: samples in a row.
     """
     nodes = {"late": ToyLate(samples=late), "frames": ToyFrames(hop=hop), "energy": ToyEnergy(), "apply": ToyApply()}
     wires = {

@@ -26,7 +26,7 @@ from dspgraph.parameters import names_file, parameter_rule
 
 
 class Smoother(Node):
-    """Smooth."""
+    """A node with parameters of several types, which returns the signal."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -71,7 +71,7 @@ def test_a_node_does_not_change() -> None:
 
 def test_ports_are_found_in_the_order_they_are_written() -> None:
     class TwoIn(Node):
-        """Two."""
+        """A node with two inputs."""
 
         like = Input(Audio)
         frames = Input(Frames, "wave", "spectrum")

@@ -271,7 +271,11 @@ def test_a_mean_of_fewer_recordings_gives_their_number(tmp_path: Path, pipeline:
 
 
 def pair(folder: Path, kind: str) -> tuple[Path, Path]:
-    """Write one second of real speech and a changed copy, and return the paths of both. kind: how the copy is changed."""
+    """Write one second of real speech and a copy of it, and return the paths of both.
+
+    kind: "same" for an equal copy, "half" for one of half the amplitude, "late" for one that is 40 samples late,
+    "noisy" for one with white noise 20 dB below the speech.
+    """
     x = speech()[8000:24000]
     noise = np.random.default_rng(0).standard_normal(len(x))
     made = {

@@ -11,7 +11,7 @@ from dspgraph.registry import nodes, pipelines
 
 
 def offered(*words: str) -> list[str]:
-    """Return what is offered for the last word of a command."""
+    """Return the completions that are offered for the last of `words`, the words of a command line so far."""
     found = ShellComplete(main, {}, "dspgraph", "_DSPGRAPH_COMPLETE").get_completions(list(words[:-1]), words[-1])
     return [item.value for item in found]
 

@@ -33,7 +33,7 @@ def wav(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def written(wav: Path) -> list[str]:
-    """Return the names of all files except the recording, also of unfinished files."""
+    """Return the names of all files, finished or not, in the folders of the test, except the recording `wav`."""
     return sorted(path.name for path in wav.parent.parent.rglob("*") if path.is_file() and path != wav)
 
 

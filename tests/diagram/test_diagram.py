@@ -484,7 +484,10 @@ def wires_in(root: ElementTree.Element) -> list[ElementTree.Element]:
 
 
 def rectangles(root: ElementTree.Element) -> dict[str, Rectangle]:
-    """Return name of a box -> (left, top, right, bottom). The name of an output has "> " before it."""
+    """Return name of a box -> (left, top, right, bottom), for the SVG element `root` of a diagram.
+
+    The name of an output has "> " before it.
+    """
     found = {}
     for box in boxes_in(root):
         x, y, w, h = (float(str(box[1].get(key))) for key in ("x", "y", "width", "height"))

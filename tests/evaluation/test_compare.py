@@ -452,7 +452,10 @@ def test_an_interrupted_run_leaves_no_temporary_file(tmp_path: Path, monkeypatch
 
 
 def resumed(found: Sequence[Choice], files: Path, out: Path, *metrics: str) -> list[str]:
-    """Return the ids of the recordings that a comparison with `resume` compares again."""
+    """Run a comparison with `resume`; return the ids of the recordings that it compares again, sorted.
+
+    found: the choices; files: the folder of recordings; out: the output folder; metrics: the names of the metrics.
+    """
     rows: list[Compared] = []
     counts: list[tuple[int, int]] = []
     started = lambda due, cached: counts.append((due, cached))  # noqa: E731

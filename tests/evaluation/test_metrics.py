@@ -36,7 +36,10 @@ OWN = ["mcd", "mcd_dtw", "lsd", "mrstft", "log_f0_rmse", "voicing_error", "si_sd
 
 
 def pulses(f0: float, seconds: float = 1.0, rate: int = RATE) -> Array:
-    """Return a sum of the harmonics of f0 below 7 kHz, falling by 6 dB per octave, with the peak 0.5."""
+    """Return a sum of the harmonics of f0 (Hz) below 7 kHz, falling by 6 dB per octave, with the peak 0.5.
+
+    The result is [seconds * rate]. rate: Hz.
+    """
     t = 2 * np.pi * f0 / rate * np.arange(round(seconds * rate))
     x: Array = sum((np.cos(k * t) / k for k in range(1, int(7000 / f0))), np.zeros(len(t)))
     x *= 0.5 / np.abs(x).max()
@@ -277,11 +280,11 @@ def test_warping_undoes_a_delay_of_whole_frames() -> None:
 
 
 def test_white_noise_at_a_known_snr_gives_that_si_sdr() -> None:
-    """SI-SDR is (1 + c * r)**2 / (1 - c**2) / r**2: c is the correlation of noise and signal, r the ratio of their
-    norms.
+    """As a ratio of powers, SI-SDR is (1 + c * r)**2 / (1 - c**2) / r**2.
 
-    c has a standard deviation of 1 / sqrt(n). The tolerance is four of them: to first order the value then moves by 8 *
-    r / sqrt(n).
+    c is the correlation of noise and signal, r the norm of the noise divided by that of the signal. Over n samples, c
+    has a standard deviation of 1 / sqrt(n). If c is four of these, the ratio changes by the factor 1 + 8 * r / sqrt(n),
+    to first order; the tolerance is a little more.
     """
     x = speech()
     x -= x.mean()

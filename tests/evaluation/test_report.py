@@ -72,7 +72,10 @@ def test_every_player_decodes_to_the_right_length(page: Page) -> None:
 
 @pytest.mark.parametrize("how", ["key", "button"])
 def test_switching_keeps_the_position_and_plays_the_right_one(page: Page, how: str) -> None:
-    """The position is also late in a sound: Chromium's player cannot seek to the last frames of a FLAC file."""
+    """The positions are 0.2 s and 1.5 s: Chromium's player cannot seek to the last frames of a FLAC file.
+
+    how: whether a key or a click chooses the sound.
+    """
     page.evaluate(
         "window.seen = []; for (const what of ['play', 'pause']) "
         "document.addEventListener(what, ({target}) => seen.push([what, target.duration, target.currentTime]), true)"

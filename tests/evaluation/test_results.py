@@ -22,7 +22,10 @@ def metric(name: str, better: Literal["lower", "higher", "zero"] = "lower") -> M
 
 
 def of(values: dict[str, list[float | None]], better: Literal["lower", "higher", "zero"] = "lower") -> Results:
-    """Return the results of one metric. values: name of a variant -> its values, one for each recording."""
+    """Return the results of one metric, `m`. values: name of a variant -> its values, one for each recording.
+
+    better: which values of the metric are the best.
+    """
     count = max(map(len, values.values()))
     scores = [Score(f"r{k}", name, {"m": row[k]}) for k in range(count) for name, row in values.items()]
     recordings = [Recording(f"r{k}", f"r{k}.wav", 1.0) for k in range(count)]

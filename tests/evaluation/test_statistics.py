@@ -51,7 +51,11 @@ def test_holm_multiplies_the_smallest_most_and_keeps_the_order() -> None:
 
 
 def results(variants: int, values: dict[tuple[int, int], float]) -> Results:
-    """Return the results of one metric, `mcd`, for four recordings. values: (recording, variant) -> value, by numbers."""
+    """Return the results of one metric, `mcd`, for four recordings.
+
+    variants: the number of variants; values: (number of a recording, number of a variant) -> value, from 0. Values that
+    are not there are missing.
+    """
     names = [f"v{k}" for k in range(variants)]
     recordings = [Recording(f"r{k}", "", 1.0) for k in range(4)]
     scores = [

@@ -49,9 +49,8 @@ def fargan_features(count: int, seed: int = 0, bands: int = 18) -> dict[str, Arr
 def in_torch(network: FARGAN, cepstrum: Array, pitch: Array, correlation: Array, given: Array | None = None) -> Array:
     """Return the samples [n * hop] of a signal before de-emphasis, computed by the network in torch.
 
-    They have the same times as those of the node.
-
-    The first and the last frame are repeated beyond the ends of the signal. given: [n * hop], true samples that later
+    Sample k belongs to the same time as sample k of the node's output. The first and the last frame are repeated beyond
+    the ends of the signal. cepstrum: [n, bands]; pitch, correlation: [n, 1]; given: [n * hop], true samples that later
     sub-frames read as their past, in place of the samples that the network makes.
     """
     size = network.config.subframe
@@ -71,8 +70,8 @@ def in_torch(network: FARGAN, cepstrum: Array, pitch: Array, correlation: Array,
 
 
 def of_subframes(rows: Tensor) -> Tensor:
-    """Return the rows that belong to the sub-frames of a signal.
+    """Return one row for each sub-frame of a signal: row k of the result is row k + 2 of `rows`.
 
-    The first two rows, which lie before the signal, are left out, and the last row is appended twice.
+    The first two rows lie before the signal. At the end the last row is repeated twice: the number of rows stays.
     """
     return torch.cat((rows[2:], rows[-1:], rows[-1:]))

@@ -31,6 +31,6 @@ def noisy(snr: float) -> Array:
 
 
 def tone(hertz: float, seconds: float, rate: float, level: float = 0.0) -> Array:
-    """Return a sine whose peak is `level` dB relative to full scale: [seconds * rate]. rate: Hz."""
+    """Return a sine of `hertz` Hz whose peak is `level` dB relative to full scale: [seconds * rate]. rate: Hz."""
     x: Array = 10 ** (level / 20) * np.sin(2 * np.pi * hertz / rate * np.arange(round(seconds * rate)))
     return x

@@ -57,7 +57,8 @@ def weights_file(
 ) -> str:
     """Return the path of a file of random weights, and write the file if it does not exist.
 
-    folder: by default a temporary folder that all test processes of a user share; numbers: the numbers in the file.
+    folder: by default a temporary folder that all test processes of a user share; numbers: the type of the numbers in
+    the file.
     """
     return shared_file(WEIGHTS.content(config, random_arrays(config, seed), numbers=numbers), folder)
 

@@ -104,7 +104,10 @@ def address(file: Path) -> str:
 
 @contextmanager
 def visit(page: Page, file: Path, width: int = 1200, scheme: Literal["light", "dark"] = "light") -> Iterator[Page]:
-    """Open a page in the browser. Fail if it asks for anything but files beside it, or if it reports an error."""
+    """Open a page in the browser. Fail if it asks for anything but files beside it, or if it reports an error.
+
+    width: of the window, in pixels; scheme: whether the page is shown in light or in dark colours.
+    """
     seen: list[str] = []
     inside = ("blob:null/", "data:", address(file.with_name(f"{file.stem}_files")) + "/")
 
@@ -175,7 +178,11 @@ def play_from(page: Page, at: float) -> None:
 
 
 def fill_form(page: Page, test: str, listener: str = "", sounds: set[str] | None = None, repetitions: int = 1) -> None:
-    """Open the form of a blind test and begin the test. sounds: labels of the sounds to test, by default those chosen."""
+    """Open the form of a blind test and begin the test.
+
+    test: its name, such as "mushra"; listener: the name of the listener; sounds: the labels of the sounds to test, by
+    default those that the form has chosen; repetitions: the number in the field of this name, which MUSHRA lacks.
+    """
     page.locator("#blind").click()
     page.locator(f"#form input[value={test}]").check()
     page.locator("#form [name=listener]").fill(listener)

@@ -268,7 +268,10 @@ def _header(descr: str = "'<f8'", order: str = "False", shape: str = "(9, 3)") -
 
 
 def _changed(at: bytes, offset: int, fields: bytes, make: Callable[[Path], None]) -> Callable[[Path], None]:
-    """Return a function that writes a file and replaces bytes: `fields`, at an offset from the last place of `at`."""
+    """Return a function that writes a file by `make`, then replaces some of its bytes by `fields`.
+
+    The first replaced byte lies `offset` bytes after the place where the bytes `at` occur last in the file.
+    """
 
     def write(path: Path) -> None:
         make(path)

@@ -279,7 +279,10 @@ def test_a_nan_in_a_part_is_named_by_its_place_in_the_file_and_outside_of_it_har
 
 
 def riff(channels: int, rate: int, length: int, samples: bytes, bits: int = 16) -> bytes:
-    """Return the bytes of a WAV file whose header has these fields."""
+    """Return the bytes of a WAV file: a header with these fields, then `samples`.
+
+    length: how many bytes of samples the header promises; bits: bits per sample.
+    """
     align = channels * bits // 8 % 2**16
     form = struct.pack("<HHIIHH", 1, channels, rate, rate * align % 2**32, align, bits)
     head = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", length)

@@ -19,7 +19,10 @@ MONO = Audio(16000)
 
 
 def chained(path: Path, kind: str, lengths: tuple[int, ...] = (16000, 9000, 12345)) -> Path:
-    """Write a chained Ogg file (RFC 3533, section 4) with a link for each of `lengths`, and return its path."""
+    """Write a chained Ogg file (RFC 3533, section 4) with a link of n samples for each n in `lengths`; return its path.
+
+    kind: the codec, "vorbis" or "opus".
+    """
     parts = []
     for k, n in enumerate(lengths):
         parts.append(by_libsndfile(path.with_suffix(f".{k}"), kind, speech()[5000 * k :][:n]).read_bytes())
@@ -75,7 +78,10 @@ def with_number(page: bytes, number: int) -> bytes:
 
 
 def page(number: int, flags: int, content: bytes) -> bytes:
-    """Return the bytes of a page of a stream with one packet of up to 254 bytes."""
+    """Return the bytes of an Ogg page with one packet, `content`, of up to 254 bytes.
+
+    number: of the page in its stream; flags: 2 for the first page of a stream, 4 for the last.
+    """
     head = b"OggS\0" + bytes((flags,)) + bytes(8) + b"mine" + number.to_bytes(4, "little") + bytes(4)
     whole = head + bytes((1, len(content))) + content
     return whole[:22] + page_sum(whole).to_bytes(4, "little") + whole[26:]

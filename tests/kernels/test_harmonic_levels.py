@@ -8,9 +8,9 @@ from dspgraph_nodes._kernels.signal.harmonic_levels import relative_level
 
 
 def cosines(f: float, m: int, level: float) -> Array:
-    """Return the sum of the harmonics of f up to 3 kHz.
+    """Return the sum of the harmonics of f (Hz) up to 3 kHz: [16000], at 16 kHz.
 
-    Harmonics of m * f have the amplitude 1, all others the amplitude `level`.
+    Every m-th harmonic has the amplitude 1, all others the amplitude `level`.
     """
     t = np.arange(16000) / 16000
     lines = [(1.0 if k % m == 0 else level) * np.cos(2 * np.pi * k * f * t + k) for k in range(1, int(3000 / f))]

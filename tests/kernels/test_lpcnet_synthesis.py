@@ -289,9 +289,9 @@ def test_levels_are_drawn_by_the_inverse_of_their_distribution(lanes: int) -> No
 
 
 def test_one_and_sixteen_draw_the_same_where_the_last_bit_decides() -> None:
-    """The levels are nearly equal, and after the threshold each keeps a ten thousandth of its probability.
+    """All levels have nearly the same probability, of which only a ten thousandth is left after the threshold.
 
-    So a difference in the last bit of their sum changes them by a thousandth.
+    So a difference in the last bit of their sum changes what is left by a thousandth.
     """
     for seed in range(10):
         network = constant_network(1e-3 * drawn(256, seed=seed))

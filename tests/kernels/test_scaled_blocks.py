@@ -24,7 +24,10 @@ def matrix(weight: Array) -> tuple[Matrix, Array, Array]:
 
 
 def weights(dtype: type = np.float16) -> Array:
-    """Return normally distributed weights, with a zero and the largest and the smallest 16-bit floats among them."""
+    """Return random normal weights [ROWS, COLUMNS], with 0 and the largest and smallest 16-bit floats among them.
+
+    They are rounded to `dtype`, and returned as float64.
+    """
     found = np.random.default_rng(0).standard_normal((ROWS, COLUMNS)).astype(dtype).astype(np.float64)
     found[0, :4] = 0, 65504, 2.0**-24, -(2.0**-15)
     return found

@@ -41,7 +41,10 @@ def whole(
 
 
 def plain_run(config: Config, arrays: dict[str, Array], frames: Array, uniform: Array) -> tuple[Array, Array]:
-    """Return the draws [n, d] and the outputs [n, outputs] of a signal, computed in float64, sample by sample."""
+    """Return the draws [n, d] of a signal and the outputs of the network [n, outputs], by its equations in float64.
+
+    frames: [frames, features]; uniform: [n, draws], the random number or numbers of each sample.
+    """
     plain, outputs = PlainWaveRNN(config, arrays, frames), []
     drawn: list[list[float]] = []
     last: Any = 0.0 if config.kind != "coarse_fine" else np.array(config.first_halves)

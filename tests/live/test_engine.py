@@ -346,7 +346,7 @@ def test_moving_a_control_makes_no_click(name: str) -> None:
 
 
 def above_3_khz(z: Array) -> float:
-    """Return the energy above 3 kHz around half a second, in dB of the whole energy there."""
+    """Return the energy above 3 kHz relative to the whole energy, in dB, in a quarter of a second of z around 0.5 s."""
     spectrum = np.abs(np.fft.rfft(z[6000:10000] * np.blackman(4000))) ** 2
     return float(10 * np.log10(spectrum[750:].sum() / spectrum.sum()))
 

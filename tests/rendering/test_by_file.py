@@ -58,7 +58,10 @@ def own(tmp_path: Path, text: str = OWN, *overrides: str) -> Pipeline:
 
 
 def one_by_one(tmp_path: Path, corpus: Path) -> dict[str, bytes]:
-    """Return the files of a run for each recording, by pipelines with the numbers of its header."""
+    """Render each recording with a pipeline that has the rate and channels of its header as numbers.
+
+    Returns the files that were written, path -> content.
+    """
     for path in sorted(corpus.iterdir()):
         _, rate, channels = path.stem.split("_")
         fixed = load(written(tmp_path, OWN), [f"rate={rate}", f"channels={channels}"])

@@ -394,7 +394,10 @@ def test_a_timeout_is_a_time(executor: Any, timeout: float) -> None:
 
 
 def gathered(executor: Executor, log: Path) -> Counter[str]:
-    """Run a job, and return how often each item occurs in the summaries that reach this process."""
+    """Run the job `Counted` on 21 items, one of which kills its worker.
+
+    Returns how often each item occurs in the summaries that reach this process. log: the folder `Deeds.log`.
+    """
     deadly.Counted.gathered.clear()
     items = named(*(f"plain-{k}" for k in range(10)), "exit-0", *(f"plain-{k}" for k in range(10, 20)))
     assert failed(list(executor.run(deadly.Counted(log), items))) == {"exit-0": EXITED}
@@ -506,7 +509,7 @@ def start(pipeline: Path, clips: Path, out: Path) -> subprocess.Popen[str]:
 
 
 def group(leader: int) -> list[int]:
-    """Return the living processes of a run, the main process included."""
+    """Return the ids of the living processes of a run. leader: the id of its main process, which is one of them."""
     found = []
     for pid in [int(path.name) for path in Path("/proc").glob("[0-9]*")]:
         with suppress(FileNotFoundError, ProcessLookupError):

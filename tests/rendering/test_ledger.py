@@ -70,7 +70,10 @@ def clips(tmp_path: Path) -> Path:
 
 
 def resumed(clips: Path, factor: float = 0.5, **options: Any) -> list[str]:
-    """Resume a run, and return the ids of the items that were rendered."""
+    """Render the clips with `resume`, and return the ids of the items that were rendered anew.
+
+    factor: the gain of the graph; options: further arguments of `render`.
+    """
     rows = render(graph(factor), [clips], clips.with_name("out"), **{"resume": True, **options})
     assert [row.id for row in rows] == ["a", "b", "c"]
     return [row.id for row in rows if not row.cached]

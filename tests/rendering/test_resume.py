@@ -129,7 +129,7 @@ CLIPS = 60
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, noisy: Path) -> tuple[Path, dict[str, bytes]]:
-    """Return the clips, and the files of a run that is not interrupted, by path."""
+    """Return the folder of the clips, and the output files of a run that is not interrupted: path -> content."""
     folder = tmp_path_factory.mktemp("undisturbed")
     runs = Runs(noisy, corpus(folder / "in", CLIPS), folder / "out", *plugins(noisy))
     runs.finish()

@@ -524,7 +524,11 @@ OWN_LINE = re.compile(r"(dspgraph: |failed: |note: |Usage: |Try '|Error: |$)|\d+
 
 
 def fault_of(kind: str, arguments: list[str], found: Outcome | str, out: Path) -> str:
-    """Return the fault of an outcome in words; an empty text if there is none."""
+    """Return the fault of an outcome in words; an empty text if there is none.
+
+    kind, arguments: the kind of the input, and the arguments of `dspgraph`; found: the outcome, or a fault in words,
+    which is returned; out: the output folder.
+    """
     if isinstance(found, str):
         return found
     printed = found.stdout + found.stderr
@@ -563,7 +567,10 @@ def run_one(worker: Worker, valid: Valid, content: bytes, folder: Path) -> tuple
 
 
 def chosen(valids: list[Valid], seed: int, number: int, kind: str) -> tuple[Valid, bytes]:
-    """Return the valid file that an input is made from, and the bytes of the input."""
+    """Return the valid file from which an input is made, and the bytes of the input.
+
+    valids: all valid files; seed, number, kind: these three determine the input.
+    """
     draw = random.Random(f"{seed} {kind} {number}")
     valid = draw.choice([one for one in valids if one.kind == kind])
     with warnings.catch_warnings():

@@ -32,7 +32,7 @@ def alone(graphs: list[Graph], **signals: np.ndarray) -> Iterator[tuple[str, np.
 
 
 def check_same(graphs: list[Graph], **signals: np.ndarray) -> Graph:
-    """Assert that the merged graph gives the outputs of each of the graphs, and return it."""
+    """Merge graphs, assert that the merged graph gives the outputs of each of them, and return it. signals: inputs."""
     together = merge(graphs)
     found = together(**signals)
     for name, array in alone(graphs, **signals):

@@ -38,9 +38,10 @@ def gru(w: Callable[[str], Array], name: str, x: Array, h: Array) -> Array:
 
 
 def restated(arrays: dict[str, Array], condition: Array, period: int, memory: Array, state: list[Array]) -> Array:
-    """Return one sub-frame, computed from the published equations in float64.
+    """Return the samples of one sub-frame, computed from the published equations in float64.
 
-    state: the last inputs and the states of the three GRUs; changed in place.
+    condition: that of the sub-frame; period: in samples; memory: [MEMORY], the samples before the sub-frame; state: the
+    inputs of the sub-frame before, then the states of the three GRUs; it is changed in place.
     """
 
     def w(name: str) -> Array:
@@ -68,7 +69,10 @@ def restated(arrays: dict[str, Array], condition: Array, period: int, memory: Ar
 
 
 def oracle(arrays: dict[str, Array], cepstrum: Array, pitch: Array, correlation: Array) -> Array:
-    """Return the samples of a signal before de-emphasis, computed from the equations in float64."""
+    """Return the samples of a signal before de-emphasis, computed from the equations in float64.
+
+    arrays: the weights, by name; cepstrum: [n, bands]; pitch, correlation: [n, 1].
+    """
     period = periods(pitch[:, 0])
     x = frame_inputs(cepstrum, pitch[:, 0], correlation[:, 0]).astype(np.float64)
     x = np.tanh(np.concatenate((x, arrays["embed_pitch.weight"][period - 32]), 1) @ arrays["frame1.weight"].T)

@@ -183,6 +183,7 @@ def layer_outputs(pair: GansynthPair, inputs: Mapping[str, Any]) -> dict[str, Te
     """Return the output of every convolution of both networks after its activation, and the scores and logits.
 
     The names are those of the published program. The discriminator judges the pictures that the generator makes.
+    inputs: latent vectors, pitches and progress, by name.
     """
     sums: dict[str, Tensor] = {}
     generator: Any = pair.generator

@@ -70,7 +70,7 @@ def per_sample(rows: Array, count: int) -> Array:
 
 
 def packed(path: Path, eight_bits: bool) -> Network:
-    """Return the packed network in a file, in float32 or in eight bits."""
+    """Return the network of a file, packed for the kernel. eight_bits: whether weights are rounded to eight bits."""
     arrays = WEIGHTS.read(path)[1]
     return pack_weights(arrays, WEIGHTS.in_eight_bits(arrays) if eight_bits else {})
 
@@ -118,7 +118,10 @@ def predicted(samples: Array, lpc: Array) -> Array:
 
 
 def input_codes(codes: Array, lpc: Array) -> Array:
-    """Return the codes [n, 3] that the network reads for each sample. codes: [n], those of the excitation."""
+    """Return the codes [n, 3] that the network reads: sample before, prediction of the sample, excitation before.
+
+    codes: [n], those of the excitation; lpc: [frames, order], the predictors.
+    """
     a, signal = per_sample(lpc, len(codes)), np.zeros(ORDER + len(codes))
     prediction = np.zeros(len(codes))
     for n, code in enumerate(codes):

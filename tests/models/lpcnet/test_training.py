@@ -147,9 +147,9 @@ def test_no_gradient_is_longer_than_asked_and_adam_is_amsgrad(tmp_path: Path, mo
 
 
 def chunk_loss(model: LPCNet, whole: Utterance, first: int, frames: int) -> float:
-    """Return the mean loss of frames without noise from frame `first` on, in nats per sample.
+    """Return the mean loss of `frames` frames of an utterance from frame `first` on, in nats per sample.
 
-    The states of the GRUs begin at 0.
+    The network reads them without noise, and the states of its GRUs begin at 0.
     """
     span = slice(HOP * first, HOP * (first + frames))
     rows = (torch.from_numpy(each)[None] for each in (whole.cepstrum, whole.pitch, whole.correlation))

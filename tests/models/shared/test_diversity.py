@@ -24,7 +24,7 @@ def draw() -> np.random.Generator:
 
 
 def clusters(draw: np.random.Generator, counts: list[int]) -> Array:
-    """Return points around the places (10 k, 0), so many at each."""
+    """Return random points, [sum of counts, 2], of which counts[k] lie near the place (10 * k, 0)."""
     places = np.repeat(np.arange(len(counts)), counts)
     return np.stack((10.0 * places, np.zeros(len(places))), 1) + 0.1 * draw.standard_normal((len(places), 2))
 
@@ -51,7 +51,7 @@ def test_k_means_finds_bins_that_hold_all_rows(draw: np.random.Generator) -> Non
 
 
 def test_of_one_distribution_few_bins_differ(draw: np.random.Generator) -> None:
-    """The share of bins that differ is the significance, 0.05, in the mean; if the points are moved by 1, above 0.5."""
+    """The mean share of bins that differ is 0.05, the significance level. If all points move by 1, over half differ."""
     bins = VoronoiBins.of(draw.standard_normal((400, 4)), 20, seed=0)
     same = np.mean([bins.different(draw.standard_normal((200, 4))) for _ in range(50)])
     assert same == pytest.approx(SIGNIFICANCE, abs=0.03)  # 1000 bins: one deviation is 0.007

@@ -82,7 +82,10 @@ def forward(path: Path, features: Features, samples: Array) -> Array:
 
 
 def below_and_up_to(config: Config, parameters: Array, samples: Array) -> tuple[Array, Array]:
-    """Return the probability of values below each sample, and of values up to it. Draws are limited to -1 .. 1."""
+    """Return the probability of values below each sample, [n], and of values up to it, [n].
+
+    parameters: [n, width], those of the distribution of each sample; draws from it are limited to -1 .. 1.
+    """
     wide = parameters.astype(np.float64)
     if config.kind == "categorical":
         ends = np.cumsum(softmax(wide, axis=1), axis=1)

@@ -258,7 +258,10 @@ def test_4096_samples_of_a_tone_are_learnt() -> None:
 
 
 def partials(samples: Array, pitch: int, rate: int) -> Array:
-    """Return the levels of the partials of the first 0.6 s of a note, relative to the strongest, at least -50: dB."""
+    """Return the levels of the partials in the first 0.6 s of a note, in dB relative to the strongest, at least -50.
+
+    pitch: a MIDI number; rate: Hz.
+    """
     frames = np.lib.stride_tricks.sliding_window_view(samples[200:2600], 400)[::200]
     k = np.arange(1, int(0.48 * rate / frequency_of(pitch)) + 1)
     waves = np.exp(-2j * np.pi * frequency_of(pitch) / rate * np.outer(np.arange(400), k))

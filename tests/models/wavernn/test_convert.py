@@ -95,7 +95,11 @@ def test_a_network_with_two_grus_is_found_again(name: str, layout: str) -> None:
 def torchaudios(
     factors: tuple[int, ...], classes: int, blocks: int, features: int, hidden: int, aux: int, units: int, dense: int
 ) -> dict[str, torch.Tensor]:
-    """Return a state dict of torchaudio's WaveRNN with random weights, with all names and shapes of its modules."""
+    """Return random weights in the names and shapes of the state dict of torchaudio's WaveRNN.
+
+    factors: those of the upsampling layers; classes: the outputs; blocks: residual blocks; features: the width of a
+    frame; hidden, aux: channels in and after the residual blocks; units: of each GRU; dense: of the layers after them.
+    """
     draw = torch.Generator().manual_seed(1)
 
     def uniform(*shape: int, size: float = 1.0) -> torch.Tensor:

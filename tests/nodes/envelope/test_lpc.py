@@ -122,7 +122,10 @@ def test_predictable_frames_are_finite_and_stable(dtype: type) -> None:
 
 
 def reflections(a: Array) -> list[float]:
-    """Return reflection coefficients by the step-down recursion: the filter is stable if all magnitudes are below 1."""
+    """Return the reflection coefficients of the predictor a[1..order], the last one first, by the step-down recursion.
+
+    The filter is stable if all magnitudes are below 1. The list ends with the first one that is not.
+    """
     found = []
     while len(a):
         k = a[-1]
@@ -170,7 +173,7 @@ def test_the_corrections_are_those_of_the_standard() -> None:
 
 
 def adversarial() -> dict[str, Array]:
-    """Return signals of half a second by name, whose spectra have a range of 90 to 150 dB, from 24-bit samples."""
+    """Return difficult signals, name -> [8000]: their samples have 24 bits, and their spectra span 90 to 150 dB."""
     n, x = np.arange(8000), speech()[8000:16000]
     low = irfft(np.where(np.arange(4001) < 2000, rfft(x), 0), 8000)  # recorded at 8 kHz
     signals = {

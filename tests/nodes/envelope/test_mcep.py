@@ -21,7 +21,10 @@ def framed(length: int = 512, hop: int = 80, window: str = "blackman") -> Array:
 
 
 def distortion(a: Array, b: Array, n_fft: int, alpha: float) -> Array:
-    """Return the RMS difference of the log spectra over the bins, in dB, row by row."""
+    """Return for each row the RMS difference between the log spectra of two mel-cepstra, in dB, over all bins.
+
+    a, b: [n, order + 1], the mel-cepstra.
+    """
     found: Array = 20 / np.log(10) * np.sqrt((((a - b) @ mel_cosines(n_fft, a.shape[1] - 1, alpha)) ** 2).mean(axis=1))
     return found
 

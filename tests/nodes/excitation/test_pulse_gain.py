@@ -29,7 +29,7 @@ def peak(hertz: float, width: float) -> Array:
 
 
 def power(lpc: Array, x: Array) -> float:
-    """Return the power of the second half of x, filtered by 1 / A(z), without its mean."""
+    """Return the variance of the second half of x after the filter 1 / A(z). lpc: [1, order + 1], gain, a[1..order]."""
     y = lfilter([1], np.concatenate(([1], lpc[0, 1:])), x)[len(x) // 2 :]
     return float(np.var(y))
 

@@ -30,7 +30,7 @@ EXAMPLES = [
 
 
 def graph(hop: int = 40, **parameters: Any) -> Graph:
-    """Return a graph with FARGAN at 100 frames per second."""
+    """Return a graph with FARGAN at 100 frames per second. hop: samples in a frame; parameters: those of the node."""
     return example(Fargan(**{"weights": fargan_file(SMALL.replace(hop=hop, rate=100 * hop)), **parameters}), 64).graph()
 
 

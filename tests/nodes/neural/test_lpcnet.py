@@ -61,7 +61,7 @@ EXAMPLES = [
 
 
 def graph(hop: int = 160, **parameters: Any) -> Graph:
-    """Return a graph with LPCNet at 100 frames per second."""
+    """Return a graph with LPCNet at 100 frames per second. parameters: those of the node."""
     return example(Lpcnet(**{"weights": hopping(hop, 100 * hop), **parameters}), 64).graph()
 
 
@@ -69,7 +69,7 @@ def graph(hop: int = 160, **parameters: Any) -> Graph:
 def test_a_batch_of_any_size_changes_no_bit(count: int, precision: str) -> None:
     """The signals have different lengths, so that lanes are used again.
 
-    Of 16 or 17, most samples are computed side by side.
+    Of 16 or 17 signals, most samples are computed side by side.
     """
     assert count == 1 or count >= MANY
     one = graph(hop=80, precision=precision)
@@ -162,7 +162,7 @@ def test_a_frame_gives_the_samples_around_the_middle_of_its_window() -> None:
 
 
 def test_the_excitation_is_that_of_the_codes_and_the_noise_of_the_sample() -> None:
-    """Without prediction and de-emphasis, every sample is one of 256 levels."""
+    """Without prediction and de-emphasis, every sample is the value of one of the 256 codes."""
     signal = {**features(30), "lpc": np.zeros((30, 16))}
     y = graph(coef=0.0)(**signal)["y"]
     d = np.arange(-128, 128)

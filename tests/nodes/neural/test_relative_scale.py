@@ -26,7 +26,10 @@ EXAMPLES = [
 
 
 def plain(x: Array, half: int, floor: float) -> Array:
-    """Return relative scales, computed from the formula, sample by sample."""
+    """Return the relative scales of the mixtures ROWS for a signal x [n], computed from the formula, sample by sample.
+
+    half: samples before and after a sample over which the level is measured; floor: the least level.
+    """
     padded = np.pad(x, half)
     rms = np.array([math.sqrt(np.mean(padded[n : n + 2 * half + 1] ** 2)) for n in range(len(x))])
     found: Array = (softmax(ROWS[:, :4], axis=1) * ROWS[:, 8:]).sum(axis=1) - np.log(np.maximum(rms, floor))

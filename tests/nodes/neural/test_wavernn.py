@@ -23,7 +23,10 @@ def features(count: int, seed: int = 0) -> Array:
 
 
 def example(name: str, count: int, **parameters: Any) -> Example:
-    """Return an example of WaveRNN with 100 frames per second and a hop of 8 samples."""
+    """Return an example of WaveRNN with `count` random frames, 100 per second, and a hop of 8 samples.
+
+    name: the network, a key of SMALL; parameters: those of the node.
+    """
     weights = parameters.pop("weights", wavernn_file(SMALL[name]))
     return Example(Wavernn(weights=weights, **parameters), features=(Frames(100, "mel", 6), features(count)))
 

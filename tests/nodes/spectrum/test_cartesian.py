@@ -56,7 +56,7 @@ def test_a_constant_q_transform_comes_back_as_one() -> None:
 
 
 def test_allclose_sees_another_phase() -> None:
-    """The check of the other test would fail for conjugate spectra."""
+    """`assert_allclose`, which the other tests use, raises an error for spectra that are conjugate to each other."""
     with pytest.raises(AssertionError):
         assert_allclose(cartesian(SIZES, -ANGLES), cartesian(SIZES, ANGLES))
 

@@ -36,7 +36,10 @@ def render(x: Array, precision: Any = np.float64, **parameters: Any) -> Array:
 
 
 def upstream(x: Array, bins: int, drop: str) -> tuple[Array, Array]:
-    """Return the log magnitude and the unwrapped phase, [frames, bins] each, by scipy's STFT and numpy's unwrap."""
+    """Return the log magnitude and the unwrapped phase of x, [frames, bins] each, by scipy's STFT and numpy's unwrap.
+
+    drop: the bin that is left out, "dc" or "nyquist".
+    """
     padded = np.concatenate([np.zeros(3 * bins // 2), x])
     _, _, columns = stft(padded, window="hann", nperseg=2 * bins, noverlap=3 * bins // 2, boundary=None)
     spectrum = columns.T * bins  # scipy divides by the sum of the window

@@ -21,7 +21,7 @@ RNG = np.random.default_rng(31)
 
 
 def rows(bins: int = 64, kind: str = "gansynth_magnitude", rate: int = 16000) -> Frames:
-    """Return a stream of rows of frames that end where their span ends."""
+    """Return a stream of frames [n, bins] of a kind, whose windows end where the span of the frame ends."""
     return Frames(Fraction(2 * rate, bins), kind, bins, Fraction(-bins, 2 * rate))
 
 

@@ -127,7 +127,10 @@ def test_the_exact_formula_gives_the_exact_loss_and_gradient(classes: int, floor
 
 
 def drawn_by_the_kernel(params: Array, numbers: Array, floor: float) -> Array:
-    """Return samples [n] that the kernel draws. params: [n, 3 * K]; numbers: [n, K + 1]. Each row is one lane."""
+    """Return samples [n] that the kernel draws, each in a lane of its own, from n mixtures.
+
+    params: [n, 3 * K], the parameters; numbers: [n, K + 1], random numbers; floor: the least log-scale.
+    """
     rows, noise = np.ascontiguousarray(params.T), np.ascontiguousarray(mixture_noise(numbers).T)
     return np.array([draw_logistic(rows, noise, lane, floor) for lane in range(len(params))])
 
