@@ -194,7 +194,7 @@ def test_the_time_of_all_compilations_counts(capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.slow
 def test_only_a_kernel_that_is_compiled_counts(tree: Path) -> None:
-    """The notice begins and ends with each compilation, and with nothing else."""
+    """`begin` and `end` of the notice are called once per compilation, and not for kernels read from the disk."""
     run = RUN.replace("import json", """
 import json
 from dspgraph_nodes._kernels.compile import jit

@@ -83,8 +83,9 @@ def test_frames_and_logits_are_those_of_the_equations(config: Config) -> None:
 def test_the_decoder_reads_odd_lags_unless_its_dilations_begin_with_2_and_never_a_later_sample(
     least: int, field: int
 ) -> None:
-    """The field has 1 + 2 * (1 + 2 + 4) samples; with dilations from 2, the published network reads only every other
-    sample.
+    """The logits of 1 + 2 * (1 + 2 + 4) samples depend on a sample; with dilations from 2, every second of 29.
+
+    least: the least dilation; field: the number of samples from the first one to the last one that depends on it.
     """
     config = NORMALISED.replace(least_dilation=least)
     model, given = network(config, random_arrays(config)), torch.from_numpy(levels(3 * config.hop))

@@ -62,9 +62,7 @@ def test_expected_scale_and_deviation_are_the_formulas() -> None:
 
 
 def test_a_narrow_mixture_far_from_0_keeps_its_deviation() -> None:
-    """E x**2 - (E x)**2 of a scale of 1e-12 at the mean 0.9 is 0 in float64, and scales of e**-400 have no square
-    there.
-    """
+    """In float64, E x**2 - (E x)**2 is 0 for a scale of 1e-12 at the mean 0.9, and so is the square of e**-400."""
     rows = np.array(
         [[0, 0, 0.9, 0.9, math.log(1e-12), math.log(1e-12)], [0, 0, 0.5, 0.5, -400, -400], [0, 0, 0, 0, 400, 400]]
     )

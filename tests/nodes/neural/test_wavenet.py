@@ -39,7 +39,7 @@ def graph(weights: str = WEIGHTS, **parameters: Any) -> Graph:
 @pytest.mark.parametrize("config", [MIXTURE, LEVELS, TRANSPOSED], ids=["mixture", "levels", "transposed"])
 @pytest.mark.parametrize("count", [2, 16, 17])
 def test_a_batch_of_any_size_changes_no_bit(config: Any, count: int) -> None:
-    """The signals have different lengths, also shorter ones than the frames beyond the ends; lanes are used again."""
+    """The signals have 1 to 11 frames, some fewer than the network reads for a sample; lanes are used again."""
     one = graph(wavenet_file(config))
     signals = [features(1 + (7 * k) % 11, seed=k) for k in range(count)]
     alone = [one(features=signal) for signal in signals]

@@ -98,9 +98,7 @@ def middles(p: Array, level: Array) -> Array:
 
 
 def test_it_waits_for_the_frames_that_it_reads() -> None:
-    """A sample waits for two frames after its own; the original dual-softmax model reads no frames, the others one or
-    two.
-    """
+    """A sample of this network waits for two frames after its own. A network that reads no frames does not wait."""
     one = graph()
     assert one.latency().seconds == pytest.approx((2 + 1) / 100 - 1 / 800)
     session = one.session()
