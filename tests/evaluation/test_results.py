@@ -138,9 +138,7 @@ FORMULAS = [
 
 @pytest.mark.parametrize("text", FORMULAS)
 def test_no_text_of_the_table_is_a_formula(tmp_path: Path, text: str) -> None:
-    """With a single quote before it, a spreadsheet takes a cell for text; without this quote the cell is the text
-    itself.
-    """
+    """A text that a spreadsheet could take for a formula has a single quote before it, and is otherwise unchanged."""
     given = Results("p", "", [Variant(text, "")], [Recording(text, text, 1.0)], [metric("m")], [Score(text, text, {"m": -1.5}, text)])  # fmt: skip
     table, data = write(given, tmp_path)
     with table.open(newline="") as file:

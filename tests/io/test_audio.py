@@ -164,7 +164,10 @@ def test_a_converted_file_is_the_same_in_blocks_of_any_length(tmp_path: Path, mo
 
 @pytest.mark.parametrize(("rate", "channels"), [(48000, 1000), (2**31 - 1, 2)])
 def test_the_rate_and_channels_of_a_header_cost_no_memory(tmp_path: Path, rate: int, channels: int) -> None:
-    """A second of these files has 366 MiB or 32 GiB. All their samples have 64 MiB, and a block has at most 8 MiB."""
+    """By its header, a second of such a file takes 366 MiB or 32 GiB in memory; all samples of the file take 64 MiB.
+
+    A block has at most 8 MiB, and reading takes at most four times as much.
+    """
     n = 2**23 // channels
     soundfile.write(tmp_path / "v.wav", np.zeros((n, channels), "i2"), rate, "PCM_U8")
     source = AudioSource(tmp_path / "v.wav", Audio(rate))

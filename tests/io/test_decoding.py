@@ -79,7 +79,7 @@ def test_a_format_whose_length_is_not_checked_is_not_read(
 
 @pytest.mark.parametrize("kind", [kind for kind in BY_LIBSNDFILE if kind not in ("ircam", "pvf")])
 def test_a_file_that_is_cut_short_is_never_read(tmp_path: Path, kind: str) -> None:
-    """In the formats ircam and pvf, headers have no length."""
+    """A file without its last third is refused, in all formats whose header has a length: not in ircam and pvf."""
     path = by_libsndfile(tmp_path / "v", kind, speech()[8000:24000])
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
     with pytest.raises(FileError):

@@ -119,8 +119,9 @@ def test_the_published_network_has_its_number_of_weights() -> None:
 
 
 def test_periods_and_inputs_are_those_of_the_published_program() -> None:
-    """T = round(clip(256 / 2**(p + 1.5), 32, 255)) for the pitch p of that program; LPCNet's half periods are rounded
-    down.
+    """A pitch p of LPCNet means a period T of 50 * p + 100 samples, rounded down and limited to 32 .. 255.
+
+    The network reads log2(256 / T) - 1.5, the pitch of the published program.
     """
     pitch = np.array([-1.36, 0.0, 3.1, 0.01, -0.99, 5.0, -3.0])
     assert periods(pitch).tolist() == [32, 100, 255, 100, 50, 255, 32]

@@ -45,7 +45,7 @@ def count(module: torch.nn.Module) -> int:
 
 @pytest.mark.parametrize("preset", ["gansynth", "gansynth-256"])
 def test_the_published_networks_have_their_numbers_of_weights(preset: str) -> None:
-    """The published program has 7,311,246 and 6,831,230 weights, for both shapes of pictures."""
+    """The published generator has 7,311,246 weights, the discriminator 6,831,230, for both shapes of pictures."""
     with torch.device("meta"):
         assert count(Generator(PRESETS[preset])) == 7_311_246
         assert count(Discriminator(PRESETS[preset])) == 6_831_230
