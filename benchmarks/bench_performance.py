@@ -52,7 +52,10 @@ def _times(performance: Performance, x: Array, quantum: int) -> list[float]:
 
 
 def _swap_rows(clip: Array) -> list[Row]:
-    """Return two rows: the CPU time of a quantum in which a prepared swap happens, and that of preparing the swap."""
+    """Return two rows: the CPU time of a quantum in which a prepared swap happens, and that of preparing the swap.
+
+    clip: [n], speech at 16 kHz, which is repeated.
+    """
     graphs: list[Graph] = [load("lpc_vocoder", swap={"excitation": name}) for name in ("residual", "whisper")]
     performance, x, prepared = Performance(graphs[0]), np.resize(clip, 16000 * 20), []
     for k in range(1, 40):
@@ -79,7 +82,7 @@ def _swap_rows(clip: Array) -> list[Row]:
 def _garbage_row(clip: Array) -> Row:
     """Return the row about garbage: how many objects `gc.collect` finds after ten minutes of signal.
 
-    The garbage collector is switched off during these minutes.
+    The garbage collector is switched off during these minutes. clip: as in `_swap_rows`.
     """
     performance = Performance(load("lpc_vocoder", swap={"excitation": "residual"}))
 
@@ -101,7 +104,7 @@ def _garbage_row(clip: Array) -> Row:
 def _memory_row(clip: Array) -> Row:
     """Return the row about memory: how much a live graph's memory grows in the last 59 minutes of an hour of signal.
 
-    The engine runs without a device, as fast as it can.
+    The engine runs without a device, as fast as it can. clip: as in `_swap_rows`.
     """
     graph, port = load("lpc_vocoder"), DevicePort()
     latency = finite_latency(graph)

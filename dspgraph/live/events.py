@@ -22,11 +22,11 @@ Shape: TypeAlias = Literal["line", "exponential", "target"]
 class Set:
     """An event that moves a control to a new value.
 
-    name: the input of the graph that is the control. value: the new value. over: seconds. shape: how the control
-    moves: "line" linearly, within `over` seconds; "exponential" in equal ratios, within `over` seconds, between two
-    values that are both above 0 or both below; "target" exponentially towards the new value, with the time constant
-    `over`, without ever ending. at: the time in seconds; None: as soon as the event is added to a performance. Raises
-    ParameterError for a number that is not allowed.
+    name: the input of the graph that is the control. value: the new value. over: the duration or the time constant of
+    the move, in seconds. shape: how the control moves: "line" linearly, within `over` seconds; "exponential" in equal
+    ratios, within `over` seconds, between two values that are both above 0 or both below; "target" exponentially
+    towards the new value, with the time constant `over`, without ever ending. at: the time in seconds; None: as soon as
+    the event is added to a performance. Raises ParameterError for a number that is not allowed.
     """
 
     name: str

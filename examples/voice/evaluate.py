@@ -135,7 +135,10 @@ def outbursts(out: Path, variant: str, files: Sequence[Path]) -> float:
 
 
 def many_outbursts(graph: Graph, corpus: Path) -> tuple[int, float]:
-    """Return the number of outbursts in about ten minutes of held-out prompts, and the exact duration in minutes."""
+    """Return the number of outbursts in about ten minutes of held-out prompts, and the exact duration in minutes.
+
+    graph: the vocoder; corpus: the folder that `corpus.py` has made.
+    """
     signals: list[Array] = []
     for file in chosen(corpus, "test", 10**6):
         if sum(map(len, signals)) < LONG * 16000:

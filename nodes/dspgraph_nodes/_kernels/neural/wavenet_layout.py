@@ -37,7 +37,7 @@ class WaveNetWeights(NamedTuple):
 
 
 class Upsampling(NamedTuple):
-    """The weights that turn frames of features into numbers for every sample, which are added to its gates.
+    """The weights that turn frames of features into numbers for every sample, which are added to the layers' gates.
 
     linear: whether a convolution over frames (`first`) is followed by repetition and smoothing, whose weights are in
     `table`; otherwise there are transposed convolutions (`taps`), each with a bias and ReLU. hop: samples in a frame;

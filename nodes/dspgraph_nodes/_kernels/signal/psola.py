@@ -36,9 +36,9 @@ class PsolaSignal:
     or within a period at the beginning of a voiced sound; every 5 ms where the signal is unvoiced. Peaks are maxima of
     x or, if the largest magnitude of all samples up to the end of the search is negative, of -x.
 
-    A grain is x times a Hann window that reaches from one period before a mark to one period after it. At each place
-    the grain of the nearest mark is added; where the signal is voiced, one every period / ratio samples, divided by
-    sqrt(ratio), so that the power stays the same.
+    A grain is x times a Hann window that reaches from one period before a mark to one period after it. Grains are added
+    every period / ratio samples where the signal is voiced, and every 5 ms elsewhere; each is the grain of the mark
+    nearest to its place. In voiced sounds it is divided by sqrt(ratio), so that the power stays the same.
 
     rate: Hz; longest: the longest period, in samples. Several channels have the same marks, those of the channel with
     the largest magnitude.
@@ -63,8 +63,8 @@ class PsolaSignal:
     def push(self, x: Array, periods: Array, end: bool = False) -> Array:
         """Add samples x [n, channels]; return the output samples, [m, channels], that are now determined.
 
-        periods: the periods at the next samples of the input, in samples, 0 where unvoiced; until the end, the periods
-        of fewer samples than those of x may have been given. end: whether the signal ends here.
+        periods: [k], the period at each of the next k samples of the input, in samples, 0 where unvoiced. Periods may
+        come later than their samples; at the end every sample must have one. end: whether the signal ends here.
         """
         self.x = np.concatenate((self.x, x))
         self.periods = np.concatenate((self.periods, periods))
