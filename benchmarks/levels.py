@@ -44,6 +44,7 @@ VOCODERS = (
 _TRAINED = "the level depends on the training of the network"
 
 LEFT_OUT = {
+    "gansynth_blend": "it makes notes from numbers, and has no recording as its input",
     "gansynth_notes": "it makes notes from numbers, and has no recording as its input",
     "lpcnet": _TRAINED,
     "bark_lpc_vocoder synth=lpcnet": _TRAINED,
