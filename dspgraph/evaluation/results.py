@@ -196,7 +196,7 @@ class Results:
 
     @property
     def tests_about(self) -> str:
-        """A sentence about the pairs for which `tests` has no test; "" if it has tests of all pairs."""
+        """A sentence that says which pairs `tests` tests, if there are too many variants to test all pairs; else ""."""
         if len(self.variants) <= MOST_IN_PAIRS:
             return ""
         return f"As there are more than {MOST_IN_PAIRS} variants, each is tested with the first."

@@ -4,9 +4,9 @@ python examples/voice/evaluate.py CORPUS -o OUT [--weights FILE] [--lpcnet FILE]
 
 CORPUS is a folder that `corpus.py` has made. Two tables are printed, with means and 95 % confidence intervals: one for
 N prompts of the speakers of the training, the same number from every source of recordings; and one for N words of other
-speakers in other languages, the same number from every language. The last column has the outbursts per minute: runs of
-10 ms with a sample beyond 1.5 times the peak of the original. A third table is for the sentence that comes with pysptk.
-A last line has the outbursts of FARGAN in ten minutes of prompts. In OUT, a folder is made for every table and
+speakers in other languages, the same number from every language. The last column has the outbursts per minute: pieces
+of 10 ms with a sample beyond 1.5 times the peak of the original. A third table is for the sentence that comes with
+pysptk. A last line has the outbursts of FARGAN in ten minutes of prompts. In OUT, a folder is made for every table and
 vocoder, with a page to listen to. A vocoder whose results OUT has already is not rendered again, unless it has changed.
 """
 
@@ -116,7 +116,7 @@ def cells(results: dict[str, Any]) -> list[str]:
 
 
 def bursts(original: Array, result: Array) -> int:
-    """Return how many runs of 10 ms of a result have a sample beyond BURST times the peak of the original."""
+    """Return how many pieces of 10 ms of a result have a sample beyond BURST times the peak of the original."""
     return len(np.unique(np.flatnonzero(np.abs(result) > BURST * np.abs(original).max()) // 160))
 
 

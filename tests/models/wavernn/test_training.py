@@ -203,7 +203,11 @@ def toy() -> Split:
 
 
 def test_the_fine_half_learns_what_goes_with_the_coarse_half() -> None:
-    """The least possible loss is ln 2 = 0.693 nats; the codes 7 and 8 must get all the probability."""
+    """The codes are 7 or 8 with equal probability (`toy_codes`), so the least possible loss is ln 2 = 0.693 nats.
+
+    Trained well, the network gives all the probability to these two codes: the coarse half 1 goes with the fine half 3,
+    and the coarse half 2 with the fine half 0.
+    """
     model = toy()
     fitted(model, toy_codes, 150, 0.02)
     with torch.no_grad():

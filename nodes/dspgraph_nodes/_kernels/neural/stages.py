@@ -255,12 +255,12 @@ def tanh_in_place(code: NetworkCode, first: Any) -> None:
     code.store(code.fma(code.constant(-2), code.reciprocal(d), code.constant(1)), "y", first)
 
 
-# The numbers of gates have the order [block, gate, unit] or, for sixteen signals, [block, gate, unit, lane]. A *slot*
-# is the place of one block in an array that one stage writes and another stage reads. For one signal there is a slot
-# for every block. For sixteen signals a slot is sixteen times as large, so GRU_A and DualFC use only two slots, for the
-# two blocks that are being computed: two slots fit the cache. GRU_B is small and has a slot for every block. h and new
-# are positions in `state`: the state of a GRU before the step begins at h, its state after the step at new. b0 and b1
-# are the numbers of two blocks, s0 and s1 the numbers of their slots.
+# A block is sixteen units of a GRU. The numbers of gates have the order [block, gate, unit] or, for sixteen signals,
+# [block, gate, unit, lane]. A *slot* is the place of a block in an array that one stage writes and another one reads.
+# For one signal there is a slot for every block. For sixteen signals a slot is sixteen times as large, so GRU_A and
+# DualFC use only two slots, for the two blocks that are being computed: two slots fit the cache. GRU_B is small and has
+# a slot for every block. h and new are positions in `state`: the state of a GRU before the step begins at h, its state
+# after the step at new. b0 and b1 are the numbers of two blocks, s0 and s1 the numbers of their slots.
 
 
 def sum_of_parts_of(parts: str, condition: str, matrix: str = "") -> Any:
@@ -293,7 +293,7 @@ def sum_of_parts_of(parts: str, condition: str, matrix: str = "") -> Any:
 
 
 def gates(name: str, matrix: str = "", start: str = "", by_lane: bool = False) -> Any:
-    """Return a stage that computes the gates of two blocks of a GRU.
+    """Return a stage that computes the gates of two blocks, of sixteen units each, of a GRU.
 
     name: the last part of the names of its arrays, sums_<name> and diagonal_<name>; matrix: the name of the recurrent
     matrix, if it may have 8-bit numbers; start, by_lane: as in `product_of_many`, for such a matrix. A kernel calls the
