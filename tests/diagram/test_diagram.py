@@ -578,9 +578,7 @@ def test_wires_that_need_not_cross_do_not() -> None:
 
 @every_graph
 def test_labels_stay_in_their_boxes(graph: Graph) -> None:
-    """A letter is taken to be 0.6 em wide, about as wide as in DejaVu Sans Mono, the widest of the fonts that are
-    named.
-    """
+    """A letter is taken to be 0.6 em wide, about as in DejaVu Sans Mono, the widest font that the file names."""
     for box in boxes_in(ElementTree.fromstring(svg(graph))):
         width = float(str(box[1].get("width")))
         for label in box.iter(f"{SVG}text"):

@@ -110,7 +110,10 @@ def test_an_interrupted_file_is_not_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rows", [4, 2000])
 def test_a_full_disk_is_one_error_and_leaves_nothing(tmp_path: Path, rows: int) -> None:
-    """Few rows wait in a buffer until the file is closed; many rows do not fit into it. The disk has no room left."""
+    """The disk has room for 50 bytes. Few rows fail when the file is closed, because they wait in a buffer until then.
+
+    Many rows do not fit into the buffer, so writing them fails.
+    """
     sink = ArraySink(tmp_path / "a.npz", {"lpc": STREAMS["lpc"]})
 
     def write() -> None:

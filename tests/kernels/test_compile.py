@@ -113,7 +113,7 @@ def test_a_folder_for_caches_that_is_given_is_used(tree: Path, tmp_path: Path) -
 
 
 def test_where_nothing_can_be_kept_kernels_are_compiled_all_the_same_and_that_is_said_once(tree: Path) -> None:
-    """The installation is read-only and the user has no home folder: `__pycache__` and the home are no folders."""
+    """The installation is as if it were read-only: a file has the name `__pycache__`. There is no home folder."""
     shutil.rmtree(tree / KERNELS / "__pycache__", ignore_errors=True)
     (tree / KERNELS / "__pycache__").write_text("")
     nowhere = {

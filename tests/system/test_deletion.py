@@ -17,9 +17,9 @@ NODES = [path for path in FILES if path.parent.name != "models"]
 @pytest.mark.parametrize("deleted", [0, 1])
 @pytest.mark.parametrize("bit", range(len(NODES).bit_length()))
 def test_deleting_node_files_breaks_their_own_tests_only(bit: int, deleted: int, tmp_path: Path) -> None:
-    """Half of the nodes are deleted at a time, by a bit of their numbers.
+    """Nodes are numbered. In each run about half of them are deleted: those whose number has `deleted` as bit `bit`.
 
-    For any two nodes there is a run in which only one of them is deleted.
+    So for any two nodes there is a run in which only one of them is deleted.
     """
     gone = [path for number, path in enumerate(NODES) if number >> bit & 1 == deleted]
     ignored = shutil.ignore_patterns(".venv", ".git", ".*_cache", "dist", "demo")

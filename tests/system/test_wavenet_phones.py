@@ -54,9 +54,10 @@ def test_every_sample_was_drawn_from_the_row_beside_it(outputs: dict[str, Array]
 
 
 def test_the_histogram_of_drawn_components_is_the_exact_one(outputs: dict[str, Array]) -> None:
-    """The total variation distance of log-scales, in bins of 0.1 nats, is below 0.05.
+    """The histograms of drawn log-scales and of all log-scales by weight differ by less than 0.05.
 
-    The output `expected` is the mean of the exact histogram, and nearly that of the drawn one.
+    The measure is the total variation distance, in bins of 0.1 nats. The output `expected` of a sample is the mean of
+    its log-scales by weight; its mean over all samples is nearly that of the drawn log-scales.
     """
     logits, _, log_scales = np.split(outputs["distribution"], 3, axis=1)
     weights = softmax(logits, axis=1)

@@ -72,7 +72,10 @@ def test_a_setting_of_another_type_is_an_error_in_words(tmp_path: Path, monkeypa
 
 
 def test_a_block_with_a_huge_number_is_refused_at_once() -> None:
-    """The number is not taken for the number of blocks, by which the channels double."""
+    """The name of an array has a huge number of a block. This number is not taken for the number of blocks.
+
+    If it were, the sizes of the arrays, which double from block to block, would be computed for all blocks.
+    """
     name = "Generator/progressive_gan_generator/progressive_gan_block_99999999999999/conv1/conv2d/kernel"
     with pytest.raises(ValueError, match="lacks the array 'blocks.3.conv1.bias'"):
         convert_gansynth({**of_gansynth(), name: np.zeros((3, 3, 1, 1))}, {"pitches": 7})

@@ -62,7 +62,7 @@ def test_another_level_is_heard_in_the_cepstrum() -> None:
 
 
 def test_a_copy_has_another_pitch() -> None:
-    """The pitch of a tone of 200 Hz becomes 160 to 250 Hz, and the length changes by the same factor."""
+    """The pitch of a tone of 200 Hz becomes 160 to 250 Hz. The length is divided by the factor of the pitch."""
     tone = 0.1 * np.sin(2 * np.pi * 200 / 16000 * np.arange(16000))
     heights = []
     for seed in range(6):

@@ -68,7 +68,10 @@ def rows(out: Path) -> list[dict[str, str]]:
 
 
 def test_the_picture_grows_as_in_the_published_schedule() -> None:
-    """The published formula for progress is floor(n / 2s) + max(0, (n mod 2s - s) / s), up to the last block."""
+    """The published formula for progress is floor(n / 2s) + max(0, (n mod 2s - s) / s), up to the last block.
+
+    n: the number of pictures seen in training; s: the number of pictures in a stage.
+    """
     size, blocks = 800_000, 7
     for n in range(0, 14 * size, 12_345):
         capped = min(n, blocks * size + (blocks - 1) * size - 1)
@@ -234,8 +237,8 @@ def test_a_judge_hears_the_pitch_of_a_picture_and_misses_what_is_missing() -> No
 def test_a_validation_sees_a_generator_that_makes_the_same_note_always(monkeypatch: pytest.MonkeyPatch) -> None:
     """If all notes are the same, at least 80 % of the judge's bins (groups of similar notes) differ from real notes.
 
-    The same figure of 64 real notes of another seed is below 20 %: in a third of the seeds, one of 6 bins differs by
-    chance. The 500 real notes for the comparison are read in parts of at most 64, so that large pictures fit in memory.
+    For 64 real notes of another seed, less than 20 % differ: in a third of the seeds, one of 6 bins differs by chance.
+    The 500 real notes for the comparison are read in parts of at most 64, so that large pictures fit in memory.
     """
     settings = Settings(preset="gansynth-tiny", kind="regression", validation_share=0)
     c, read = settings.config, []
@@ -419,7 +422,7 @@ def run_of(preset: str, **more: Any) -> tuple[Run, Notes]:
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize(("preset", "batches"), [("gansynth-tiny", 1000), ("gansynth-small", 2000)])
 def test_the_generator_can_learn_the_notes_and_their_pitches(preset: str, batches: int) -> None:
-    """Training by regression takes about 45 and 300 CPU seconds. 5 % of the notes are held out."""
+    """Training by regression takes about 45 CPU seconds (tiny) and 300 (small). 5 % of the notes are held out."""
     begun, (_, labels) = run_of(preset, kind="regression", ema=0.99)
     for _ in range(batches):
         begun.step()

@@ -239,8 +239,9 @@ def test_a_progress_bar_shows_the_loss(tmp_path: Path, capfd: pytest.CaptureFixt
 
 @pytest.mark.slow
 def test_the_weights_that_are_kept_are_the_running_mean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After every update mean = a * mean + (1 - a) * weights, a = min(0.8, (1 + n) / (10 + n)); removed blocks stay
-    removed.
+    """After every update mean = a * mean + (1 - a) * weights, with a = min(0.8, (1 + n) / (10 + n)).
+
+    n: the number of updates before this one. Blocks of weights that were removed are removed from the mean too.
     """
     weights: list[dict[str, Array]] = []
     begun: list[dict[str, Array]] = []

@@ -133,7 +133,7 @@ def test_the_beginning_and_the_end_of_a_recording_are_learnt_with_the_edges_that
 
 
 def test_the_learning_rate_falls_by_both_settings() -> None:
-    """`decay` divides the rate by 1 + decay * n, and `halve_every` halves it."""
+    """After n updates, the learning rate is divided by 1 + decay * n, and halved once per `halve_every` updates."""
     settings = Settings(steps=9, decay=0.5, halve_every=2, **SMALL)
     run = Run(task(settings, {"a": tone()}, bands), settings)
     run.updates = 2

@@ -95,7 +95,10 @@ def test_it_stays_between_its_bounds() -> None:
 
 
 def test_bits_of_a_sample_count_steps() -> None:
-    """The entropy of a wide logistic that is rounded to 16 bits, summed over all levels, is h - ln(step)."""
+    """The entropy of a wide logistic that is rounded to 16 bits, summed over all levels, is h - ln(step).
+
+    h: the differential entropy, in nats; step: the distance between two levels.
+    """
     mean, scale = 0.01, 0.002
     edges = (np.arange(-32768, 32768) + 0.5) * 2 / 65535
     p = np.diff(logistic.cdf(edges, mean, scale))

@@ -82,7 +82,10 @@ def test_every_length_gives_a_frame_per_hop(hop: int) -> None:
 
 @pytest.mark.parametrize(("f0", "formants"), [(604.9, "i"), (679.6, "i"), (808.17, "i"), (679.6, "u")])
 def test_unequal_pulses_do_not_lower_the_pitch(f0: float, formants: str) -> None:
-    """Pulses lie at whole samples, and the first formant raises a line below the fundamental."""
+    """Pulses lie at whole samples, so periods are unequal, and weak lines appear below the fundamental.
+
+    The first formant raises one of these lines.
+    """
     found = track(vowel(f0, formants), low=40, high=1000)
     found = found[found > 0]
     assert len(found) > 180  # of 200

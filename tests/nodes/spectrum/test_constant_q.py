@@ -126,7 +126,7 @@ def test_windows_that_no_memory_holds_are_refused() -> None:
 
 
 def test_filters_are_not_built_side_by_side() -> None:
-    """An array [lags, bins] would consist mostly of zeros."""
+    """An array [lags, bins] of all filters would consist mostly of zeros: the filters take less than 40 % of it."""
     scale = ConstantQBins.of(16000, 40, 400, 50, 0.05)
     constant_q_filters(scale.cycles[-2:], scale.lengths[-2:])  # what is compiled is no part of it
     tracemalloc.start()
