@@ -145,8 +145,8 @@ def _gather(
 ) -> list[Item]:
     """Return the items that `files` name, as `corpus.gather` does.
 
-    For a pipeline, and for a graph with one audio input, audio files are searched in folders; for any other graph, .npz
-    files. out, note: as in `corpus.gather`.
+    Folders are searched for audio files if `graph` is a pipeline or has one audio input, otherwise for .npz files. out,
+    note: as in `corpus.gather`.
     """
     if isinstance(graph, Pipeline):
         names = tuple(graph.document.inputs)

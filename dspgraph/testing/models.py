@@ -443,7 +443,8 @@ def _uniform(example: ModelExample, folder: Path, seeds: Sequence[int]) -> Array
 def _certain(parameters: Array, samples: Array) -> tuple[Array, Array]:
     """Return the cumulative probabilities, [n, 1] each, of values below each sample and up to it.
 
-    The model is deterministic: its parameters are the samples. A sample that equals its parameter has 0 and 1.
+    The model is deterministic: its parameters are the samples. For a sample that equals its parameter, the
+    probabilities are 0 and 1.
     """
     right = samples.reshape(len(samples), -1) == parameters.reshape(len(samples), -1)
     return np.zeros(right.shape), right.astype(float)

@@ -1,4 +1,7 @@
-"""Products of 8-bit numbers: exact, and the same whole numbers by every path, for one signal and for sixteen."""
+"""Products of 8-bit numbers: exact, and the same by every path, for one signal and for sixteen.
+
+A path is a set of instructions of the processor, a name in `DOT_PATHS`.
+"""
 
 import os
 import subprocess

@@ -1,4 +1,7 @@
-"""LPCNet in eight bits: against its formulas in numpy, and the same bits in lanes and by every path."""
+"""LPCNet in eight bits, compared with its formulas in numpy; the samples are the same in lanes and by every path.
+
+A path is a set of instructions of the processor for products of 8-bit numbers, a name in `DOT_PATHS`.
+"""
 
 import hashlib
 import os
@@ -163,7 +166,7 @@ def digest() -> str:
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the processors are those of x86-64")
 @pytest.mark.parametrize("processor", PROCESSORS)
 def test_other_processors_give_the_same_samples(processor: str) -> None:
-    """A process of its own compiles code for AVX2 only, or for a processor without AVX or fused multiply-adds."""
+    """Another process compiles the kernel for a processor with AVX2 only, or without AVX and fused multiply-adds."""
     variables, path = PROCESSORS[processor]
     if path not in dot_paths():
         pytest.skip(f"this machine cannot run {path}")

@@ -267,7 +267,7 @@ def test_two_updates_of_both_networks_are_those_of_the_published_program() -> No
 
 
 def features_of_zeros(config: Config) -> dict[str, Array]:
-    """Return the outputs that the pipeline gives for silence, without running the pipeline."""
+    """Return made features of a note in place of the outputs of the pipeline, by name: [rows, bins] each, all 0."""
     return dict.fromkeys(("magnitude", "angle"), np.zeros((config.rows, config.bins)))
 
 

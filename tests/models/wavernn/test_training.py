@@ -88,7 +88,7 @@ def test_halves_are_joined_to_the_code(bits: int) -> None:
 
 
 def test_the_loss_is_that_of_the_predicted_distribution() -> None:
-    """The expected loss is computed from the outputs of the network, for one chunk of each kind."""
+    """The expected loss is computed with numpy from the outputs of the network, for each kind of network."""
     for name in ("categorical", "mixture", "one bias"):
         config = SMALL[name]
         torch.manual_seed(0)

@@ -45,7 +45,7 @@ def example(node: Lpcnet, count: int, rate: Fraction = Fraction(100), order: int
 
 
 def hopping(hop: int, rate: int) -> str:
-    """Return the path of the weights of a network for another hop and rate."""
+    """Return the path of a file of random weights for a network with this hop and rate (Hz)."""
     return weights_file(SMALL.replace(hop=hop, rate=rate))
 
 
@@ -335,9 +335,9 @@ def test_no_predictor_and_no_weights_crash_the_loop() -> None:
 
 
 def test_networks_of_other_sizes_are_run(tmp_path: Path) -> None:
-    """The GRUs have one block, an even number of blocks, or three blocks in GRU_B.
+    """The GRUs have 16 units, which are one block of rows of a matrix, or 64 and 48 units, or 32.
 
-    Signals are computed alone and in a batch.
+    Signals are computed alone and in a batch, with the same samples.
     """
     for config in (
         sized(16, 16, hop=32, rate=3200),
