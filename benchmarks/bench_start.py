@@ -40,7 +40,10 @@ def seconds(*arguments: str) -> float:
 
 
 def render_seconds(speech: Path, pipeline: str, *options: str) -> float:
-    """Return the CPU time in seconds of a fresh process that renders a file: the median of five runs."""
+    """Return the CPU time in seconds of a fresh process that renders a file: the median of five runs.
+
+    speech: the file; options: more arguments of `dspgraph render`.
+    """
 
     def one() -> float:
         before = os.times()

@@ -220,7 +220,7 @@ def nodes(plugins: Iterable[str | Path] = ()) -> dict[str, NodeSource]:
 
 
 def load_all(plugins: Iterable[str | Path] = ()) -> dict[str, type[Node]]:
-    """Import all nodes; return name -> node class. A node that cannot be loaded is left out."""
+    """Import all nodes; return name -> node class. A node that cannot be loaded is left out. plugins: as in `nodes`."""
     loaded = {}
     for name, found in nodes(plugins).items():
         with suppress(RequestError):
@@ -229,7 +229,10 @@ def load_all(plugins: Iterable[str | Path] = ()) -> dict[str, type[Node]]:
 
 
 def find(name: str, plugins: Iterable[str | Path] = ()) -> type[Node]:
-    """Return the node class called `name`. If there is none, raises UnknownName that suggests a similar name."""
+    """Return the node class called `name`. If there is none, raises UnknownName that suggests a similar name.
+
+    plugins: Python files with nodes, which are searched too.
+    """
     everything = nodes(plugins)
     if name not in everything:
         hint = "a pipeline names nodes, never an import path; " if "." in name or ":" in name else ""

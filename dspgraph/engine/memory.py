@@ -59,7 +59,7 @@ def size(value: Any, seen: dict[int, Any]) -> int:
 
 
 def _memory(one: Any) -> tuple[Any, int]:
-    """Return (the object that owns the memory of a value, the number of its bytes).
+    """Return (the object that owns the memory of the value `one`, the number of its bytes).
 
     The number is the size of the owner. If the owner of an array is not an array itself (memory of numba, for
     instance), the number is the size of the array.

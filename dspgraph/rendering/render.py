@@ -156,7 +156,10 @@ def _gather(
 
 
 def _refused(work: ItemsByFile[RenderJob]) -> Iterator[Rendered]:
-    """Yield the failed results of the refused items, those that no job can do (`ItemsByFile.refused`)."""
+    """Yield the failed results of the refused items, those that no job can do (`ItemsByFile.refused`).
+
+    work: the items and the jobs of the run.
+    """
     for item in work.items:
         if reason := work.refused.get(item.id):
             yield Rendered(item.id, item.path, error=reason, **file_stamp(item.path)._asdict())
@@ -165,8 +168,8 @@ def _refused(work: ItemsByFile[RenderJob]) -> Iterator[Rendered]:
 def _earlier_results(work: ItemsByFile[RenderJob], ledger: Ledger, retry_failed: bool) -> dict[str, Rendered]:
     """Return id of an item -> result of an earlier run, for the items whose results are still valid.
 
-    retry_failed: a failed result is not valid. If a run was killed after it wrote the files of an item and before the
-    line in the ledger, that line is written now.
+    work: the items and the jobs of the run. retry_failed: with True, a failed result is not valid. If a run was killed
+    after it wrote the files of an item and before the line in the ledger, that line is written now.
     """
     rows: dict[str, Rendered] = {}
     for item in work.items:
@@ -186,7 +189,8 @@ def _check_replaced(work: ItemsByFile[RenderJob], ledger: Ledger, items: Iterabl
     """Raise RequestError if rendering the items would replace files that this run may not replace.
 
     A run may not replace results of another source, part of a file, graph or format. If the run does not continue an
-    earlier run (resuming is False), it may not replace files that no run has recorded either.
+    earlier run (resuming is False), it may not replace files that no run has recorded either. work: the items and the
+    jobs of the run. items: those that will be rendered.
     """
 
     def other(item: Item) -> str:
@@ -205,7 +209,7 @@ def _check_replaced(work: ItemsByFile[RenderJob], ledger: Ledger, items: Iterabl
 
 
 def _files_in_use(work: ItemsByFile[RenderJob]) -> Set[Path]:
-    """Return the input files of all items, with all links followed, and the output files of these items."""
+    """Return the input files of all items of a run, with all links followed, and the output files of these items."""
     found: set[Path] = set()
     for item in work.items:
         found.update((*(Path(os.path.realpath(path)) for path in item.files), *work.job(item).output_files(item)))
