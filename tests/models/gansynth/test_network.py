@@ -117,6 +117,27 @@ def test_the_penalty_can_be_differentiated() -> None:
     assert max(float(one.abs().max()) for one in gradients if one is not None) > 0
 
 
+@pytest.mark.slow
+def test_a_small_generator_learns_a_single_picture() -> None:
+    """The picture is noise of 8 x 64 pixels. The mean square error after 300 updates by Adam, 6 seconds, was 0.005."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    generator = Generator(PRESETS["gansynth-small"])
+    latent, pitch = torch.randn(1, generator.config.latent), torch.tensor([12])
+    draw = torch.Generator().manual_seed(1)
+    target = torch.nn.functional.interpolate(2 * torch.rand(1, 2, 8, 64, generator=draw) - 1, scale_factor=2) * 0.8
+    adam, loss = torch.optim.Adam(generator.parameters(), 2e-3), torch.tensor(0.0)
+    for _ in range(300):
+        loss = ((generator(latent, pitch) - target) ** 2).mean()
+        adam.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        adam.step()
+    torch.set_num_threads(threads)
+    assert loss.item() < 0.02
+    assert float((target**2).mean()) > 0.1  # the loss of a picture of zeros
+
+
 # ---- what the published program gave --------------------------------------------------------------------------------
 
 
