@@ -34,6 +34,13 @@ def test_a_new_run_has_its_own_figures_alone(tmp_path: Path) -> None:
     assert rows(tmp_path) == [{"step": "1", "loss": "1.0"}]
 
 
+def test_a_row_is_in_the_file_as_soon_as_it_is_written(tmp_path: Path) -> None:
+    logs = Logs(tmp_path, ["loss"], 0)
+    logs.write(1, {"loss": 0.5})
+    assert rows(tmp_path) == [{"step": "1", "loss": "0.5"}]
+    logs.close()
+
+
 @pytest.mark.parametrize("text", ["loss\n", "loss\n1\n", "step,loss\n1,2,3\n", "step,loss\nx,2\n"])
 def test_a_file_that_is_no_log_is_refused_and_kept(text: str, tmp_path: Path) -> None:
     path = tmp_path / "logs" / "metrics.csv"

@@ -57,7 +57,7 @@ class Logs:
         writer.writeheader()
         writer.writerows(row for row in rows if int(row["step"]) <= done)
         write_atomically(path, text.getvalue().encode())
-        self._file = path.open("a", newline="", encoding="utf-8")
+        self._file = path.open("a", buffering=1, newline="", encoding="utf-8")  # a row is seen at once
         self._csv = csv.DictWriter(self._file, columns, restval="")
         self._board: Any = SummaryWriter(str(folder), purge_step=done + 1 if done else None)
 
