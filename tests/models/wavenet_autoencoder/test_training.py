@@ -17,7 +17,14 @@ from dspgraph_nodes.models.shared.data import fingerprint
 from dspgraph_nodes.models.shared.notes import TIMBRES, frequency_of, heard_pitch, made_note
 from dspgraph_nodes.models.shared.trainer import Run
 from dspgraph_nodes.models.wavenet_autoencoder.network import WaveNetAutoencoder
-from dspgraph_nodes.models.wavenet_autoencoder.training import PIPELINE, Settings, figures_of, task, train
+from dspgraph_nodes.models.wavenet_autoencoder.training import (
+    PIPELINE,
+    Settings,
+    figures_of,
+    task,
+    timbre_loss,
+    train,
+)
 from dspgraph_nodes.models.wavenet_autoencoder.weights import WEIGHTS
 from examples.make_notes import make_notes
 from helpers.autoencoders import TINY, random_arrays, settings_of
@@ -64,8 +71,8 @@ def test_the_pitch_of_a_recording_comes_with_each_of_its_crops(tmp_path: Path) -
     assert "for validation; 1 left out, whose pitch the network does not have; " in one.summary
     seen = set()
     for number in range(12):
-        for crop, pitch, read in zip(*one.batch(number), strict=True):
-            assert torch.equal(crop, read)
+        for crop, pitch, read, timbre in zip(*one.batch(number), strict=True):
+            assert torch.equal(crop, read) and timbre == 0
             seen.add((int(pitch), bool((crop < 128).any())))  # the squares are not below 0
     assert seen == {(1, True), (2, False)}
     with pytest.raises(RequestError, match="b has no pitch; expected a column 'pitch' with its MIDI number"):
@@ -105,13 +112,55 @@ def test_with_partners_the_encoder_reads_a_recording_of_the_same_timbre_at_the_s
     signals = [floor_levels(samples) for samples in recordings.values()]
     seen = set()
     for number in range(60):
-        for crop, pitch, read in zip(*one.batch(number), strict=True):
+        for crop, pitch, read, timbre in zip(*one.batch(number), strict=True):
+            assert timbre == [0, 0, 1, 0][pitch]  # in the order of the names, x and y
             (begin,) = (k for k in range(0, 321, 20) if np.array_equal(signals[pitch][k : k + 80], crop))
             (partner,) = (k for k in range(4) if np.array_equal(signals[k][begin : begin + 80], read))
             seen.add((int(pitch), partner))
     assert seen == {(k, other) for k in (0, 1, 3) for other in (0, 1, 3)} | {(2, 2)}
     with pytest.raises(RequestError, match="c has no timbre; expected a column 'timbre' with any name"):
         task(settings, recordings, features(settings), {**labels, "c": {"pitch": "62"}})
+
+
+def test_the_timbre_loss_is_that_of_the_formula() -> None:
+    """The crop whose timbre no other crop has is left out."""
+    z, timbre = np.random.default_rng(0).standard_normal((6, 3)), [0, 1, 0, 2, 1, 0]
+    surprises = []
+    for i in (0, 1, 2, 4, 5):
+        near = {j: np.exp(-np.sum((z[i] - z[j]) ** 2)) for j in range(6) if j != i}
+        surprises.append(-np.log(sum(p for j, p in near.items() if timbre[j] == timbre[i]) / sum(near.values())))
+    found = timbre_loss(torch.from_numpy(z), torch.tensor(timbre))
+    assert_allclose(found, np.mean(surprises), rtol=1e-12)
+    assert timbre_loss(torch.from_numpy(z), torch.arange(6)) == 0
+    assert timbre_loss(torch.from_numpy(z), torch.zeros(6)) == 0
+
+
+def test_separation_adds_the_timbre_loss_of_crops_and_in_training_of_their_partners() -> None:
+    model = WaveNetAutoencoder(TINY)
+    levels, read = (torch.from_numpy(np.random.default_rng(k).integers(256, size=(3, 80))) for k in (0, 1))
+    timbre = torch.tensor([0, 1, 0])
+    for training in (True, False):
+        model.train(training)
+        with torch.no_grad():
+            plain = figures_of(0.0, model, levels, None, read)["loss"]
+            found = figures_of(0.0, model, levels, None, read, timbre, separation=0.5)
+            z = [model.encoder(one).mean(1) for one in (read, levels)]
+        expected = timbre_loss(torch.cat(z), timbre.repeat(2)) if training else timbre_loss(z[0], timbre)
+        assert_allclose(found["timbre_loss"], expected, rtol=1e-5)
+        assert_allclose(found["loss"], plain + 0.5 * expected, rtol=1e-5)
+    with pytest.raises(ValueError, match="separation is 0.5, but without partners no timbre is known: set partners"):
+        Settings(**SMALL, separation=0.5)
+
+
+def test_the_log_has_the_timbre_loss_with_separation_alone(tmp_path: Path) -> None:
+    recordings = {name: np.random.default_rng(k).uniform(-1, 1, 400) for k, name in enumerate("abcd")}
+    labels = {name: {"timbre": "xxyx"[k]} for k, name in enumerate("abcd")}
+    for separation in (0.0, 0.5):
+        settings = Settings(**SMALL, partners=True, separation=separation)
+        out = tmp_path / str(separation)
+        train(recordings, features(settings), out, settings, labels=labels)
+        head = (out / "logs" / "metrics.csv").read_text(encoding="utf-8").splitlines()[0]
+        assert ("train_timbre_loss" in head) == ("validation_timbre_loss" in head) == (separation > 0)
 
 
 def test_a_validation_with_audio_says_whether_changed_pitches_are_heard(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +195,7 @@ def test_a_batch_has_the_levels_of_crops_and_the_loss_is_their_mean_surprise() -
     one = task(settings, {"a": tone(217)}, features(settings))  # ten frames of 20 samples, and a rest
     signal, seen = floor_levels(tone(217)), set()
     for number in range(9):
-        levels, _, _ = one.batch(number)
+        levels, _, _, _ = one.batch(number)
         assert levels.shape == (2, 80)
         for crop in levels.numpy():
             (begin,) = (k for k in range(0, 121, 20) if np.array_equal(crop, signal[k : k + 80]))
@@ -270,35 +319,60 @@ def partials(samples: Array, pitch: int, rate: int) -> Array:
     return found
 
 
-@pytest.mark.slow
-def test_a_note_whose_label_is_changed_has_the_new_pitch_and_nearly_its_own_timbre(tmp_path: Path) -> None:
-    """Ten of 16 notes are decoded five semitones higher; a pitch above the highest begins again with the lowest.
-
-    The test takes about 250 seconds of CPU time. Measured after 2000 batches: all ten pitches are right within 20
-    cents; the levels of partials differ by 12.6 dB (RMS) from those of the true note, and by 15.0 dB, in the mean, from
-    those of the same note in the other timbres.
-    """
-    settings = Settings(
+def settings_for_notes(**more: Any) -> Settings:
+    return Settings(
         preset="wavenet_autoencoder-tiny", layers=8, latent=4, lowest=60, pitches=8, partners=True, optimizer="muon",
-        ema=0.99, frames=4, steps=2000, validate_every=2000, validation_share=0, threads=1, device="cpu",
+        ema=0.99, frames=4, validation_share=0, threads=1, device="cpu", **more,
     )  # fmt: skip
-    made = {str(k): made_note(0, k, 4000, 60, 67) for k in range(16)}
+
+
+def trained_on_notes(out: Path, count: int, settings: Settings) -> Path:
+    made = {str(k): made_note(0, k, 4000, 60, 67) for k in range(count)}
     labels = {name: {"pitch": str(note.pitch), "timbre": note.timbre} for name, note in made.items()}
-    samples = {name: note.samples for name, note in made.items()}
-    weights = train(samples, features(settings), tmp_path, settings, labels=labels)
-    right, own, others = 0, [], []
+    return train({name: note.samples for name, note in made.items()}, features(settings), out, settings, labels=labels)
+
+
+def with_other_pitch(weights: Path, index: int) -> tuple[Array, int]:
+    """Return the start of a note, decoded five semitones higher, and its new pitch.
+
+    Above the highest pitch the lowest ones follow.
+    """
+    note = made_note(0, index, 4000, 60, 67)
+    pitch = 60 + (note.pitch - 60 + 5) % 8
+    graph = load("wavenet_pitch", [f"weights={weights}", "rate=4000", f"pitch={pitch}"])
+    return graph(speech=note.samples[:6400])["note"], pitch
+
+
+@pytest.mark.slow
+def test_a_note_whose_label_is_changed_has_the_new_pitch(tmp_path: Path) -> None:
+    """Ten of 16 notes are decoded, after about 200 seconds of training. Measured: 10 of 10 within 20 cents."""
+    weights = trained_on_notes(tmp_path, 16, settings_for_notes(steps=2000, validate_every=2000))
+    right = 0
     for index in range(10):
-        note = made[str(index)]
-        pitch = 60 + (note.pitch - 60 + 5) % 8
-        graph = load("wavenet_pitch", [f"weights={weights}", "rate=4000", f"pitch={pitch}"])
-        found = graph(speech=note.samples[:6400])["note"]
+        found, pitch = with_other_pitch(weights, index)
+        right += abs(heard_pitch(found[:4000], 4000) - pitch) < 0.2
+    assert right >= 8
+
+
+@pytest.mark.slow
+def test_with_separation_a_note_whose_label_is_changed_keeps_a_part_of_its_timbre(tmp_path: Path) -> None:
+    """All 40 notes are decoded, one of each pitch and timbre, after about 140 seconds of training.
+
+    Measured: partials 10.3 dB from those of the true note, and 14.2 dB, in the mean, from those of the same note in the
+    four other timbres; 37 pitches within 20 cents. Without separation the partials were 13.1 and 12.9 dB away.
+    """
+    settings = settings_for_notes(steps=800, validate_every=800, batch=16, separation=0.3)
+    weights = trained_on_notes(tmp_path, 40, settings)
+    right, own, others = 0, [], []
+    for index in range(40):
+        found, pitch = with_other_pitch(weights, index)
         right += abs(heard_pitch(found[:4000], 4000) - pitch) < 0.2
         true = {
             timbre: partials(made_note(0, index, 4000, 60, 67, pitch, timbre).samples, pitch, 4000)
             for timbre in TIMBRES
         }
         apart = {timbre: np.sqrt(np.mean((partials(found, pitch, 4000) - one) ** 2)) for timbre, one in true.items()}
-        own.append(apart.pop(note.timbre))
+        own.append(apart.pop(made_note(0, index, 4000, 60, 67).timbre))
         others.append(np.mean(list(apart.values())))
-    assert right >= 8
-    assert np.mean(own) < np.mean(others) - 1
+    assert right >= 32
+    assert np.mean(own) < np.mean(others) - 2

@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -102,6 +102,18 @@ class Settings(TrainingSettings, frozen=True, extra="forbid"):
         description="in training, the encoder reads another recording of the same timbre, with any pitch: the encoding "
         "holds the timbre and not the pitch; recordings need a timbre",
     )
+    separation: float = Field(
+        0.0,
+        ge=0,
+        description="with partners: weight, in the loss, of `timbre_loss`, which moves the encodings of different "
+        "timbres apart, so that the decoder can tell them",
+    )
+
+    @model_validator(mode="after")
+    def _separates(self) -> Self:
+        if self.separation and not self.partners:
+            raise ValueError(f"separation is {self.separation}, but without partners no timbre is known: set partners")
+        return self
 
     @property
     def overrides(self) -> tuple[str, ...]:
@@ -112,10 +124,10 @@ class Settings(TrainingSettings, frozen=True, extra="forbid"):
 class LevelCrops:
     """Crops of recordings whose signals are mu-law levels, for training and validation.
 
-    An index is (epoch, place), as in `Crops`. An item has three tensors: the levels of a crop, [frames * hop] int64;
-    the pitch of the recording, one number (see `recording_of`); and the levels that the encoder reads, [frames * hop]
-    int64. frames: the number of frames in a crop. In every epoch the crops begin at other frames, as in `Crops` with
-    `beyond` set to half a crop.
+    An index is (epoch, place), as in `Crops`. An item has four tensors: the levels of a crop, [frames * hop] int64; the
+    pitch of the recording, one number (see `recording_of`); the levels that the encoder reads, [frames * hop] int64;
+    and the number of the recording's timbre, 0 without partners. frames: the number of frames in a crop. In every epoch
+    the crops begin at other frames, as in `Crops` with `beyond` set to half a crop.
 
     The encoder reads the crop itself. With `partners` it reads, except in epoch -1, a crop at the same frames of a
     recording of the same timbre, drawn at random; it can be the same recording.
@@ -131,10 +143,12 @@ class LevelCrops:
     def __len__(self) -> int:
         return len(self.crops)
 
-    def __getitem__(self, index: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+    def __getitem__(self, index: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         k, first = self.crops.at(*index)
         one = self.recordings[k]
-        return self.levels(one, first), torch.tensor(one.features["pitch"][first]), self.read(index, one, first)
+        pitch = torch.tensor(one.features["pitch"][first])
+        timbre = torch.tensor(int(one.features["timbre"][0]) if self.families else 0)
+        return self.levels(one, first), pitch, self.read(index, one, first), timbre
 
     def read(self, index: tuple[int, int], one: TrainingRecording, first: int) -> Tensor:
         """Return the levels that the encoder reads for the crop whose index is (epoch, place), [frames * hop] int64.
@@ -196,7 +210,7 @@ def task(
         for part in split(kept, prepare, settings, config.hop)
     )
     order = BatchOrder(len(training), settings.batch, settings.seed)
-    figures = partial(figures_of, settings.information)
+    figures = partial(figures_of, settings.information, separation=settings.separation)
     hears = config.pitches > 0 and settings.audio > 0
 
     def validate(model: WaveNetAutoencoder) -> dict[str, float]:
@@ -210,7 +224,7 @@ def task(
         batch=lambda number: stacked([training[index] for index in order[number]]),
         losses=lambda model, batch: iter([figures(model, *batch)]),
         validate=validate,
-        figures=("information",),
+        figures=("information", "timbre_loss") if settings.separation else ("information",),
         measured=PITCH_FIGURES if hears else (),
         save=partial(save, WEIGHTS),
         load=partial(load, WEIGHTS, WaveNetAutoencoder),
@@ -234,16 +248,20 @@ a MIDI number, if the setting `pitches` is above 0, and its timbre with the sett
 
 
 def figures_of(
-    weight: float, model: WaveNetAutoencoder, levels: Tensor, pitch: Tensor | None = None, read: Tensor | None = None
-) -> dict[str, Tensor]:
+    weight: float, model: WaveNetAutoencoder, levels: Tensor, pitch: Tensor | None = None, read: Tensor | None = None,
+    timbre: Tensor | None = None, separation: float = 0.0,
+) -> dict[str, Tensor]:  # fmt: skip
     """Return "loss", in nats per sample, and "information", the mean information in a frame of the encoding, in nats.
 
     The loss is the mean of -ln P of the samples plus `weight` times the information per sample. The information in a
     frame z is the divergence of N(z, 1) from N(0, 1), sum(z**2) / 2. With a weight above 0 the decoder reads z + e
     instead of z in training, where e is drawn from N(0, 1).
 
+    With a `separation` above 0, "timbre_loss", the `timbre_loss` of the mean frames of all crops, is returned too, and
+    added to the loss with this weight. In training it is that of the crops that are decoded and of those that are read.
+
     levels: [crops, frames * hop] int64; pitch: [crops], semitones above the network's lowest pitch; read: the levels
-    that the encoder reads, by default `levels`.
+    that the encoder reads, by default `levels`; timbre: [crops] int64, numbers of the timbres.
 
     Source: D. P. Kingma and M. Welling, Auto-Encoding Variational Bayes, ICLR 2014, arXiv:1312.6114.
     """
@@ -252,7 +270,33 @@ def figures_of(
     logits = model.decoded(noisy, levels, pitch)
     surprise = cross_entropy(logits.reshape(-1, MULAW_LEVELS), levels.reshape(-1))
     information = (z**2).sum(-1).mean() / 2
-    return {"loss": surprise + weight * information / model.config.hop, "information": information}
+    found = {"loss": surprise + weight * information / model.config.hop, "information": information}
+    if separation:
+        assert timbre is not None
+        every = torch.cat((z, model.encoder(levels))) if model.training else z
+        apart = timbre_loss(every.mean(1), timbre.repeat(len(every) // len(z)))
+        found |= {"loss": found["loss"] + separation * apart, "timbre_loss": apart}
+    return found
+
+
+def timbre_loss(z: Tensor, timbre: Tensor) -> Tensor:
+    """Return the mean of -ln p_i: how badly the encodings z_j that are near z_i tell the timbre of crop i, in nats.
+
+        p_i = sum of e**(-|z_i - z_j|**2) over all j != i with the timbre of i, divided by the sum over all j != i
+
+    Crops whose timbre no other crop has are left out; the result is 0 if there are no others. z: [crops, latent];
+    timbre: [crops] int64.
+
+    Source: J. Goldberger et al., Neighbourhood Components Analysis, NIPS 2004.
+    """
+    others = ~torch.eye(len(z), dtype=torch.bool, device=z.device)
+    near = -((z[:, None] - z) ** 2).sum(-1)
+    same = others & (timbre[:, None] == timbre)
+    kept = same.any(1)
+    if not kept.any():
+        return 0 * z.sum()
+    sums = [near.masked_fill(~mask, -torch.inf)[kept].logsumexp(1) for mask in (others, same)]
+    return (sums[0] - sums[1]).mean()
 
 
 def _encoded(recording: TrainingRecording, settings: Settings, arrays: Mapping[str, Array]) -> Array:
