@@ -345,7 +345,7 @@ def with_other_pitch(weights: Path, index: int) -> tuple[Array, int]:
 
 @pytest.mark.slow
 def test_a_note_whose_label_is_changed_has_the_new_pitch(tmp_path: Path) -> None:
-    """Ten of 16 notes are decoded, after about 200 seconds of training. Measured: 10 of 10 within 20 cents."""
+    """Ten of 16 notes are decoded, after about 250 seconds of training. Measured: 10 of 10 within 20 cents."""
     weights = trained_on_notes(tmp_path, 16, settings_for_notes(steps=2000, validate_every=2000))
     right = 0
     for index in range(10):
