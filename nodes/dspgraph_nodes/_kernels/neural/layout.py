@@ -58,7 +58,7 @@ class DotBlocks(NamedTuple):
     """A sparse matrix of 8-bit numbers, in pieces of sixteen rows and four columns, in the same order as `Blocks`.
 
     The subclass decides which instructions compute the products with a vector. The vector, with elements v from -1 to
-    1, is given as the 8-bit numbers round(127 * v), which `encode_state_for` computes. So each sum of products is a
+    1, is given as the 8-bit numbers round(127 * v), which `store_in_eight_bits` computes. So each sum of products is a
     whole number; multiplied by scale[i], it is the result for row i.
     """
 
@@ -69,6 +69,7 @@ class DotBlocks(NamedTuple):
     where: Array  # [rows / 16, 2]: as in `Blocks`
     start: Array  # [rows + 16] int32: the numbers with which the sums begin
     scale: Array  # [rows]: the factor of each row
+    pairs: Array  # [steps, 4, 2, 16, 2] int16: `weights` by pairs of columns, for sixteen signals by AVX2; or empty
 
 
 class VnniBlocks(DotBlocks):

@@ -12,8 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
-from dspgraph_nodes._kernels.neural.layout import ACCUMULATORS, WIDTH, Blocks, DotBlocks
+from dspgraph_nodes._kernels.compile.jit import kernel
+from dspgraph_nodes._kernels.neural.layout import ACCUMULATORS, WIDTH, Avx2Blocks, Blocks, DotBlocks
 from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS
+from dspgraph_nodes._kernels.neural.packing import LINE, contiguous
 
 
 class SampleNetwork(NamedTuple):
@@ -27,6 +29,9 @@ class SampleNetwork(NamedTuple):
     """
 
     tables: Array  # [3, 256, 3 * gru_a]: added to GRU_A's gates for each code of signal, prediction, excitation
+    table_scale: (
+        Array  # [3 * gru_a]: in eight bits, the factor of each column of `tables`, which then are int16; or [0]
+    )
     bias_n: Array  # [3 * gru_a]: the recurrent bias of gate n; 0 for r and z, whose recurrent bias is in the condition
     diagonal_a: Array  # [3 * gru_a]: the diagonals of GRU_A's recurrent weights
     diagonal_b: Array  # [3 * gru_b]: the diagonals of GRU_B's recurrent weights
@@ -42,6 +47,32 @@ class SampleNetwork(NamedTuple):
     factors: Array  # [3, 256]: a1 + a2, -2 * a1, -2 * a2, where a1 and a2 are the factors of the layers of DualFC
     edges: Array  # [255] float64: code c is for samples from edges[c - 1] up to, not including, edges[c]
     centres: Array  # [256] float64: the sample of each code
+
+
+def units_of_tile(net: SampleNetwork) -> int:
+    """Return the number of units of a lane that stand side by side in the workspace for sixteen signals.
+
+    It is 16 in eight bits, otherwise 1.
+    """
+    return WIDTH if isinstance(net.a, DotBlocks) else 1
+
+
+@kernel
+def place(unit: int, lane: int, lanes: int, tile: int) -> int:
+    """Return the position of one number in an array [units, lanes] of the workspace. tile: see `units_of_tile`."""
+    return (unit // tile * lanes + lane) * tile + unit % tile
+
+
+def in_tiles(x: Array, tile: int) -> Array:
+    """Return [..., units, lanes] reordered to [..., unit / tile, lane, unit modulo tile], in the shape of x."""
+    y: Array = x.reshape(*x.shape[:-2], -1, tile, x.shape[-1]).swapaxes(-1, -2).reshape(x.shape)
+    return y
+
+
+def out_of_tiles(x: Array, tile: int) -> Array:
+    """Return an array in the order of `in_tiles`, reordered to [..., units, lanes], its shape."""
+    y: Array = x.reshape(*x.shape[:-2], -1, x.shape[-1], tile).swapaxes(-1, -2).reshape(x.shape)
+    return y
 
 
 class FrameInputs(NamedTuple):
@@ -61,14 +92,15 @@ class Workspace(NamedTuple):
     """The arrays that the vector code of one step reads and writes.
 
     For sixteen signals, every array but `codes` and `rows_a` has a last axis `lane`. Of a network in eight bits, the
-    sums are int32. An array marked "slots" holds the numbers of several blocks of units, each in its slot, which
-    is the place of one block; see the comment on slots in the module `stages`.
+    sums are int32, and the order for sixteen signals is [block, lane, unit], see `in_tiles`. An array marked "slots"
+    holds the numbers of several blocks of units, each in its slot, which is the place of one block; see the comment on
+    slots in the module `stages`.
     """
 
     state: Array  # [2, gru_a + gru_b]: the states of both GRUs; a step reads one row and writes the other
     start_a: Array  # [3 * gru_a + 16]: the numbers with which the recurrent sums of GRU_A begin
     condition_b: Array  # [3 * gru_b]: the numbers that the condition adds to GRU_B's gates
-    codes: Array  # the states in 8-bit numbers, see `encode_state_for`; empty for matrices of floats
+    codes: Array  # the states in 8-bit numbers, with the positions of `state` (int16 for `pairs`); empty for floats
     inputs: Array  # slots: the sums of the inputs of the gates; later the values of the gates
     sums_a: Array  # slots: the recurrent sums of GRU_A
     parts_b: Array  # [4 * 3 * gru_b + 16]: the four partial sums of each of GRU_B's inputs
@@ -97,10 +129,11 @@ def workspace(net: SampleNetwork, rows_a: Array, lanes: int) -> Workspace:
     sums = np.int32 if eight else np.float32
     made: list[Array] = [np.zeros((2, (a + b) // 3, *width), np.float32)]
     made += [np.zeros((n, *width), np.float32) for n in (a + WIDTH, b)]
-    made += [np.zeros(made[0].size if eight else 0, np.uint8), np.zeros((slots, *width), np.float32)]
+    codes = np.int16 if many and isinstance(net.a, Avx2Blocks) else np.uint8
+    made += [np.zeros(made[0].size if eight else 0, codes), np.zeros((slots, *width), np.float32)]
     sizes = (slots + WIDTH, ACCUMULATORS * b + WIDTH, b + WIDTH, layers + WIDTH)
     made += [np.zeros((n, *width), sums) for n in sizes]
     made += [np.zeros((n, *width), np.float32) for n in (LEVELS, WIDTH)]
     made += [np.zeros((4, *width), np.int64), *np.zeros((2, lanes), np.float32)]
-    made += [np.zeros(lanes, np.int64), np.zeros(lanes, np.float32), rows_a]
-    return Workspace._make(made)
+    made += [np.zeros(lanes, np.int64), np.zeros(lanes, np.float32)]
+    return Workspace._make((*contiguous(tuple(made), LINE), rows_a))

@@ -13,10 +13,9 @@ from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel, part_of_kernel
 from dspgraph_nodes._kernels.neural.layout import WIDTH, Schedule
 from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS, PEAK
-from dspgraph_nodes._kernels.neural.lpcnet_layout import FrameInputs, SampleNetwork, Workspace
+from dspgraph_nodes._kernels.neural.lpcnet_layout import FrameInputs, SampleNetwork, Workspace, place
 from dspgraph_nodes._kernels.neural.lpcnet_stages import (
     draw,
-    encode_state,
     fetch,
     gates_a,
     gates_b,
@@ -32,7 +31,7 @@ from dspgraph_nodes._kernels.neural.lpcnet_stages import (
     sum_of_rows,
     two_layers,
 )
-from dspgraph_nodes._kernels.neural.stages import LOG2_E, pair_of, update_state
+from dspgraph_nodes._kernels.neural.stages import LOG2_E, encode_state, neighbours, pair_of, update_state
 
 SCALE = np.float32(LOG2_E)
 
@@ -76,20 +75,20 @@ class LPCNetOutputs(NamedTuple):
 
 @kernel
 def _start_frame(
-    net: SampleNetwork, inputs: FrameInputs, workspace: Workspace, taps: Array, row: int, lane: int
+    net: SampleNetwork, inputs: FrameInputs, workspace: Workspace, taps: Array, row: int, lane: int, tile: int
 ) -> None:
     """Copy one row of the frames' inputs to one lane: predictor, sharpness, and what the condition adds to the gates.
 
     For gate n of GRU_A only the recurrent bias is copied to `start_a`; `sum_of_rows` adds the condition later. taps:
-    [order, lanes], overwritten with the predictor.
+    [order, lanes], overwritten with the predictor. tile: see `units_of_tile`.
     """
     start, condition, lanes = workspace.start_a.reshape(-1), workspace.condition_b.reshape(-1), taps.shape[1]
     for k in range(len(taps)):
         taps[k, lane] = inputs.lpc[row, k]
     for i in range(inputs.rows_b.shape[1]):
-        condition[i * lanes + lane] = inputs.rows_b[row, i]
+        condition[place(i, lane, lanes, tile)] = inputs.rows_b[row, i]
     for i in range(inputs.rows_a.shape[1]):
-        start[i * lanes + lane] = net.bias_n[i] if i // WIDTH % 3 == 2 else inputs.rows_a[row, i]
+        start[place(i, lane, lanes, tile)] = net.bias_n[i] if i // WIDTH % 3 == 2 else inputs.rows_a[row, i]
     workspace.sharp[lane] = inputs.sharpness[row] * SCALE
 
 
@@ -140,16 +139,15 @@ def _gru_a_of_one(net: SampleNetwork, workspace: Workspace, h: int, new: int) ->
             for gate in range(3):
                 fetch(net, workspace, block, gate)
         product_a_of_one(net, workspace, group, h)
+    eight = len(workspace.codes) > 0
     for k in range((blocks + 1) // 2):
-        b0, b1 = pair_of(k, blocks)
+        b0, b1 = neighbours(k, blocks) if eight else pair_of(k, blocks)
         sum_of_rows(net, workspace, b0, b0)
         sum_of_rows(net, workspace, b1, b1)
         gates_a(net, workspace, h, b0, b0, b1, b1)
     for k in range((blocks + 1) // 2):
-        b0, b1 = pair_of(k, blocks)
+        b0, b1 = neighbours(k, blocks) if eight else pair_of(k, blocks)
         update_state(net, workspace, h, new, b0, b0, b1, b1)
-    for block in range(blocks):
-        encode_state(net, workspace, new, block)
     for group in range(len(net.b.places)):
         product_b_of_one(net, workspace, group, new)
     for group in range(len(net.c.places)):
@@ -163,13 +161,13 @@ def _gru_a_of_many(net: SampleNetwork, workspace: Workspace, h: int, new: int) -
     h, new: the positions in `workspace.state` at which the old and the new states begin. All stages run for two blocks
     of sixteen units before the next two blocks begin, so that the numbers stay in the cache of the processor.
     """
-    blocks = len(net.bias_n) // (3 * WIDTH)
+    blocks, eight = len(net.bias_n) // (3 * WIDTH), len(workspace.codes) > 0
     for gate in range(3):
-        for block in pair_of(0, blocks):
+        for block in neighbours(0, blocks) if eight else pair_of(0, blocks):
             fetch(net, workspace, block, gate)
     for k in range((blocks + 1) // 2):
-        b0, b1 = pair_of(k, blocks)
-        next0, next1 = pair_of(k + 1, blocks)
+        b0, b1 = neighbours(k, blocks) if eight else pair_of(k, blocks)
+        next0, next1 = neighbours(k + 1, blocks) if eight else pair_of(k + 1, blocks)
         for gate in range(3):
             fetch(net, workspace, next0, gate)
             product_a_of_many(net, workspace, 3 * b0 + gate, gate, h)
@@ -179,8 +177,6 @@ def _gru_a_of_many(net: SampleNetwork, workspace: Workspace, h: int, new: int) -
         sum_of_rows(net, workspace, b1, 1)
         gates_a(net, workspace, h, b0, 0, b1, 1)
         update_state(net, workspace, h, new, b0, 0, b1, 1)
-        encode_state(net, workspace, new, b0)
-        encode_state(net, workspace, new, b1)
     for block in range(len(net.b.where)):
         product_b_of_many(net, workspace, block, block, new)
     for block in range(len(net.c.where)):
@@ -202,8 +198,6 @@ def _gru_b(net: SampleNetwork, workspace: Workspace, h: int, new: int, own: int)
         sum_of_parts(net, workspace, rows, b1)
         gates_b(net, workspace, h + own, b0, b0, b1, b1)
         update_state(net, workspace, h + own, new + own, b0, b0, b1, b1)
-        encode_state(net, workspace, new + own, b0)
-        encode_state(net, workspace, new + own, b1)
 
 
 @part_of_kernel
@@ -236,20 +230,21 @@ def _dual_fc_of_many(net: SampleNetwork, workspace: Workspace, new: int) -> None
 
 
 @part_of_kernel
-def _show(q: Array, total: Array, drawn: Array, out: LPCNetOutputs, n: int) -> None:
+def _show(q: Array, total: Array, drawn: Array, out: LPCNetOutputs, n: int, tile: int) -> None:
     """Store the probabilities q / total of sample n in `out`: of the drawn codes and, if wanted, of all codes.
 
     They are stored for all codes if out.rows has a row n.
 
-    q: unnormalised probabilities in the order of `level_order`; total: [lanes], their sums; drawn: [lanes], the codes.
+    q: unnormalised probabilities in the order of `level_order`; total: [lanes], their sums; drawn: [lanes], the codes;
+    tile: see `units_of_tile`.
     """
     lanes, per = len(drawn), LEVELS // WIDTH
     for lane in range(lanes):
-        place = drawn[lane] % per * WIDTH + drawn[lane] // per
-        out.shares[n, lane] = q[place * lanes + lane] / total[lane]
+        level = drawn[lane] % per * WIDTH + drawn[lane] // per
+        out.shares[n, lane] = q[place(level, lane, lanes, tile)] / total[lane]
     if n < len(out.rows):
         for k in range(LEVELS * lanes):
-            out.rows[n, k] = q[k] / total[k % lanes]
+            out.rows[n, k] = q[k] / total[k // tile % lanes]
 
 
 @kernel
@@ -276,6 +271,7 @@ def run(
     taps, prediction = np.zeros((order, lanes)), np.empty(lanes)
     h, new, own = 0, state.shape[1], len(net.bias_n) // 3 * lanes  # where states begin; GRU_B's place in them
     signal, q = out.signal, workspace.logits.reshape(-1)
+    tile = WIDTH if len(workspace.codes) else 1  # as in `units_of_tile`
     for block in range(len(net.bias_n) // (3 * WIDTH) + len(net.diagonal_b) // (3 * WIDTH)):
         encode_state(net, workspace, h, block)
     for n in range(count):
@@ -283,7 +279,7 @@ def run(
             if left[lane] == 0 and row[lane] < schedule.ends[lane]:
                 left[lane] = schedule.waits[lane] if n == 0 else schedule.hop
                 row[lane] += 1
-                _start_frame(net, inputs, workspace, taps, row[lane], lane)
+                _start_frame(net, inputs, workspace, taps, row[lane], lane, tile)
             left[lane] -= 1
             workspace.number[lane] = numbers[n, lane]
         _predict(taps, signal[n : n + order], prediction)
@@ -304,7 +300,7 @@ def run(
             forced.logits[n] = q
             forced.states[n] = state[new // state.shape[1], own:]
         draw(net, workspace, np.float32(threshold))
-        _show(q, workspace.total, workspace.drawn, out, n)
+        _show(q, workspace.total, workspace.drawn, out, n, tile)
         for lane in range(lanes):
             drawn = workspace.drawn[lane]
             x = min(max(prediction[lane] + net.centres[drawn], -PEAK), PEAK)

@@ -4,7 +4,8 @@
   codes of a sample, with the numbers that every value of the code adds to the gates.
 * Matrices have the form that the module `packing` describes. Weights before a sigmoid or tanh are scaled as described
   there.
-* Of a network in eight bits, the matrices of the loop over samples have the form `DotBlocks`.
+* Of a network in eight bits, the matrices of the loop over samples have the form `DotBlocks`, and the tables have
+  16-bit integers. Reading the tables takes much of the time of a sample, for they are larger than the near caches.
 
 Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis Through Linear Prediction, ICASSP 2019.
 """
@@ -36,6 +37,9 @@ from dspgraph_nodes._kernels.neural.packing import (
 from dspgraph_nodes._kernels.neural.quantisation import LARGEST_CODE, EightBits, dequantised
 from dspgraph_nodes._kernels.neural.sampling import level_order
 from dspgraph_nodes._kernels.neural.stages import LOG2_E
+
+LARGEST_SUM = 32764
+"""Of the numbers of three tables before they are rounded to int16: rounding adds up to 1.5, and a little more."""
 
 
 class FrameNetwork(NamedTuple):
@@ -78,6 +82,7 @@ def pack_weights(
     gru_a, gru_b = packed_gru(wide, "gru_a"), packed_gru(wide, "gru_b")
     size, units = embedding.shape[1], gru_a.recurrent.shape[1]
     tables = np.stack([matmul(embedding, gru_a.inner[:, k * size : (k + 1) * size].T) for k in range(3)])
+    words, table_scale = _in_words(by_blocks(tables)) if eight else (by_blocks(tables), np.zeros(0, np.float32))
     frame = FrameNetwork(
         pitch=arrays["embed_pitch.weight"],
         conv1=packed_layer(wide, "conv1"),
@@ -104,7 +109,8 @@ def pack_weights(
         return dot_blocks(codes, scale / LARGEST_CODE, path or dot_paths()[0], parts, first)
 
     sample = SampleNetwork(
-        tables=by_blocks(tables),
+        tables=words,
+        table_scale=table_scale,
         bias_n=gru_a.recurrent_bias,
         diagonal_a=gru_a.diagonal,
         diagonal_b=gru_b.diagonal,
@@ -120,6 +126,15 @@ def pack_weights(
         centres=centres(),
     )
     return contiguous(Network(frame, sample))
+
+
+def _in_words(tables: Array) -> tuple[Array, Array]:
+    """Return tables [3, 256, width] as int16 numbers and the scale of each column, [width] float32.
+
+    The scale is so large that the sum of a number of each table fits into 16 bits.
+    """
+    scale = (np.abs(tables.astype(np.float64)).max(axis=1).sum(axis=0) / LARGEST_SUM).astype(np.float32)
+    return np.rint(tables / np.where(scale == 0, np.inf, scale)).astype(np.int16), scale
 
 
 def _gate_rows(numbers: Array) -> Array:

@@ -5,6 +5,7 @@ Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis T
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from dspgraph_nodes._kernels.neural.layout import WIDTH
@@ -12,7 +13,6 @@ from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS
 from dspgraph_nodes._kernels.neural.sampling import categorical
 from dspgraph_nodes._kernels.neural.stages import (
     NetworkCode,
-    encode_state_for,
     gates,
     network_stage,
     product_of_many,
@@ -25,12 +25,17 @@ from dspgraph_nodes._kernels.neural.stages import (
 def fetch(code: NetworkCode, block: Any, gate: Any) -> None:
     """Write vector code that prefetches the numbers of one gate and one block, which `sum_of_rows` reads later.
 
-    The tables are larger than the nearest cache; a prefetch loads them while the processor computes. In eight bits the
-    step is so short that the prefetches cost more time than they save: then this writes nothing.
+    The tables are larger than the nearest cache; a prefetch loads them while the processor computes. The numbers of one
+    gate are a line of the cache, 64 bytes. In eight bits the numbers of all gates of two blocks are in three lines,
+    which are fetched for the first block, whose number is even.
     """
-    if code.path("a"):
-        return
     lanes = WIDTH if code.many else 1
+    if code.eight_bits:
+        at = code.plus(code.times(block, 3 * WIDTH), code.times(gate, 32))
+        with code.when_even(block):
+            for row in range(lanes, 4 * lanes):
+                code.prefetch("tables", code.plus(code.element("places", row), at))
+        return
     at = code.times(code.plus(code.times(block, 3), gate), WIDTH)
     for row in range(lanes, 4 * lanes):
         code.prefetch("tables", code.plus(code.element("places", row), at))
@@ -42,8 +47,11 @@ def sum_of_rows(code: NetworkCode, block: Any, slot: Any) -> None:
 
     The sum (t0 + t1) + t2, with a row of each table at the positions `places`, is written to slot number `slot` of the
     array `inputs`. A slot is the place of one block in an array. For gate n the numbers of the condition are added
-    last; for the gates r and z they are already in the recurrent sums.
+    last; for the gates r and z they are already in the recurrent sums. In eight bits this writes nothing: `gates_a`
+    computes the sums itself.
     """
+    if code.eight_bits:
+        return
 
     def row(k: int, lane: int, at: Any) -> Any:
         first = code.element("places", k * (WIDTH if code.many else 1) + lane)
@@ -61,6 +69,27 @@ def sum_of_rows(code: NetworkCode, block: Any, slot: Any) -> None:
                 code.store(values, "inputs", code.times(code.plus(to, r), WIDTH))
         else:
             code.store(summed(gate, 0), "inputs", to)
+
+
+def _sum_of_words(code: NetworkCode, block: Any, gate: int, lane: Any) -> Callable[[Any], Any] | None:
+    """Return a function that adds what the codes of a sample add to a gate to a vector; or None, if not in eight bits.
+
+    The tables then have 16-bit integers, whose sum is exact; it is multiplied by `table_scale`. For gate n, the numbers
+    of the condition take the place of the vector.
+    """
+    if not code.eight_bits:
+        return None
+    rows = [code.element("places", code.plus(lane, k * code.each)) for k in range(4)]
+    at = code.plus(code.times(block, 3 * WIDTH), gate * WIDTH)
+    total = code.load_words("tables", code.plus(rows[1], at))
+    for row in rows[2:]:
+        total = code.builder.add(total, code.load_words("tables", code.plus(row, at)))
+
+    def adds(value: Any) -> Any:
+        value = code.load("rows_a", code.plus(rows[0], at)) if gate == 2 else value
+        return code.fma(code.load("table_scale", at), code.floats(total), value)
+
+    return adds
 
 
 @network_stage
@@ -100,7 +129,7 @@ product_a_of_many = product_of_many("a", "start_a", "sums_a", by_lane=True)
 product_b_of_many = product_of_many("b", "start_b", "parts_b")
 product_c_of_many = product_of_many("c", "start_c", "sums_b")
 product_d_of_many = product_of_many("d", "start_d", "layers")
-gates_a, gates_b = gates("a", "a", "start_a", by_lane=True), gates("b", "c", "start_c")
+gates_a = gates("a", "a", "start_a", by_lane=True, inputs=_sum_of_words)
+gates_b = gates("b", "c", "start_c")
 sum_of_parts = sum_of_parts_of("parts_b", "condition_b", "b")
-encode_state = encode_state_for("a")
 draw = categorical(LEVELS)

@@ -14,7 +14,15 @@ from dspgraph_nodes._kernels.neural.lanes import MANY, Lane, Segment, in_lanes, 
 from dspgraph_nodes._kernels.neural.layers import layer
 from dspgraph_nodes._kernels.neural.layout import WIDTH
 from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS, SILENT_CODE
-from dspgraph_nodes._kernels.neural.lpcnet_layout import FrameInputs, SampleNetwork, Workspace, workspace
+from dspgraph_nodes._kernels.neural.lpcnet_layout import (
+    FrameInputs,
+    SampleNetwork,
+    Workspace,
+    in_tiles,
+    out_of_tiles,
+    units_of_tile,
+    workspace,
+)
 from dspgraph_nodes._kernels.neural.lpcnet_loop import LPCNetOutputs, TeacherForcing, run
 from dspgraph_nodes._kernels.neural.lpcnet_packing import FrameNetwork
 
@@ -122,12 +130,14 @@ def _run_lanes(
     codes = side_by_side([lane.state.codes for lane in lanes]).T.copy()
     work, out = _memory(network, frames, count, len(codes), count if tap else 0)
     order, state = frames.lpc.shape[1], work.state.reshape(2, -1, len(codes))
-    state[0] = side_by_side([lane.state.gru for lane in lanes])
+    tile = units_of_tile(network)
+    state[0] = in_tiles(side_by_side([lane.state.gru for lane in lanes]), tile)
     out.signal[:order] = side_by_side([lane.state.past for lane in lanes])
     run(network, frames, work, schedule(lanes, hop), threshold, numbers, codes, _NO_FORCING, out)
-    rows = _by_level(out.rows) if tap else out.shares[:, None]
+    rows = _by_level(out.rows, tile) if tap else out.shares[:, None]
+    last = out_of_tiles(state[0], tile)
     for k, lane in enumerate(lanes):
-        lane.state.gru[:], lane.state.past[:], lane.state.codes[:] = state[0, :, k], out.signal[count:, k], codes[k]
+        lane.state.gru[:], lane.state.past[:], lane.state.codes[:] = last[:, k], out.signal[count:, k], codes[k]
     return [(out.signal[order:, k].copy(), np.ascontiguousarray(rows[..., k])) for k in range(len(lanes))]
 
 
@@ -143,9 +153,13 @@ def _memory(
     return workspace(network, frames.rows_a, lanes), LPCNetOutputs(signal, shares, rows)
 
 
-def _by_level(rows: Array) -> Array:
-    """Reorder probabilities from `level_order` to the order of the codes: [n, 256 * lanes] to [n, 256, lanes]."""
-    ordered: Array = rows.reshape(len(rows), WIDTH, WIDTH, -1).swapaxes(1, 2).reshape(len(rows), LEVELS, -1)
+def _by_level(rows: Array, tile: int) -> Array:
+    """Reorder probabilities from `level_order` to the order of the codes: [n, 256 * lanes] to [n, 256, lanes].
+
+    tile: see `units_of_tile`.
+    """
+    by_unit = out_of_tiles(rows.reshape(len(rows), LEVELS, -1), tile)
+    ordered: Array = by_unit.reshape(len(rows), WIDTH, WIDTH, -1).swapaxes(1, 2).reshape(len(rows), LEVELS, -1)
     return ordered
 
 
@@ -171,8 +185,9 @@ def teacher_forced(
     lane = Lane(None, 0, len(frames.lpc) - 1, hop if first is None else first, forced, forced)
     numbers, silent = np.zeros((count, lanes), np.float32), np.full((lanes, 3), SILENT_CODE)
     run(network, frames, work, schedule([lane] * lanes, hop), threshold, numbers, silent, forcing, out)
-    states = forcing.states.reshape(count, units, lanes)
-    return _by_level(logits)[..., -1], states[..., -1], _by_level(out.rows)[..., -1]
+    tile = units_of_tile(network)
+    states = out_of_tiles(forcing.states.reshape(count, units, lanes), tile)
+    return _by_level(logits, tile)[..., -1], states[..., -1], _by_level(out.rows, tile)[..., -1]
 
 
 def deemphasis(x: Array, coef: float, before: float) -> Array:

@@ -36,6 +36,7 @@ Tree = TypeVar("Tree", bound=tuple[Any, ...])
 DOTS = 4  # columns of a piece of 8-bit numbers, whose products with four numbers one instruction adds
 NORM_EPSILON = 1e-5  # added to the variance in a batch normalisation
 HUGE_PAGE = 2**21  # bytes
+LINE = 64  # bytes of a line of the processor's cache
 PADDING = np.zeros(WIDTH, np.float32)  # after the bias of a layer: the bias of the blocks that only fill a group
 
 
@@ -62,7 +63,9 @@ def dot_blocks(matrix: Array, scale: Array, path: str, parts: int = 1, first: in
         for group, q in np.ndindex(places.shape):
             sums = weights[steps[group] : steps[group + 1], q].sum(axis=(0, 2), dtype=np.int32)
             start[places[group, q] : places[group, q] + WIDTH] = -OFFSET * sums
-    return DOT_BLOCKS[path](weights, columns, steps, places, where, start, scale.astype(np.float32))
+    split = np.ascontiguousarray(weights.reshape(len(weights), ACCUMULATORS, WIDTH, 2, 2).swapaxes(2, 3), np.int16)
+    pairs = split if path == "avx2" else split[:0]
+    return DOT_BLOCKS[path](weights, columns, steps, places, where, start, scale.astype(np.float32), pairs)
 
 
 def _blocks(matrix: Array, piece: int, parts: int, first: int) -> tuple[Array, Array, Array, Array, Array]:
@@ -213,16 +216,16 @@ def single(tree: Tree) -> Tree:
     return rebuilt
 
 
-def contiguous(tree: Tree) -> Tree:
+def contiguous(tree: Tree, align: int = HUGE_PAGE) -> Tree:
     """Return a copy of nested tuples of arrays in which all arrays stand one after the other in one piece of memory.
 
-    The piece begins at a multiple of 2 MiB, so that the operating system can use huge pages for it. The processor then
-    needs less time to translate addresses.
+    The piece begins at a multiple of `align` bytes, and each array at a multiple of `LINE`.
+    By default, the operating system can use huge pages; the processor then needs less time to translate addresses.
     """
     arrays = list(_leaves(tree))
-    sizes = [-(-array.nbytes // 64) * 64 for array in arrays]
-    memory = np.empty(sum(sizes) + 2 * HUGE_PAGE, np.uint8)
-    begin = -memory.ctypes.data % HUGE_PAGE
+    sizes = [-(-array.nbytes // LINE) * LINE for array in arrays]
+    memory = np.empty(sum(sizes) + 2 * align, np.uint8)
+    begin = -memory.ctypes.data % align
     copies = []
     for array, size in zip(arrays, sizes, strict=True):
         copy = memory[begin : begin + array.nbytes].view(array.dtype).reshape(array.shape)

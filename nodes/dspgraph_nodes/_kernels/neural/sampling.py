@@ -39,16 +39,22 @@ def categorical(levels: int) -> Any:
 
     The arrays of the workspace are: `logits` [levels], in the order of `level_order`, each replaced by its q; `sharp`
     [lanes]; `number` [lanes], u; `drawn` [lanes] int64; `total` [lanes], which gets the sum of all q; and `work` [16],
-    which only sixteen signals need. For sixteen signals `logits` and `work` have a last axis `lane`. A kernel calls the
-    stage with one number: the threshold, float32. levels: a multiple of 64. A vector holds level b of all sixteen
-    blocks, so the sums within the blocks are sums of vectors.
+    which only sixteen signals need. For sixteen signals `logits` and `work` have a last axis `lane`; in eight bits the
+    order of `logits` is [b, lane, m]. A kernel calls the stage with one number: the threshold, float32. levels: a
+    multiple of 64. A vector holds level b of all sixteen blocks, so the sums within the blocks are sums of vectors. For
+    sixteen signals in float32, it holds one level of all signals.
     """
     if levels % (4 * WIDTH):
         raise ValueError(f"levels is {levels}; it must be a multiple of {4 * WIDTH}")
     per = levels // WIDTH
 
     def write(code: NetworkCode, threshold: Any) -> None:
-        (_draw_of_many if code.many else _draw_of_one)(code, code.broadcast(threshold), per)
+        floor = code.broadcast(threshold)
+        if code.many and not code.eight_bits:
+            _draw_of_many(code, floor, per)
+            return
+        with code.loop(code.each) as lane:
+            _draw_of_one(code, floor, per, lane)
 
     write.__name__ = f"categorical_{levels}"
     return network_stage(write)
@@ -59,12 +65,13 @@ def _weights(code: NetworkCode, xs: list[Any], top: Any, scale: Any) -> list[Any
 
     Exponents below -126 count as -126. top, scale: vectors.
     """
-    return code.exp2([code.maximum(code.mul(code.sub(x, top), scale), code.constant(LEAST)) for x in xs])
+    return code.exp2([code.maximum(code.mul(code.sub(x, top), scale), code.constant(LEAST)) for x in xs], code.series)
 
 
-def _draw_of_one(code: NetworkCode, threshold: Any, per: int) -> None:
-    b, zero, scale = code.builder, code.constant(0), code.broadcast(code.element("sharp", 0))
-    x = [code.load("logits", j * WIDTH) for j in range(per)]
+def _draw_of_one(code: NetworkCode, threshold: Any, per: int, lane: Any) -> None:
+    b, zero, scale = code.builder, code.constant(0), code.broadcast(code.element("sharp", lane))
+    places = [code.times(code.plus(lane, j * code.each), WIDTH) for j in range(per)]
+    x = [code.load("logits", place) for place in places]
     top = x[0]
     for value in x[1:]:
         top = code.maximum(value, top)
@@ -77,20 +84,20 @@ def _draw_of_one(code: NetworkCode, threshold: Any, per: int) -> None:
     within, f = zero, []
     for j, value in enumerate(p):
         q = code.maximum(code.sub(value, floor), zero)
-        code.store(q, "logits", j * WIDTH)
+        code.store(q, "logits", places[j])
         within = code.add(within, q)
         f.append(within)
     before, end = zero, code.number(0)
     for m in range(WIDTH):
         before = code.insert(before, end, m)
         end = code.add(end, code.extract(within, m))
-    b.store(end, code.address("total", 0))
-    goal = code.broadcast(code.mul(code.element("number", 0), end))
+    b.store(end, code.address("total", lane))
+    goal = code.broadcast(code.mul(code.element("number", lane), end))
     count = code.integer(0)
     for value in f:
         count = b.sub(count, code.where_at_most(code.add(before, value), goal))
     count = code.across(b.add, count)
-    b.store(code.position(code.extract(count, 0)), code.address("drawn", 0))
+    b.store(code.position(code.extract(count, 0)), code.address("drawn", lane))
 
 
 def _draw_of_many(code: NetworkCode, threshold: Any, per: int) -> None:

@@ -12,9 +12,9 @@ exponents x in 1 + 2**x are limited to -30 .. 30. This changes a sigmoid or tanh
 four such denominators, below 2**121, does not overflow.
 
 A matrix may have 8-bit numbers (`DotBlocks`). Its products then read the array `codes` of the workspace: the state in
-8-bit numbers, which the stage of `encode_state_for` writes, in the order of `state`. Sums are whole numbers, in arrays
-of int32, and become floats where they are read: scale * sum + start. Everything else is the same for both kinds of
-matrices.
+8-bit numbers, which `encode_state` and `update_state` write, in the order of `state`. Sums are whole
+numbers, in arrays of int32, and become floats where they are read: scale * sum + start. In such a network a vector
+always holds sixteen units of one signal, also for sixteen signals: the arrays are then [block, lane, unit in block].
 
 A stage reads and writes arrays of two named tuples, `net` (the weights) and `workspace`, by their names. Every stage
 needs the array `state` of the workspace: [2, units], or [2, units, lane] for sixteen signals.
@@ -28,7 +28,7 @@ from typing import Any
 from numba import types
 
 from dspgraph_nodes._kernels.compile.jit import kernel
-from dspgraph_nodes._kernels.compile.simd import Code, stage
+from dspgraph_nodes._kernels.compile.simd import SERIES, SHORT_SERIES, Code, stage
 from dspgraph_nodes._kernels.neural.layout import ACCUMULATORS, DOT_BLOCKS, OFFSET, WIDTH
 
 LOG2_E = 1.4426950408889634
@@ -49,13 +49,33 @@ class NetworkCode(Code):
         """The number of vectors that hold a block of sixteen units: 1 for one signal, 16 for sixteen signals."""
         return WIDTH if self.many else 1
 
+    @property
+    def eight_bits(self) -> str:
+        """How the products of the network's matrices of 8-bit numbers are computed, as in `path`; "" if it has none."""
+        return next((path for path, kind in DOT_BLOCKS.items() if kind in self.tuples.values()), "")
+
+    def store_in_eight_bits(self, h: Any, at: Any) -> None:
+        """Write a vector of states h to `codes`, from position `at` on.
+
+        The numbers are round(127 * h), halves to even, plus `OFFSET` for the path vnni.
+        """
+        found = self.rounded(self.mul(h, self.constant(127)))
+        found = self.builder.xor(found, self.integer(OFFSET)) if self.eight_bits == "vnni" else found
+        self.store_integers(self.narrow(found, self.bits["codes"]), "codes", at)
+
+    @property
+    def series(self) -> tuple[float, ...]:
+        """The coefficients of powers of 2. In eight bits the short series is enough: states are rounded to 1/127."""
+        return SHORT_SERIES if self.eight_bits else SERIES
+
     def unit(self, name: str, at: Any, r: Any) -> Any:
         """Return a vector of weights from the array `name`.
 
-        For one signal it holds the weights of the sixteen units from `at` on, for sixteen signals the weight of unit
-        `at + r` sixteen times.
+        It holds the weights of the sixteen units from `at` on; if a vector holds one unit of sixteen signals, it is the
+        weight of unit `at + r` sixteen times.
         """
-        return self.broadcast(self.element(name, self.plus(at, r))) if self.many else self.load(name, at)
+        by_unit = self.many and not self.eight_bits
+        return self.broadcast(self.element(name, self.plus(at, r))) if by_unit else self.load(name, at)
 
     def path(self, matrix: str) -> str:
         """Return how the products of a matrix are computed: a name in `DOT_BLOCKS` for 8-bit numbers, "" for floats."""
@@ -76,7 +96,7 @@ class NetworkCode(Code):
         """Return 1 + 2**x for each of several vectors x, with x limited to -30 .. 30."""
         held = [self.minimum(x, self.constant(END)) for x in xs]
         held = [self.maximum(x, self.constant(-END)) for x in held]
-        return [self.add(value, self.constant(1)) for value in self.exp2(held)]
+        return [self.add(value, self.constant(1)) for value in self.exp2(held, self.series)]
 
 
 network_stage = stage("net", "workspace", width=WIDTH, dtype=types.float32, code=NetworkCode)
@@ -181,71 +201,63 @@ def _dots_of_one(code: NetworkCode, path: str, matrix: str, y: str, group: Any, 
         code.element(f"{matrix}.places", code.plus(code.times(group, ACCUMULATORS), q)) for q in range(ACCUMULATORS)
     ]
     sums = [code.variable(code.load_integers(f"{matrix}.start", place)) for place in places]
-    sums += [code.variable(code.integer(0)) for _ in places]  # of every second step: eight independent sums overlap
+    if path == "vnni":  # the sums of every second step: eight independent sums overlap. AVX2 lacks registers for them
+        sums += [code.variable(code.integer(0)) for _ in places]
     with code.loop(b.lshr(code.minus(end, first), first.type(1))) as k:
         for half in range(2):
             step = code.times(code.plus(code.plus(first, code.times(k, 2)), half), ACCUMULATORS)
             columns = code.four_positions(f"{matrix}.columns", step)
             for q, column in enumerate(columns):
-                total = sums[half * ACCUMULATORS + q]
+                total = sums[(half * ACCUMULATORS + q) % len(sums)]
                 weights = code.load_bytes(f"{matrix}.weights", code.times(code.plus(step, q), 4 * WIDTH))
                 values = code.spread_bytes("codes", code.plus(x, code.times(column, 4)))
                 b.store(code.add_dots(path, b.load(total), values, weights), total)
     for q, place in enumerate(places):
-        code.store_integers(b.add(b.load(sums[q]), b.load(sums[ACCUMULATORS + q])), y, place)
+        found = b.load(sums[q])
+        for other in sums[ACCUMULATORS + q :: ACCUMULATORS]:
+            found = b.add(found, b.load(other))
+        code.store_integers(found, y, place)
 
 
 def _dots_of_many(code: NetworkCode, path: str, matrix: str, y: str, block: Any, slot: Any, x: Any) -> None:
     """Write the code of a stage `product_of_many` whose matrix has 8-bit numbers. path: see `NetworkCode.path`."""
-    b, tile_rows = code.builder, WIDTH if path == "vnni" else TILE
+    b, lanes = code.builder, WIDTH if path == "vnni" else TILE
     group, q = (code.element(f"{matrix}.where", code.plus(code.times(block, 2), k)) for k in range(2))
     first, end = (code.element(f"{matrix}.steps", code.plus(group, k)) for k in range(2))
-    starts = [code.element(f"{matrix}.start", code.plus(code.times(block, WIDTH), r)) for r in range(WIDTH)]
-    sums = [code.variable(code.spread_integer(start)) for start in starts]
-    for tile in range(0, WIDTH, tile_rows):
-        part = sums[tile : tile + tile_rows]
+    start = code.load_integers(f"{matrix}.start", code.times(block, WIDTH))
+    for lane in range(0, WIDTH, lanes):
+        sums = [code.variable(start) for _ in range(lanes)]
         with code.loop(code.minus(end, first)) as k:
             step = code.plus(code.times(code.plus(first, k), ACCUMULATORS), q)
             column = code.position(code.element(f"{matrix}.columns", step))
-            values = code.load_bytes("codes", code.plus(x, code.times(column, 4 * WIDTH)))
-            for r, total in enumerate(part):
-                place = code.plus(code.times(step, 4 * WIDTH), 4 * (tile + r))
-                weights = code.spread_bytes(f"{matrix}.weights", place)
-                b.store(code.add_dots(path, b.load(total), values, weights), total)
-        for r, total in enumerate(part):
-            to = code.times(code.plus(code.times(slot, WIDTH), tile + r), WIDTH)
-            code.store_integers(b.load(total), y, to)
+            by_pairs, width = path == "avx2", 2 if path == "avx2" else 4
+            name = f"{matrix}.pairs" if by_pairs else f"{matrix}.weights"
+            parts = [code.plus(code.times(step, 4 * WIDTH), j * WIDTH) for j in range(0, 4, width)]
+            weights = [code.load_bytes(name, part) for part in parts]
+            of_block, within = b.and_(column, column.type(-4)), b.and_(column, column.type(3))
+            at = code.plus(x, code.times(code.plus(code.times(of_block, WIDTH), within), 4))
+            for k, total in enumerate(sums):
+                for j, part in zip(range(0, 4, width), weights, strict=True):
+                    values = code.spread_bytes("codes", code.plus(at, WIDTH * (lane + k) + j))
+                    found = b.load(total)
+                    b.store(
+                        code.add_pairs(found, values, part) if by_pairs else code.add_dots(path, found, values, part),
+                        total,
+                    )
+        for k, total in enumerate(sums):
+            code.store_integers(b.load(total), y, code.times(code.plus(code.times(slot, WIDTH), lane + k), WIDTH))
 
 
-def encode_state_for(matrix: str) -> Any:
-    """Return a stage that writes the state of one block of sixteen units to `codes`, in 8-bit numbers.
+@network_stage
+def encode_state(code: NetworkCode, h: Any, block: Any) -> None:
+    """Write vector code that writes the state of one block of sixteen units to `codes`, see `store_in_eight_bits`.
 
-    The numbers are round(127 * h), halves to even. Where the products use the instructions AVX-512 VNNI (the path
-    "vnni"), `OFFSET` is added, because these take numbers without a sign. For sixteen signals, the order is
-    [unit / 4, lane, unit modulo 4], so that the numbers of four units of a signal stand side by side. matrix: the name
-    of a matrix that reads the numbers; if its numbers are floats, the stage does nothing. A kernel calls the stage with
-    two numbers: the position at which the state begins, and the number of the block.
+    h: the position at which the state begins. For a network without 8-bit numbers the stage does nothing.
     """
-
-    def write(code: NetworkCode, h: Any, block: Any) -> None:
-        path = code.path(matrix)
-        if not path:
-            return
-
-        def encoded(at: Any) -> Any:
-            found = code.rounded(code.mul(code.load("state", at), code.constant(127)))
-            return code.builder.xor(found, code.integer(OFFSET)) if path == "vnni" else found
-
-        first = code.plus(h, code.times(block, WIDTH * code.each))
-        if not code.many:
-            code.store_integers(code.narrow(encoded(first)), "codes", first)
-            return
-        for k in range(0, WIDTH, 4):
-            parts = [encoded(code.plus(first, WIDTH * (k + j))) for j in range(4)]
-            code.store_integers(code.four_bytes(parts), "codes", code.plus(first, WIDTH * k))
-
-    write.__name__ = f"encode_state_for_{matrix}"
-    return network_stage(write)
+    if code.eight_bits:
+        with code.loop(code.each) as r:
+            at = code.plus(h, code.plus(code.times(block, WIDTH * code.each), code.times(r, WIDTH)))
+            code.store_in_eight_bits(code.load("state", at), at)
 
 
 @network_stage
@@ -281,7 +293,8 @@ def sum_of_parts_of(parts: str, condition: str, matrix: str = "") -> Any:
                 total = code.load_integers(parts, places[0])
                 for place in places[1:]:
                     total = code.builder.add(total, code.load_integers(parts, place))
-                scale = code.unit(f"{matrix}.scale", code.times(block, 3 * WIDTH) if code.many else at, r)
+                gate = code.builder.and_(r, r.type(-WIDTH)) if code.many else code.times(r, WIDTH)
+                scale = code.load(f"{matrix}.scale", code.plus(code.times(block, 3 * WIDTH), gate))
                 code.store(code.fma(scale, code.floats(total), last), "inputs", at)
             else:
                 y = [code.load(parts, place) for place in places]
@@ -292,13 +305,21 @@ def sum_of_parts_of(parts: str, condition: str, matrix: str = "") -> Any:
     return network_stage(write)
 
 
-def gates(name: str, matrix: str = "", start: str = "", by_lane: bool = False) -> Any:
+Inputs = Callable[[NetworkCode, Any, int, Any], Callable[[Any], Any] | None]
+"""A function that returns another function, which adds the sums of the inputs of a gate to a vector; or None.
+
+Its arguments are the code, the number of a block, that of a gate, and that of a vector in the block.
+"""
+
+
+def gates(name: str, matrix: str = "", start: str = "", by_lane: bool = False, inputs: Inputs = lambda *_: None) -> Any:
     """Return a stage that computes the gates of two blocks, of sixteen units each, of a GRU.
 
     name: the last part of the names of its arrays, sums_<name> and diagonal_<name>; matrix: the name of the recurrent
-    matrix, if it may have 8-bit numbers; start, by_lane: as in `product_of_many`, for such a matrix. A kernel calls the
-    stage with five numbers: h, where the old state begins in `state`; b0 and b1, the numbers of the two blocks; s0 and
-    s1, their slots in `inputs` and in the array of the recurrent sums.
+    matrix, if it may have 8-bit numbers; start, by_lane: as in `product_of_many`, for such a matrix. inputs: see
+    `Inputs`; where it returns None, the sums are in the array `inputs`. A kernel calls the stage with five numbers: h,
+    where the old state begins in `state`; b0 and b1, the numbers of the two blocks; s0 and s1, their slots in `inputs`
+    and in the array of the recurrent sums.
 
         r = 1 / (1 + 2**(g_r + (y_r + d_r * h))),    z = 1 / (1 + 2**(g_z + (y_z + d_z * h)))
         c = g_n + r * (y_n + d_n * h)
@@ -321,13 +342,21 @@ def gates(name: str, matrix: str = "", start: str = "", by_lane: bool = False) -
                 before = code.load("state", code.plus(h, code.plus(code.times(block, WIDTH * code.each), within)))
 
                 def first() -> Any:
-                    return code.load(start, place(block, gate)) if by_lane else code.unit(start, row, r)
+                    if by_lane and gate < 2:
+                        return code.load(start, place(block, gate))
+                    return code.unit("bias_n" if by_lane else start, row, r)
 
                 return code.fma(d, before, code.sums(matrix, f"sums_{name}", place(slot, gate), row, r, first))
 
+            def with_inputs(block: Any, slot: Any, gate: int, value: Any = None) -> Any:
+                if adds := inputs(code, block, gate, r):
+                    return adds(value)
+                found = code.load("inputs", place(slot, gate))
+                return found if value is None else code.add(found, value)
+
             pair = ((b0, s0), (b1, s1))
-            x = [code.add(code.load("inputs", place(s, k)), recurrent(b, s, k)) for b, s in pair for k in range(2)]
-            inner = [(code.load("inputs", place(s, 2)), recurrent(b, s, 2)) for b, s in pair]
+            x = [with_inputs(b, s, k, recurrent(b, s, k)) for b, s in pair for k in range(2)]
+            inner = [(with_inputs(b, s, 2), recurrent(b, s, 2)) for b, s in pair]
             r0, z0, r1, z1 = code.denominators(x)
             both0, both1 = code.mul(r0, z0), code.mul(r1, z1)
             shared = code.reciprocal(code.mul(both0, both1))
@@ -344,8 +373,9 @@ def gates(name: str, matrix: str = "", start: str = "", by_lane: bool = False) -
 def update_state(code: NetworkCode, h: Any, new: Any, b0: Any, s0: Any, b1: Any, s1: Any) -> None:
     """Write vector code that computes the new GRU state of two blocks: t + z * (h - t), t = tanh(c * ln(2) / 2).
 
-    z and c are the values that `gates` wrote to `inputs`; h is the old state. h, new: where the old and the new states
-    begin in `state`. b0, b1: the numbers of the blocks; s0, s1: their slots.
+    z and c are the values that `gates` wrote to `inputs`; h is the old state. In eight bits the new state is also
+    written to `codes`. h, new: where the old and the new states begin in `state`. b0, b1: the numbers of the blocks;
+    s0, s1: their slots.
     """
     with code.loop(code.each) as r:
         within = code.times(r, WIDTH)
@@ -362,6 +392,8 @@ def update_state(code: NetworkCode, h: Any, new: Any, b0: Any, s0: Any, b1: Any,
             t = code.fma(code.constant(-2), code.mul(shared, d[1 - k]), code.constant(1))
             value = code.fma(z[k], code.sub(code.load("state", code.plus(h, at)), t), t)
             code.store(value, "state", code.plus(new, at))
+            if code.eight_bits:
+                code.store_in_eight_bits(value, code.plus(new, at))
 
 
 @kernel
@@ -372,3 +404,12 @@ def pair_of(k: int, count: int) -> tuple[int, int]:
     """
     half = count // 2
     return (k, k + half) if k < half else (count - 1, count - 1)
+
+
+@kernel
+def neighbours(k: int, count: int) -> tuple[int, int]:
+    """Return the two blocks that are computed together as pair number k of `count` blocks in eight bits: 2k, 2k + 1.
+
+    If count is odd, the last pair is the last block twice. The pair after the last is the last block too.
+    """
+    return min(2 * k, count - 1), min(2 * k + 1, count - 1)
