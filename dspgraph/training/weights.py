@@ -45,7 +45,10 @@ class WeightsDescription:
 
     @property
     def count(self) -> int:
-        """The number of weights. The scales and diagonals of matrices in eight bits are no weights of their own."""
+        """The number of weights, without the scales and diagonals that files in eight bits have beside a matrix.
+
+        The elements of the diagonal are counted as elements of the matrix.
+        """
         parts = {f"{name}.{kind}" for name in self.shapes for kind in ("scale", "diagonal")}
         return sum(math.prod(shape) for name, shape in self.shapes.items() if name not in parts)
 

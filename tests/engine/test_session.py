@@ -118,7 +118,7 @@ def test_a_grain_is_counted_from_item_0_and_the_last_may_be_short() -> None:
     seen: list[int] = []
 
     class Watch(Node):
-        """Take blocks of 64 samples."""
+        """Ask for blocks of 64 samples, note the length of each, and return its samples."""
 
         x = Input(Audio)
         y = Output(Audio)

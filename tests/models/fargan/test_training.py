@@ -93,6 +93,20 @@ def same(a: Path, b: Path) -> bool:
     return all((first[name] == second[name]).all() for name in first)
 
 
+def test_chunks_too_short_for_a_cepstrum_are_refused() -> None:
+    with pytest.raises(ValueError, match="frames is 3; with a weight of the cepstrum it must be at least 4"):
+        settings(frames=3, cepstrum=0.5)
+
+
+def test_a_run_with_the_cepstral_loss_logs_it(tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    train(recordings(), features, tmp_path, settings(steps=1, cepstrum=0.5))
+    header, first = (line.split(",") for line in (tmp_path / "logs" / "metrics.csv").read_text().splitlines()[:2])
+    row = {name: float(value) for name, value in zip(header, first, strict=True) if value}
+    parts = row["train_spectrum"] + 0.03 * row["train_start"] + 0.5 * row["train_cepstrum"]
+    assert row["train_loss"] == pytest.approx(parts, rel=1e-5)
+
+
 @pytest.mark.parametrize("processes", [1, 2])
 def test_stopped_and_resumed_five_times_it_is_the_same_run(processes: int, tmp_path: Path) -> None:
     torch.set_num_threads(1)

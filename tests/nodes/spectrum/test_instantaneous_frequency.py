@@ -69,7 +69,7 @@ def test_values_lie_within_1(dtype: Any) -> None:
 
 @pytest.mark.parametrize("frequency", TONES)
 def test_a_tone_has_its_own_frequency(frequency: float) -> None:
-    """In float32, at the peak bin, the frequency agrees to 2e-4 with wrap(2 * f * hop / rate), and to 0.01 Hz."""
+    """At the peak bin, in float32, it is wrap(2 * f * hop / rate) half turns within 2e-4; in Hz, f within 0.01 Hz."""
     x = np.cos(2 * np.pi * frequency * np.arange(64000) / RATE + 0.3).astype(np.float32)
     magnitude, phase = phases_of(x)
     inside = slice(1, (64000 - N_FFT) // HOP)

@@ -67,9 +67,11 @@ def packed_up(weight: Array, bias: Array) -> Filters:
 
 
 def _read(place: int, phase: int) -> int:
-    """Return which of two pixels, 0 or 1, the place 0, 1 or 2 of a filter reads after doubling.
+    """Return which pixel a place of a filter of width 3 reads, along one axis, if the picture was doubled before.
 
-    phase: the pixel of the result.
+    The three places are doubled pixels, which come from two pixels of the smaller picture: 0 for the first of these
+    two, 1 for the second. place: 0, 1 or 2; phase: 0 if the filter is centred on the first doubled pixel of a pixel, 1
+    for the second.
     """
     return (place + 1) // 2 if phase == 0 else place // 2
 

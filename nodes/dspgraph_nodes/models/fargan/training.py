@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
@@ -36,7 +36,7 @@ from dspgraph_nodes.models.shared.data import (
 )
 from dspgraph_nodes.models.shared.modules import load, save
 from dspgraph_nodes.models.shared.settings import TrainingSettings, of_config
-from dspgraph_nodes.models.shared.spectral_losses import cepstral_loss, spectral_loss
+from dspgraph_nodes.models.shared.spectral_losses import CEPSTRUM_LENGTH, cepstral_loss, spectral_loss
 
 __all__ = ["PIPELINE", "Settings", "train"]
 
@@ -74,6 +74,13 @@ class Settings(TrainingSettings, frozen=True, extra="forbid"):
         ge=0,
         description=f"updates at the end in which the learning rate falls linearly to {_LAST_RATE:g} of its value",
     )
+
+    @model_validator(mode="after")
+    def _long_enough_for_cepstra(self) -> Self:
+        least = 2 + (CEPSTRUM_LENGTH - 1) // FARGAN_HOP
+        if self.cepstrum and self.frames < least:
+            raise ValueError(f"frames is {self.frames}; with a weight of the cepstrum it must be at least {least}")
+        return self
 
 
 def rate(updates: int, settings: Settings) -> float:

@@ -14,7 +14,8 @@ from dspgraph_nodes._kernels.neural.spectral_distance import LEAST_POWER, distan
 from dspgraph_nodes._kernels.signal.freqt import log_power_to_mcep_matrix
 
 _LENGTHS = 2560, 1280, 640, 320, 160, 80  # samples of the transforms in `spectral_loss`
-_CEPSTRUM = 400, 80, 512  # samples of the window, of the hop and of the transform for mel-cepstra
+CEPSTRUM_LENGTH = 400  # samples of the window of `cepstral_loss`, the least number of samples that it takes
+_CEPSTRUM_HOP, _CEPSTRUM_POINTS = 80, 512  # samples of the hop and of the transform
 _ORDER, _ALPHA = 24, 0.42  # of the mel-cepstra
 _AUDIBLE = 1e-6  # least energy of a frame that counts, relative to the loudest one
 _LEAST_SHARE = 1e-10  # least power of a bin, relative to the largest one of the frame
@@ -33,7 +34,7 @@ def cepstral_loss(true: Tensor, made: Tensor) -> Tensor:
     with torch.autocast(made.device.type, enabled=False):
         (x, energy), (y, _) = (_log_powers(one) for one in (true, made))
         audible = energy >= energy.amax() * _AUDIBLE
-        matrix = torch.tensor(log_power_to_mcep_matrix(_CEPSTRUM[2], _ORDER, _ALPHA)[:, 1:]).to(made)
+        matrix = torch.tensor(log_power_to_mcep_matrix(_CEPSTRUM_POINTS, _ORDER, _ALPHA)[:, 1:]).to(made)
         squares = ((x - y)[audible] @ matrix).square().sum(-1)
     return squares.clamp(min=1e-12).sqrt().mean()
 
@@ -43,8 +44,8 @@ def _log_powers(signal: Tensor) -> tuple[Tensor, Tensor]:
 
     X is the spectrum of a frame.
     """
-    length, hop, n_fft = _CEPSTRUM
-    spectra = torch.fft.rfft(signal.unfold(1, length, hop) * _window(length).to(signal), n_fft)
+    frames = signal.unfold(1, CEPSTRUM_LENGTH, _CEPSTRUM_HOP) * _window(CEPSTRUM_LENGTH).to(signal)
+    spectra = torch.fft.rfft(frames, _CEPSTRUM_POINTS)
     power = torch.view_as_real(spectra).square().sum(-1)
     least = power.detach().amax(-1, keepdim=True) * _LEAST_SHARE
     return torch.log(torch.maximum(power, least).clamp(min=LEAST_POWER)), power.sum(-1)

@@ -4,9 +4,9 @@ A file of weights is a safetensors file with float32 arrays, or float16 arrays, 
 have three texts: `model`, the name of the model; `format`, the version of this layout; and `config`, the configuration
 in JSON. Nothing in such a file is executed when it is read.
 
-A file in eight bits has format 2 and a fourth text, `precision`: "int8". Each of its matrices is stored as int8, with
-two float32 arrays beside it: NAME.scale, the factors of its rows, and, for a recurrent matrix, NAME.diagonal. It is
-read as float32, without any rounding.
+A file in eight bits has format 2 and a fourth text, `precision`: "int8". Each of its matrices is stored as int8, and
+beside it, as float32, NAME.scale: a factor for each row, by which the numbers of this row are multiplied when the file
+is read. The diagonals of recurrent matrices stay exact: they are stored as float32, in NAME.diagonal.
 """
 
 from __future__ import annotations
