@@ -173,13 +173,17 @@ class AudioSource:
             block = np.repeat(block, self.stream.channels, axis=1)
         return block
 
-    def _resampled(self, blocks: Iterable[Array]) -> Iterator[Array]:
-        """Return blocks at the rate of the stream. In total they have ceil(seconds of the part * rate) samples."""
+    def check_rates(self) -> None:
+        """Raise FileError if the ratio of the rates of the file and the stream is above LARGEST_RATIO."""
         if not 1 / LARGEST_RATIO <= self.rate / self.stream.rate <= LARGEST_RATIO:
             raise FileError(
                 f"{self.path} has {hertz(self.rate)}, the graph takes {hertz(self.stream.rate)}: more than "
                 f"{LARGEST_RATIO} times apart: is its header right?"
             )
+
+    def _resampled(self, blocks: Iterable[Array]) -> Iterator[Array]:
+        """Return blocks at the rate of the stream. In total they have ceil(seconds of the part * rate) samples."""
+        self.check_rates()
         due, tail = self.stream.count(self.length / self.rate), math.ceil(self.rows / 8)
         return resample_blocks(blocks, self.rate, self.stream.rate, self.stream.channels, due, tail)
 

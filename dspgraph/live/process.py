@@ -211,7 +211,8 @@ class Control:
         """Add the events that the performance begins with. Raises the error of the first that does not fit."""
         for event, line in zip(events, lines, strict=True):
             answers: list[Any] = []
-            self._ask((event,), (line,), answers.append)
+            ready, self._last = self._prepared((event,))
+            self._give(ready, (line,), answers.append)
             self.engine.answer()
             if isinstance(answers[0], Exception):
                 raise answers[0]
@@ -249,18 +250,39 @@ class Control:
             answer(self.engine.stats())
 
     def _ask(self, events: tuple[Event, ...], lines: tuple[Mapping[str, Any], ...], answered: Any) -> None:
-        """Prepare events, and give them to the engine as one request; see `Ask` for `answered` and `lines`."""
-        engine, setup, last = self.engine, self.engine.setup, self._last
+        """Prepare events, and give them to the engine as one request; see `Ask` for `answered` and `lines`.
+
+        Files are opened in a thread of their own, so that other requests need not wait for them. Only if there is a
+        swap among the events, later requests wait, because swaps must keep their order.
+        """
+        ready, last = self._prepared(events)
+        files = any(isinstance(event, Play) and isinstance(event.sound, FileSound) for event in ready)
+        if files and not any(isinstance(event, Swap) for event in ready):
+            given = (ready, lines, answered)
+            threading.Thread(target=self._give_or_refuse, args=given, name="events", daemon=True).start()
+            return
+        self._give(ready, lines, answered)
+        self._last = last
+
+    def _prepared(self, events: tuple[Event, ...]) -> tuple[tuple[Event, ...], Graph]:
+        """Return checked events, whose swaps are prepared, and the graph after the last swap."""
+        engine, last = self.engine, self._last
         engine.check_running()
-        events = engine.performance.checked(events)
-        ready, written = [], []
-        for event, line in zip(events, lines, strict=True):
+        ready: list[Event] = []
+        for event in engine.performance.checked(events):
             if isinstance(event, Swap):
                 event = replace(event, graph=self._rehearsed(event.graph))
                 engine.performance.prepare(last, event.graph)
                 last = event.graph
+            ready.append(event)
+        return tuple(ready), last
+
+    def _give(self, events: tuple[Event, ...], lines: tuple[Mapping[str, Any], ...], answered: Any) -> None:
+        """Open the files of prepared events, record their sounds, and give the events to the engine; see `_ask`."""
+        ready, written = [], []
+        for event, line in zip(events, lines, strict=True):
             if isinstance(event, Play) and self.recorder is not None:
-                stream = setup.graph.inputs[event.input]
+                stream = self.engine.setup.graph.inputs[event.input]
                 if not isinstance(stream, Audio):
                     raise RequestError(f"only audio can be recorded; '{event.input}' is {stream}")
                 assert not isinstance(event.sound, ReadAhead)
@@ -269,8 +291,14 @@ class Control:
                 event = replace(event, sound=ReadAhead(event.sound, event.loops, event.skip))
             ready.append(event)
             written.append(line)
-        self._last = last
-        engine.asked.put(Ask(tuple(ready), answered, tuple(written)))
+        self.engine.asked.put(Ask(tuple(ready), answered, tuple(written)))
+
+    def _give_or_refuse(self, events: tuple[Event, ...], lines: tuple[Mapping[str, Any], ...], answered: Any) -> None:
+        """Do what `_give` does, and answer the request with the error if there is one."""
+        try:
+            self._give(events, lines, answered)
+        except Exception as error:
+            answered(error)
 
     def _rehearsed(self, graph: Graph) -> Graph:
         """Return the graph, after a rehearsal, or an equal graph that was rehearsed before."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from queue import Full, Queue
 from typing import Any
@@ -15,10 +17,17 @@ import numpy as np
 
 from dspgraph.errors import FileError
 from dspgraph.io.audio import AudioSource
+from dspgraph.io.resampling import resample_blocks
 from dspgraph.streams import Array, Audio
 
 READ_WHOLE = 60
 """Seconds of sound up to which a file is read before it is played. Longer ones are read while they are played."""
+
+_PIECE = 10
+"""Seconds of a file, at least, in each of the pieces that are resampled on their own."""
+
+_MARGIN = 2048
+"""Samples, at the lower of the two rates, that are resampled with a piece on each side; the filter is shorter."""
 
 _AHEAD = 3
 """Blocks, of up to a second, that lie ready."""
@@ -61,12 +70,19 @@ class FileSound:
         """The number of values, of all channels."""
         return len(self) * self.stream.channels
 
-    def blocks(self) -> Iterator[Array]:
-        """Yield the samples in blocks of up to a second. Raises FileError if the file has changed, or is damaged."""
+    def blocks(self, skip: int = 0) -> Iterator[Array]:
+        """Yield the samples from the number `skip` on, in blocks of up to a second.
+
+        What comes before is not read, except in lossy formats and, if the rate is converted, up to 10 s. The samples do
+        not depend on `skip`. Raises FileError if the file has changed, or is damaged.
+        """
         if self._state() != self._mark:  # type: ignore[attr-defined]
             raise FileError(f"{self.path} has changed since it was to be played: play it again")
-        for block in self._source().blocks():
-            yield (block.astype(np.float32) if self.rounds else block).astype(self.stream.dtype)
+        source = self._source()
+        same = source.rate == source.stream.rate
+        for block in self._frames(source, skip) if same else self._resampled(source, skip):
+            found = block.reshape(len(block), *self.stream.item_shape)
+            yield (found.astype(np.float32) if self.rounds else found).astype(self.stream.dtype)
 
     def read(self) -> Array:
         """Return all samples, [n] or [n, channels]."""
@@ -79,12 +95,8 @@ class FileSound:
         """
         done = 0
         while loops is None or done < loops:
-            for block in self.blocks():
-                left = min(skip, len(block))
-                skip -= left
-                if left < len(block):
-                    yield block[left:]
-            done += 1
+            yield from self.blocks(skip)
+            done, skip = done + 1, 0
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return self.read().astype(dtype or self.stream.dtype)
@@ -92,6 +104,43 @@ class FileSound:
     def _source(self) -> AudioSource:
         played = self.stream.like(rate=self.stream.rate / self.speed, dtype=np.float64)
         return AudioSource(self.path, played, self.start, self.duration)
+
+    def _frames(self, source: AudioSource, first: int) -> Iterator[Array]:
+        """Yield the samples of the part from the number `first` on, at the rate of the file, [n, channels]."""
+        own = source.stream.like(rate=source.rate)
+        begin, duration = (source.first + first) / source.rate, (source.length - first) / source.rate
+        for block in AudioSource(self.path, own, begin, duration).blocks():
+            yield block.reshape(len(block), -1)
+
+    def _resampled(self, source: AudioSource, skip: int) -> Iterator[Array]:
+        """Yield the samples from the number `skip` on, at the rate of the input, [n, channels].
+
+        Each piece of the file is resampled on its own, together with a margin on each side, whose samples are then
+        left out. Pieces begin where a sample of the file and one of the output have the same time. So the samples of a
+        piece are the same wherever the reading begins.
+        """
+        source.check_rates()
+        rate, to, channels = source.rate, source.stream.rate, self.stream.channels
+        step = (to / rate).denominator  # samples of the file from one common time to the next
+        piece = step * math.ceil(_PIECE * rate / step)
+        margin = step * math.ceil(_MARGIN * max(Fraction(1), rate / to) / step)
+        number = int(skip / (piece * to / rate))
+        begin = max(0, number * piece - margin)
+        frames, x = Forward(self._frames(source, begin)), np.zeros((0, channels))
+        while (first := int(number * piece * to / rate)) < len(self):
+            end = min(source.length, (number + 1) * piece + margin)
+            if (new := end - begin - len(x)) > 0:
+                x = np.concatenate((x, frames.take(new)))
+            at, last = int(begin * to / rate), min(len(self), int((number + 1) * piece * to / rate))
+            cut = (x[k : k + source.rows] for k in range(0, len(x), source.rows))
+            for block in resample_blocks(cut, rate, to, channels, last - at, math.ceil(source.rows / 8)):
+                wanted = block[max(0, max(first, skip) - at) :]
+                at += len(block)
+                if len(wanted):
+                    yield wanted
+            number += 1
+            before, begin = begin, max(0, number * piece - margin)
+            x = x[begin - before :]
 
     def _state(self) -> tuple[int, int]:
         found = self.path.stat()
@@ -101,26 +150,31 @@ class FileSound:
 class ReadAhead:
     """A sound that a thread reads before it is needed, so that no file makes a live graph late.
 
-    loops, skip: as in `FileSound.passes`, which the thread calls. `len`: as that of the sound.
+    The constructor reads the first 3 blocks, so that they lie ready, and raises the FileError of a file that cannot be
+    read. loops, skip: as in `FileSound.passes`. `len`: as that of the sound.
     """
 
     def __init__(self, sound: FileSound, loops: int | None, skip: int) -> None:
         self._length = len(sound)
+        blocks = sound.passes(loops, skip)
+        self._ready = list(islice(blocks, _AHEAD))
         self._queue: Queue[Array | Exception | None] = Queue(_AHEAD)
         self._closed = threading.Event()
         weakref.finalize(self, self._closed.set)
-        given = (sound.passes(loops, skip), self._queue, self._closed)
+        given = (blocks, self._queue, self._closed)
         threading.Thread(target=_read, args=given, name="file", daemon=True).start()
 
     def __len__(self) -> int:
         return self._length
 
     def passes(self, loops: int | None, skip: int) -> Iterator[Array]:
-        """Yield the blocks that the thread reads. Call this once only.
+        """Yield the blocks that were read. Call this once only.
 
         loops, skip: not used; those given to the constructor count.
         """
         try:
+            while self._ready:
+                yield self._ready.pop(0)
             while (found := self._queue.get()) is not None:
                 if isinstance(found, Exception):
                     raise found

@@ -3,8 +3,11 @@
 import threading
 import time
 import tracemalloc
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ import soundfile
 from numpy.testing import assert_array_equal
 
 from dspgraph import (
+    Array,
     Audio,
     FileError,
     FileInput,
@@ -25,8 +29,12 @@ from dspgraph import (
     load,
     perform,
 )  # fmt: skip
+from dspgraph.io.decoding import Decoder
 from dspgraph.live import sounds
+from dspgraph.live.engine import Engine, Setup
 from dspgraph.live.events import Event
+from dspgraph.live.ports import DevicePort
+from dspgraph.live.process import Control, device_request
 from dspgraph.live.sounds import FileSound, Forward, ReadAhead
 from dspgraph.testing.devices import FakeDevice
 from dspgraph.testing.performances import check_performance
@@ -68,6 +76,71 @@ def test_a_file_gives_the_samples_of_its_array(
     forward = Forward(ahead.passes(loops, skip))
     found = np.concatenate([forward.take(n) for n in (1, 441, 7, loops * len(whole) - skip - 449)])
     assert_array_equal(found, np.tile(whole, loops)[skip:])
+
+
+@pytest.mark.parametrize(
+    ("rate", "channels", "speed"), [(16000, 1, "1"), (48000, 2, "1"), (44100, 1, "1.1"), (8000, 1, "1.2345")]
+)
+def test_what_is_skipped_is_not_read_and_changes_no_sample(
+    tmp_path: Path, rate: int, channels: int, speed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From every position the samples are those of the whole, though no more than 13 s before it are decoded."""
+    noise = 0.1 * np.random.default_rng(0).standard_normal((33 * rate, channels))
+    soundfile.write(tmp_path / "a.wav", noise, rate, "FLOAT")
+    sound = FileSound(tmp_path / "a.wav", Audio(RATE, channels), Fraction(1, 3), None, Fraction(speed), rounds=False)
+    whole = sound.read()
+    assert len(whole) == len(sound)
+    # The other way is to resample the whole file at once: soxr computes in float32, about 1e-7 of 0.5.
+    np.testing.assert_allclose(whole, sound._source().read(), rtol=0, atol=3e-7)
+    read: list[int] = []
+    blocks = Decoder.blocks
+
+    def counted(self: Decoder, first: int, length: int, rows: int) -> Iterator[Array]:
+        for block in blocks(self, first, length, rows):
+            read.append(len(block))
+            yield block
+
+    monkeypatch.setattr(Decoder, "blocks", counted)
+    for skip in (1, len(sound) // 3, 2 * len(sound) // 3 + 7, len(sound) - 1):
+        read.clear()
+        assert_array_equal(np.concatenate([*sound.blocks(skip)]), whole[skip:])
+        assert sum(read) <= (len(sound) - skip) / RATE * float(speed) * rate + 13 * rate
+
+
+def test_a_file_lies_ready_before_the_engine_gets_its_event(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a file cannot be read, requests are answered and quanta computed; an error of it is only an answer."""
+    monkeypatch.setattr(sounds, "READ_WHOLE", 1)
+    held, opened, passes = threading.Event(), threading.Event(), FileSound.passes
+
+    def slow(self: FileSound, loops: int | None, skip: int) -> Iterator[Array]:
+        opened.set()
+        assert held.wait(60)
+        yield from passes(self, loops, skip)
+
+    monkeypatch.setattr(FileSound, "passes", slow)
+    setup = Setup(mixing(), {"x": DevicePort()}, {"y": DevicePort()}, Fraction(1, 100), 2, Fraction(0), {}, ("music",))
+    device = FakeDevice(X[:16000])
+    engine = Engine(setup, device.open(device_request(setup)), lambda *_: None)
+    control, answers = Control(engine, None), SimpleQueue[Any]()
+    play = FileInput(file).event("music", AUDIO)
+    control._do("events", [(play,), ({},)], answers.put)
+    assert opened.wait(60)
+    control._do("events", [(Stop("music"),), ({},)], answers.put)
+    device.run(engine, threading.Event())
+    assert answers.get(timeout=60) == [0]
+    assert engine.stats().silent == 0
+    assert_array_equal(device.played[320:, 0], X[: len(device.played) - 320])
+    assert answers.empty()
+    held.set()
+    ask = engine.asked.get(timeout=60)
+    assert isinstance(ask.events[0], Play)
+    assert isinstance(ask.events[0].sound, ReadAhead)
+    soundfile.write(file, X[:38000], RATE, "FLOAT")
+    control._do("events", [(play,), ({},)], answers.put)
+    assert isinstance(answers.get(timeout=60), FileError)
+    assert engine.error is None
 
 
 def test_a_performance_with_a_file_keeps_the_laws_and_is_that_with_its_array(file: Path) -> None:
@@ -130,9 +203,8 @@ def test_a_file_that_changes_is_not_played(file: Path) -> None:
     soundfile.write(file, X[:38000], RATE, "FLOAT")
     with pytest.raises(FileError, match="has changed since it was to be played: play it again"):
         sound.read()
-    ahead = ReadAhead(sound, 1, 0)
     with pytest.raises(FileError, match="has changed"):
-        next(ahead.passes(1, 0))
+        ReadAhead(sound, 1, 0)
 
 
 def test_a_file_for_another_stream_is_refused(file: Path) -> None:
