@@ -61,7 +61,11 @@ class Psola(Node):
         rows, shift, stream = state
         pitch = f0[:, 0].astype(np.float64)
         if (pitch > rows.rate / 4).any():
-            raise ValueError(f"the pitch must be at most {rows.rate / 4:g} Hz; found {float(pitch.max()):g} Hz")
+            at = int(np.argmax(pitch > rows.rate / 4))
+            raise ValueError(
+                f"the pitch must be at most {rows.rate / 4:g} Hz; frame {rows.first + len(rows.held) + at} has "
+                f"{pitch[at]:g} Hz"
+            )
         nearest = rows.push(len(x), np.where(pitch >= self.f0_min, pitch, 0.0), end)
         periods = np.where(nearest > 0, rows.rate / np.where(nearest > 0, nearest, 1), 0.0)
         found = shift.push(x.reshape(-1, stream.channels).astype(np.float64), periods, end)

@@ -72,8 +72,8 @@ class WorldSynthesis(Node):
         if not (pitch <= highest).all():
             at = int(np.argmin(pitch <= highest))
             raise ValueError(
-                f"a pitch at {self.rate} samples per second is at most {highest:g} Hz; frame {at} of a block has "
-                f"{pitch[at]:g} Hz"
+                f"a pitch at {self.rate} samples per second is at most {highest:g} Hz; frame {responses.rows + at} "
+                f"has {pitch[at]:g} Hz"
             )
         y = responses.push(pitch, power.astype(np.float64), aperiodicity.astype(np.float64))
         return state, y.astype(dtype, copy=False)

@@ -10,7 +10,7 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, 
 from dspgraph_nodes._kernels.signal.delta import DELTA_SUFFIX, DeltaWindow, DeltaWindows, parse_windows
 
 
-def mlpg(means: Array, variances: Array, windows: Sequence[DeltaWindow]) -> Array:
+def mlpg(means: Array, variances: Array, windows: Sequence[DeltaWindow], first: int = 0) -> Array:
     """Return the most likely trajectory y under independent Gaussians on its static and dynamic features.
 
         (sum_w W_w' * P_w * W_w) * y = sum_w W_w' * P_w * mu_w,    row t of W_w * y: sum_k c_w[l + k] * y[t + k]
@@ -20,15 +20,17 @@ def mlpg(means: Array, variances: Array, windows: Sequence[DeltaWindow]) -> Arra
 
     means: [T, windows * D], all static, then all delta, and so on; variances: the same shape, or one row [windows * D]
     for all frames, each value from 1e-100 to 1e100; windows: tuples (l, u, c) with l + u + 1 coefficients c; the first
-    is (0, 0, [1.0]). The dynamic features of the first and the last max(l, u) frames have weight 0. Returns [T, D] in
-    the dtype of the means (float32 for int16), computed in float64. Raises ValueError for shapes or windows that do not
-    fit, and for invalid variances.
+    is (0, 0, [1.0]); first: the number of the first frame in the whole signal, with which errors name a frame. The
+    dynamic features of the first and the last max(l, u) frames have weight 0. Returns [T, D] in the dtype of the means
+    (float32 for int16), computed in float64. Raises ValueError for shapes or windows that do not fit, and for invalid
+    variances.
     """
     from dspgraph_nodes._kernels.signal.mlpg import precisions, trajectory, window_terms
 
     terms = window_terms(windows)
     terms.dimensions(means, variances)
-    y, _ = trajectory(means.astype(np.float64, copy=False), precisions(variances, len(means), terms), terms)
+    p = precisions(variances, len(means), terms, first)
+    y, _ = trajectory(means.astype(np.float64, copy=False), p, terms, first)
     return y.astype(np.result_type(means, np.float32), copy=False)
 
 
@@ -87,7 +89,7 @@ class Mlpg(Node):
         return math.inf if self.reach is None else self.reach / means.rate
 
     def start(self, means: Frames, variances: Frames) -> State:
-        return means.empty(), variances.empty(), 0
+        return means.empty(), variances.empty(), 0, 0
 
     def step(self, state: State, means: Array, variances: Array) -> tuple[State, Array]:
         if self.reach is None:
@@ -100,20 +102,20 @@ class Mlpg(Node):
     def _near(self, state: State, means: Array, variances: Array, wait: int) -> tuple[State, Array]:
         """Return the next state, and the next output frames: those after which at least `wait` inputs have come.
 
-        state: the means and the variances of the frames that are kept, and for how many of these frames the output was
-        returned already; means, variances: of the next frames.
+        state: the means and the variances of the frames that are kept, for how many of these frames the output was
+        returned already, and the number of the first of them; means, variances: of the next frames.
         """
-        kept, spread, given = state
+        kept, spread, given, number = state
         means, variances = np.concatenate((kept, means)), np.concatenate((spread, variances))
         windows, reach = self._windows(), self.reach or 0
         rows = [means[:0, : means.shape[1] // len(windows)]]
         for t in range(given, len(means) - wait):
             first = max(0, t - reach)
             part = slice(first, t + reach + 1)
-            rows.append(mlpg(means[part], variances[part], windows)[t - first : t - first + 1])
+            rows.append(mlpg(means[part], variances[part], windows, number + first)[t - first : t - first + 1])
         done = max(given, len(means) - wait)
         gone = max(0, done - reach)
-        return (means[gone:].copy(), variances[gone:].copy(), done - gone), np.concatenate(rows)
+        return (means[gone:].copy(), variances[gone:].copy(), done - gone, number + gone), np.concatenate(rows)
 
     def _windows(self) -> list[DeltaWindow]:
         try:

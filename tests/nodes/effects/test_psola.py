@@ -187,7 +187,19 @@ def test_what_is_unvoiced_stays() -> None:
 
 
 def test_a_pitch_that_is_too_high_is_refused() -> None:
-    with pytest.raises(NodeError, match="the pitch must be at most 4000 Hz; found 5000 Hz"):
+    with pytest.raises(NodeError, match="the pitch must be at most 4000 Hz; frame 0 has 5000 Hz"):
         shifted(vowel(120, 1000), 5000, 1)
     with pytest.raises(ParameterError, match="psola takes one pitch per frame"):
         Psola(semitones=1).streams(AUDIO, ROWS.like(width=2))
+
+
+@pytest.mark.parametrize("block", [100, 4000])
+def test_an_error_names_the_frame_of_the_whole_signal(block: int) -> None:
+    def run(f0: Array) -> None:
+        node = Psola(semitones=1)
+        state = node.start(AUDIO, ROWS)
+        for k in range(0, 4000, block):
+            state, _ = node.step(state, np.zeros(block), f0[-(-k // 80) : -(-(k + block) // 80)])
+
+    with pytest.raises(ValueError, match="frame 37 has 5000 Hz"):
+        run(np.where(np.arange(50) == 37, 5000.0, 100.0)[:, None])

@@ -82,6 +82,21 @@ def test_the_shortest_fft_holds_the_window_of_an_unvoiced_frame(rate: int) -> No
         assert np.isfinite(cheaptrick(x, Fraction(rate), np.full(50, f0), times, n_fft, -0.15)).all()
 
 
+@pytest.mark.parametrize("block", [100, 4000])
+def test_an_error_names_the_frame_and_the_sample_of_the_whole_signal(block: int) -> None:
+    def run(x: Array, f0: Array) -> None:
+        state = Cheaptrick().start(Audio(RATE), Frames(200, "f0", 1))
+        for k in range(0, 4000, block):
+            state, _ = Cheaptrick().step(state, x[k : k + block], f0[-(-k // 80) : -(-(k + block) // 80)])
+
+    x, f0 = np.zeros(4000), np.full((50, 1), 100.0)
+    x[3123], f0[37] = 1e7, 9000
+    with pytest.raises(ValueError, match="frame 37 has 9000 Hz"):
+        run(np.zeros(4000), f0)
+    with pytest.raises(ValueError, match="item 3123 is 1e[+]07"):
+        run(x, np.zeros((50, 1)))
+
+
 @pytest.mark.parametrize("f0", [8001.0, np.nan, np.inf])
 def test_a_pitch_that_would_write_past_a_buffer_is_refused(f0: float) -> None:
     contour = np.full(10, 100.0)

@@ -173,7 +173,7 @@ def test_a_spectrum_of_minimum_phase_is_that_of_a_filter_with_poles_inside_the_c
 def test_a_pitch_above_half_the_rate_is_refused(f0: float) -> None:
     rows = streams()
     arrays = {"f0": np.full((50, 1), f0), "power": np.ones((50, 513)), "aperiodicity": np.full((50, 513), 0.5)}
-    with pytest.raises(NodeError, match="at most 8000 Hz; frame 0 of a block has"):
+    with pytest.raises(NodeError, match="at most 8000 Hz; frame 0 has"):
         Example(WorldSynthesis(), **{name: (rows[name], arrays[name]) for name in rows}).render()
 
 
@@ -204,3 +204,15 @@ def test_streams_that_do_not_fit_are_refused(changes: dict[str, dict[str, object
     kinds = {name: stream.like(**changes.get(name, {})) for name, stream in streams().items()}
     with pytest.raises(ParameterError, match=message):
         WorldSynthesis(rate=rate).streams(**kinds)
+
+
+@pytest.mark.parametrize("block", [3, 60])
+def test_an_error_names_the_frame_of_the_whole_signal(block: int) -> None:
+    def run(f0: Array, rows: Array) -> None:
+        node = WorldSynthesis()
+        state = node.start(*streams().values())
+        for k in range(0, 60, block):
+            state, _ = node.step(state, f0[k : k + block], rows[k : k + block], rows[k : k + block])
+
+    with pytest.raises(ValueError, match="frame 43 has 9000 Hz"):
+        run(np.where(np.arange(60) == 43, 9000.0, 100.0)[:, None], np.ones((60, 513)))

@@ -165,6 +165,22 @@ def test_with_a_reach_a_frame_is_that_of_the_frames_around_it() -> None:
         assert_array_equal(found[t], mlpg(means[part], variances[part], windows)[min(t, 9)])
 
 
+@pytest.mark.parametrize("block", [3, 60])
+def test_with_a_reach_an_error_names_the_frame_of_the_whole_signal(block: int) -> None:
+    def run(variances: Array) -> None:
+        node = Mlpg(windows=("static", "delta"), reach=5)
+        state = node.start(features(2), features(2, "variance"))
+        for k in range(0, 60, block):
+            state, _ = node.step(state, np.zeros((block, 2)), variances[k : k + block])
+
+    negative, unlike = np.ones((60, 2)), np.ones((60, 2))
+    negative[43, 1], unlike[43:, 1] = -1, 1e-30
+    with pytest.raises(ValueError, match="row 43, column 1 is -1"):
+        run(negative)
+    with pytest.raises(ValueError, match="around frame 4[2-5] differ"):
+        run(unlike)
+
+
 @pytest.mark.parametrize(("reach", "most"), [(10, 0.1), (20, 4e-3), (40, 1e-5)])
 def test_the_influence_of_a_frame_sinks_with_its_distance(reach: int, most: float) -> None:
     """The output with a limited `reach` differs from the solution for the whole signal by less than `most`.

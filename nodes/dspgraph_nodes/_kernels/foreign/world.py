@@ -161,25 +161,44 @@ def shortest_fft(rate: Fraction) -> int:
     return int(1 << math.ceil(math.log2(3 * float(rate) / _UNVOICED + 2)))
 
 
+def check_samples(samples: Array, first: int = 0) -> None:
+    """Raise ValueError that names the first sample that is too large for WORLD.
+
+    samples: [n]; first: the number of samples[0] in the signal.
+    """
+    good = np.abs(samples) <= _MAX_AMPLITUDE
+    if not good.all():
+        at = int(np.argmin(good))
+        raise ValueError(
+            f"WORLD takes samples of full scale +-1; item {first + at} is {samples[at]:g}: scale the signal first"
+        )
+
+
+def check_pitches(f0: Array, rate: Fraction, first: int = 0) -> None:
+    """Raise ValueError that names the first pitch above half the sample rate.
+
+    f0: [frames], in Hz; rate: Hz; first: the number of the frame f0[0] in the signal.
+    """
+    good = f0 <= float(rate / 2)
+    if not good.all():
+        at = int(np.argmin(good))
+        raise ValueError(
+            f"a pitch at {float(rate):.10g} samples per second is at most {float(rate / 2):g} Hz; "
+            f"frame {first + at} has {f0[at]:g} Hz"
+        )
+
+
 def _samples(x: Array) -> Array:
     samples = np.ascontiguousarray(x, np.float64)
     if not len(samples):
         raise ValueError("WORLD takes a signal of one sample or more; found none")
-    if not (np.abs(samples) <= _MAX_AMPLITUDE).all():
-        at = int(np.argmin(np.abs(samples) <= _MAX_AMPLITUDE))
-        raise ValueError(f"WORLD takes samples of full scale +-1; item {at} is {samples[at]:g}: scale the signal first")
+    check_samples(samples)
     return samples
 
 
 def _pitch(f0: Array, rate: Fraction) -> Array:
     pitch = np.ascontiguousarray(f0, np.float64)
-    good = pitch <= float(rate / 2)
-    if not good.all():
-        at = int(np.argmin(good))
-        raise ValueError(
-            f"a pitch at {float(rate):.10g} samples per second is at most {float(rate / 2):g} Hz; "
-            f"frame {at} has {pitch[at]:g} Hz"
-        )
+    check_pitches(pitch, rate)
     return np.maximum(pitch, 0)
 
 

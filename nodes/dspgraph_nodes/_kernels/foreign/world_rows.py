@@ -13,7 +13,7 @@ from fractions import Fraction
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
-from dspgraph_nodes._kernels.foreign.world import VOICING_RATE
+from dspgraph_nodes._kernels.foreign.world import VOICING_RATE, check_pitches, check_samples
 
 _D4C_LOWEST = 47.0  # Hz: a lower pitch counts as this in D4C
 _TAPER = 128  # samples at both ends of a window that fade before it is resampled
@@ -63,7 +63,10 @@ class RowWindows:
 
         window: [2 * reach + 1] float64; pitch: [1], Hz; time: [1], that of the row in seconds after the first sample of
         the window. end: whether the signal ends here; then windows that are not complete are filled up.
+        Raises ValueError for a sample or a pitch that WORLD does not take, with its number in the whole signal.
         """
+        check_samples(x, self.first + len(self.x))
+        check_pitches(f0, self.rate, self.row + len(self.f0))
         self.x = np.concatenate((self.x, x))
         self.f0 = np.concatenate((self.f0, f0))
         known = self.first + len(self.x)

@@ -131,12 +131,12 @@ def _groups(terms: list[tuple[int, int, int, float]], targets: int) -> list[list
     return groups
 
 
-def precisions(variances: Array, frames: int, windows: WindowTerms) -> Array:
+def precisions(variances: Array, frames: int, windows: WindowTerms, first: int = 0) -> Array:
     """Return the precisions 1 / variance, [frames, columns] float64.
 
     They are set to 0 for the dynamic features of the first and the last `edge` frames, whose windows reach beyond the
-    signal. variances: [frames, columns], or [columns] for all frames. Raises ValueError that names the first variance
-    outside 1e-100 .. 1e100.
+    signal. variances: [frames, columns], or [columns] for all frames; first: the number of the first frame in the whole
+    signal. Raises ValueError that names the first variance outside 1e-100 .. 1e100.
     """
     rows = np.atleast_2d(variances)
     rows = np.ascontiguousarray(rows[:1] if rows.strides[0] == 0 else rows, np.float64)  # stride 0: one row for all
@@ -145,7 +145,7 @@ def precisions(variances: Array, frames: int, windows: WindowTerms) -> Array:
         good = (rows >= _LEAST_VARIANCE) & (rows <= _LARGEST_VARIANCE)
         at = int(np.argmin(good))
         raise ValueError(
-            f"a variance must be from {_LEAST_VARIANCE:g} to {_LARGEST_VARIANCE:g}; row {at // rows.shape[1]}, "
+            f"a variance must be from {_LEAST_VARIANCE:g} to {_LARGEST_VARIANCE:g}; row {first + at // rows.shape[1]}, "
             f"column {at % rows.shape[1]} is {rows.flat[at]:g}: set a floor"
         )
     return p
@@ -165,11 +165,12 @@ def _invert(variances: Array, edge: int, static: int, p: Array) -> bool:
     return good
 
 
-def trajectory(means: Array, p: Array, windows: WindowTerms) -> tuple[Array, Array]:
+def trajectory(means: Array, p: Array, windows: WindowTerms, first: int = 0) -> tuple[Array, Array]:
     """Return the trajectory y [frames, D], which solves R * y = b, and the factorised R, which `solve` takes.
 
-    means: [frames, windows.count * D] float64; p: the precisions of the means, in the same shape. Raises ValueError if
-    the precisions differ too much for float64.
+    means: [frames, windows.count * D] float64; p: the precisions of the means, in the same shape; first: the number
+    of the first frame in the whole signal. Raises ValueError that names a frame if the precisions differ too much for
+    float64.
     """
     static = means.shape[1] // windows.count
     factor, y = np.empty((len(means), windows.width + 1, static)), np.empty((len(means), static))
@@ -177,8 +178,8 @@ def trajectory(means: Array, p: Array, windows: WindowTerms) -> tuple[Array, Arr
     failed = _factor(factor, y)
     if failed >= 0:
         raise ValueError(
-            f"the variances of the static and the dynamic features around frame {failed} differ too much for float64: "
-            "set a higher floor"
+            f"the variances of the static and the dynamic features around frame {first + failed} differ too much for "
+            "float64: set a higher floor"
         )
     _backward(factor, y)
     return y, factor
