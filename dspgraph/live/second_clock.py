@@ -40,7 +40,10 @@ MOST_DRIFT = 0.005
 """The largest deviation of the ratio from that of the nominal rates."""
 
 _MOST_ERROR = 0.02
-"""Seconds: a larger error of the delay counts as one of this size, so that a stall does not bend the pitch."""
+"""Seconds. The loop leaves the ratio as it is while the error of the delay is larger; see `_RESET`."""
+
+_RESET = 0.2
+"""Seconds. If the error of the delay is too large for so long, a device has stalled: the resampler reads elsewhere."""
 
 _MOST_GROWTH = 0.2
 """Seconds by which the delay may grow, if samples come too late again and again."""
@@ -96,12 +99,15 @@ class SecondClock:
         rate / to * (1 + s),    s = 1.5 * w * e + i,    di/dt = w**2 / 1.5 * e,    w = 2 * pi * bandwidth
 
     If the rates differ by a constant factor, e goes to 0; if the difference grows by d per second, e goes to 1.5 * d /
-    w**2. The bandwidth is 0.1 Hz for 5 s, and then falls as 1 / time to 0.01 Hz.
+    w**2. The bandwidth is 0.1 Hz for 5 s, and then falls as 1 / time to 0.01 Hz. An error above 20 ms, as after a stall
+    of one of the devices, changes no ratio. If it lasts for 0.2 s, the resampler goes on reading where the delay is
+    `lateness` again; the samples that it skips count as lost.
 
     Source: F. Adriaensen, "Controlling adaptive resampling", Linux Audio Conference, 2012.
 
     The attributes: `lateness`, the delay of the samples in seconds; `drift`, the s of the last quantum; `lost`, the
-    number of samples that the device lost or delivered too late; `losses`, (time in seconds, samples) of each loss.
+    number of samples that the device lost or delivered too late, and of those that were skipped after a stall;
+    `losses`, (time in seconds, samples) of each run of losses. They are counted at the rate of the device.
     """
 
     def __init__(self, rate: Fraction, to: Fraction, channels: int, samples: int) -> None:
@@ -120,8 +126,10 @@ class SecondClock:
         self._gap = 0.0  # the longest time between two blocks, before the first quantum
         self._place: tuple[int, float] | None = None  # where the resampler reads: a sample, and the part after it
         self._grown = 0  # by how many samples of the device the delay has grown
-        self._late = 0  # samples that came too late, since the last block
-        self._quanta = 0
+        self._late = 0  # samples of the device that came too late, since the last block
+        self._wrong = 0  # the quanta in a row in which the error of the delay was too large
+        self._before = (0.0, 0)  # `lateness` and `_grown` before the first of them
+        self._quanta = self._losing = 0  # the number of the last quantum, and of the last one with a loss
         self._low, self._slow = [0.0, 0.0], 0.0
 
     def put(self, block: Array, time: float, lost: int = 0) -> None:
@@ -156,7 +164,13 @@ class SecondClock:
         if self._place is None:
             self._begin(time)
         assert self._place is not None
-        ratio = self._nominal * (1 + self._steer(self._error(time)))
+        error = self._error(time)
+        if abs(error) <= _MOST_ERROR:
+            self._wrong = 0
+            self._steer(error)
+        elif self._has_stalled():
+            self._read_elsewhere(time)
+        ratio = self._nominal * (1 + self.drift)
         whole, part = self._place
         positions = part + ratio * np.arange(self.samples)
         ready = int(np.searchsorted(positions, self._came - self._half - whole))
@@ -166,7 +180,8 @@ class SecondClock:
                 self._held = np.concatenate((np.zeros((before, self.channels)), self._held))
                 self._first -= before
             found[:ready] = interpolate(self._held, positions[:ready] + (whole - self._first), self._table)
-        if late := self.samples - ready:
+        if ready < self.samples:
+            late = round(self._nominal * (self.samples - ready))
             self._late += late
             self._lose(late)
         end = part + ratio * self.samples
@@ -191,11 +206,36 @@ class SecondClock:
         assert self._last is not None
         block = self._block / self._rate
         self.lateness = self._half / self._rate + block + max(block, self._gap)
+        self._place = self._due(time)
+
+    def _due(self, time: float) -> tuple[int, float]:
+        """Return where the resampler must read for a delay of `lateness`: a sample, and the part after it."""
+        assert self._last is not None
         place = self._came + (time - self._last - self.lateness) * self._rate
-        self._place = math.floor(place), place - math.floor(place)
+        return math.floor(place), place - math.floor(place)
+
+    def _has_stalled(self) -> bool:
+        """Count a quantum in which the error of the delay is too large; return whether it has been so for long."""
+        if not self._wrong:
+            self._before = self.lateness, self._grown
+        self._wrong += 1
+        return self._wrong >= max(2, _RESET / self._span)
+
+    def _read_elsewhere(self, time: float) -> None:
+        """Let the resampler read where the delay is what it was before the stall. Samples that it skips are lost.
+
+        time: that of the quantum, as in `take`.
+        """
+        assert self._place is not None
+        self.lateness, self._grown = self._before
+        old, self._place = self._place[0], self._due(time)
+        if (skipped := self._place[0] - old) > 0:
+            self._lose(skipped)
+        self._low, self._late, self._wrong = [0.0, 0.0], 0, 0
+        self.drift = self._slow
 
     def _error(self, time: float) -> float:
-        """Return by how many seconds the delay of the samples is longer than `lateness`, limited to +-_MOST_ERROR.
+        """Return by how many seconds the delay of the samples is longer than `lateness`.
 
         time: that of the quantum, as in `take`.
         """
@@ -203,10 +243,10 @@ class SecondClock:
         assert self._place is not None
         whole, part = self._place
         late = (self._came - whole - part) / self._rate + (time - self._last)
-        return min(max(late - self.lateness, -_MOST_ERROR), _MOST_ERROR)
+        return late - self.lateness
 
-    def _steer(self, error: float) -> float:
-        """Return s, the relative deviation of the resampler's ratio from that of the nominal rates, for a new error.
+    def _steer(self, error: float) -> None:
+        """Set `drift`, the relative deviation of the resampler's ratio from that of the nominal rates, for a new error.
 
         error: the e of this quantum, in seconds.
         """
@@ -217,7 +257,6 @@ class SecondClock:
         self._low[1] += pole * (self._low[0] - self._low[1])
         self._slow = _bounded(self._slow + w * w / 1.5 * self._span * self._low[1])
         self.drift = _bounded(1.5 * w * self._low[1] + self._slow)
-        return self.drift
 
     def _wait(self, late: int) -> None:
         """Let the delay grow after quanta in which samples came too late, so that the next samples come in time.
@@ -232,8 +271,14 @@ class SecondClock:
         self._place = self._place[0] - grows, self._place[1]
 
     def _lose(self, count: int) -> None:
+        """Count samples that are lost. Those of quanta that follow one another are one run in `losses`."""
         self.lost += count
-        self.losses.append((self._quanta * self._span, count))
+        if self.losses and self._quanta <= self._losing + 1:
+            time, before = self.losses[-1]
+            self.losses[-1] = time, before + count
+        else:
+            self.losses.append((self._quanta * self._span, count))
+        self._losing = self._quanta
 
 
 def _bounded(drift: float) -> float:

@@ -191,6 +191,52 @@ def test_samples_that_come_too_late_are_zeros_and_the_next_are_not() -> None:
     np.testing.assert_allclose(y[15 * RATE :], 1, atol=1e-6)
 
 
+@pytest.mark.parametrize("stall", [0.1, 0.5])
+@pytest.mark.parametrize("side", ["playing", "recording"])
+def test_a_stall_is_over_soon_and_bends_no_pitch(side: str, stall: float) -> None:
+    """One device stands still at 30 s, for `stall` seconds, and does not tell. What is lost is what it has missed."""
+    clock, span = SecondClock(Fraction(RATE), Fraction(RATE), 1, 80), 0.01
+    came, now, seen, drifts = -0.5, 0.0, [], []
+    while now < 120:
+        while came <= now:
+            if not (side == "recording" and 30 <= came < 30 + stall):
+                clock.put(np.ones((80, 1)), came)
+            came += span / (1 + 20e-6)
+        if len(seen) == 3000:
+            before = clock.lateness
+            now += stall * (side == "playing")
+        seen.append(clock.take(now)[:, 0])
+        drifts.append(1e6 * clock.drift)
+        now += span
+    silent = np.flatnonzero(np.concatenate(seen)[10 * RATE :] == 0) / RATE + 10
+    assert len(silent) <= (side == "recording") * 1.2 * (stall + 0.2) * RATE
+    assert not len(silent) or 30 <= silent[0] <= silent[-1] < 30 + stall + 0.3
+    # The rates differ by 20 in a million. The loop has settled to 8 in a million after 10 s, see above.
+    assert np.abs(np.subtract(drifts[1500:], 20)).max() < 10
+    assert before <= clock.lateness <= before + span
+    assert clock._error(now) == pytest.approx(0, abs=0.001)
+    assert clock.lost == sum(count for _, count in clock.losses)
+    assert stall * RATE - 160 <= clock.lost <= (stall + 0.25) * RATE
+    assert len(clock.losses) <= 3
+
+
+@pytest.mark.parametrize("rate", [4000, 8000, 24000])
+def test_losses_are_counted_at_the_rate_of_the_device(rate: int) -> None:
+    """The device loses 0.1 s, of which the resampler has written a part as zeros before the device tells it."""
+    clock, block = SecondClock(Fraction(rate), Fraction(RATE), 1, 80), rate // 100
+    came, number = -0.5, 0
+    for k in range(3000):
+        now = 0.01 * k + 0.005
+        while came <= now:
+            number += 1
+            if not 1000 <= number < 1010:
+                clock.put(np.ones((block, 1)), came, 10 * block * (number == 1010))
+            came += 0.01
+        clock.take(now)
+    assert clock.lost == sum(count for _, count in clock.losses)
+    assert clock.lost == pytest.approx(10 * block, abs=3)
+
+
 # ---- the interpolation ----------------------------------------------------------------------------------------------
 
 
