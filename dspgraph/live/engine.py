@@ -356,9 +356,10 @@ class Engine:
         )
 
     def _edge_lateness(self) -> float:
-        rates = [(edge.lateness, self.setup.graph.inputs[name].rate) for name, edge in self._edges.items()]
-        rates += [(edge.lateness, self.form.rate) for _, edge in self._out.values()]
-        return float(sum((late / rate for late, rate in rates), Fraction(0)))
+        """Return the delay of the conversions of the rate, in seconds: the longest before and after the graph."""
+        before = [edge.lateness / self.setup.graph.inputs[name].rate for name, edge in self._edges.items()]
+        after = [edge.lateness / self.form.rate for _, edge in self._out.values()]
+        return float(max(before, default=Fraction(0)) + max(after, default=Fraction(0)))
 
 
 def rehearse(graph: Graph, quantum: Fraction, latency: Fraction) -> None:

@@ -442,6 +442,19 @@ def test_what_cannot_be_done_is_answered_and_changes_nothing() -> None:
 # ---- edges ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("inputs", [1, 2])
+def test_the_latency_of_several_ports_is_that_of_one(inputs: int) -> None:
+    """A pulse that all inputs record comes out after `stats.latency`, but for the samples that an edge has to spare."""
+    names = ["x", "z"][:inputs]
+    graph = Graph({"sum": ToySum()}, {"sum.x": names}, dict.fromkeys(names, Audio(RATE)), {"y": "sum", "w": "sum"})
+    heard = np.zeros(3 * RATE)
+    heard[RATE] = 0.5
+    device = FakeDevice(heard, rate=3 * RATE, outputs=1)
+    stats = play(graph, device, outputs={name: DevicePort("default", 1) for name in "yw"}).stats()
+    measured = (np.argmax(np.abs(device.played[:, 0])) - RATE) / (3 * RATE)
+    assert measured == pytest.approx(stats.latency, abs=0.001)
+
+
 @pytest.mark.parametrize("rate", [48000, 44100, 8000])
 def test_a_device_at_another_rate_is_resampled(rate: int) -> None:
     """A sine of 440 Hz comes out as a sine of 440 Hz of the same level, at a fixed delay."""
