@@ -72,15 +72,11 @@ def print_notes(graph: Wiring) -> None:
 
     A module is imported by a computed name in `import_module(name)`. The digest of a graph does not cover such modules.
     """
-    from dspgraph.wiring.provenance import computed_imports
+    from dspgraph.wiring.provenance import computed_imports_note
 
     print_advice(graph)
-    if places := computed_imports({type(graph.nodes[name]) for name in graph.order}):
-        click.echo(
-            f"note: {', '.join(places)}: a module is imported by a computed name, which the digest does not cover: "
-            "after a change in that module, --resume takes old results for up to date; import it by its name",
-            err=True,
-        )
+    for sentence in computed_imports_note(graph):
+        click.echo(f"note: {sentence}", err=True)
 
 
 class Reporter:

@@ -131,6 +131,7 @@ def render(
     from dspgraph.engine.profiler import Profiler
     from dspgraph.pipeline.pipeline import Pipeline
     from dspgraph.rendering.inputs import with_named_files
+    from dspgraph.rendering.render import check_profile
     from dspgraph.rendering.render import render as render_files
 
     suffix, _, subtype = name.partition(":")
@@ -140,6 +141,8 @@ def render(
     described = Pipeline(pipeline, overrides, swaps, plugins).tap(*taps)
     if not described.wanted:
         print_notes(described.graph)
+    if profiled:
+        check_profile(described)
     profiler = Profiler(described.graph) if profiled else None
     with Reporter(as_json, quiet) as report:
         try:

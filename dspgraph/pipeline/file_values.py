@@ -7,18 +7,15 @@ number wherever it is used: the rate (or the channels) of the file of the first 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
-from dspgraph.errors import PipelineError, RequestError
+from dspgraph.errors import ParameterError, PipelineError, RequestError
 from dspgraph.io.arrays import SUFFIX as ARRAYS
 from dspgraph.pipeline.read import KeyPath, Source, value_at
 from dspgraph.streams import to_fraction
-
-if TYPE_CHECKING:
-    from dspgraph.io.decoding import Decoder
 
 FILE = "file"
 """The value that stands for the rate, or the number of channels, of the file."""
@@ -96,16 +93,33 @@ def put_values(source: Source, wanted: Mapping[Wanted, KeyPath], values: Mapping
         )
 
 
-def values_of(wanted: tuple[Wanted, ...], files: Mapping[str, Path], channel: int | None = None) -> Values:
+class Header(NamedTuple):
+    """The sample rate in Hz and the number of channels of an audio file."""
+
+    rate: int
+    channels: int
+
+
+def read_header(path: Path) -> Header:
+    """Return the sample rate and the number of channels of an audio file. Raises FileError if it cannot be read."""
+    from dspgraph.io.decoding import Decoder  # soundfile is slow to import, and few pipelines need it here
+
+    header = Decoder(path)
+    return Header(header.rate, header.channels)
+
+
+def values_of(
+    wanted: tuple[Wanted, ...],
+    files: Mapping[str, Path],
+    channel: int | None = None,
+    read: Callable[[Path], Header] = read_header,
+) -> Values:
     """Return the numbers that a pipeline takes from files, read from the headers of these files.
 
     wanted: the numbers that are needed. files: name of an input -> its file. channel: the number of the only channel
-    that is read; None for all channels. Raises FileError for a file that cannot be read, and RequestError for an .npz
-    file, which has no rate, and for an input without a file.
+    that is read; None for all channels. read: a function that returns rate and channels of a file. Raises FileError for
+    a file that cannot be read, and RequestError for an .npz file, which has no rate, and for an input without a file.
     """
-    from dspgraph.io.decoding import Decoder  # soundfile is slow to import, and few pipelines need it here
-
-    headers: dict[Path, Decoder] = {}
     found = []
     for one in wanted:
         if one.input not in files:
@@ -116,10 +130,22 @@ def values_of(wanted: tuple[Wanted, ...], files: Mapping[str, Path], channel: in
                 f"{path}: the input '{one.input}' has the {_NAMES[one.key]} of an audio file; an {ARRAYS} file has "
                 "none: give the pipeline a number"
             )
-        header = headers[path] = headers.get(path) or Decoder(path)
+        header = read(path)
         channels = 1 if channel is not None else header.channels
         found.append((one, to_fraction(header.rate if one.key == "audio" else channels)))
     return tuple(found)
+
+
+def values_in(wanted: tuple[Wanted, ...], inputs: Mapping[str, Any]) -> Values | None:
+    """Return the numbers with which a graph was made; None if its inputs do not say all numbers of `wanted`.
+
+    inputs: name of an input -> its stream as plain data, the entry "inputs" of `Wiring.description`.
+    """
+    try:
+        numbers = [inputs[one.input]["rate" if one.key == "audio" else "channels"] for one in wanted]
+        return tuple((one, to_fraction(number)) for one, number in zip(wanted, numbers, strict=True))
+    except (LookupError, TypeError, ParameterError):
+        return None
 
 
 _NAMES = {"audio": "rate", "channels": "channels"}

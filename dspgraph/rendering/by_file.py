@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import groupby
 from typing import Any, Generic, TypeVar
 
 from dspgraph.errors import DspgraphError, FileError
-from dspgraph.pipeline.file_values import Values, Wanted, describe_values, nominal, values_of
+from dspgraph.pipeline.file_values import Values, Wanted, describe_values, nominal, read_header, values_of
 from dspgraph.rendering.item import Item
 from dspgraph.rendering.job import Job, JobWithSummary, R
 
 J = TypeVar("J", bound=Job[Any])
+
+_HEADERS = 1024
+"""The number of files whose rate and channels are remembered, so that each file is read once for all its parts."""
 
 
 @dataclass(frozen=True)
@@ -110,15 +114,18 @@ def items_by_file(items: Sequence[Item], wanted: Sequence[Wanted], make: Callabl
     jobs: dict[Values, J] = {}
     faults: dict[Values, DspgraphError] = {}
     refused: dict[str, str] = {}
+    known: dict[Values, Values] = {}  # items with equal values share one tuple, because there may be a million items
+    read = lru_cache(_HEADERS)(read_header)
     found = []
     for item in items:
         files = dict(item.inputs) or {one.input: item.path for one in everything}
         try:
-            values = values_of(everything, files, item.channel)
+            values = values_of(everything, files, item.channel, read)
         except FileError as error:
             refused[item.id] = f"{error}{item.missing_hint()}"
             found.append(item)
             continue
+        values = known.setdefault(values, values)
         if values not in jobs and values not in faults:
             try:
                 jobs[values] = make(values)

@@ -17,7 +17,7 @@ from typing import Any, cast
 from dspgraph.engine.batch import Batch
 from dspgraph.engine.profile import Profile
 from dspgraph.engine.profiler import Profiler
-from dspgraph.errors import FileError, RequestError, describe_error
+from dspgraph.errors import DspgraphError, FileError, RequestError, describe_error
 from dspgraph.graph import Graph
 from dspgraph.io.arrays import SUFFIX as ARRAYS
 from dspgraph.io.arrays import ArraySource
@@ -25,7 +25,7 @@ from dspgraph.io.atomic import AtomicFile
 from dspgraph.io.audio import AUDIO_SUFFIXES, open_item
 from dspgraph.io.formats import AudioFormat, audio_format
 from dspgraph.live.performance import is_control
-from dspgraph.pipeline.file_values import Values, describe_values
+from dspgraph.pipeline.file_values import Values, describe_values, values_in
 from dspgraph.pipeline.pipeline import Pipeline
 from dspgraph.rendering.by_file import ItemsByFile, JobsByFile, items_by_file
 from dspgraph.rendering.command import Command
@@ -37,11 +37,12 @@ from dspgraph.rendering.job import Executor, check_same, reader_provenance
 from dspgraph.rendering.ledger import Ledger, ledger_line, sweep
 from dspgraph.rendering.outputs import OutputFiles
 from dspgraph.rendering.result import Rendered
-from dspgraph.rendering.resume import earlier_result, is_current, other_result
+from dspgraph.rendering.resume import earlier_refusal, earlier_result, is_current, other_result
 from dspgraph.rendering.sidecar import SIDECAR_SUFFIX, Sidecar, file_stamp, item_settings
 from dspgraph.rendering.system import check_system
 from dspgraph.rendering.targets import check_outputs, check_targets, is_inside, make_folder, make_inside, output_paths
 from dspgraph.streams import Array, Audio
+from dspgraph.wiring.provenance import computed_imports_note
 
 
 def render(
@@ -83,9 +84,9 @@ def render(
     measures the time and memory of each node; at the end its profile is that of all processes together. command: the
     command line, for the ledger and the sidecars.
 
-    An item that cannot be rendered has a result with its error; the other items are rendered. If the input of a failed
-    item exists, the outputs that an earlier run has written for that item are removed, so that nothing looks like its
-    result. Every result is appended to `ledger.jsonl` in `out`.
+    An item that cannot be rendered has a result with its error; the other items are rendered. If all input files of a
+    failed item exist, the outputs that an earlier run has written for that item are removed, so that nothing looks like
+    its result. Every result is appended to `ledger.jsonl` in `out`.
 
     resume: keep the result of an earlier run for every item that was rendered, or failed, with the same input, graph
     and settings (see `resume.earlier_result`). retry_failed: as `resume`, but render the items again that failed.
@@ -100,13 +101,15 @@ def render(
     folder = Path(out)
     if isinstance(graph, Pipeline) and not graph.wanted:
         graph = graph.graph
-    if isinstance(graph, Pipeline) and profiler:
-        raise RequestError("a profile is that of one graph, and here each rate of a file has its own: set the rate")
+    if profiler:
+        check_profile(graph)
+    said: set[str] = set()
 
     def make(values: Values) -> RenderJob:
         made = graph if isinstance(graph, Graph) else graph.given(values).graph
-        for sentence in made.advice if values else ():
-            note(f"{describe_values(values)}: {sentence}")
+        if values:
+            _note_once([f"{describe_values(values)}: {sentence}" for sentence in made.advice], said, note)
+            _note_once(computed_imports_note(made), said, note)
         return RenderJob(made, folder, suffix, batch, profiler, command=command, subtype=subtype)
 
     wanted = () if isinstance(graph, Graph) else graph.wanted
@@ -121,12 +124,12 @@ def render(
             done(row)
         due = {item.id: item for item in work.items if item.id not in rows}
         if not overwrite:
-            _check_replaced(work, ledger, due.values(), resume or retry_failed)
+            _check_replaced(work, ledger, due.values(), resume or retry_failed, graph)
         in_use = cache(lambda: _files_in_use(work))
         started(len(due), len(rows))
         try:
             with closing(executor.run(JobsByFile(work.jobs), work.due(rows))) as results:
-                for result in chain(_refused(work), results):
+                for result in chain(_refused(work, rows), results):
                     item = due[result.id]
                     row = work.job(item).without_stale_files(item, result, in_use) if result.error else result
                     ledger.append(work.ledger_line(item, work.job(item).ledger_line(item, row)))
@@ -155,13 +158,27 @@ def _gather(
     return gather(files, AUDIO_SUFFIXES if graph.audio_input else {ARRAYS}, out, note, inputs=several)
 
 
-def _refused(work: ItemsByFile[RenderJob]) -> Iterator[Rendered]:
+def check_profile(graph: Graph | Pipeline) -> None:
+    """Raise RequestError if files can have different graphs, so that there is no profile of one graph."""
+    if isinstance(graph, Pipeline) and graph.wanted:
+        raise RequestError("a profile is that of one graph, and here each rate of a file has its own: set the rate")
+
+
+def _note_once(sentences: Iterable[str], said: set[str], note: Callable[[str], None]) -> None:
+    """Call `note` with each of the sentences that is not in `said`, and add it there."""
+    for sentence in sentences:
+        if sentence not in said:
+            said.add(sentence)
+            note(sentence)
+
+
+def _refused(work: ItemsByFile[RenderJob], earlier: Mapping[str, Rendered]) -> Iterator[Rendered]:
     """Yield the failed results of the refused items, those that no job can do (`ItemsByFile.refused`).
 
-    work: the items and the jobs of the run.
+    work: the items and the jobs of the run. earlier: id -> result of an earlier run; these items are left out.
     """
     for item in work.items:
-        if reason := work.refused.get(item.id):
+        if item.id not in earlier and (reason := work.refused.get(item.id)):
             yield Rendered(item.id, item.path, error=reason, **file_stamp(item.path)._asdict())
 
 
@@ -173,10 +190,12 @@ def _earlier_results(work: ItemsByFile[RenderJob], ledger: Ledger, retry_failed:
     """
     rows: dict[str, Rendered] = {}
     for item in work.items:
-        if item.id in work.refused:
-            continue
         job = work.job(item)
         line, sidecar = ledger.row(item.id), job.sidecar(item)
+        if reason := work.refused.get(item.id):
+            if not retry_failed and (failed := earlier_refusal(line, sidecar, reason)):
+                rows[item.id] = failed
+            continue
         row = earlier_result(line, sidecar, job.output_files(item), retry_failed)
         if row is not None:
             rows[item.id] = row
@@ -185,18 +204,42 @@ def _earlier_results(work: ItemsByFile[RenderJob], ledger: Ledger, retry_failed:
     return rows
 
 
-def _check_replaced(work: ItemsByFile[RenderJob], ledger: Ledger, items: Iterable[Item], resuming: bool) -> None:
+def _check_replaced(
+    work: ItemsByFile[RenderJob],
+    ledger: Ledger,
+    items: Iterable[Item],
+    resuming: bool,
+    graph: Graph | Pipeline,
+) -> None:
     """Raise RequestError if rendering the items would replace files that this run may not replace.
 
     A run may not replace results of another source, part of a file, graph or format. If the run does not continue an
     earlier run (resuming is False), it may not replace files that no run has recorded either. work: the items and the
-    jobs of the run. items: those that will be rendered.
+    jobs of the run. items: those that will be rendered. graph: what the run renders with. If it is a pipeline without
+    the numbers of files, a result that was made with other numbers, those of the file at that time, is one of the same
+    pipeline.
     """
+
+    @cache
+    def recipe(values: Values) -> str:
+        try:
+            return graph.given(values).graph.recipe if isinstance(graph, Pipeline) else graph.recipe
+        except DspgraphError:
+            return ""  # no result can have been made with these values
 
     def other(item: Item) -> str:
         job = work.job(item)
-        line, files = ledger.row(item.id), job.output_files(item)
-        return other_result(line, job.sidecar(item), files, job.graph.recipe, resuming)
+        line, files, sidecar = ledger.row(item.id), job.output_files(item), job.sidecar(item)
+
+        def is_same(earlier: str) -> bool:
+            if item.id not in work.refused and earlier == job.graph.recipe:
+                return True
+            if isinstance(graph, Graph):
+                return False
+            values = values_in(graph.wanted, sidecar.earlier_inputs())
+            return values is not None and earlier == recipe(values)
+
+        return other_result(line, sidecar, files, is_same, resuming)
 
     found = [(item.id, reason) for item in items if (reason := other(item))]
     if found:
@@ -337,7 +380,7 @@ class RenderJob:
     def without_stale_files(self, item: Item, row: Rendered, in_use: Callable[[], Set[Path]]) -> Rendered:
         """Remove the files that an earlier run has written for an item that has failed now; return the item's result.
 
-        The files are those that the sidecar of the earlier run names, and the sidecar itself. Nothing is removed if the
+        The files are those that the sidecar of the earlier run names, and the sidecar itself. Nothing is removed if an
         input file does not exist: if a disk is not mounted, its old results must not be deleted. If a file cannot be
         removed, the error of the returned result says so.
 
@@ -345,7 +388,9 @@ class RenderJob:
         if the sidecar names files that this run would not write for the item. Such a file is kept if it is in use.
         """
         sidecar = self.sidecar(item)
-        if row.size < 0 or not is_inside(self.out, sidecar.path.parent) or (names := sidecar.files()) is None:
+        if row.size < 0 or any(file_stamp(path).size < 0 for path in item.files):
+            return row
+        if not is_inside(self.out, sidecar.path.parent) or (names := sidecar.files()) is None:
             return row
         own = self.output_files(item)
         try:

@@ -6,7 +6,7 @@ The rules depend on the line of an item in the ledger, its sidecar, and which fi
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,21 @@ def earlier_result(
     return Rendered(item.id, item.path, tuple(outputs), tuple(line.get("notes", ())), *known, cached=True)
 
 
+def earlier_refusal(line: Mapping[str, Any] | None, sidecar: Sidecar, reason: str) -> Rendered | None:
+    """Return the failed result that an earlier run has left for a refused item; None if there is no such result.
+
+    A refused item is one for which no graph could be made (`ItemsByFile.refused`). line: the last line of the item in
+    the ledger. sidecar: as in `earlier_result`. reason: why the item is refused now. The line is used if it has the
+    same reason, the source and settings of this run, and the size and time of the input file.
+    """
+    item, settings = sidecar.item, {**sidecar.settings, "digest": ""}
+    if line is None or line["status"] != "failed" or not is_current(line, item, settings):
+        return None
+    if (line.get("size"), line.get("mtime_ns"), line.get("error")) != (*file_stamp(item.path), reason):
+        return None
+    return Rendered(item.id, item.path, error=reason, cached=True)
+
+
 def is_current(line: Mapping[str, Any] | None, item: Item, settings: Mapping[str, Any]) -> bool:
     """Return whether a line of the ledger has the source file of an item, and the settings of this run.
 
@@ -70,15 +85,19 @@ def _all_exist(sidecar: Sidecar, outputs: Sequence[Path]) -> bool:
 
 
 def other_result(
-    line: Mapping[str, Any] | None, sidecar: Sidecar, outputs: Sequence[Path], recipe: str, resuming: bool
+    line: Mapping[str, Any] | None,
+    sidecar: Sidecar,
+    outputs: Sequence[Path],
+    is_same: Callable[[str], bool],
+    resuming: bool,
 ) -> str:
     """Return why this run may not replace the existing files of an item, in words; "" if it may replace them.
 
     The run may replace files that were made from the same source, part, graph and format: such a result may be made
     again, for instance because the code has changed. line: the last line of the item in the ledger. sidecar: the
-    sidecar that this run would write. outputs: the output files of the item. recipe: the recipe of the graph of this
-    run (`Wiring.recipe`). resuming: whether files that have neither line nor sidecar may be replaced; a killed run can
-    have left such files.
+    sidecar that this run would write. outputs: the output files of the item. is_same: returns whether a recipe
+    (`Wiring.recipe`) is that of the graph of this run. resuming: whether files that have neither line nor sidecar may
+    be replaced; a killed run can have left such files.
     """
     if line is not None and is_comparison(line):
         return f"it was compared{_by(line)}"
@@ -88,10 +107,10 @@ def other_result(
     known = line if line is not None and line["status"] == "done" else sidecar.earlier_origin()
     if known is None:
         return "" if resuming else f"{there[0]} is there, and no run has recorded it"
-    now = {**line_origin(sidecar.item, sidecar.settings), "recipe": recipe}
+    now = line_origin(sidecar.item, sidecar.settings)
     if known.get("source", now["source"]) != now["source"]:
         return f"it was made from {known['source']}"
-    if known.get("recipe", recipe) != recipe:
+    if "recipe" in known and not is_same(known["recipe"]):
         return f"it was made with another pipeline, swap or setting{_by(known)}"
     if known.get("format", now["format"]) != now["format"]:
         return f"it has the format {known['format']}"

@@ -114,6 +114,16 @@ class Sidecar:
             found["recipe"] = recipe_of(content["graph"])
         return found
 
+    def earlier_inputs(self) -> dict[str, Any]:
+        """Return the input streams of the graph in the sidecar on the disk, as plain data; empty without a sidecar.
+
+        A sidecar of another item counts as none.
+        """
+        content = self.read()
+        graph = content.get("graph")
+        inputs = graph.get("inputs") if content.get("id") == self.item.id and isinstance(graph, dict) else None
+        return inputs if isinstance(inputs, dict) else {}
+
     def read(self) -> dict[str, Any]:
         """Return the content of the sidecar on the disk; empty if it does not exist or is not a JSON object."""
         try:

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,13 @@ from dspgraph.cli.main import main
 from dspgraph.errors import PipelineError, RequestError
 from dspgraph.evaluation.compare import compare
 from dspgraph.evaluation.variants import choices
+from dspgraph.pipeline.file_values import Wanted, read_header
 from dspgraph.pipeline.pipeline import Pipeline
+from dspgraph.rendering import by_file
 from dspgraph.rendering.executors.process import Processes
 from dspgraph.rendering.executors.ray import Ray
 from dspgraph.rendering.executors.serial import Serial
+from dspgraph.rendering.item import Item
 from dspgraph.rendering.job import Executor
 from helpers.pipelines import written
 from helpers.renderings import everything, said
@@ -121,6 +125,121 @@ def test_a_file_without_a_graph_fails_and_the_others_are_rendered(tmp_path: Path
     lines = [json.loads(line) for line in (tmp_path / "out" / "ledger.jsonl").read_text().splitlines()]
     assert {line["id"] for line in lines if line["status"] == "failed"} == failed
     assert {line["digest"] for line in lines if line["status"] == "failed"} == {""}  # no graph was used
+
+
+OTHER = {
+    "is missing": lambda path: path.unlink(),
+    "has another rate": lambda path: soundfile.write(path, np.ones(700), 22050),
+    "is no audio": lambda path: path.write_text("no audio"),
+}
+"""What can happen to a file between two runs."""
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("lost", [False, True], ids=["one", "all"])
+@pytest.mark.parametrize("change", OTHER)
+def test_a_file_that_has_changed_is_of_the_same_pipeline(
+    tmp_path: Path, corpus: Path, change: str, lost: bool, resume: bool
+) -> None:
+    """Its result may be replaced without `overwrite`, and the other files are rendered."""
+    files = [corpus / "0_8000_1.wav", corpus / "0_16000_1.wav"]
+    render(own(tmp_path), files, tmp_path / "out")
+    for path in files if lost else files[:1]:
+        OTHER[change](path)
+    rows = render(own(tmp_path), files, tmp_path / "out", overwrite=False, resume=resume)
+    assert [bool(row.error) for row in rows] == [change != "has another rate", lost and change != "has another rate"]
+    again = render(own(tmp_path), files, tmp_path / "out", overwrite=False, resume=resume)
+    assert [bool(row.error) for row in again] == [bool(row.error) for row in rows]
+
+
+def test_a_file_that_is_back_with_another_rate_is_of_the_same_pipeline(tmp_path: Path, corpus: Path) -> None:
+    """In between it was missing: the last line of the ledger is that of a failed item, and the sidecar says the rate."""
+    file = corpus / "0_8000_1.wav"
+    render(own(tmp_path), [file], tmp_path / "out")
+    file.unlink()
+    render(own(tmp_path), [file], tmp_path / "out", overwrite=False)
+    assert (tmp_path / "out" / "0_8000_1.flac").exists()
+    soundfile.write(file, np.ones(700), 22050)
+    (row,) = render(own(tmp_path), [file], tmp_path / "out", overwrite=False)
+    assert not row.error
+    assert soundfile.info(tmp_path / "out" / "0_8000_1.flac").samplerate == 22050
+
+
+@pytest.mark.parametrize("change", ["none", *OTHER])
+def test_results_of_another_pipeline_are_not_replaced(tmp_path: Path, corpus: Path, change: str) -> None:
+    file = corpus / "0_8000_1.wav"
+    render(own(tmp_path), [file], tmp_path / "out")
+    OTHER.get(change, lambda path: None)(file)
+    with pytest.raises(RequestError, match="'0_8000_1': it was made with another pipeline"):
+        render(own(tmp_path, OWN, "gain=0.02"), [file], tmp_path / "out", overwrite=False)
+    assert (tmp_path / "out" / "0_8000_1.flac").exists()
+
+
+def test_a_resumed_run_keeps_failed_results(tmp_path: Path, corpus: Path) -> None:
+    """A file that could not be read has one line in the ledger, until it changes or `retry_failed` is given."""
+    (corpus / "text.wav").write_text("no audio")
+    files = [corpus / "0_8000_1.wav", corpus / "text.wav", corpus / "missing.wav"]
+
+    def cached(**settings: bool) -> list[bool]:
+        rows = render(own(tmp_path), files, tmp_path / "out", **settings)
+        assert [bool(row.error) for row in rows] == [False, True, True]
+        return [row.cached for row in rows]
+
+    ledger = tmp_path / "out" / "ledger.jsonl"
+    cached()
+    first = ledger.read_text()
+    assert cached(resume=True) == [True, True, True]
+    assert ledger.read_text() == first
+    assert cached(retry_failed=True) == [True, False, False]
+    (corpus / "text.wav").write_text("still no audio")
+    assert cached(resume=True) == [True, False, True]
+    assert len(ledger.read_text().splitlines()) == 6
+
+
+def test_a_failed_result_without_a_graph_is_kept_only_for_the_same_reason(tmp_path: Path, corpus: Path) -> None:
+    text = OWN.replace("gain: 0.01}", "gain: 0.01, q: 1}").replace(
+        "outputs:", '  f: {node: frame, x: x, length: "${q}", hop: 80}\noutputs:'
+    )
+    files = [corpus / "0_8000_1.wav", corpus / "0_8000_2.wav"]  # `frame` takes one channel
+    render(own(tmp_path, text), files, tmp_path / "out")
+    assert render(own(tmp_path, text), files, tmp_path / "out", resume=True)[1].cached
+    assert not render(own(tmp_path), files, tmp_path / "out", resume=True)[1].error
+
+
+def test_items_with_equal_numbers_share_them_and_a_file_is_read_once(
+    tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A corpus can have a million items, and many parts of one file."""
+    read: list[Path] = []
+    monkeypatch.setattr(by_file, "read_header", lambda path: read.append(path) or read_header(path))
+    files = [corpus / "0_8000_1.wav", corpus / "1_8000_1.wav"]
+    items = [Item(f"{path.stem}_{k}", path, Fraction(k, 100)) for k in range(3) for path in files]
+    work = by_file.items_by_file(items, (Wanted("x", "audio"), Wanted("x", "channels")), lambda values: Unused())
+    assert sorted(read) == files
+    assert len({id(item.values) for item in work.items}) == 1
+    assert dict(work.items[0].values) == {Wanted("x", "audio"): 8000, Wanted("x", "channels"): 1}
+
+
+class Unused:
+    """Stand in for a job that is never run."""
+
+
+def test_imports_by_computed_names_are_noted_once(tmp_path: Path, corpus: Path) -> None:
+    """The digest does not cover them: `resume` would keep old results."""
+    plugin = tmp_path / "plug.py"
+    plugin.write_text(
+        "import importlib\nimport sys\nfrom dspgraph import Audio, Input, Node, Output\n"
+        "other = importlib.import_module('' + 'json')\n"
+        "class Plug(Node):\n    x = Input(Audio)\n    y = Output(Audio)\n"
+        "    def streams(self, x):\n        return (x,)\n    def step(self, state, x):\n        return state, x\n"
+    )
+    pipeline = Pipeline(written(tmp_path, OWN.replace("mix, x: [x, quiet]", "plug, x: x")), (), None, [plugin])
+    notes: list[str] = []
+    render(pipeline, [corpus], tmp_path / "out", note=notes.append)
+    assert [note for note in notes if "computed name" in note] == [
+        f"{plugin}:4: a module is imported by a computed name, which the digest does not cover: after a change in that "
+        "module, --resume takes old results for up to date; import it by its name"
+    ]
 
 
 def test_a_pipeline_that_has_no_graph_for_any_file_is_refused(tmp_path: Path, corpus: Path) -> None:
@@ -242,7 +361,7 @@ def test_a_pipeline_used_as_a_node_gets_the_rate_by_its_var(tmp_path: Path, corp
         (["show", "--file", "in/0_44100_2.wav"], 0, "Audio  44100 Hz  2 channels"),
         (["check"], 0, "the cut changes nothing"),
         (["check", "in/0_44100_2.wav"], 0, "the cut changes nothing"),
-        (["render", "in", "-o", "out", "--profile"], 2, "give a number, as in -s rate=16000"),
+        (["render", "in", "-o", "out", "--profile"], 2, "here each rate of a file has its own: set the rate"),
         (["render", "in/0_8000_2.wav", "-o", "out", "--tap", "noise"], 0, "out/0_8000_2.noise.flac"),
         (["plot", "in/0_8000_2.wav"], 0, "0_8000_2.png"),
     ],

@@ -14,7 +14,7 @@ from dspgraph.cli.main import main
 from dspgraph.errors import RequestError
 from dspgraph.rendering.executors.process import Processes
 from dspgraph.rendering.inputs import AlignedFiles
-from helpers.renderings import names
+from helpers.renderings import everything, names
 from helpers.speech import speech
 from helpers.toys import ToySum
 
@@ -101,6 +101,18 @@ def test_a_change_of_any_file_is_seen_by_a_resumed_run(folder: Path) -> None:
     soundfile.write(folder / "short.wav", np.zeros(20000), 16000, "DOUBLE")
     render(both(), [files], folder / "out", ".wav", resume=True)
     assert not np.array_equal(soundfile.read(folder / "out" / "a.wav")[0], first)
+
+
+@pytest.mark.parametrize("missing", ["a", "short"])
+def test_older_results_stay_while_any_input_file_is_missing(folder: Path, missing: str) -> None:
+    """The disk of one input may not be mounted."""
+    files = {"a": folder / "a.wav", "b": folder / "short.wav"}
+    render(both(), [files], folder / "out")
+    before = everything(folder / "out")
+    (folder / f"{missing}.wav").unlink()
+    (row,) = render(both(), [files], folder / "out")
+    assert f"{missing}.wav" in row.error
+    assert everything(folder / "out") == before
 
 
 def test_a_manifest_has_a_column_for_each_input(folder: Path) -> None:
