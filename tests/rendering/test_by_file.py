@@ -203,6 +203,8 @@ def test_a_failed_result_without_a_graph_is_kept_only_for_the_same_reason(tmp_pa
     files = [corpus / "0_8000_1.wav", corpus / "0_8000_2.wav"]  # `frame` takes one channel
     render(own(tmp_path, text), files, tmp_path / "out")
     assert render(own(tmp_path, text), files, tmp_path / "out", resume=True)[1].cached
+    row = render(own(tmp_path, text.replace(" f: {", " g: {")), files, tmp_path / "out", resume=True)[1]
+    assert "nodes.g" in row.error and not row.cached
     assert not render(own(tmp_path), files, tmp_path / "out", resume=True)[1].error
 
 
