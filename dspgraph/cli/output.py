@@ -75,7 +75,7 @@ def print_notes(graph: Wiring) -> None:
     from dspgraph.wiring.provenance import computed_imports_note
 
     print_advice(graph)
-    for sentence in computed_imports_note(graph):
+    if sentence := computed_imports_note({type(graph.nodes[name]) for name in graph.order}):
         click.echo(f"note: {sentence}", err=True)
 
 

@@ -108,8 +108,9 @@ def render(
     def make(values: Values) -> RenderJob:
         made = graph if isinstance(graph, Graph) else graph.given(values).graph
         if values:
-            _note_once([f"{describe_values(values)}: {sentence}" for sentence in made.advice], said, note)
-            _note_once(computed_imports_note(made), said, note)
+            kinds = {type(made.nodes[name]) for name in made.order}
+            sentences = [f"{describe_values(values)}: {sentence}" for sentence in made.advice]
+            _note_once([*sentences, computed_imports_note(kinds)], said, note)
         return RenderJob(made, folder, suffix, batch, profiler, command=command, subtype=subtype)
 
     wanted = () if isinstance(graph, Graph) else graph.wanted
@@ -165,9 +166,9 @@ def check_profile(graph: Graph | Pipeline) -> None:
 
 
 def _note_once(sentences: Iterable[str], said: set[str], note: Callable[[str], None]) -> None:
-    """Call `note` with each of the sentences that is not in `said`, and add it there."""
+    """Call `note` with each of the sentences that is neither empty nor in `said`, and add it there."""
     for sentence in sentences:
-        if sentence not in said:
+        if sentence and sentence not in said:
             said.add(sentence)
             note(sentence)
 

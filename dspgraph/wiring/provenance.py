@@ -7,13 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dspgraph.closure import closure, is_there
 from dspgraph.node import Node
-
-if TYPE_CHECKING:
-    from dspgraph.wiring.wiring import Wiring
 
 ENGINE_MODULES = ("dspgraph.graph", "dspgraph.engine.batch")
 """The modules that run a graph. The engine is these modules and all that they import."""
@@ -45,15 +42,18 @@ def computed_imports(kinds: Iterable[type[Node]]) -> list[str]:
     return sorted({place for kind in kinds for place in closure(kind.__module__).computed_elsewhere})
 
 
-def computed_imports_note(graph: Wiring) -> list[str]:
-    """Return a note about modules that nodes of a graph import by a computed name; empty if there are none."""
-    places = computed_imports({type(graph.nodes[name]) for name in graph.order})
+def computed_imports_note(kinds: Iterable[type[Node]]) -> str:
+    """Return a note about modules that nodes import by a computed name; "" if there are none.
+
+    kinds: the node classes of a graph.
+    """
+    places = computed_imports(kinds)
     if not places:
-        return []
-    return [
+        return ""
+    return (
         f"{', '.join(places)}: a module is imported by a computed name, which the digest does not cover: after a "
         "change in that module, --resume takes old results for up to date; import it by its name"
-    ]
+    )
 
 
 @lru_cache
