@@ -93,26 +93,26 @@ def put_values(source: Source, wanted: Mapping[Wanted, KeyPath], values: Mapping
         )
 
 
-class Header(NamedTuple):
+class FileHeader(NamedTuple):
     """The sample rate in Hz and the number of channels of an audio file."""
 
     rate: int
     channels: int
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: Path) -> FileHeader:
     """Return the sample rate and the number of channels of an audio file. Raises FileError if it cannot be read."""
     from dspgraph.io.decoding import Decoder  # soundfile is slow to import, and few pipelines need it here
 
     header = Decoder(path)
-    return Header(header.rate, header.channels)
+    return FileHeader(header.rate, header.channels)
 
 
 def values_of(
     wanted: tuple[Wanted, ...],
     files: Mapping[str, Path],
     channel: int | None = None,
-    read: Callable[[Path], Header] = read_header,
+    read: Callable[[Path], FileHeader] = read_header,
 ) -> Values:
     """Return the numbers that a pipeline takes from files, read from the headers of these files.
 
