@@ -21,6 +21,7 @@ sphinx_gallery_conf = {
     "filename_pattern": "/(compare_excitations|look_inside|own_node)[.]py",  # those that run here, in seconds
     "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
+    "notebook_extensions": set(),  # the examples are programs: in Jupyter, sys.argv has the arguments of its kernel
     "write_computation_times": False,
     "show_signature": False,
 }

@@ -1,5 +1,6 @@
 """The pages of the site that are made from code, and the pipelines that its pages show."""
 
+import ast
 import re
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -78,6 +79,17 @@ def test_an_example_begins_with_the_title_of_its_page(path: Path) -> None:
     title, line, *_ = path.read_text(encoding="utf-8").removeprefix('"""').splitlines()
     assert title[:1].isupper()
     assert line == "=" * len(title)
+
+
+def test_no_example_is_offered_as_a_notebook() -> None:
+    """Examples read `sys.argv`, which in Jupyter is [kernel, "-f", file]: their first cells would fail there."""
+    tree = ast.parse((ROOT / "docs" / "conf.py").read_text(encoding="utf-8"))
+    assigned = {
+        one.targets[0].id: one.value
+        for one in tree.body
+        if isinstance(one, ast.Assign) and isinstance(one.targets[0], ast.Name)
+    }
+    assert ast.literal_eval(assigned["sphinx_gallery_conf"])["notebook_extensions"] == set()
 
 
 def test_the_page_of_a_node_has_its_ports_parameters_and_example(pages: ModuleType, tmp_path: Path) -> None:
