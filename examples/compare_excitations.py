@@ -18,7 +18,7 @@ from dspgraph import Audio, Pipeline, Sound, load
 from dspgraph.io.audio import AudioSource, example_speech
 
 speech = AudioSource(sys.argv[1] if len(sys.argv) > 1 else example_speech(), Audio(16000)).read()
-Sound(speech, 16000)  # a player, here and in a notebook
+Sound(speech, 16000)  # a player, on the page of this example and in a notebook
 
 # %%
 # The vocoder is a graph. Its slot ``excitation`` has several variants.
@@ -43,6 +43,7 @@ figure, axes = plt.subplots(len(sounds), sharex=True, figsize=(8, 2 * len(sounds
 for axis, (excitation, sound) in zip(axes, sounds.items(), strict=True):
     axis.specgram(sound + 1e-6, NFFT=512, noverlap=384, Fs=16000, vmin=-120, vmax=-30, cmap="magma")
     axis.set_ylabel(excitation)
+plt.show()
 
 # %%
 # A whisper has noise in place of the pitch.

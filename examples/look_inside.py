@@ -41,3 +41,4 @@ axes[0].set(ylim=(0, 1500), ylabel="pitch [Hz]")
 levels = 20 * np.log10(np.maximum(envelope, 1e-6)).T
 axes[1].imshow(levels, origin="lower", aspect="auto", cmap="magma", extent=(times[0], times[-1], 0, 8000), vmin=-60)
 axes[1].set(ylim=(0, 5000), ylabel="envelope [Hz]", xlabel="s")
+plt.show()

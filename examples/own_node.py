@@ -52,3 +52,4 @@ if __name__ == "__main__":
         axis.plot(np.arange(len(samples)) / 16000, samples, label=name, linewidth=0.5)
     axis.set(xlabel="s", xlim=(0, 4))
     axis.legend()
+    plt.show()

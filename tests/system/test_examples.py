@@ -1,6 +1,7 @@
 """The examples run unchanged, from any folder."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -43,9 +44,24 @@ def test_a_job_of_the_first_hour_takes_at_most_ten_lines() -> None:
         assert (job.end_lineno or 0) - job.lineno <= 10, job.name
 
 
+BACKEND = """
+from matplotlib import _pylab_helpers
+from matplotlib.backends.backend_agg import FigureCanvasAgg as FigureCanvas, FigureManagerBase as FigureManager
+
+def show(*args, **kwargs):
+    print(f"{len(_pylab_helpers.Gcf.figs)} figures shown")
+"""
+"""A backend of matplotlib that prints how many figures are shown, and opens no window."""
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_an_example_runs(path: Path, tmp_path: Path) -> None:
+def test_an_example_runs_and_shows_what_it_draws(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "printing_backend.py").write_text(BACKEND, encoding="utf-8")
+    paths = os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", "")))
+    environment = {**os.environ, "PYTHONPATH": paths, "MPLBACKEND": "module://printing_backend"}
     command = [sys.executable, str(path), *brief(path.stem, tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
+    draws = "pyplot" in path.read_text(encoding="utf-8")
+    assert ("1 figures shown" in done.stdout) is draws
