@@ -108,12 +108,13 @@ class Live:
         for name in sounding:
             self._stream(name)
         ways = {name: DevicePort.parse(port) if isinstance(port, str) else port for name, port in sources.items()}
+        files: list[FileInput] = []
         for name, port in ways.items():
             self._stream(name)
             if isinstance(port, FileInput):
+                files.insert(0, port)
                 begin.insert(0, port.event(name, self._audio_input(name), at=0))
                 sounding.add(name)
-        self._files = {name: port for name, port in ways.items() if isinstance(port, FileInput)}
         given = {name: port for name, port in ways.items() if not isinstance(port, FileInput)}
         for name, stream in graph.inputs.items():
             if is_control(stream) and name in ways:
@@ -136,6 +137,7 @@ class Live:
         devices = [port for port in (*given.values(), *self.setup.outputs.values()) if isinstance(port, DevicePort)]
         self._device: Device = device or (PortAudio() if devices else NoDevice())
         self._begin = tuple(_rounded(event) for event in begin)
+        self._files: list[tuple[Event, FileInput]] = [*zip(self._begin, files, strict=False)]
         self.record = None if record is None else Path(record)
         if self.record is not None:
             recorded_files({name: graph.inputs[name] for name in given}, graph.outputs)
@@ -332,20 +334,36 @@ class Live:
         return found
 
     def seek(self, input: str, position: Number, at: Any = None) -> Play:
-        """Continue the file that is played into an input at another position. Return the event with its time.
+        """Continue the file that is playing in an input at another position. Return the event with its time.
 
         position: in seconds from the beginning of the file. at: the time of the change, in seconds of the performance;
-        None: as soon as possible (see `add`). Raises RequestError if no file was played into this input, and
-        ParameterError for a position outside of the part of the file that the `FileInput` plays.
+        None: as soon as possible (see `add`). Events that come later than now do not count. Raises RequestError if no
+        file is playing: none has begun, it has ended or was stopped, or an array has replaced it. Raises ParameterError
+        for a position outside of the part of the file that the `FileInput` plays.
         """
-        if input not in self._files:
+        return self._play_file(input, self._playing(input), position, at)
+
+    def _playing(self, input: str) -> FileInput:
+        """Return the file that is playing in an input. Raises RequestError if none is."""
+        now, rate = self._call("time"), self._audio_input(input).rate
+        past = [
+            event
+            for event in self.events
+            if isinstance(event, Play | Stop) and event.input == input and time_of(event) <= now
+        ]
+        last = max(reversed(past), key=time_of, default=None)  # of those with the same time, the one added last
+        file = next((file for event, file in reversed(self._files) if event is last), None)
+        if file is None:
             raise RequestError(f"no file is played into '{input}': play one, as a FileInput")
-        return self._play_file(input, self._files[input], position, at)
+        assert isinstance(last, Play)
+        if last.loops is not None and time_of(last) + (last.loops * len(last.sound) - last.skip) / rate <= now:
+            raise RequestError(f"{file.path} has ended in '{input}': play it again")
+        return file
 
     def _play_file(self, input: str, file: FileInput, position: Number | None, at: Any) -> Play:
         (found,) = self.add(file.event(input, self._audio_input(input), position, at))
         assert isinstance(found, Play)
-        self._files[input] = file
+        self._files.append((found, file))
         return found
 
     def stop(self, input: str, at: Any = None) -> Stop:
@@ -367,9 +385,6 @@ class Live:
         times = self._call("events", ready, tuple(self._line(event) for event in ready))
         stamped = tuple(replace(event, at=at) for event, at in zip(ready, times, strict=True))
         self.events += stamped
-        for event in stamped:
-            if isinstance(event, Play):
-                self._files.pop(event.input, None)
         return stamped
 
     def push(self, /, **items: Any) -> None:

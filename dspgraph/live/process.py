@@ -232,7 +232,7 @@ class Control:
                 send("answer", number, error)
 
     def _do(self, kind: str, rest: list[Any], answer: Callable[[Any], None]) -> None:
-        """Carry out one request: "events", "frames", "wanted", "stats", or "pulled", which has no answer.
+        """Carry out one request: "events", "frames", "wanted", "stats", "time", or "pulled", which has no answer.
 
         rest: its arguments. answer: sends the answer.
         """
@@ -244,6 +244,8 @@ class Control:
             self.engine.queues[name].put(items, answer)
         elif kind == "wanted":
             answer(self.engine.queues[rest[0]].wanted())
+        elif kind == "time":
+            answer(self.engine.performance.time)
         elif kind == "pulled":
             self.engine.pulled[rest[0]] += rest[1]
         else:

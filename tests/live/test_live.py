@@ -242,6 +242,39 @@ def test_a_sound_that_is_refused_leaves_the_file_that_is_played(tmp_path: Path) 
             live.seek("x", 0)
 
 
+def test_seek_concerns_the_file_that_is_playing(tmp_path: Path) -> None:
+    """What is planned for later does not count; a file that was stopped, replaced or that has ended is not sought."""
+    soundfile.write(tmp_path / "a.wav", X[:16000], RATE, "FLOAT")
+    soundfile.write(tmp_path / "b.wav", X[:8000], RATE, "FLOAT")
+    a, b = (FileInput(tmp_path / name, loops=loops) for name, loops in (("a.wav", None), ("b.wav", 1)))
+    graph = Graph({"sum": ToySum()}, {"sum.x": ["x", "y", "p"]}, dict.fromkeys("xyp", AUDIO), {"z": "sum"})
+
+    def run(items: int) -> None:
+        live.push(p=np.zeros(items))
+        assert len(live.pull("z", items, 60)) == items
+
+    begin = [Play("y", X[:160], None, at="0.3")]
+    with Live(graph, x=a, y=b, p=FrameInput(), out={"z": FrameOutput()}, events=begin) as live:
+        live.play("x", X[:160], at=100)
+        live.play("x", b, at=200)
+        live.stop("x", at=50)
+        assert live.seek("x", "0.75").skip == 12000  # b has no 0.75 s
+        assert live.seek("y", "0.25").skip == 4000
+        run(6400)
+        with pytest.raises(RequestError, match="no file is played into 'y'"):
+            live.seek("y", 0)
+        live.play("y", b)
+        run(7840)
+        assert live.seek("y", "0.25").at == Fraction(14240, RATE)
+        run(4000)
+        with pytest.raises(RequestError, match=r"b\.wav has ended in 'y': play it again"):
+            live.seek("y", 0)
+        assert live.seek("x", "0.75").sound.shape == (16000,)  # type: ignore[union-attr]
+        live.stop("x")
+        with pytest.raises(RequestError, match="no file is played into 'x'"):
+            live.seek("x", 0)
+
+
 @pytest.mark.slow
 def test_an_error_of_a_node_is_raised_by_wait_with_its_time(tmp_path: Path) -> None:
     x = np.full(16000, 0.5)
