@@ -43,7 +43,7 @@ _ANSWER = 60.0
 """Seconds to wait for an answer of the process. Preparing a graph can take long: kernels are compiled."""
 
 _END = 30.0
-"""Seconds to wait until the process has completed its recording, and ended."""
+"""Seconds to wait until the process has completed its recording, and ended. It says when it needs longer."""
 
 _OPEN = 30.0
 """Seconds in which a device must open, and in which it must start."""
@@ -164,6 +164,7 @@ class Live:
         """
         self.form: DeviceFormat | None = None
         self._opening: float | None = None  # since when the device is being opened, or started
+        self._writing = 0.0  # when the process has said last that it completes its recording
         self.error: Exception | None = None
         self._last: Stats | None = None
         self._ended = self._closed = False
@@ -230,7 +231,9 @@ class Live:
         assert self._pipe is not None
         with suppress(OSError), self._sending:  # the process may have ended already
             self._pipe.send(("stop", 0))
-        self._process.join(_END)
+        self._writing = time.monotonic()
+        while self._process.is_alive() and time.monotonic() < self._writing + _END:
+            self._process.join(1)
         if self._process.is_alive():
             self._process.kill()
             self.error = self.error or LiveError("the process of the live graph did not end, and was killed")
@@ -265,6 +268,8 @@ class Live:
             self._pulled[rest[0]].put(rest[1])
         elif kind == "completed":
             self.completed.append((rest[0], rest[1]))
+        elif kind == "writing":
+            self._writing = time.monotonic()
         elif kind == "ended":
             self._ended = True
         elif kind in ("error", "failed"):

@@ -163,7 +163,7 @@ def _serve(pipe: Connection, payload: bytes, send: Sender) -> bool:
         held = engine.error if engine is not None else None
         if recorder is not None:
             try:
-                recorder.close(asdict(engine.stats()) if engine is not None else {})
+                recorder.close(asdict(engine.stats()) if engine is not None else {}, partial(send, "writing"))
             except Exception as failed:
                 held = held or failed
     send("closed", engine.stats(), held)
@@ -283,15 +283,16 @@ class Control:
         """Open the files of prepared events, record their sounds, and give the events to the engine; see `_ask`."""
         ready, written = [], []
         for event, line in zip(events, lines, strict=True):
+            opened = event
+            if isinstance(event, Play) and isinstance(event.sound, FileSound):
+                opened = replace(event, sound=ReadAhead(event.sound, event.loops, event.skip))
             if isinstance(event, Play) and self.recorder is not None:
                 stream = self.engine.setup.graph.inputs[event.input]
                 if not isinstance(stream, Audio):
                     raise RequestError(f"only audio can be recorded; '{event.input}' is {stream}")
                 assert not isinstance(event.sound, ReadAhead)
                 line = {**line, "file": self.recorder.sound(event.input, event.sound, stream)}
-            if isinstance(event, Play) and isinstance(event.sound, FileSound):
-                event = replace(event, sound=ReadAhead(event.sound, event.loops, event.skip))
-            ready.append(event)
+            ready.append(opened)
             written.append(line)
         self.engine.asked.put(Ask(tuple(ready), answered, tuple(written)))
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from dspgraph.errors import FileError, RequestError
+from dspgraph.errors import FileError, LiveError, RequestError
 from dspgraph.io.atomic import write_whole
 from dspgraph.io.audio import AudioSink
 from dspgraph.io.formats import audio_format
@@ -27,6 +27,9 @@ SOUNDS = "sounds"
 SPARE = 2**25
 """Bytes that a recording leaves free on the disk; it needs some of them to complete its files."""
 
+_PULSE = 5.0
+"""Seconds between two calls of `waiting` while `Recorder.close` waits for the copy of a file."""
+
 _FLOAT = audio_format(".wav", "FLOAT")
 
 
@@ -34,9 +37,10 @@ class Recorder:
     """Files in a folder: INPUT.wav, out.wav (or out_OUTPUT.wav if there are several), events.jsonl and stats.json.
 
     The sounds that were played are in the subfolder `sounds`. A thread writes the inputs and outputs, so that the
-    engine never waits for a disk. `close` completes all files. The recording stops before the disk is full and before a
-    file is longer than its format allows; then all files end at the same block. An engine puts the blocks in the order
-    of `recorded_files`: first a block of each input, then a block of each output.
+    engine never waits for a disk. Another thread copies the files that are played, each part of a file once. `close`
+    completes all files. The recording stops before the disk is full and before a file is longer than its format allows;
+    then all files end at the same block. An engine puts the blocks in the order of `recorded_files`: first a block of
+    each input, then a block of each output.
 
     inputs, outputs: the streams that are recorded. header: the first line of the file of events. Raises RequestError
     for an input that is not audio, and for files that exist already.
@@ -55,6 +59,10 @@ class Recorder:
         self._lines = [json.dumps(header)] if header else []
         self._sounds: dict[str, AudioSink] = {}
         self._played: set[str] = set()
+        self._lock = threading.Lock()  # for what `sound` changes
+        self._copied: dict[tuple[Any, ...], str] = {}  # `FileSound.key` -> file
+        self._closed = False
+        self._number = 0  # of the last sound
         self._sinks: dict[tuple[str, str], AudioSink] = {}
         self._written = dict.fromkeys(names, 0)
         with ExitStack() as opened:
@@ -69,6 +77,9 @@ class Recorder:
         self._queue: SimpleQueue[tuple[tuple[str, str], Array] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
         self._thread.start()
+        self._copies: SimpleQueue[tuple[str, FileSound] | None] = SimpleQueue()
+        self._copier = threading.Thread(target=self._copy, name="copies of sounds", daemon=True)
+        self._copier.start()
 
     def put(self, side: str, name: str, block: Array) -> None:
         """Record a block of an input (side "in") or of an output (side "out"), if it is recorded."""
@@ -83,24 +94,56 @@ class Recorder:
     def sound(self, name: str, sound: Array | FileSound, stream: Audio) -> str:
         """Write a sound that is asked for at the input `name`; return its file, relative to the folder.
 
-        Raises FileError if it cannot be written.
+        A `FileSound` is written by a thread, after the return; the same one again has the same file. Raises FileError
+        if the sound cannot be written, and LiveError after `close`.
         """
-        self._check_space(4 * sound.size)
-        (self.folder / SOUNDS).mkdir(exist_ok=True)
-        file = f"{SOUNDS}/{name}_{len(self._sounds) + 1}.wav"
-        self._sounds[file] = sink = AudioSink(self.folder / file, stream, _FLOAT)
-        for block in sound.blocks() if isinstance(sound, FileSound) else [sound]:
-            sink.write(rounded(block))
-        sink.close()
+        with self._lock:
+            if self._closed:
+                raise LiveError("the live graph has ended")
+            if isinstance(sound, FileSound) and sound.key in self._copied:
+                return self._copied[sound.key]
+            self._number += 1
+            file = f"{SOUNDS}/{name}_{self._number}.wav"
+            self._check_space(4 * sound.size)
+            _FLOAT.check_size(self.folder / file, sound.size)
+            (self.folder / SOUNDS).mkdir(exist_ok=True)
+            self._sounds[file] = sink = AudioSink(self.folder / file, stream, _FLOAT)
+            if isinstance(sound, FileSound):
+                self._copied[sound.key] = file
+                self._copies.put((file, sound))
+            else:
+                sink.write(rounded(sound))
+                sink.close()
         return file
 
-    def close(self, stats: Mapping[str, Any]) -> None:
+    def _copy(self) -> None:
+        """Write the sounds of files. One that cannot be read or written has no file; the error is kept."""
+        while (one := self._copies.get()) is not None:
+            file, sound = one
+            sink = self._sounds[file]
+            try:
+                for block in sound.blocks():
+                    sink.write(rounded(block))
+                sink.close()
+            except Exception as error:
+                self.error = self.error or error
+                with self._lock:
+                    del self._sounds[file]
+                sink.discard()
+
+    def close(self, stats: Mapping[str, Any], waiting: Callable[[], object] = lambda: None) -> None:
         """Complete all files, also after an error. Then raise the first error of the recording, if there was one.
 
-        stats: the content of stats.json.
+        stats: the content of stats.json. waiting: a function that is called every 5 s while a file is still copied.
         """
+        with self._lock:
+            self._closed = True
         self._queue.put(None)
+        self._copies.put(None)
         self._thread.join()
+        while self._copier.is_alive():
+            self._copier.join(_PULSE)
+            waiting()
         try:
             complete = []
             for sink in (*(self._sounds[file] for file in self._sounds.keys() & self._played),

@@ -70,6 +70,12 @@ class FileSound:
         """The number of values, of all channels."""
         return len(self) * self.stream.channels
 
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What sounds with the same samples have in common: the file with its state, the part, and the stream."""
+        state = self._mark  # type: ignore[attr-defined]
+        return self.path, state, self.stream, self.start, self.duration, self.speed, self.rounds
+
     def blocks(self, skip: int = 0) -> Iterator[Array]:
         """Yield the samples from the number `skip` on, in blocks of up to a second.
 

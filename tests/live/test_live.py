@@ -9,6 +9,7 @@ import threading
 import time
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -315,6 +316,29 @@ def test_a_file_is_played_from_start_to_end_and_its_end_is_told(tmp_path: Path) 
     out, _ = soundfile.read(tmp_path / "take" / "out.wav", dtype="float32")
     assert_array_equal(out[37:3237], np.tile(X[1600:3200], 2))
     assert not out[3237:].any()
+
+
+@pytest.mark.parametrize("writes", [True, False])
+def test_a_process_is_not_killed_while_it_completes_its_recording(
+    writes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes 100 s, of a clock that only `join` moves on, and says every 10 s, or does not, that it writes."""
+    live, now, killed = Live(scaled(1), device=endless()), [0.0], [False]
+
+    def join(seconds: float) -> None:
+        now[0] += seconds
+        live._closed = True
+        if writes and now[0] % 10 == 0:
+            live._take("writing")
+
+    process = SimpleNamespace(
+        is_alive=lambda: now[0] < 100 and not killed[0], join=join, kill=lambda: killed.__setitem__(0, True)
+    )
+    monkeypatch.setattr("dspgraph.live.live.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(live, "_process", process)
+    monkeypatch.setattr(live, "_pipe", SimpleNamespace(send=lambda _: None, close=lambda: None))
+    live._stop()
+    assert (killed[0], now[0]) == ((False, 100) if writes else (True, 30))
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])

@@ -196,7 +196,7 @@ def test_samples_that_come_too_late_are_zeros_and_the_next_are_not() -> None:
 def test_a_stall_is_over_soon_and_bends_no_pitch(side: str, stall: float) -> None:
     """One device stands still at 30 s, for `stall` seconds, and does not tell. What is lost is what it has missed."""
     clock, span = SecondClock(Fraction(RATE), Fraction(RATE), 1, 80), 0.01
-    came, now, seen, drifts = -0.5, 0.0, [], []
+    came, now, seen, drifts = -0.5, 0.0, list[Array](), list[float]()
     while now < 120:
         while came <= now:
             if not (side == "recording" and 30 <= came < 30 + stall):

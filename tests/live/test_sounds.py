@@ -21,6 +21,7 @@ from dspgraph import (
     FileInput,
     Graph,
     Live,
+    LiveError,
     ParameterError,
     Performance,
     Play,
@@ -35,6 +36,7 @@ from dspgraph.live.engine import Engine, Setup
 from dspgraph.live.events import Event
 from dspgraph.live.ports import DevicePort
 from dspgraph.live.process import Control, device_request
+from dspgraph.live.recorder import Recorder
 from dspgraph.live.sounds import FileSound, Forward, ReadAhead
 from dspgraph.testing.devices import FakeDevice
 from dspgraph.testing.performances import check_performance
@@ -205,6 +207,44 @@ def test_a_file_that_changes_is_not_played(file: Path) -> None:
         sound.read()
     with pytest.raises(FileError, match="has changed"):
         ReadAhead(sound, 1, 0)
+
+
+def test_a_file_is_copied_once_and_nobody_waits_for_the_copy(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`Recorder.sound` returns before the file is read; the copy goes on only when `close` says that it waits."""
+    held, blocks = threading.Event(), FileSound.blocks
+
+    def slow(self: FileSound, skip: int = 0) -> Iterator[Array]:
+        assert held.wait(20)
+        yield from blocks(self, skip)
+
+    monkeypatch.setattr(FileSound, "blocks", slow)
+    monkeypatch.setattr("dspgraph.live.recorder._PULSE", 0.01)
+    recorder = Recorder(tmp_path / "take", {}, {}, {"begin": None})
+    half = FileSound(file, AUDIO, Fraction(1))
+    given = [FileSound(file, AUDIO), FileSound(file, AUDIO), half, FileSound(file, AUDIO)]
+    names = [recorder.sound("music", sound, AUDIO) for sound in given]
+    assert names == [f"sounds/music_{k}.wav" for k in (1, 1, 2, 1)]
+    for name in names:
+        recorder.line({"play": "music", "file": name})
+    recorder.close({}, held.set)
+    whole, part = (soundfile.read(tmp_path / "take" / name, dtype="float32")[0] for name in names[1:3])
+    assert_array_equal(whole, X[:37000])
+    assert_array_equal(part, X[16000:37000])
+    assert len([*(tmp_path / "take" / "sounds").iterdir()]) == 2
+    with pytest.raises(LiveError, match="has ended"):
+        recorder.sound("music", half, AUDIO)
+
+
+def test_a_file_that_cannot_be_copied_stops_the_recording(file: Path, tmp_path: Path) -> None:
+    sound = FileSound(file, AUDIO)
+    soundfile.write(file, X[:38000], RATE, "FLOAT")
+    recorder = Recorder(tmp_path / "take", {}, {}, {"begin": None})
+    recorder.line({"play": "music", "file": recorder.sound("music", sound, AUDIO)})
+    with pytest.raises(FileError, match="has changed"):
+        recorder.close({})
+    assert sorted(path.name for path in (tmp_path / "take").iterdir()) == ["events.jsonl", "stats.json"]
 
 
 def test_a_file_for_another_stream_is_refused(file: Path) -> None:
