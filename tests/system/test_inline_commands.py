@@ -1,4 +1,4 @@
-"""Commands that texts name inside their sentences: commands, options, pipelines, nodes and targets of make exist.
+"""Commands that texts name inside their sentences: what they name exists, and pipelines take their options.
 
 Commands in blocks of the pages are run by test_pages.py and test_readme.py; here they are parsed too. Words in capitals
 stand for something, such as FILE, and are not checked.
@@ -17,9 +17,13 @@ from click.testing import CliRunner
 
 from dspgraph import DspgraphError, load, registry
 from dspgraph.cli.main import main
+from dspgraph.evaluation import metrics
+from dspgraph.evaluation.variants import Choice, choices
+from dspgraph.pipeline.file_values import nominal
 from dspgraph.pipeline.overrides import swap_pairs
 from dspgraph.pipeline.pipeline import Pipeline
 from dspgraph.training.run import settings
+from helpers.networks import overrides
 from helpers.paths import ROOT
 
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("pipelines/*.md")]
@@ -48,6 +52,9 @@ ENTRY_POINTS = (registry.NODE_GROUP, registry.PIPELINE_GROUP, registry.MODEL_GRO
 OTHERS = {"distributed.md": {"--num-cpus"}}
 """Name of a page -> options of other programs that it names."""
 
+OWN_FILES = {"mix.yaml"}
+"""Pipeline files that a reader of the pages writes."""
+
 FOUND = [(path, one) for path in SOURCES for one in dict.fromkeys(commands(path.read_text(encoding="utf-8")))]
 
 
@@ -69,8 +76,13 @@ def _check_python(words: list[str]) -> None:
     first, *rest = words
     if first == "-m":
         assert find_spec(rest[0]) is not None, rest[0]
-    else:
-        assert (ROOT / first).is_file(), first
+        if rest[0] == "dspgraph":
+            _check_dspgraph(rest[1:])
+        return
+    assert (ROOT / first).is_file(), first
+    source = (ROOT / first).read_text(encoding="utf-8")
+    for word in (word.lstrip("[").rstrip("]").partition("=")[0] for word in rest):
+        assert not word.startswith("-") or f'"{word}"' in source, f"{first} has no option {word}"
 
 
 def _check_pip(words: list[str]) -> None:
@@ -116,23 +128,51 @@ def _can_run(command: str, given: dict[str, object]) -> bool:
 
 
 def _check_names(command: str, given: dict[str, object]) -> None:
-    """Check that pipeline, variants, variables, parameters, nodes, models and settings of a parsed command exist."""
-    overrides, swaps = (
-        [str(one) for one in value if not PLACEHOLDER.fullmatch(str(one))]
-        for value in (given.get("overrides") or (), given.get("swaps") or ())
-        if isinstance(value, list | tuple)
-    )
+    """Check that pipeline, variants, variables, parameters, streams, nodes, metrics, models and settings exist.
+
+    given: the arguments of a parsed command, by name.
+    """
     pipeline, node, model = given.get("pipeline"), given.get("name"), given.get("model")
-    if isinstance(pipeline, str) and re.fullmatch(r"[a-z]\w*", pipeline):
-        Pipeline(pipeline, overrides, swap_pairs(one for one in swaps if "," not in one))
+    if isinstance(pipeline, str) and not PLACEHOLDER.fullmatch(pipeline) and pipeline not in OWN_FILES:
+        assert not pipeline.endswith(".yaml") or (ROOT / pipeline).is_file(), f"there is no file {pipeline}"
+        _check_graphs(command, str(ROOT / pipeline) if pipeline.endswith(".yaml") else pipeline, given)
     if command == "nodes" and isinstance(node, str) and not PLACEHOLDER.fullmatch(node) and not given.get("plugins"):
         registry.find(node)
+    if command == "compare" and not given.get("metric_files"):
+        metrics.check_names(_listed(given.get("names")))
     if command == "train" and isinstance(model, str) and not PLACEHOLDER.fullmatch(model):
-        chosen = given.get("given") or ()
-        assert isinstance(chosen, list | tuple)
         known = {name for name, _, _ in settings(model)} | {"steps"}
-        for one in chosen:
-            assert PLACEHOLDER.fullmatch(one) or one.partition("=")[0] in known, one
+        for one in _listed(given.get("given")):
+            assert one.partition("=")[0] in known, one
+
+
+def _check_graphs(command: str, pipeline: str, given: dict[str, object]) -> None:
+    """Make the graphs of a command.
+
+    Files of weights, which a reader has, are replaced by files of random weights, and their pitch by 60.
+    """
+    chosen, swaps = _listed(given.get("overrides"), ""), swap_pairs(_listed(given.get("swaps"), ""))
+    if any(one.startswith("weights=") for one in chosen):
+        rate = next((int(one[5:]) for one in chosen if re.fullmatch(r"rate=\d+", one)), 16000)
+        chosen = [re.sub(r"^pitch=\d+$", "pitch=60", one) for one in chosen if not one.startswith("weights=")]
+        chosen += overrides(pipeline, rate)
+    if command == "compare":
+        vary = _listed(given.get("vary")) if given.get("vary") else None
+        for choice in choices(pipeline, chosen, swaps, (), vary):
+            assert isinstance(choice, Choice) or choice.given(nominal(choice.pipeline.wanted))
+    else:
+        described = Pipeline(pipeline, chosen, swaps)
+        assert described.given(nominal(described.wanted)).tap(*_listed(given.get("taps"))).graph
+
+
+def _listed(value: object, separator: str = ",") -> list[str]:
+    """Return the values of an option, but for placeholders.
+
+    value: one text or several; separator: divides one text into several values, unless it is empty.
+    """
+    texts = [str(one) for one in (value if isinstance(value, list | tuple) else [value] if value else [])]
+    parts = [part.strip() for one in texts for part in (one.split(separator) if separator else [one])]
+    return [one for one in parts if not PLACEHOLDER.fullmatch(one)]
 
 
 @pytest.mark.parametrize(("path", "command"), FOUND, ids=[f"{path.stem}: {command[:60]}" for path, command in FOUND])
@@ -192,6 +232,7 @@ def test_every_page_is_searched() -> None:
     """At least a hundred commands are found. If pages marked code in another way, none would be found and checked."""
     assert {"README.md", "CONTRIBUTING.md", "live.md", "fargan.py"} <= {path.name for path, _ in FOUND}
     assert len(FOUND) > 100
+    assert {word for _, one in FOUND for word in one.split() if word.endswith(".yaml")} >= OWN_FILES
 
 
 @pytest.mark.parametrize(
@@ -206,6 +247,23 @@ def test_every_page_is_searched() -> None:
         "dspgraph render lpc_vocoder FILE --swap excitation=none",
         "dspgraph render lpc_vocoder FILE --batch few",
         "dspgraph nodes fram",
+        "dspgraph render lpc_vocoder FILE -s lpc.ordr=3",
+        "dspgraph render lpc_vocoder FILE -s lpc.order=abc",
+        "dspgraph render lpc_vocoder FILE -s rate=file -s lpc.order=abc",
+        "dspgraph render lpcnet FILE -s weights=small.safetensors -s lpcnet.precision=int7",
+        "dspgraph render lpc_vocoder FILE --swap excitation=residual,whisper",
+        "dspgraph compare lpc_vocoder FILE --swap excitation=residual,whispr",
+        "dspgraph compare lpc_vocoder FILE -s lpc.ordr=3,4",
+        "dspgraph compare lpc_vocoder FILE -s rate=file -s lpc.order=12,abc",
+        "dspgraph compare lpc_vocoder FILE --vary excitatoin",
+        "dspgraph compare lpc_vocoder FILE --metrics lsd,mcdd",
+        "dspgraph render lpc_vocoder FILE --tap pitsch",
+        "dspgraph show no_such.yaml",
+        "dspgraph render pipelines/lpc_vocodr.yaml FILE",
+        "python -m dspgraph rendr",
+        "python -m dspgraph render lpc_vocodr FILE",
+        "python examples/first_hour.py OUT --nope",
+        "python examples/make_notes.py FOLDER [--cuont N]",
         "dspgraph train lpcnet --init FILE -s eight_bit=true",
         "make nothing",
         "make test NDE=lpc",
