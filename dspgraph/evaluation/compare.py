@@ -24,13 +24,13 @@ from dspgraph.evaluation.metrics import F0_RANGE
 from dspgraph.evaluation.report import write_page
 from dspgraph.evaluation.results import JSON as RESULTS
 from dspgraph.evaluation.results import TABLE, Metric, Recording, Results, Score, Variant, earlier_results, write
-from dspgraph.evaluation.variants import Choice, OpenChoice
+from dspgraph.evaluation.variants import Choice, NoGraph, OpenChoice
 from dspgraph.graph import Graph
 from dspgraph.io.arrays import SUFFIX as ARRAYS
 from dspgraph.io.audio import AUDIO_SUFFIXES, AudioSource
 from dspgraph.io.formats import audio_format, has_file_rate
-from dspgraph.pipeline.file_values import Values
-from dspgraph.rendering.by_file import ItemsByFile, JobsByFile, items_by_file
+from dspgraph.pipeline.file_values import Values, describe_values
+from dspgraph.rendering.by_file import ItemsByFile, JobsByFile, items_by_file, note_graph
 from dspgraph.rendering.command import Command
 from dspgraph.rendering.corpus import gather
 from dspgraph.rendering.executors.serial import Serial
@@ -105,12 +105,18 @@ def compare(
         if item.path.suffix.lower() == ARRAYS:
             raise RequestError(f"only audio can be compared; found {item.path}: render it to audio first")
 
+    said: set[str] = set()
+
     def make(values: Values) -> CompareJob:
         given = tuple(one.given(values) if isinstance(one, OpenChoice) else one for one in choices)
+        for choice, one in zip(choices, given, strict=True):
+            if isinstance(choice, OpenChoice) and isinstance(one, Choice):
+                note_graph(one.graph, values, said, note)
         return CompareJob(given, Path(out), wanted, f0_range, own)
 
     from_file = [one for choice in choices if isinstance(choice, OpenChoice) for one in choice.pipeline.wanted]
     work = items_by_file(items, from_file, make)
+    _check_choices(work)
     check_targets(work.items, [{*work.job(item).audio_files(item).values()} for item in work.items])
     make_folder(Path(out))
     with Ledger(Path(out)) as ledger:
@@ -125,6 +131,19 @@ def compare(
         write(results, Path(out))
         _write_page(work, rows, results, assets)
     return results
+
+
+def _check_choices(work: ItemsByFile[CompareJob]) -> None:
+    """Raise RequestError for a choice that has no graph for any recording. work: the recordings and jobs.
+
+    If no recording can be read, it is not known which graphs there would be, and nothing is raised.
+    """
+    if len(work.refused) == len(work.items):
+        return
+    for same in zip(*(job.choices for job in work.jobs.values()), strict=True):
+        without = [one for one in same if isinstance(one, NoGraph)]
+        if len(without) == len(same):
+            raise RequestError(f"'{without[0].name}' cannot be compared: {without[0].reason}")
 
 
 def _check_replaced(work: ItemsByFile[CompareJob], now: Mapping[str, str], ledger: Ledger) -> None:
@@ -234,7 +253,8 @@ def _results(
     command: Command,
 ) -> Results:
     job = work.any_job
-    digests = [_digest({one.choices[k].graph.digest for one in work.jobs.values()}) for k in range(len(choices))]
+    graphs = [_graphs(work, choice.name) for choice in choices]
+    digests = [_digest({graph.digest for graph in each}) for each in graphs]
     return Results(
         title,
         about,
@@ -250,6 +270,11 @@ def _results(
     )
 
 
+def _graphs(work: ItemsByFile[CompareJob], name: str) -> list[Graph]:
+    """Return the graphs of the choice `name`, one for each job that has a graph for it."""
+    return [choice.graph for job in work.jobs.values() for choice in job.made if choice.name == name]
+
+
 def _digest(digests: Set[str]) -> str:
     """Return the digest of a variant: that of its graph or, if it has several graphs, a hash of all their digests.
 
@@ -260,7 +285,7 @@ def _digest(digests: Set[str]) -> str:
     return hashlib.sha256(json.dumps(sorted(digests)).encode()).hexdigest()
 
 
-def _scores(row: Compared, choices: Sequence[Choice]) -> Sequence[Score]:
+def _scores(row: Compared, choices: Sequence[Choice | NoGraph]) -> Sequence[Score]:
     """Return one score for each choice. If the recording failed as a whole, every score has the error."""
     return row.scores or [Score(row.id, choice.name, {}, row.error) for choice in choices]
 
@@ -274,7 +299,7 @@ def _write_page(work: ItemsByFile[CompareJob], rows: Mapping[str, Compared], res
         if not score.error
     }
     reference = {item.id: job.audio_file(item, REFERENCE) for item in items if not rows[item.id].error}
-    graphs = {one.name: FORMATS["svg"](one.graph) for one in job.choices}
+    graphs = {one.name: FORMATS["svg"](found[0]) for one in job.choices if (found := _graphs(work, one.name))}
     write_page(results, audio, reference, graphs, job.out / PAGE, assets)
 
 
@@ -285,13 +310,14 @@ def _write_page(work: ItemsByFile[CompareJob], rows: Mapping[str, Compared], res
 class CompareJob:
     """The job to render recordings with several graphs and to measure the results.
 
-    choices: the graphs, with their names. out: the folder for audio and results. metrics: the names of the metrics.
+    choices: the graphs, with their names; a choice without a graph for these recordings gets a score with the reason,
+    and one choice at least has a graph. out: the folder for audio and results. metrics: the names of the metrics.
     f0_range: the range of the pitch in Hz. metric_files: Python files with more metrics. reader: the versions of the
     code that reads audio files, in the process that made the job. Making the job raises RequestError if the choices
     cannot be compared.
     """
 
-    choices: tuple[Choice, ...]
+    choices: tuple[Choice | NoGraph, ...]
     out: Path
     metrics: tuple[str, ...]
     f0_range: tuple[float, float] = F0_RANGE
@@ -307,7 +333,9 @@ class CompareJob:
                 f"each variant needs a name of its own, other than '{REFERENCE}' and '{ANCHOR}' (of blind tests); "
                 f"found {', '.join(twice)} twice: rename one"
             )
-        for choice in self.choices:
+        if not self.made:
+            raise RequestError("; ".join(f"'{name}' cannot be compared: {why}" for name, why in self._without.items()))
+        for choice in self.made:
             for stream in (choice.input, choice.graph.outputs[choice.output]):
                 assert isinstance(stream, Audio)
                 _check_rate(choice.name, stream)
@@ -338,6 +366,16 @@ class CompareJob:
         return Compared(item.id, str(item.path), error=f"{item.path}: {reason}", input_exists=exists)
 
     @cached_property
+    def made(self) -> list[Choice]:
+        """The choices that have a graph."""
+        return [choice for choice in self.choices if isinstance(choice, Choice)]
+
+    @cached_property
+    def _without(self) -> dict[str, str]:
+        """Name of a choice that has no graph -> the reason."""
+        return {choice.name: choice.reason for choice in self.choices if isinstance(choice, NoGraph)}
+
+    @cached_property
     def described(self) -> list[Metric]:
         """The descriptions of the metrics. The settings of a metric from a user's own file have a hash of its code."""
         return metrics.descriptions(self.metrics, self.f0_range, self.metric_files)
@@ -349,9 +387,9 @@ class CompareJob:
     @cached_property
     def digest(self) -> str:
         """A hash of the names, graphs and outputs of the choices, and of the metrics with their code."""
-        graphs = [[choice.name, choice.graph.digest, choice.output] for choice in self.choices]
+        graphs = [[choice.name, choice.graph.digest, choice.output] for choice in self.made]
         code = code_provenance("dspgraph.evaluation.metrics")
-        text = json.dumps([graphs, [asdict(metric) for metric in self.described], code])
+        text = json.dumps([graphs, *self._without.items(), [asdict(metric) for metric in self.described], code])
         return hashlib.sha256(text.encode()).hexdigest()
 
     # ---- files ------------------------------------------------------------------------------------------------------
@@ -411,15 +449,14 @@ class CompareJob:
         A stage is a node of a graph that runs. If several choices share a stage, "asked" counts it once for each of
         them, and "computed" counts it once.
         """
-        asked = sum(len(choice.graph.order) for choice in self.choices)
+        asked = sum(len(choice.graph.order) for choice in self.made)
         return {"asked": asked, "computed": sum(len(whole.order) for whole, _ in self._merged.values())}
 
     @cached_property
     def _single(self) -> dict[str, Graph]:
         """Name of a choice -> its graph with one output only, called `y`: the output that is compared."""
         return {
-            choice.name: choice.graph.evolve(outputs={"y": choice.graph.origins[choice.output]})
-            for choice in self.choices
+            choice.name: choice.graph.evolve(outputs={"y": choice.graph.origins[choice.output]}) for choice in self.made
         }
 
     @cached_property
@@ -429,7 +466,7 @@ class CompareJob:
         Stages that several choices share are computed once in the merged graph.
         """
         groups: dict[tuple[object, ...], list[str]] = {}
-        for choice in self.choices:
+        for choice in self.made:
             groups.setdefault((tuple(choice.graph.inputs.items()), choice.graph.seed), []).append(choice.name)
         wholes = {tuple(names): merge([self._single[name] for name in names]) for names in groups.values()}
         return {names: (whole, whole.digest) for names, whole in wholes.items()}
@@ -437,7 +474,7 @@ class CompareJob:
     # ---- one recording ----------------------------------------------------------------------------------------------
 
     def _compare(self, item: Item) -> Compared:
-        stream = max((choice.input for choice in self.choices), key=lambda one: (one.rate, one.channels))
+        stream = max((choice.input for choice in self.made), key=lambda one: (one.rate, one.channels))
         kept = self._render(Graph({}, {}, {"x": stream}, {REFERENCE: "x"}), item, {REFERENCE: REFERENCE})
         if kept.error:
             return Compared(item.id, str(item.path), error=kept.error, input_exists=kept.size >= 0)
@@ -449,7 +486,11 @@ class CompareJob:
         except FileError as error:
             return Compared(item.id, str(item.path), kept.audio_seconds, error=str(error))
         reference.flags.writeable = False  # it is shared: no metric may change it
-        scores = [self._score(item, choice.name, rows[choice.name].error, reference, mono) for choice in self.choices]
+        errors = {name: row.error for name, row in rows.items()}
+        errors |= {
+            name: f"{item.path} ({describe_values(item.values)}): {reason}" for name, reason in self._without.items()
+        }
+        scores = [self._score(item, one.name, errors[one.name], reference, mono) for one in self.choices]
         audio = (REFERENCE, *(name for name, row in rows.items() if not row.error))
         exists = all(row.size >= 0 for row in rows.values())
         stamp = FileStamp(kept.size, kept.mtime_ns)

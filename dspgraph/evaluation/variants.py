@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice, product
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import yaml
 
 from dspgraph.errors import DspgraphError, RequestError, UnknownName, suggest
 from dspgraph.graph import Graph
-from dspgraph.pipeline.file_values import Values
+from dspgraph.pipeline.file_values import Values, nominal
 from dspgraph.pipeline.overrides import split_overrides
 from dspgraph.pipeline.pipeline import Pipeline
 from dspgraph.streams import Audio
@@ -71,31 +72,51 @@ class Choice:
 class OpenChoice:
     """A choice whose inputs have the rate or the channels of the file, so that files can have different graphs.
 
-    pipeline: has no graph yet; `given` returns the choice with the graph for the rate and channels of a file.
+    pipeline: has no graph yet; `given` returns the choice with the graph for the rate and channels of a file. way_out:
+    the end of the error message for a file without a graph, which says what else can be asked for.
     """
 
     name: str
     pipeline: Pipeline
     swaps: Mapping[str, str] = field(default_factory=dict)
     overrides: Sequence[str] = ()
+    way_out: str = ""
 
-    @property
+    @cached_property
     def recipe(self) -> str:
-        """A hash of the pipeline with its swaps and overrides. It is the same for all rates and channels."""
-        content = [self.pipeline.source.data, dict(self.swaps), list(self.overrides)]
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        """A hash that says which pipeline this is. It is the same for all rates and channels of files.
 
-    def given(self, values: Values) -> Choice:
-        """Return the choice with its graph for the rates and channels of files.
+        It is that of the graph at 48000 Hz and 1 channel; if there is no such graph, that of the data of the file.
+        """
+        try:
+            content: Any = self.pipeline.given(nominal(self.pipeline.wanted)).graph.recipe
+        except DspgraphError:
+            content = [self.pipeline.source.data, dict(self.swaps), list(self.overrides)]
+        return hashlib.sha256(json.dumps([self.pipeline.wanted, content], sort_keys=True).encode()).hexdigest()
 
-        values: pairs (what the pipeline takes from a file, number), as in `file_values.Values`. Raises RequestError if
-        there is no such graph.
+    def given(self, values: Values) -> Choice | NoGraph:
+        """Return the choice with its graph for the rates and channels of files; NoGraph if there is no such graph.
+
+        values: pairs (what the pipeline takes from a file, number), as in `file_values.Values`.
         """
         own = tuple(pair for pair in values if pair[0] in self.pipeline.wanted)
         try:
-            return Choice(self.name, self.pipeline.given(own).graph, self.swaps, self.overrides)
+            found = Choice(self.name, self.pipeline.given(own).graph, self.swaps, self.overrides)
+            _ = found.input, found.output
         except DspgraphError as error:
-            raise RequestError(f"'{self.name}' cannot be compared: {error}") from error
+            return NoGraph(self.name, f"{error}{self.way_out}")
+        return found
+
+
+@dataclass(frozen=True)
+class NoGraph:
+    """A choice that has no graph for the rate and channels of a file.
+
+    reason: why there is none, and what else can be asked for.
+    """
+
+    name: str
+    reason: str
 
 
 def choices(
@@ -135,18 +156,19 @@ def choices(
     for swap, chosen in combinations:
         several = [override for override, each in zip(chosen, values, strict=True) if len(each) > 1]
         name = " / ".join([*_swap_names(slots, swap, vary), *several]) or Path(pipeline).stem
+        way = f"; change that with -s, or leave {' and '.join(swap)} as it is with {_way_out(slots, swap, swaps)}"
+        if all(variant == slots[slot][0] for slot, variant in swap.items()):
+            way = ""  # all slots have their default, and no swap is the cause
         try:
             described = Pipeline(pipeline, chosen, {**swaps, **swap}, plugins)
             graph = None if described.wanted else described.graph
         except DspgraphError as error:
-            if isinstance(error, UnknownName) or all(variant == slots[slot][0] for slot, variant in swap.items()):
-                raise  # a name that does not exist; or all slots have their default, and no swap is the cause
-            raise RequestError(
-                f"'{name}' cannot be compared: {error}; change that with -s, or leave {' and '.join(swap)} as it is "
-                f"with {_way_out(slots, swap, swaps)}"
-            ) from error
-        changes: Any = ({**swaps, **swap}, list(chosen))
-        found.append(Choice(name, graph, *changes) if graph else OpenChoice(name, described, *changes))
+            if isinstance(error, UnknownName) or not way:
+                raise
+            raise RequestError(f"'{name}' cannot be compared: {error}{way}") from error
+        made, changed = {**swaps, **swap}, list(chosen)
+        open_choice = OpenChoice(name, described, made, changed, way)
+        found.append(Choice(name, graph, made, changed) if graph else open_choice)
     return found
 
 

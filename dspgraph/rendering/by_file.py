@@ -9,9 +9,11 @@ from itertools import groupby
 from typing import Any, Generic, TypeVar
 
 from dspgraph.errors import DspgraphError, FileError
+from dspgraph.graph import Graph
 from dspgraph.pipeline.file_values import Values, Wanted, describe_values, nominal, read_header, values_of
 from dspgraph.rendering.item import Item
 from dspgraph.rendering.job import Job, JobWithSummary, R
+from dspgraph.wiring.provenance import computed_imports_note
 
 J = TypeVar("J", bound=Job[Any])
 
@@ -139,3 +141,17 @@ def items_by_file(items: Sequence[Item], wanted: Sequence[Wanted], make: Callabl
             raise fault
         jobs[()] = make(nominal(everything))  # no file can be read; the job says which results are older ones
     return ItemsByFile(found, jobs, refused)
+
+
+def note_graph(graph: Graph, values: Values, said: set[str], note: Callable[[str], None]) -> None:
+    """Call `note` with remarks on a graph: likely mistakes in parameters, and imports by computed names, each once.
+
+    values: the rates and channels for which the graph was made. said: the remarks that were made before; they are left
+    out, and new ones are added.
+    """
+    found = [f"{describe_values(values)}: {sentence}" for sentence in graph.advice]
+    found.append(computed_imports_note({type(graph.nodes[name]) for name in graph.order}))
+    for sentence in found:
+        if sentence and sentence not in said:
+            said.add(sentence)
+            note(sentence)

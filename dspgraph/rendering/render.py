@@ -25,9 +25,9 @@ from dspgraph.io.atomic import AtomicFile
 from dspgraph.io.audio import AUDIO_SUFFIXES, open_item
 from dspgraph.io.formats import AudioFormat, audio_format
 from dspgraph.live.performance import is_control
-from dspgraph.pipeline.file_values import Values, describe_values, values_in
+from dspgraph.pipeline.file_values import Values, values_in
 from dspgraph.pipeline.pipeline import Pipeline
-from dspgraph.rendering.by_file import ItemsByFile, JobsByFile, items_by_file
+from dspgraph.rendering.by_file import ItemsByFile, JobsByFile, items_by_file, note_graph
 from dspgraph.rendering.command import Command
 from dspgraph.rendering.corpus import gather
 from dspgraph.rendering.executors.serial import Serial
@@ -42,7 +42,6 @@ from dspgraph.rendering.sidecar import SIDECAR_SUFFIX, Sidecar, file_stamp, item
 from dspgraph.rendering.system import check_system
 from dspgraph.rendering.targets import check_outputs, check_targets, is_inside, make_folder, make_inside, output_paths
 from dspgraph.streams import Array, Audio
-from dspgraph.wiring.provenance import computed_imports_note
 
 
 def render(
@@ -108,9 +107,7 @@ def render(
     def make(values: Values) -> RenderJob:
         made = graph if isinstance(graph, Graph) else graph.given(values).graph
         if values:
-            kinds = {type(made.nodes[name]) for name in made.order}
-            sentences = [f"{describe_values(values)}: {sentence}" for sentence in made.advice]
-            _note_once([*sentences, computed_imports_note(kinds)], said, note)
+            note_graph(made, values, said, note)
         return RenderJob(made, folder, suffix, batch, profiler, command=command, subtype=subtype)
 
     wanted = () if isinstance(graph, Graph) else graph.wanted
@@ -163,14 +160,6 @@ def check_profile(graph: Graph | Pipeline) -> None:
     """Raise RequestError if files can have different graphs, so that there is no profile of one graph."""
     if isinstance(graph, Pipeline) and graph.wanted:
         raise RequestError("a profile is that of one graph, and here each rate of a file has its own: set the rate")
-
-
-def _note_once(sentences: Iterable[str], said: set[str], note: Callable[[str], None]) -> None:
-    """Call `note` with each of the sentences that is neither empty nor in `said`, and add it there."""
-    for sentence in sentences:
-        if sentence and sentence not in said:
-            said.add(sentence)
-            note(sentence)
 
 
 def _refused(work: ItemsByFile[RenderJob], earlier: Mapping[str, Rendered]) -> Iterator[Rendered]:

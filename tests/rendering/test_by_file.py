@@ -2,9 +2,10 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from dspgraph.cli.main import main
 from dspgraph.errors import PipelineError, RequestError
 from dspgraph.evaluation.compare import compare
 from dspgraph.evaluation.variants import choices
-from dspgraph.pipeline.file_values import Wanted, read_header
+from dspgraph.pipeline.file_values import Values, Wanted, read_header
 from dspgraph.pipeline.pipeline import Pipeline
 from dspgraph.rendering import by_file
 from dspgraph.rendering.executors.process import Processes
@@ -127,7 +128,7 @@ def test_a_file_without_a_graph_fails_and_the_others_are_rendered(tmp_path: Path
     assert {line["digest"] for line in lines if line["status"] == "failed"} == {""}  # no graph was used
 
 
-OTHER = {
+OTHER: dict[str, Callable[[Path], object]] = {
     "is missing": lambda path: path.unlink(),
     "has another rate": lambda path: soundfile.write(path, np.ones(700), 22050),
     "is no audio": lambda path: path.write_text("no audio"),
@@ -169,7 +170,8 @@ def test_a_file_that_is_back_with_another_rate_is_of_the_same_pipeline(tmp_path:
 def test_results_of_another_pipeline_are_not_replaced(tmp_path: Path, corpus: Path, change: str) -> None:
     file = corpus / "0_8000_1.wav"
     render(own(tmp_path), [file], tmp_path / "out")
-    OTHER.get(change, lambda path: None)(file)
+    if change in OTHER:
+        OTHER[change](file)
     with pytest.raises(RequestError, match="'0_8000_1': it was made with another pipeline"):
         render(own(tmp_path, OWN, "gain=0.02"), [file], tmp_path / "out", overwrite=False)
     assert (tmp_path / "out" / "0_8000_1.flac").exists()
@@ -180,7 +182,7 @@ def test_a_resumed_run_keeps_failed_results(tmp_path: Path, corpus: Path) -> Non
     (corpus / "text.wav").write_text("no audio")
     files = [corpus / "0_8000_1.wav", corpus / "text.wav", corpus / "missing.wav"]
 
-    def cached(**settings: bool) -> list[bool]:
+    def cached(**settings: Any) -> list[bool]:
         rows = render(own(tmp_path), files, tmp_path / "out", **settings)
         assert [bool(row.error) for row in rows] == [False, True, True]
         return [row.cached for row in rows]
@@ -213,33 +215,45 @@ def test_items_with_equal_numbers_share_them_and_a_file_is_read_once(
 ) -> None:
     """A corpus can have a million items, and many parts of one file."""
     read: list[Path] = []
-    monkeypatch.setattr(by_file, "read_header", lambda path: read.append(path) or read_header(path))
+
+    def reading(path: Path) -> Any:
+        read.append(path)
+        return read_header(path)
+
+    def job(values: Values) -> Any:
+        return values
+
+    monkeypatch.setattr(by_file, "read_header", reading)
     files = [corpus / "0_8000_1.wav", corpus / "1_8000_1.wav"]
     items = [Item(f"{path.stem}_{k}", path, Fraction(k, 100)) for k in range(3) for path in files]
-    work = by_file.items_by_file(items, (Wanted("x", "audio"), Wanted("x", "channels")), lambda values: Unused())
+    work = by_file.items_by_file(items, (Wanted("x", "audio"), Wanted("x", "channels")), job)
     assert sorted(read) == files
     assert len({id(item.values) for item in work.items}) == 1
     assert dict(work.items[0].values) == {Wanted("x", "audio"): 8000, Wanted("x", "channels"): 1}
 
 
-class Unused:
-    """Stand in for a job that is never run."""
+PLUG = """import importlib
+from dspgraph import Audio, Input, Node, Output
+importlib.import_module("" + "json")
+class Plug(Node):
+    x = Input(Audio)
+    y = Output(Audio)
+    def streams(self, x):
+        return (x,)
+    def step(self, state, x):
+        return state, x
+"""
+"""A plugin that imports a module by a computed name."""
 
 
 def test_imports_by_computed_names_are_noted_once(tmp_path: Path, corpus: Path) -> None:
     """The digest does not cover them: `resume` would keep old results."""
-    plugin = tmp_path / "plug.py"
-    plugin.write_text(
-        "import importlib\nimport sys\nfrom dspgraph import Audio, Input, Node, Output\n"
-        "other = importlib.import_module('' + 'json')\n"
-        "class Plug(Node):\n    x = Input(Audio)\n    y = Output(Audio)\n"
-        "    def streams(self, x):\n        return (x,)\n    def step(self, state, x):\n        return state, x\n"
-    )
+    plugin = written(tmp_path, PLUG, "plug.py")
     pipeline = Pipeline(written(tmp_path, OWN.replace("mix, x: [x, quiet]", "plug, x: x")), (), None, [plugin])
     notes: list[str] = []
     render(pipeline, [corpus], tmp_path / "out", note=notes.append)
-    assert [note for note in notes if "computed name" in note] == [
-        f"{plugin}:4: a module is imported by a computed name, which the digest does not cover: after a change in that "
+    assert notes == [
+        f"{plugin}:3: a module is imported by a computed name, which the digest does not cover: after a change in that "
         "module, --resume takes old results for up to date; import it by its name"
     ]
 
@@ -311,6 +325,83 @@ def test_a_comparison_compares_every_file_at_its_own_rate(tmp_path: Path, corpus
     compare(several, files, tmp_path / "out", "t", names=["si_sdr"], resume=True, overwrite=False,
             done=lambda row: again.append(row.cached))  # fmt: skip
     assert again == [True] * 3
+
+
+SLOT = """
+inputs: {x: {audio: file, channels: file}}
+nodes: {e: {node: gain, x: x, gain: 1}}
+outputs: {y: e}
+variants:
+  e:
+    other: {node: gain, x: x, gain: 2}
+    mono: {node: match_level, x: x, like: x}
+"""
+"""A slot with a variant, `mono`, that has no graph for a file with two channels."""
+
+
+def test_a_choice_without_a_graph_for_a_recording_leaves_the_others(tmp_path: Path, corpus: Path) -> None:
+    path = written(tmp_path, SLOT)
+    files = [corpus / "0_16000_1.wav", corpus / "0_16000_2.wav"]
+    found = compare(choices(path, ()), files, tmp_path / "out", "t", names=["si_sdr"])
+    failed = {(one.recording, one.variant): one.error for one in found.scores if one.error}
+    assert list(failed) == [("0_16000_2", "mono")]
+    assert failed["0_16000_2", "mono"].startswith(f"{files[1]} (16000 Hz, channels: 2): {path}:8: ")
+    assert failed["0_16000_2", "mono"].endswith("; change that with -s, or leave e as it is with --swap e=gain")
+    alone = compare(choices(path, (), {"e": "gain,other"}), files[1:], tmp_path / "alone", "t", names=["si_sdr"])
+    assert [one for one in found.scores if one.recording == "0_16000_2" and not one.error] == alone.scores
+    sounds = {str(path.relative_to(tmp_path / "out" / "audio")) for path in (tmp_path / "out").rglob("*.flac")}
+    every = {f"{name}/{file.stem}.flac" for name in ("reference", "gain", "other", "mono") for file in files}
+    assert sounds == every - {"mono/0_16000_2.flac"}
+    again = compare(choices(path, ()), files, tmp_path / "out", "t", names=["si_sdr"], resume=True, overwrite=False)
+    assert again.scores == found.scores
+
+
+def test_a_choice_without_a_graph_for_any_recording_is_refused(tmp_path: Path, corpus: Path) -> None:
+    several = choices(written(tmp_path, SLOT), ())
+    with pytest.raises(RequestError, match=r"^'mono' cannot be compared: .*, or leave e as it is with --swap e=gain$"):
+        compare(several, [corpus / "0_16000_2.wav"], tmp_path / "out", "t", names=["si_sdr"])
+    assert not (tmp_path / "out").exists()
+
+
+INNER = """
+about: %s
+vars: {rate: 16000}
+inputs: {x: {audio: "${rate}"}}
+nodes: {g: {node: gain, x: x, gain: %s}}
+outputs: {x: g}
+"""
+OUTER = """
+vars: {rate: file}
+inputs: {x: {audio: "${rate}"}}
+nodes: {in: {pipeline: inner.yaml, x: x, rate: "${rate}"}}
+outputs: {x: in}
+"""
+
+
+def test_a_comparison_of_another_inner_pipeline_is_not_replaced(tmp_path: Path, corpus: Path) -> None:
+    """The text `about` does not change the sounds; the gain of the inner pipeline does."""
+
+    def run(about: str, gain: float) -> float:
+        written(tmp_path, INNER % (about, gain), "inner.yaml")
+        found = choices(written(tmp_path, f"about: {about}" + OUTER), ())
+        files = [corpus / "0_44100_1.wav"]
+        results = compare(found, files, tmp_path / "out", "t", names=["lsd"], overwrite=False)
+        value = results.scores[0].values["lsd"]
+        assert value is not None
+        return value
+
+    first = run("a", 2)
+    assert run("b", 2) == first
+    with pytest.raises(RequestError, match="holds the results of another run, .*: the variant 'mine'"):
+        run("b", 0.1)
+
+
+def test_a_comparison_notes_an_import_by_a_computed_name_once(tmp_path: Path, corpus: Path) -> None:
+    text = SLOT.replace("mono: {node: match_level, x: x, like: x}", "own: {node: plug, x: x}")
+    found = choices(written(tmp_path, text), (), None, [written(tmp_path, PLUG, "plug.py")])
+    files, notes = [corpus / "0_16000_1.wav", corpus / "0_8000_1.wav"], list[str]()
+    compare(found, files, tmp_path / "out", "t", names=["si_sdr"], note=notes.append)
+    assert [note.partition(": ")[0] for note in notes] == [f"{tmp_path}/plug.py:3"]
 
 
 def test_a_comparison_of_the_own_rate_with_another(tmp_path: Path, corpus: Path) -> None:
