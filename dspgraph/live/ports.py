@@ -77,18 +77,17 @@ class FileInput:
         if not 0 < to_fraction(self.speed) <= 1024:
             raise ParameterError(f"FileInput.speed is above 0 and at most 1024; found {shown(self.speed)}")
 
-    def sound(self, stream: Audio) -> Array | FileSound:
-        """Return the samples of the part from `start` to `end`, at the rate of a stream.
+    def sound(self, stream: Audio) -> FileSound:
+        """Return the part from `start` to `end`, at the rate of a stream. Its samples are not read yet.
 
-        They are rounded to float32, as a recording stores them, and not read yet if the part is long. Raises FileError
-        for a part that the file does not have.
+        They are rounded to float32, as a recording stores them. Raises FileError for a part that the file does not
+        have.
         """
         start, end = to_fraction(self.start), None if self.end is None else to_fraction(self.end)
         if start < 0 or (end is not None and end <= start):
             raise FileError(f"{self.path}: a part begins at 0 or later, and before its end; found {start} to {end} s")
         duration = None if end is None else end - start
-        found = FileSound(Path(self.path), stream, start, duration, to_fraction(self.speed))
-        return found if found.long else found.read()
+        return FileSound(Path(self.path), stream, start, duration, to_fraction(self.speed))
 
     def event(self, name: str, stream: Audio, position: Number | None = None, at: Number | None = None) -> Play:
         """Return the event that plays the file into the input `name`. stream: the stream of this input.

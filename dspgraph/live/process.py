@@ -27,7 +27,7 @@ from dspgraph.live.recorder import Recorder
 from dspgraph.live.running import Device
 from dspgraph.live.sounds import FileSound, ReadAhead
 from dspgraph.processes import ignore_signals
-from dspgraph.streams import Audio
+from dspgraph.streams import Array, Audio
 
 _SWITCH = 0.0005
 """Seconds after which a thread of Python lets another one run."""
@@ -206,6 +206,7 @@ class Control:
         self.engine, self.recorder = engine, recorder
         self._last: Graph = engine.setup.graph
         self._known: list[Graph] = [engine.setup.graph, *engine.setup.variants]
+        self._read: dict[tuple[Any, ...], Array] = {}  # `FileSound.key` -> its samples
 
     def begin(self, events: tuple[Event, ...], lines: tuple[Mapping[str, Any], ...]) -> None:
         """Add the events that the performance begins with. Raises the error of the first that does not fit."""
@@ -285,7 +286,7 @@ class Control:
         for event, line in zip(events, lines, strict=True):
             opened = event
             if isinstance(event, Play) and isinstance(event.sound, FileSound):
-                opened = replace(event, sound=ReadAhead(event.sound, event.loops, event.skip))
+                opened = replace(event, sound=self._opened(event.sound, event))
             if isinstance(event, Play) and self.recorder is not None:
                 stream = self.engine.setup.graph.inputs[event.input]
                 if not isinstance(stream, Audio):
@@ -295,6 +296,14 @@ class Control:
             ready.append(opened)
             written.append(line)
         self.engine.asked.put(Ask(tuple(ready), answered, tuple(written)))
+
+    def _opened(self, sound: FileSound, event: Play) -> Array | ReadAhead:
+        """Return the sound of an event, ready to be played. All events with the same short sound share one array."""
+        if sound.long:
+            return ReadAhead(sound, event.loops, event.skip)
+        if sound.key not in self._read:
+            self._read[sound.key] = sound.read()
+        return self._read[sound.key]
 
     def _give_or_refuse(self, events: tuple[Event, ...], lines: tuple[Mapping[str, Any], ...], answered: Any) -> None:
         """Do what `_give` does, and answer the request with the error if there is one."""

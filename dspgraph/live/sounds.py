@@ -82,7 +82,11 @@ class FileSound:
         What comes before is not read, except in lossy formats and, if the rate is converted, up to 10 s. The samples do
         not depend on `skip`. Raises FileError if the file has changed, or is damaged.
         """
-        if self._state() != self._mark:  # type: ignore[attr-defined]
+        try:
+            state = self._state()
+        except OSError as error:
+            raise FileError(f"{self.path} cannot be read any more: {error.strerror}") from None
+        if state != self._mark:  # type: ignore[attr-defined]
             raise FileError(f"{self.path} has changed since it was to be played: play it again")
         source = self._source()
         same = source.rate == source.stream.rate
@@ -187,6 +191,7 @@ class ReadAhead:
                 yield found
         finally:
             self._closed.set()
+            self._ready, self._queue = [], Queue()  # the event that holds this object may be kept for long
 
 
 def _read(blocks: Iterator[Array], queue: Queue[Array | Exception | None], closed: threading.Event) -> None:

@@ -270,7 +270,7 @@ def test_seek_concerns_the_file_that_is_playing(tmp_path: Path) -> None:
         run(4000)
         with pytest.raises(RequestError, match=r"b\.wav has ended in 'y': play it again"):
             live.seek("y", 0)
-        assert live.seek("x", "0.75").sound.shape == (16000,)  # type: ignore[union-attr]
+        assert len(live.seek("x", "0.75").sound) == 16000
         live.stop("x")
         with pytest.raises(RequestError, match="no file is played into 'x'"):
             live.seek("x", 0)

@@ -1,8 +1,11 @@
 """Long files, which are read while they are played: the same samples as their arrays, in bounded memory."""
 
+import gc
+import pickle
 import threading
 import time
 import tracemalloc
+import weakref
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -143,6 +146,40 @@ def test_a_file_lies_ready_before_the_engine_gets_its_event(
     control._do("events", [(play,), ({},)], answers.put)
     assert isinstance(answers.get(timeout=60), FileError)
     assert engine.error is None
+
+
+def test_all_events_of_a_short_file_share_its_samples(file: Path) -> None:
+    """An event that the program keeps and sends has no samples; the process keeps one array, and the same samples."""
+    setup = Setup(mixing(), {"x": DevicePort()}, {"y": DevicePort()}, Fraction(1, 100), 2, Fraction(0), {}, ("music",))
+    engine = Engine(setup, FakeDevice(X).open(device_request(setup)), lambda *_: None)
+    control, found = Control(engine, None), list[Any]()
+    for k in range(3):
+        event = FileInput(file).event("music", AUDIO, position=Fraction(k, 2))
+        assert len(pickle.dumps(event)) < 4000
+        control._do("events", [(event,), ({},)], lambda _: None)
+        found.append(engine.asked.get(timeout=60).events[0])
+    assert [event.skip for event in found] == [0, 8000, 16000]
+    assert_array_equal(found[0].sound, X[:37000])
+    assert found[1].sound is found[0].sound
+    assert found[2].sound is found[0].sound
+
+
+def test_a_sound_that_was_played_keeps_no_blocks(file: Path) -> None:
+    ahead = ReadAhead(FileSound(file, AUDIO), None, 0)
+    kept = weakref.ref(ahead._ready[-1])
+    forward = Forward(ahead.passes(None, 0))
+    forward.take(100)
+    del forward
+    gc.collect()
+    assert kept() is None
+    assert not ahead._ready and ahead._queue.empty()
+
+
+def test_a_file_that_is_gone_is_a_file_error(file: Path) -> None:
+    sound = FileSound(file, AUDIO)
+    file.unlink()
+    with pytest.raises(FileError, match=r"a\.wav cannot be read any more: No such file"):
+        sound.read()
 
 
 def test_a_performance_with_a_file_keeps_the_laws_and_is_that_with_its_array(file: Path) -> None:
