@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from pydantic import ValidationError
 
 from dspgraph import DspgraphError, load, registry
 from dspgraph.cli.main import main
@@ -22,6 +23,7 @@ from dspgraph.evaluation.variants import Choice, choices
 from dspgraph.pipeline.file_values import nominal
 from dspgraph.pipeline.overrides import swap_pairs
 from dspgraph.pipeline.pipeline import Pipeline
+from dspgraph.training.contract import training
 from dspgraph.training.run import settings
 from helpers.networks import overrides
 from helpers.paths import ROOT
@@ -141,9 +143,11 @@ def _check_names(command: str, given: dict[str, object]) -> None:
     if command == "compare" and not given.get("metric_files"):
         metrics.check_names(_listed(given.get("names")))
     if command == "train" and isinstance(model, str) and not PLACEHOLDER.fullmatch(model):
-        known = {name for name, _, _ in settings(model)} | {"steps"}
-        for one in _listed(given.get("given")):
-            assert one.partition("=")[0] in known, one
+        chosen = {name: value for name, _, value in (one.partition("=") for one in _listed(given.get("given"), ""))}
+        unknown = chosen.keys() - {name for name, _, _ in settings(model)} - {"steps"}
+        assert not unknown, unknown
+        chosen.pop("steps", None)
+        training(model).Settings.model_validate_strings(chosen)
 
 
 def _check_graphs(command: str, pipeline: str, given: dict[str, object]) -> None:
@@ -162,7 +166,9 @@ def _check_graphs(command: str, pipeline: str, given: dict[str, object]) -> None
             assert isinstance(choice, Choice) or choice.given(nominal(choice.pipeline.wanted))
     else:
         described = Pipeline(pipeline, chosen, swaps)
-        assert described.given(nominal(described.wanted)).tap(*_listed(given.get("taps"))).graph
+        described = described.given(nominal(described.wanted))
+        drawn = [one for one in _listed(given.get("streams")) if one not in described.graph.outputs]
+        assert described.tap(*_listed(given.get("taps")), *drawn).graph
 
 
 def _listed(value: object, separator: str = ",") -> list[str]:
@@ -264,7 +270,9 @@ def test_every_page_is_searched() -> None:
         "python -m dspgraph render lpc_vocodr FILE",
         "python examples/first_hour.py OUT --nope",
         "python examples/make_notes.py FOLDER [--cuont N]",
+        "dspgraph plot FILE --pipeline lpc_vocoder --stream pitsch",
         "dspgraph train lpcnet --init FILE -s eight_bit=true",
+        "dspgraph train lpcnet --init FILE -s eight_bits=8",
         "make nothing",
         "make test NDE=lpc",
         "python examples/none.py",
@@ -272,5 +280,5 @@ def test_every_page_is_searched() -> None:
     ],
 )
 def test_a_wrong_command_is_seen(command: str) -> None:
-    with pytest.raises((AssertionError, click.ClickException, DspgraphError)):
+    with pytest.raises((AssertionError, click.ClickException, DspgraphError, ValidationError)):
         check(command)
