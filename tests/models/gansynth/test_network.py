@@ -131,7 +131,7 @@ def test_a_small_generator_learns_a_single_picture() -> None:
     for _ in range(300):
         loss = ((generator(latent, pitch) - target) ** 2).mean()
         adam.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         adam.step()
     torch.set_num_threads(threads)
     assert loss.item() < 0.02
