@@ -129,6 +129,7 @@ class SecondClock:
         self._late = 0  # samples of the device that came too late, since the last block
         self._wrong = 0  # the quanta in a row in which the error of the delay was too large
         self._before = (0.0, 0)  # `lateness` and `_grown` before the first of them
+        self._steps = 0  # of the loop
         self._quanta = self._losing = 0  # the number of the last quantum, and of the last one with a loss
         self._low, self._slow = [0.0, 0.0], 0.0
 
@@ -250,7 +251,8 @@ class SecondClock:
 
         error: the e of this quantum, in seconds.
         """
-        bandwidth = max(BANDWIDTH, FIRST_BANDWIDTH * min(1.0, 5 / (self._quanta * self._span)))
+        self._steps += 1
+        bandwidth = max(BANDWIDTH, FIRST_BANDWIDTH * min(1.0, 5 / (self._steps * self._span)))
         w = 2 * math.pi * bandwidth
         pole = -math.expm1(-10 * w * self._span)
         self._low[0] += pole * (error - self._low[0])

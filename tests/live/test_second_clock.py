@@ -220,6 +220,33 @@ def test_a_stall_is_over_soon_and_bends_no_pitch(side: str, stall: float) -> Non
     assert len(clock.losses) <= 3
 
 
+@pytest.mark.parametrize("start", [-0.5, 30.0])
+def test_the_ratio_is_found_as_fast_when_the_device_starts_late(start: float) -> None:
+    clock, came, wrong = SecondClock(Fraction(RATE), Fraction(RATE), 1, 80), start, list[float]()
+    for k in range(5000):
+        while came <= 0.01 * k:
+            clock.put(np.ones((80, 1)), came)
+            came += 0.01 / (1 + 300e-6)
+        clock.take(0.01 * k)
+        wrong.append(abs(1e6 * clock.drift - 300))
+    assert max(wrong[round(100 * max(0, start)) + 1000 :]) < 20  # measured: 6 s after the start
+
+
+def test_the_delay_grows_by_a_block_at_a_time_and_by_a_fifth_of_a_second_at_most() -> None:
+    """The blocks of half a second come together, again and again; no sample is lost in the device."""
+    clock, came, delays = SecondClock(Fraction(RATE), Fraction(RATE), 1, 80), -0.5, list[float]()
+    for k in range(7000):
+        while came <= 0.01 * k and not (k > 1000 and k % 150 >= 100):
+            clock.put(np.ones((80, 1)), came)
+            came += 0.01
+        clock.take(0.01 * k)
+        delays.append(clock.lateness)
+    grows = np.diff(delays)
+    assert np.count_nonzero(grows) == 20
+    assert grows.max() == pytest.approx(0.01)
+    assert delays[-1] == pytest.approx(delays[0] + 0.2)
+
+
 @pytest.mark.parametrize("rate", [4000, 8000, 24000])
 def test_losses_are_counted_at_the_rate_of_the_device(rate: int) -> None:
     """The device loses 0.1 s, of which the resampler has written a part as zeros before the device tells it."""
