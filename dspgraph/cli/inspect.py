@@ -12,7 +12,7 @@ import click
 from dspgraph.cli.completion import complete_nodes
 from dspgraph.cli.options import PATH, RealNumber, StrictCommand, change_options, pipeline_options, plugin_option
 from dspgraph.cli.output import echo, print_notes, print_tables
-from dspgraph.errors import FileError
+from dspgraph.errors import FileError, RequestError
 
 if TYPE_CHECKING:
     from dspgraph.node import Node
@@ -49,6 +49,8 @@ def show(
     from dspgraph.pipeline.pipeline import Pipeline
 
     described = Pipeline(pipeline, overrides, swaps, plugins)
+    if file and not described.wanted:
+        raise RequestError(f"no input of '{described.name}' has the rate or the channels of a file: leave out --file")
     if described.wanted:
         described = described.for_file(file) if file else described.given(nominal(described.wanted))
     drawn = FORMATS[form](described.graph)

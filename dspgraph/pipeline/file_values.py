@@ -167,8 +167,10 @@ def unset_message(source: Source, one: Wanted, path: KeyPath) -> str:
     source: the data of the pipeline. one: the number. path: the path at which the value `file` is written.
     """
     number = 16000 if one.key == "audio" else 1
-    way = f"-s {path[1]}={number}" if path[0] == "vars" and len(path) == 2 else f"'{one.key}: {number}'"
+    way = f"as in '{one.key}: {number}'"
+    if path[0] == "vars":
+        way = f"as in -s {path[1]}={number}" if len(path) == 2 else f"such as {number}"
     return (
         f"{source.place(path)}: is the {_NAMES[one.key]} of the file that is rendered, and there is no file here: "
-        f"give a number, as in {way}"
+        f"give a number, {way}"
     )

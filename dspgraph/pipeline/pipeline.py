@@ -179,8 +179,22 @@ class Pipeline:
         entries = {name: one for name, one in self.document.nodes.items() if isinstance(one, PipelineEntry)}
         inner = {name: self._sub_pipeline(name, entry) for name, entry in entries.items()}
         graph = build(self.document, self.source, inner, self.plugins)
-        graph.loaded = None if self._values else Loaded(*self._arguments[:3])
+        graph.loaded = self._loaded()
         return graph.tap(*self._taps) if self._taps else graph
+
+    def _loaded(self) -> Loaded | None:
+        """Return the arguments with which `load` makes the same graph without a file.
+
+        A number of a file becomes an override of its var. Return None if `file` is not the value of a var.
+        """
+        name, overrides, swap, _ = self._arguments
+        for one, number in self._values.items():
+            section, *keys = self.from_file[one]
+            if section != "vars" or len(keys) > 1:
+                return None
+            others = (override for override in overrides if override.partition("=")[0] != keys[0])
+            overrides = (*others, f"{keys[0]}={number}")
+        return Loaded(name, overrides, swap)
 
     @property
     def controls(self) -> dict[str, float]:

@@ -425,6 +425,28 @@ def test_python_gets_the_graph_of_a_file_or_of_numbers(tmp_path: Path, corpus: P
         load(path)
 
 
+@pytest.mark.parametrize("overrides", [(), ("rate=file", "gain=0.1"), ("rate=file", "channels=file")])
+def test_the_graph_of_a_file_says_how_to_load_it_without_the_file(
+    tmp_path: Path, corpus: Path, overrides: tuple[str, ...]
+) -> None:
+    """A recording of a live graph names its pipeline by these arguments."""
+    graph = load(written(tmp_path, OWN), overrides, {"quiet": "off"}, file=corpus / "0_44100_2.wav")
+    assert graph.loaded is not None
+    again = load(graph.loaded.name, graph.loaded.overrides, graph.loaded.swap)
+    assert again == graph
+    assert again.loaded is not None and set(again.loaded.overrides) == set(graph.loaded.overrides)
+
+
+def test_the_graph_of_a_file_that_no_var_stands_for_does_not_say_how_to_load_it(tmp_path: Path, corpus: Path) -> None:
+    assert load(written(tmp_path, MIX % ("file", 8000)), file=corpus / "0_8000_1.wav").loaded is None
+
+
+def test_a_value_in_a_list_is_told_to_be_a_number(tmp_path: Path) -> None:
+    text = OWN.replace("rate: file", "rates: [file, 1]").replace("${rate}", "${rates.0}")
+    with pytest.raises(PipelineError, match=r"vars\.rates\.0: is the rate .*: give a number, such as 16000$"):
+        _ = own(tmp_path, text).graph
+
+
 def test_a_literal_is_told_where_to_write_a_number(tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match=r"mine\.yaml:3: inputs\.a\.audio: .* as in 'audio: 16000'"):
         _ = own(tmp_path, MIX % ("file", 8000)).graph
@@ -452,6 +474,7 @@ def test_a_pipeline_used_as_a_node_gets_the_rate_by_its_var(tmp_path: Path, corp
     [
         (["show"], 0, "vars.rate: that of the file"),
         (["show", "--file", "in/0_44100_2.wav"], 0, "Audio  44100 Hz  2 channels"),
+        (["show", "--file", "in/0_44100_2.wav", "-s", "rate=8000", "-s", "channels=1"], 2, "leave out --file"),
         (["check"], 0, "the cut changes nothing"),
         (["check", "in/0_44100_2.wav"], 0, "the cut changes nothing"),
         (["render", "in", "-o", "out", "--profile"], 2, "here each rate of a file has its own: set the rate"),
