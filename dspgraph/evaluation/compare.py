@@ -265,7 +265,7 @@ def _results(
         [Recording(item.id, str(item.path), rows[item.id].seconds) for item in work.items],
         job.described,
         [score for item in work.items for score in _scores(rows[item.id], job.choices)],
-        job.stages,
+        job.stages if all(one.stages == job.stages for one in work.jobs.values()) else {},
         command.settings,
     )
 

@@ -141,7 +141,10 @@ class Results:
     metrics: Sequence[Metric]
     scores: Sequence[Score]
     stages: Mapping[str, int] = field(default_factory=dict)
-    """Number of stages of all variants ("asked"), and the number if shared stages count once ("computed")."""
+    """Number of stages of all variants ("asked"), and the number if shared stages count once ("computed").
+
+    Empty if recordings with different rates or channels have different numbers.
+    """
     command: str = ""
     """The command line with the arguments that determine the results; "" if the comparison was started from Python."""
 

@@ -125,7 +125,7 @@ def values_of(
         if one.input not in files:
             raise RequestError(f"the input '{one.input}' has the {_NAMES[one.key]} of its file, and is given none")
         path = files[one.input]
-        if path.suffix.lower() == ARRAYS:
+        if path.suffix.lower() == ARRAYS and path.exists():
             raise RequestError(
                 f"{path}: the input '{one.input}' has the {_NAMES[one.key]} of an audio file; an {ARRAYS} file has "
                 "none: give the pipeline a number"

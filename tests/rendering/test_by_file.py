@@ -306,6 +306,8 @@ def test_an_array_file_has_no_rate(tmp_path: Path) -> None:
         RequestError, match=r"x\.npz: the input 'x' has the rate of an audio file; an \.npz file has none"
     ):
         render(own(tmp_path), [tmp_path / "x.npz"], tmp_path / "out")
+    (row,) = render(own(tmp_path), [{"x": tmp_path / "none.npz"}], tmp_path / "out")
+    assert row.error == f"{tmp_path}/none.npz does not exist"
 
 
 def test_a_comparison_compares_every_file_at_its_own_rate(tmp_path: Path, corpus: Path) -> None:
@@ -394,6 +396,14 @@ def test_a_comparison_of_another_inner_pipeline_is_not_replaced(tmp_path: Path, 
     assert run("b", 2) == first
     with pytest.raises(RequestError, match="holds the results of another run, .*: the variant 'mine'"):
         run("b", 0.1)
+
+
+def test_the_number_of_stages_is_given_if_it_is_that_of_all_recordings(tmp_path: Path, corpus: Path) -> None:
+    several = choices(written(tmp_path, SLOT), (), {"e": "gain,mono"})
+    mono, stereo = corpus / "0_16000_1.wav", corpus / "0_16000_2.wav"
+    one = compare(several, [mono, corpus / "0_8000_1.wav"], tmp_path / "one", "t", names=["si_sdr"])
+    assert one.stages == {"asked": 2, "computed": 2}
+    assert compare(several, [mono, stereo], tmp_path / "two", "t", names=["si_sdr"]).stages == {}
 
 
 def test_a_comparison_notes_an_import_by_a_computed_name_once(tmp_path: Path, corpus: Path) -> None:
