@@ -163,7 +163,8 @@ def _check_graphs(command: str, pipeline: str, given: dict[str, object]) -> None
     if command == "compare":
         vary = _listed(given.get("vary")) if given.get("vary") else None
         for choice in choices(pipeline, chosen, swaps, (), vary):
-            assert isinstance(choice, Choice) or choice.given(nominal(choice.pipeline.wanted))
+            made = choice if isinstance(choice, Choice) else choice.given(nominal(choice.pipeline.wanted))
+            assert isinstance(made, Choice)
     else:
         described = Pipeline(pipeline, chosen, swaps)
         described = described.given(nominal(described.wanted))
