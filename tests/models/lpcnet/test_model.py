@@ -205,8 +205,9 @@ IN_EIGHT_BITS = replace(
     generate=partial(generate, eight_bits=True),
     train=partial(trained, eight_bits=True),
     forced=partial(forced, eight_bits=True),
-    # A state on the edge between two 8-bit numbers may be rounded otherwise in torch.
-    tolerance=3e-3,
+    # A state near the edge between two 8-bit numbers may be rounded otherwise in torch, which has neither the tables in
+    # 16 bits nor the short powers of 2 of the kernel. Measured: 0.0053 at the most.
+    tolerance=8e-3,
 )
 
 
