@@ -56,9 +56,9 @@ SHARE, SHARE_OF_MANY = 12, 18  # least shares of the core's multiply-adds in flo
 PROMISED = {"vnni": 1.7, "avx2": 1.0, "plain": 0.0}
 """The least speed of the network 384/16 in eight bits relative to float32, for each set of instructions.
 
-AVX2 was measured as 1.45 times as fast for one signal, and 1.24 times for many. Other sizes, and blocks of one column,
-must be at least as fast as float32; with AVX2 blocks of one column do not reach this (measured 0.89 and 0.79), so that
-their rows fail. Plain code may be slower.
+Measured: VNNI 2.10 times as fast for one signal, and 1.90 times for sixteen; AVX2 1.79 and 1.51 times. Other sizes, and
+blocks of one column, must be at least as fast as float32. With AVX2, blocks of one column were slower in an older form
+of the kernel (0.89 and 0.79), and have not been measured since. Plain code may be slower.
 """
 NONE = float("nan")
 
