@@ -285,7 +285,7 @@ class _Samples(NamedTuple):
 
     @property
     def is_unknown(self) -> bool:
-        """Whether the header does not give the length: it has 0, or a number that stands for an unknown length."""
+        """True if the header does not give the length: it has 0, or a number that stands for an unknown length."""
         return self.length <= self.inside or _is_mark(self.length + self.counted, self.size)
 
 

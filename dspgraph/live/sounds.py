@@ -62,7 +62,7 @@ class FileSound:
 
     @property
     def long(self) -> bool:
-        """Whether the part is too long to be read before it is played."""
+        """True for a part that is too long to be read before it is played."""
         return len(self) > READ_WHOLE * self.stream.rate
 
     @property
@@ -72,7 +72,7 @@ class FileSound:
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """What sounds with the same samples have in common: the file with its state, the part, and the stream."""
+        """A key that is equal for sounds with the same samples: the file with its state, the part, and the stream."""
         state = self._mark  # type: ignore[attr-defined]
         return self.path, state, self.stream, self.start, self.duration, self.speed, self.rounds
 

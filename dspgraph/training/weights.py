@@ -103,7 +103,7 @@ class ShippedWeights:
 
     @property
     def intact(self) -> bool:
-        """Whether the file is unchanged: its SHA-256 is the one that its card states."""
+        """True if the file is unchanged, that is, if its SHA-256 is the one that its card states."""
         return self.expected == self.digest
 
 

@@ -164,7 +164,7 @@ def test_a_converted_file_is_the_same_in_blocks_of_any_length(tmp_path: Path, mo
 
 @pytest.mark.parametrize(("rate", "channels"), [(48000, 1000), (2**31 - 1, 2)])
 def test_the_rate_and_channels_of_a_header_cost_no_memory(tmp_path: Path, rate: int, channels: int) -> None:
-    """By its header, a second of such a file takes 366 MiB or 32 GiB in memory; all samples of the file take 64 MiB.
+    """The header says that a second of the file takes 366 MiB or 32 GiB in memory; all samples of the file take 64 MiB.
 
     A block has at most 8 MiB, and reading takes at most four times as much.
     """

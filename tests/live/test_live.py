@@ -244,7 +244,7 @@ def test_a_sound_that_is_refused_leaves_the_file_that_is_played(tmp_path: Path) 
 
 
 def test_seek_concerns_the_file_that_is_playing(tmp_path: Path) -> None:
-    """What is planned for later does not count; a file that was stopped, replaced or that has ended is not sought."""
+    """A sound that is planned for later does not count; seeking is refused after a stop, the end, or another sound."""
     soundfile.write(tmp_path / "a.wav", X[:16000], RATE, "FLOAT")
     soundfile.write(tmp_path / "b.wav", X[:8000], RATE, "FLOAT")
     a, b = (FileInput(tmp_path / name, loops=loops) for name, loops in (("a.wav", None), ("b.wav", 1)))

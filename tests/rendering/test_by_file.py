@@ -133,7 +133,7 @@ OTHER: dict[str, Callable[[Path], object]] = {
     "has another rate": lambda path: soundfile.write(path, np.ones(700), 22050),
     "is no audio": lambda path: path.write_text("no audio"),
 }
-"""What can happen to a file between two runs."""
+"""Changes of a file between two runs."""
 
 
 @pytest.mark.parametrize("resume", [False, True])

@@ -72,11 +72,13 @@ class Cheaptrick(Node):
 
         stream, windows = state
         n_fft = self.n_fft or fft_size(stream.rate)
-        rows = [np.zeros((0, n_fft // 2 + 1))]
-        for window, pitch, time in windows.push(x, f0[:, 0], end):
+
+        def power(window: Array, pitch: Array, time: Array) -> Array:
             row = cheaptrick(window, stream.rate, pitch, time, n_fft, self.q1)
-            rows.append(row if windows.heard else np.zeros_like(row))
-        return np.concatenate(rows).astype(stream.dtype)
+            return row if windows.heard else np.zeros_like(row)
+
+        rows: Array = windows.analysed(x, f0[:, 0], end, n_fft // 2 + 1, power)
+        return rows.astype(stream.dtype)
 
     def _windows(self, x: Audio, f0: Frames) -> "RowWindows":
         from dspgraph_nodes._kernels.foreign.world import fft_size

@@ -3,8 +3,6 @@
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
 from dspgraph_nodes._kernels.limits import MOST_POINTS
 
@@ -72,10 +70,12 @@ class D4c(Node):
 
         stream, windows = state
         n_fft = self.n_fft or fft_size(stream.rate)
-        rows = [np.zeros((0, n_fft // 2 + 1))]
-        for window, pitch, time in windows.push(x, f0[:, 0], end):
-            rows.append(d4c(tapered(window, stream.rate), stream.rate, pitch, time, n_fft, self.threshold))
-        return np.concatenate(rows).astype(stream.dtype)
+
+        def aperiodicity(window: Array, pitch: Array, time: Array) -> Array:
+            return d4c(tapered(window, stream.rate), stream.rate, pitch, time, n_fft, self.threshold)
+
+        rows: Array = windows.analysed(x, f0[:, 0], end, n_fft // 2 + 1, aperiodicity)
+        return rows.astype(stream.dtype)
 
     def _windows(self, x: Audio, f0: Frames) -> "RowWindows":
         from dspgraph_nodes._kernels.foreign.world_rows import RowWindows, d4c_reach

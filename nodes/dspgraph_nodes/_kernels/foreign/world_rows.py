@@ -6,7 +6,7 @@ differs from that of the whole signal as much as two rows with other noise.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -83,6 +83,17 @@ class RowWindows:
             self.f0, self.row = self.f0[1:], self.row + 1
             if (gone := min(middle - self.reach - self.first, len(self.x) - 1)) > 0:
                 self.x, self.first = self.x[gone:], self.first + gone
+
+    def analysed(
+        self, x: Array, f0: Array, end: bool, bins: int, analyse: Callable[[Array, Array, Array], Array]
+    ) -> Array:
+        """Return `analyse(window, pitch, time)` of each row that `push` yields, as rows [n, bins].
+
+        analyse: a function that returns [1, bins]. x, f0, end: as for `push`.
+        """
+        rows = [np.zeros((0, bins))]
+        rows.extend(analyse(*one) for one in self.push(x, f0, end))
+        return np.concatenate(rows)
 
 
 def tapered(window: Array, rate: Fraction) -> Array:

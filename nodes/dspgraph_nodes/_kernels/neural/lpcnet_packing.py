@@ -39,7 +39,7 @@ from dspgraph_nodes._kernels.neural.sampling import level_order
 from dspgraph_nodes._kernels.neural.stages import LOG2_E
 
 LARGEST_SUM = 32764
-"""Of the numbers of three tables before they are rounded to int16: rounding adds up to 1.5, and a little more."""
+"""The largest sum of three numbers, one from each table, before they are rounded to int16; rounding adds up to 1.5."""
 
 
 class FrameNetwork(NamedTuple):

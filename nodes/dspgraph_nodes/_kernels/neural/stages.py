@@ -51,7 +51,7 @@ class NetworkCode(Code):
 
     @property
     def eight_bits(self) -> str:
-        """How the products of the network's matrices of 8-bit numbers are computed, as in `path`; "" if it has none."""
+        """The `path` of the products with matrices of 8-bit numbers in this network; "" if it has no such matrix."""
         return next((path for path, kind in DOT_BLOCKS.items() if kind in self.tuples.values()), "")
 
     def store_in_eight_bits(self, h: Any, at: Any) -> None:
