@@ -73,7 +73,8 @@ def render(
 
     graph: a graph, or a `Pipeline`. If inputs of the pipeline are declared with the rate or the channels of the file,
     as in `{audio: file}`, one graph is made for each rate and number of channels in the headers of the files. An item
-    has the same outputs, sidecar and digest as if it was rendered alone with a pipeline that has these numbers.
+    has the same outputs and digest as if it was rendered alone with a pipeline that has these numbers. Its
+    sidecar differs in the command alone.
 
     suffix, subtype: the format of the audio files, for instance ".wav" and "PCM_16" (see `formats.audio_format`);
     16-bit samples are dithered. batch: number of items computed together in one process, one step of each at a time.
