@@ -30,13 +30,15 @@ def mlpg(
 
         y = R**-1 * b,    R = sum_w W_w' * P_w * W_w,    b = sum_w W_w' * P_w * mu_w
 
-    W_w, P_w and mu_w have the meaning of `dspgraph_nodes.trajectory.mlpg.mlpg`. means: [T, windows * D], or a padded
-    batch [B, T, windows * D]; variances: any shape that broadcasts to that of the means, such as one row [windows * D];
-    windows: tuples (l, u, c) with l + u + 1 coefficients c, the first (0, 0, [1.0]); lengths: number of frames of each
-    signal of a batch, T by default. Every signal is solved by itself, so that its result is the same, bit for bit, in
-    any batch. Padding is not read, and its outputs and gradients are 0. Returns [T, D] or [B, T, D], in the dtype and
-    on the device of the means; computed in float64 on the CPU. There are no second derivatives. Raises ValueError for
-    other shapes and windows, and for variances outside 1e-100 .. 1e100.
+    For each window w, W_w is the matrix that applies the window to a trajectory, mu_w the means, and P_w the
+    reciprocals of the variances, on a diagonal; ' is the transpose. means: [T, windows * D], or a padded batch [B, T,
+    windows * D]; variances: any shape that broadcasts to that of the means, such as one row [windows * D]; windows:
+    tuples (l, u, c) with l + u + 1 coefficients c, for l frames before and u frames after the present one; the first is
+    (0, 0, [1.0]); lengths: the number of frames of each signal of a batch, T by default. Every signal is solved by
+    itself, so that its result is the same, bit for bit, in any batch. Padding is not read, and its outputs and
+    gradients are 0. Returns [T, D] or [B, T, D], in the dtype and on the device of the means; computed in float64 on
+    the CPU. There are no second derivatives. Raises ValueError for other shapes and windows, and for variances outside
+    1e-100 .. 1e100.
 
     Source: K. Tokuda, T. Yoshimura, T. Masuko, T. Kobayashi and T. Kitamura, Speech Parameter Generation Algorithms for
     HMM-Based Speech Synthesis, ICASSP 2000.
@@ -94,7 +96,7 @@ def _padded(rows: list[NDArray[Any]], shape: torch.Size, dimensions: int) -> tor
 
 
 class _Mlpg(torch.autograd.Function):
-    """MLPG as an operation of torch with its own gradients: `apply` has the arguments of `mlpg`.
+    """MLPG as an operation of torch with its own gradients; `apply` takes (means, variances, terms, lengths).
 
     means, variances: [T, windows * D] or [B, T, windows * D]; terms: the result of `window_terms` for the windows;
     lengths: the number of frames of each signal.

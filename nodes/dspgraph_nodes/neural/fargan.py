@@ -34,10 +34,11 @@ class Fargan(Node):
 
         s = g * tanh(W z),    g = e**(w c + b),    y[n] = s[n] + coef * y[n-1]
 
-    c, the condition of a sub-frame of a quarter hop, depends on the features of its frame and of one frame on each
-    side. Three GRUs and gated layers compute z from c, from the samples one pitch period earlier, and from the last 40
-    samples, both divided by g. Nothing is drawn: the same features always give the same speech. The period is
-    floor(50 * pitch + 100.25) samples, limited to 32 .. 255; where it is shorter than 42 samples, it is repeated.
+    W, w and b are weights of the network. c, the condition of a sub-frame of a quarter hop, depends on the features of
+    its frame and of one frame on each side. Three GRUs and gated layers compute z from c, from the samples one pitch
+    period earlier, and from the last 40 samples, both divided by g. Nothing is drawn: the same features always give the
+    same speech. The period is floor(50 * pitch + 100.25) samples, limited to 32 .. 255; the samples of a period shorter
+    than 42 samples are repeated.
 
     Frame k gives the samples around the middle of its window, which is the start of its span (centre 0): from k * hop -
     hop / 2 up to k * hop + hop / 2. Frame 0 gives only the second half of these samples; the last frame gives another

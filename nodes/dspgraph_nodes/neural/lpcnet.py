@@ -52,12 +52,12 @@ class Lpcnet(Node):
     weights convert` converts weights of the published programs. A batch of sixteen signals takes about as long as ten
     signals one after another.
 
-    With the precision int8 all matrices of the network are rounded to eight bits, with a scale for each row, and the
-    states h of the GRUs, where they are multiplied with matrices, to round(127 * h) / 127. The products with the states
-    are sums of whole numbers, which are exact; the gates, the embeddings and the condition are computed in float32. So
-    every machine gives the same samples, with the fastest instructions that it has (`dspgraph info` names them).
-    `dspgraph weights quantise` writes a file of the rounded weights, a quarter as large, which gives the same samples
-    as the file that it was made from.
+    With the precision int8 all matrices of the network are rounded to eight bits, with a scale for each row; only the
+    diagonals of the recurrent matrices stay in float32. The states h of the GRUs are rounded to round(127 * h) / 127
+    where they are multiplied with 8-bit numbers. These products are sums of whole numbers, which are exact; the gates
+    and the condition are computed in float32. So every machine gives the same samples, with the fastest instructions
+    that it has (`dspgraph info` names them). `dspgraph weights quantise` writes a file of the rounded weights, a
+    quarter as large, which gives the same samples as the file that it was made from.
 
     The output `distribution` has one row for every sample: with `tap` the probabilities of the 256 levels of e[n], from
     which it was drawn, after the sharpening and the threshold; otherwise only the probability of the level that was

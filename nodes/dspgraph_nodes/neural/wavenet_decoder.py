@@ -48,10 +48,10 @@ class WavenetDecoder(Node):
         u_i[t] = V r(sum_k W_k a_i[t + (k - 1) d_i] + C z[j] + e) + c,    x_(i+1) = x_i + u_i,    k = 0, 1
         P = softmax((W r(V r(sum_i u_i) + c) + b) / temperature)
 
-    Every formula has weights of its own. The level of a sample is the first level k with P(0) + ... + P(k) > u. The
-    random number u is drawn uniformly between 1e-5 and 1 - 1e-5, anew for every sample. The sample of level k is x =
-    sgn(y) * (256**|y| - 1) / 255 with y = (k - 128 + 1/2) / 128; level 128 is 0. Before the first sample there is
-    silence.
+    d_i is the dilation of layer i. Capital W, V and C are matrices; b, c and e are vectors of biases; every formula has
+    weights of its own. The level of a sample is the first level k with P(0) + ... + P(k) > u. The random number u is
+    drawn uniformly between 1e-5 and 1 - 1e-5, anew for every sample. The sample of level k is x = sgn(y) * (256**|y| -
+    1) / 255 with y = (k - 128 + 1/2) / 128; level 128 is 0. Before the first sample there is silence.
 
     Networks trained with the setting `pitches` read the one-hot code of the parameter `pitch` after the numbers of
     every frame. If `pitch` is not the pitch of the encoded note, the output is a note of this pitch with a similar

@@ -36,8 +36,8 @@ class WavenetEncoder(Node):
         h_(i+1)[t] = h_i[t] + V relu(sum_k W_k relu(h_i[t + (k - 1) d_i]) + b) + c
         z[j] = mean over the samples t of frame j of (W h[t] + b), with h of the last layer
 
-    Every formula has weights of its own. The published network has 30 layers of 128 channels with the dilations
-    d_i = 1, 2, 4 .. 512, three times, and 16 numbers in a frame.
+    W and V are matrices, b and c vectors of biases; every formula has weights of its own. The published network has 30
+    layers of 128 channels with the dilations d_i = 1, 2, 4 .. 512, three times, and 16 numbers in a frame.
 
     A network of the normalised form (the field `form` of its configuration) has a table E with one row for every level
     k, factors f_i and offsets o_i for every channel, and leaky ReLUs r(x) = max(x, x / 5) instead:

@@ -31,11 +31,12 @@ class Wavernn(Node):
     Frame k gives the samples from k * hop up to (k + 1) * hop. A sample waits for as many frames after its own frame as
     the network reads: two for the published network. Before the first frame and after the last, the network reads
     frames of zeros. The rate, the hop and the features must be those of the training. `dspgraph train wavernn` makes
-    weights; `dspgraph weights convert` converts weights of published programs. The output `distribution` has one
-    row for every sample, the distribution from which the sample was drawn: the probabilities of all levels; the
+    weights; `dspgraph weights convert` converts weights of published programs. The output `distribution` has one row
+    for every sample, the distribution from which the sample was drawn: the probabilities of all levels; the
     probabilities of the coarse half, then those of the fine half; or the logits, means and log-scales of a mixture. The
     probabilities of all levels for sixteen signals take gigabytes of memory. Without `tap`, a row has only the
-    probability of the level that was drawn, or of the two halves together.
+    probability of the level that was drawn or, for coarse_fine, the product of the probabilities of both halves; the
+    row of a mixture does not change.
 
     Sixteen signals of a batch are computed side by side. The program fatchord/WaveRNN also divides one signal into
     overlapping folds and generates these at the same time. Here this is not possible, because it changes the samples

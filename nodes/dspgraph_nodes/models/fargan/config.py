@@ -34,7 +34,7 @@ class Config(ModelConfig):
 
     @property
     def seen(self) -> int:
-        """The number of inputs of the sub-frame network: condition, one past pitch period, and last sub-frame."""
+        """The number of inputs for a sub-frame: condition, subframe + 4 samples of a period ago, last sub-frame."""
         return self.condition + (self.subframe + 4) + self.subframe
 
 

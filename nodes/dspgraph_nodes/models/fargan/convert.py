@@ -33,7 +33,7 @@ _LAYERS = {
     "sig_net.skip_glu.gate": "skip_gate",
     "sig_net.sig_dense_out": "last",
 }
-"""The published names of the layers, and those of `network`."""
+"""Published name of a layer -> its name in `network.FARGAN`."""
 
 _NORMALISED = ("weight_g", "weight_v"), ("parametrizations.weight.original0", "parametrizations.weight.original1")
 
@@ -44,10 +44,10 @@ def recognises(names: set[str]) -> bool:
 
 
 def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Config, dict[str, Array], list[str]]:
-    """Return the configuration, the arrays by the names of `network`, and an empty list: no value has to be assumed.
+    """Return the configuration, the arrays by the names of `network`, and an empty list, because no value is assumed.
 
-    found: the arrays of the checkpoint by name; given: fields of `Config`. Raises ValueError if an array is missing or
-    if the shapes do not fit each other.
+    found: the arrays of the checkpoint by name; given: values of fields of `Config`, by name. Raises ValueError if an
+    array is missing, if the shapes do not fit each other, or if a given value contradicts the checkpoint.
     """
     arrays: dict[str, Array] = {}
     with complete("FARGAN"):
@@ -73,7 +73,7 @@ def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Confi
 def _weight(found: Mapping[str, Array], layer: str) -> Array:
     """Return the weight of a layer; if it is stored as length and direction, their product.
 
-    found: the arrays of the checkpoint. layer: the name of the layer there.
+    found: the arrays of the checkpoint. layer: the name of the layer in the checkpoint.
     """
     for length, direction in _NORMALISED:
         if f"{layer}.{direction}" in found:

@@ -28,8 +28,8 @@ FARGAN_EMPHASIS = 0.85
 _GAINS = -10.0, 6.0  # lowest and highest change of the level, dB
 
 FarganChunk = tuple[Tensor, Tensor, Tensor, Tensor]
-"""Four tensors: inputs [frames + 2, bands + 2] and periods [frames + 2], with a frame on each side; the past [256]; the
-samples [frames * 160].
+"""Four tensors: inputs [frames + 2, bands + 2] and periods [frames + 2] of a chunk and one frame on each side of it; the
+256 samples before the chunk; the samples of the chunk [frames * 160].
 """
 
 
@@ -54,8 +54,8 @@ class VoiceRecording:
 def utterance(samples: Array, features: FeatureFunction) -> VoiceRecording:
     """Return a recording, preceded by three frames of silence, with its features.
 
-    samples: [n], full scale +-1, 16 kHz; features: a function that computes the features by name ("cepstrum" ...) from
-    such samples.
+    samples: [n], full scale +-1, 16 kHz; features: a function that returns the features "cepstrum", "pitch" and
+    "correlation" of such samples, by name.
     """
     samples = np.concatenate((np.zeros(_START), samples))
     found = features(samples)
@@ -78,8 +78,8 @@ def another_voice(samples: Array, random: Generator, speed: float) -> Array:
     """Return a copy of a recording, [m], with another pitch, speed, filter, sign and level.
 
     The recording is resampled so that it is faster by a random factor between 1 / speed and speed, log-uniformly
-    distributed; pitch and formants rise by the same factor. Filter, sign and level are those of
-    `shared.data.augmented`. samples: [n], 16 kHz.
+    distributed; pitch and formants rise by the same factor. Then `shared.data.augmented` filters the copy and changes
+    its sign and level. samples: [n], 16 kHz.
     """
     factor = speed ** random.uniform(-1, 1)
     return augmented(np.asarray(soxr.resample(samples, FARGAN_RATE, FARGAN_RATE / factor)), random)
@@ -88,9 +88,9 @@ def another_voice(samples: Array, random: Generator, speed: float) -> Array:
 class FarganChunks:
     """A data set of chunks of recordings, each with `frames` frames.
 
-    An index is (epoch, place), where place counts the chunks of an epoch, as in `Crops`. The same index always gives
-    the same chunk. In epoch -1, for validation, the level does not change. In the other epochs the level is changed by
-    -10 to 6 dB, and the sign is random.
+    An item is a `FarganChunk`. An index is (epoch, place), where place counts the chunks of an epoch, as in `Crops`.
+    The same index always gives the same chunk. In epoch -1, for validation, the level does not change. In the other
+    epochs the level is changed by -10 to 6 dB, and the sign is random.
     """
 
     def __init__(self, utterances: Sequence[VoiceRecording], frames: int, seed: int) -> None:

@@ -3,7 +3,7 @@
 One call computes `FARGAN.subframe` many times in a row. With autograd, torch would record about a hundred small
 operations for every sub-frame, and would add up the gradient of each weight matrix after every use. Here the loop keeps
 only the arrays that the backward pass needs, and the gradient of a matrix is one product over all sub-frames and
-chunks. Whatever depends on the conditions alone, such as the gains, is computed outside.
+chunks. Whatever depends on the conditions alone, such as the gains, is computed outside the loop.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ class LoopInputs(NamedTuple):
     """The inputs of `SubframeLoop` besides conditions, gains and weights.
 
     places: [frames, batch, subframe + 4], see `network.places`. past: [batch, 256], the samples before the first
-    sub-frame. true: [batch, m], true samples that the following sub-frames read as their past, in place of the
-    generated ones. noise: the noise that training adds, one tensor [subframes, batch, width] for each of: the inputs,
-    y0, h1, y1, h2, y2, h3, y3 (names as in `network.FARGAN`) and the last hidden layer; or empty.
+    sub-frame. true: [batch, m], the true samples of the first m / subframe sub-frames; the sub-frames after them read
+    these samples as their past, in place of the generated ones. noise: the noise that training adds, one tensor
+    [subframes, batch, width] for each of: the inputs, y0, h1, y1, h2, y2, h3, y3 (names as in `network.FARGAN`) and the
+    last hidden layer; or empty.
     """
 
     places: Tensor
@@ -46,8 +47,8 @@ class SubframeLoop:
 
     conditions: [subframes, batch, condition]. gains: [subframes, batch, 1]. given: see `LoopInputs`. weights: name in
     LOOP_WEIGHTS -> weight. low: the dtype of weights, layers and their gradients; the samples and their gradients have
-    that of `gains`. Between `forward` and `backward`, the object keeps the values of all layers, with one row for each
-    sub-frame.
+    the dtype of `gains`. Between `forward` and `backward`, the object keeps the values of all layers, with one row for
+    each sub-frame.
     """
 
     def __init__(

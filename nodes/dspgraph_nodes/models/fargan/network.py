@@ -16,7 +16,7 @@ from dspgraph_nodes._kernels.neural.fargan_inputs import MEMORY, PERIOD_COUNT, S
 from dspgraph_nodes.models.fargan.config import SUBFRAMES, Config
 from dspgraph_nodes.models.fargan.gradients import LEAST_GAIN, LOOP_WEIGHTS, LoopInputs, Subframes
 
-_NOISE = 1 / 127  # range of the uniform noise that training adds to what layers read
+_NOISE = 1 / 127  # width of the range of the uniform noise that training adds to the inputs of layers
 _FIRST_GAIN = -3.0  # natural logarithm of the gain with which training begins, about that of speech
 
 
@@ -37,8 +37,9 @@ class SubframeStates(NamedTuple):
 class FARGAN(nn.Module):
     """FARGAN as a torch module: the frame-rate network and the sub-frame network.
 
-    c is the condition of a sub-frame, T its pitch period, s the past outputs, l(x) is x limited to -1 .. 1, G x = x *
-    sigmoid(W x) is a gate; each W and b in the formulas has values of its own; k has four numbers, k[0] to k[3]:
+    The formulas are for a sub-frame of 40 samples. c is its condition, T its pitch period in samples, s the signal
+    before it, l(x) is x limited to -1 .. 1, G x = x * sigmoid(W x) is a gate; each W and b has values of its own; k has
+    four numbers, k[0] to k[3]:
 
         g = e**(W c + b),    p = l(s[-T-2 .. -T+41] / (g + 1e-5)),    q = l(s[-40 .. -1] / (g + 1e-5))
         f = p[2 .. 41],    u = [c, p, q],    y0 = G tanh(W [u of the sub-frame before, u]),    k = sigmoid(W y0 + b)
@@ -104,9 +105,9 @@ class FARGAN(nn.Module):
     ) -> tuple[Tensor, SubframeStates]:
         """Compute one sub-frame; return its samples [batch, subframe] and the state after it.
 
-        condition: [batch, condition]; places: the result of `places`; states: the state before the sub-frame; noise:
-        the tensors of `noise` for this sub-frame, or nothing. This method is the definition; `forward` computes the
-        same with `gradients.Subframes`.
+        condition: [batch, condition]; places: the result of the function `places`; states: the state before the
+        sub-frame; noise: the tensors of the method `noise` for this sub-frame, or nothing. `forward` computes the same
+        samples with `gradients.Subframes`, which is faster.
         """
         c, memory, size, waiting = condition, states.memory, self.config.subframe, list(noise)
 
@@ -157,7 +158,7 @@ class FARGAN(nn.Module):
         return [part.view(count, rows, width) for part, width in zip(parts, widths, strict=True)]
 
     def forward(self, inputs: Tensor, period: Tensor, past: Tensor, given: Tensor) -> Tensor:
-        """Return the samples of n frames, [batch, n * hop]. The first sub-frames have true samples as their past.
+        """Return the samples of n frames, [batch, n * hop].
 
         inputs, period: as in `condition`; past: [batch, 256], the samples before the first frame; given: [batch, m],
         the true samples of the first m / subframe sub-frames. The sub-frames after them read these as their past, in
@@ -182,10 +183,11 @@ class FARGAN(nn.Module):
 
 
 def places(period: Tensor, size: int) -> Tensor:
-    """Return the indices in the memory of the last pitch period and two samples on either side: [batch, size + 4].
+    """Return the indices in the memory of the samples one period earlier, and of two on either side: [batch, size + 4].
 
-    period: [batch], in samples. size: samples in a sub-frame. An index beyond the end of the memory is replaced by the
-    index one period earlier, and an index before its start by 0.
+    The memory has the 256 samples before a sub-frame. period: [batch], in samples. size: the number of samples in a
+    sub-frame. An index beyond the end of the memory is replaced by the index one period earlier, and an index before
+    its start by 0.
     """
     found = MEMORY - 2 - period[:, None] + torch.arange(size + 4, device=period.device)
     while bool((found >= MEMORY).any()):

@@ -84,10 +84,11 @@ class Settings(TrainingSettings, frozen=True, extra="forbid"):
 
 
 def rate(updates: int, settings: Settings) -> float:
-    """Return the factor of the learning rate after `updates` updates, at most 1.
+    """Return the factor of the learning rate after `updates` updates, above 0 and at most 1.
 
-    The factor rises linearly to 1, stays there, and falls linearly before the last update, whose number is the setting
-    `steps`. So the factor also falls before the end of a run that is resumed with a smaller `steps`.
+    The factor rises linearly to 1 in the first `warm_up` updates, stays there, and falls linearly to 0.05 in the last
+    `finish` updates; the number of the last update is the setting `steps`. So the factor also falls before the end of a
+    run that is resumed with a smaller `steps`.
     """
     rising = min(1.0, (updates + 1) / (settings.warm_up + 1))
     falling = min(1.0, (settings.steps - updates) / settings.finish) if settings.finish else 1.0
@@ -156,10 +157,10 @@ train = partial(trainer.train, task)
 def figures(
     network: FARGAN, inputs: Tensor, period: Tensor, past: Tensor, true: Tensor, cepstrum: float = 0
 ) -> dict[str, Tensor]:
-    """Return {"loss": ..., "spectrum": ..., "start": ...} of a batch, and "cepstrum" if its weight is above 0.
+    """Return the numbers "loss", "spectrum" and "start" of a batch, and "cepstrum" if its weight is above 0.
 
         loss = spectrum + 0.03 * start + weight * cepstrum
-        start = mean(1 - cos(true, made)) over the first frame without true past
+        start = mean(1 - cos(true, made)) over the second frame of the chunk
 
     cos is the cosine of the angle between the true and the generated ("made") samples, taken as vectors. The tensors
     are those of `FarganChunk`, one row per chunk. "spectrum" is the `spectral_loss` over the frame before the chunk and

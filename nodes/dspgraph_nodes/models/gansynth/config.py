@@ -86,7 +86,7 @@ class Config(ModelConfig):
 
     @property
     def hop(self) -> int:
-        """The number of samples between the starts of two frames; a row of the picture shows a frame."""
+        """The number of samples from frame to frame; a row of the picture shows one frame."""
         return self.bins // 2
 
     @property

@@ -27,8 +27,9 @@ from dspgraph_nodes.models.gansynth.network import Discriminator, Generator, mix
 class LossWeights:
     """The weights of the terms of `discriminator_loss` and `generator_loss`.
 
-    penalty, drift, real_pitch: of the terms with the gradient, with D(x)**2, and with P(pitch | x); made_pitch: of the
-    term with P(pitch | G). slope: the norm of the gradient at which there is no penalty.
+    penalty: the weight of the gradient penalty; slope: the norm of the gradient at which the penalty is 0; drift: the
+    weight of E[D(x)**2]; real_pitch, made_pitch: the weights of the cross-entropies -E[ln P(pitch | x)] and -E[ln
+    P(pitch | G)].
     """
 
     penalty: float = 10.0
@@ -76,9 +77,12 @@ def discriminator_loss(
 ) -> dict[str, Tensor]:  # fmt: skip
     """Return the loss of the discriminator as "loss", and its parts: "distance", "penalty", "real_pitch".
 
+    "distance" is E[D(x)] - E[D(G)]; "penalty" and "real_pitch" are the gradient penalty and the cross-entropy of the
+    pitches of real pictures, in nats, without their weights.
+
     latent, pitch: the inputs of the generator, as for `generator_loss`; real: real pictures [notes, 2, rows, bins], in
-    nats and half turns; real_pitch: [notes], the pitches of these pictures; between: [notes], the place of x' between
-    the real picture (0) and the made picture (1). progress, weights: as for `generator_loss`.
+    nats and half turns; real_pitch: [notes], the pitches of these pictures; between: [notes], the position of x' on the
+    line from the real picture (0) to the made picture (1). progress, weights: as for `generator_loss`.
     """
     c = generator.config
     with torch.no_grad():

@@ -48,8 +48,8 @@ class Convolution(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the convolution of x, [notes, inputs, rows, bins], with the scaled weights, plus the bias.
 
-        The result is [notes, outputs, rows, bins], with other rows and bins if the padding does not make up for the
-        kernel.
+        The result is [notes, outputs, rows, bins]. A kernel of size k with p zeros on each side turns n rows or bins
+        into n + 2 * p - k + 1.
         """
         return conv2d(x, self.gain * self.weight, self.bias, padding=self.padding)
 
@@ -132,9 +132,9 @@ class GeneratorBlock(nn.Module):
         self.picture = Convolution(width, 2, (1, 1), (0, 0), power=1.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the picture of this block, [notes, width, rows, bins].
+        """Return the output of this block, [notes, width, rows, bins].
 
-        x: the enlarged picture of the block before, [notes, inputs, rows, bins]; for block 1 vectors [notes, inputs, 1,
+        x: the enlarged output of the block before, [notes, inputs, rows, bins]; for block 1, vectors [notes, inputs, 1,
         1].
         """
         for convolution in (self.conv0, self.conv1):
@@ -238,8 +238,8 @@ class Discriminator(nn.Module):
 def _spread(x: Tensor) -> Tensor:
     """Return how different the notes in x, [notes, channels, rows, bins], are, as a tensor with one number.
 
-    It is the standard deviation over the notes, averaged over all channels and pixels. In the gradient, the mean over
-    the notes counts as a constant, as in the published program.
+    The number is the standard deviation over the notes, averaged over all channels and pixels. In the gradient, the
+    mean over the notes counts as a constant, as in the published program.
     """
     apart = x - x.mean(0, keepdim=True).detach()
     return torch.sqrt((apart * apart).mean(0) + _LEAST_VARIANCE).mean()

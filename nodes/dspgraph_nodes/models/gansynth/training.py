@@ -173,8 +173,8 @@ def task(
 ) -> Task:
     """Return the `Task` of a training run of GANSynth: its network, batches, losses and validation.
 
-    recordings: samples [n], by name; features: the function that computes their pictures; labels: of each recording,
-    see `train`. Raises RequestError as `data_of` does.
+    recordings: samples [n], by name; features: the function that computes their pictures; labels: the labels of each
+    recording, see `train`. Raises RequestError as `data_of` does.
     """
     config: Config = settings.config
     data = data_of(settings, recordings, features, labels)
@@ -257,10 +257,10 @@ class _Adversarial:
         }  # fmt: skip
 
     def losses(self, network: GansynthPair, batch: NoteBatch) -> Iterator[Mapping[str, Tensor]]:
-        """Yield two mappings, name -> number for the log: first of the generator, then of the discriminator.
+        """Yield two mappings, name -> number for the log: the losses of the generator, then those of the discriminator.
 
-        The caller minimises "loss" of the first by updating the generator, before the second is computed. batch: the
-        result of `inputs`.
+        The caller minimises "loss" of the first mapping by updating the generator, before the second mapping is
+        computed. batch: the result of `inputs`.
         """
         generator, discriminator, progress = network.generator, network.discriminator, batch["progress"]
         latent, pitch = batch["generator"]
@@ -272,7 +272,7 @@ class _Adversarial:
         yield {**judged, "discriminator": judged["loss"]}
 
     def validate(self, network: GansynthPair) -> dict[str, float]:
-        """Return numbers for the log: losses of both networks at the last progress, and `Judge.figures` of notes."""
+        """Return numbers for the log: losses of both networks for full-size pictures, and `Judge.figures`."""
         draw = rng(self.settings.seed, 4)
         batch = trainer.moved(self.inputs(_first(self.data.validation), draw, self.config.blocks - 1), _device(network))
         found: dict[str, list[float]] = {}
@@ -353,7 +353,7 @@ class _Regression:
 
 
 def _first(notes: NotePictures) -> NotePictures:
-    """Return the first 64 notes, or all if there are fewer. A validation uses no more."""
+    """Return the notes that a validation uses: the first 64, or all if there are fewer."""
     return notes[range(min(_MOST_VALIDATED, len(notes)))]
 
 
@@ -382,10 +382,10 @@ def _notes(generator: Generator, latent: Tensor, pitch: Tensor) -> tuple[Array, 
 
 
 def _made(example: Callable[[Random], tuple[Array, int]], settings: Settings, path: Path) -> LoggedSound:
-    """Return the sound of notes, one after the other, made with a file of weights, and its rainbowgram.
+    """Generate notes with a file of weights; return them one after the other as one sound, with its rainbowgram.
 
-    example: a function that returns a random latent vector and pitch. path: the file. The setting `audio` is the length
-    of all notes together, in seconds.
+    example: a function from a random generator to a latent vector and a pitch. path: the file of weights. The setting
+    `audio` is the length of all notes together, in seconds.
     """
     config, arrays = WEIGHTS.read(path)
     network, draw = pack(arrays), rng(settings.seed, 5)
@@ -397,9 +397,9 @@ def _made(example: Callable[[Random], tuple[Array, int]], settings: Settings, pa
 
 
 def _loaded(seed: int, path: Path) -> GansynthPair:
-    """Return a pair of the generator in a file of weights and a new discriminator, because the file has none.
+    """Return a pair of networks: the generator in a file of weights, and a new discriminator, which the file lacks.
 
-    seed: of the first weights of the discriminator; path: the file.
+    seed: the seed of the first weights of the discriminator; path: the file of weights.
     """
     generator = load(WEIGHTS, Generator, path)
     torch.manual_seed(seed)

@@ -30,8 +30,8 @@ def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Confi
     """Return the configuration and the weights of a published network, and the values that had to be assumed, as texts.
 
     found: arrays with the names that `from_keras` expects, with or without a folder before them; given: `rate` and
-    `hop`, if they differ from the published values. Raises ValueError if the arrays are not such a network, or if
-    `given` has another name.
+    `hop`, if they differ from the published values. Raises ValueError if the arrays are not those of an LPCNet, or if
+    `given` has another name than these two.
 
     A network needs the features that it was trained on, and the file does not say which features these are. The
     pipeline `lpcnet_features` computes the features of the C program from 2020 on. The first published program differs

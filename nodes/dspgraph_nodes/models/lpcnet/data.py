@@ -72,8 +72,8 @@ class Utterance:
 def utterance(samples: Array, features: FeatureFunction) -> Utterance:
     """Return a recording with its features as an `Utterance`.
 
-    samples: [n], full scale +-1, 16 kHz; features: a function that computes the features by name ("cepstrum" ...) from
-    such samples.
+    samples: [n], full scale +-1, 16 kHz; features: a function that returns the features "cepstrum", "pitch",
+    "correlation" and "lpc" of such samples, by name.
     """
     found = features(samples)
     lpc = np.asarray(found["lpc"], np.float32)
@@ -98,8 +98,8 @@ def noise(form: str, count: int, random: Generator, scale: float = 1.0) -> Array
     """Return noise [count] with mean 0, in whole mu-law levels. Every call draws the strength of its noise at random.
 
     form "c": Laplace's distribution with the standard deviation |1.5 * ln(1e-4 + u) + 0.5 * ln(1e-4 + v)|, where u and
-    v are uniform in 0 .. 1: 2 levels on average. form "2018": uniform in -k .. k, where k is 0, 1, 2 or 3 with the
-    probabilities 1/5, 2/5, 1/5 and 1/5. scale: factor of the deviation or of k.
+    v are uniform in 0 .. 1; this deviation is 2 levels on average. form "2018": uniform in -k .. k, where k is 0, 1, 2
+    or 3 with the probabilities 1/5, 2/5, 1/5 and 1/5. scale: factor of the standard deviation, or of k.
     """
     if form == "c":
         u = np.log(1e-4 + random.random(2))
@@ -122,9 +122,10 @@ def rounded_laplace(deviation: float, count: int, random: Generator) -> Array:
 def make_chunk(whole: Utterance, first: int, frames: int, form: str, random: Generator, scale: float = 1.0) -> Chunk:
     """Return the chunk that begins with frame `first` of a recording and has `frames` frames, as five tensors.
 
-    They are cepstrum, pitch and correlation, with CONTEXT more frames on either side, the input codes [samples, 3] and
-    the target codes [samples]. whole: the recording. form, scale: as in `noise`; the form "none" adds no noise. The
-    noise is added from CONTEXT frames before the chunk on, so that the chunk begins with a settled state.
+    The tensors are cepstrum, pitch and correlation, with CONTEXT more frames on either side, the input codes [samples,
+    3] and the target codes [samples]. whole: the recording. form, scale: as in `noise`; the form "none" adds no noise.
+    The noise begins CONTEXT frames before the chunk, so that its effect on the signal has settled where the chunk
+    begins.
     """
     part = whole.part(first - CONTEXT, first + frames + CONTEXT)
     if form in NOISES:

@@ -26,8 +26,8 @@ Result = TypeVar("Result")
 def with_rounded_weights(model: LPCNet, call: Callable[[LPCNet], Result]) -> Result:
     """Return `call(model)`, where the matrices of the model are in eight bits during the call.
 
-    call: may use the parameters of the model and `models.lpcnet.cpu.forward`, but not the GRUs as modules, which keep
-    copies of their weights. The model is on the CPU, in float32.
+    call: a function that may use the parameters of the model and `models.lpcnet.cpu.forward`, but not the GRUs as
+    modules, which keep copies of their weights. The model is on the CPU, in float32.
     """
     weights = {
         f"model.{name}": _round(model.get_parameter(name), axes, name in DIAGONALS) for name, axes in MATRICES.items()

@@ -34,10 +34,10 @@ MATRICES = {
     "embed.weight": 1, "dual_fc.kernel": 2, "gru_a.weight_ih_l0": 1, "gru_a.weight_hh_l0": 1, "gru_b.weight_ih_l0": 1,
     "gru_b.weight_hh_l0": 1,
 }  # fmt: skip
-"""The arrays that a file in eight bits has in eight bits: name -> the number of leading axes that count the rows."""
+"""The arrays that a file in eight bits stores as int8: name -> the number of leading axes that index the rows."""
 
 DIAGONALS = frozenset({"gru_a.weight_hh_l0", "gru_b.weight_hh_l0"})
-"""The recurrent matrices, whose diagonals are kept apart."""
+"""The recurrent matrices, whose diagonals are stored separately, in float32."""
 
 WEIGHTS = WeightsFormat(
     "lpcnet", Config, shapes, optional=frozenset({"rate", "hop"}), matrices=MATRICES, diagonals=DIAGONALS
