@@ -28,8 +28,8 @@ FARGAN_EMPHASIS = 0.85
 _GAINS = -10.0, 6.0  # lowest and highest change of the level, dB
 
 FarganChunk = tuple[Tensor, Tensor, Tensor, Tensor]
-"""Four tensors: inputs [frames + 2, bands + 2] and periods [frames + 2] of a chunk and one frame on each side of it; the
-256 samples before the chunk; the samples of the chunk [frames * 160].
+"""Four tensors: inputs [frames + 2, bands + 2] and periods [frames + 2] of a chunk with one frame on each side; the 256
+samples before the chunk; the samples of the chunk [frames * 160].
 """
 
 
