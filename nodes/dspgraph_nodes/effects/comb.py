@@ -17,7 +17,7 @@ def comb(x: Array, samples: int, forward: float = 0.0, back: float = 0.0) -> Arr
 
 
 class Comb(Node):
-    """Add a delayed copy of the input or of the output: a comb of peaks and notches, rate / samples Hz apart.
+    """Add delayed copies of the input and of the output: a comb filter, with peaks or notches rate / samples Hz apart.
 
         y[n] = x[n] + forward * x[n - samples] + back * y[n - samples]
 

@@ -24,11 +24,13 @@ class Compressor(Node):
         r[n] = (1 - 1 / ratio) * o                               where 2 * o >= knee
                (1 - 1 / ratio) * (o + knee / 2)**2 / (2 * knee)  where |2 * o| < knee;    else 0
         s[n] = c * s[n - 1] + (1 - c) * r[n],    c = e**(-1 / (t * rate))
-        t is `attack` where r[n] > s[n - 1], else `release`
+        t is `attack` where r[n] > s[n - 1], else `release`;    s[-1] = 0
         y[n] = x[n] * 10**((makeup - s[n]) / 20)
 
+    All channels get the same gain.
+
     Source: MathWorks, Audio Toolbox reference, `compressor` (gain computer with a soft knee, and smoothing of the gain;
-    its times are those from 10 % to 90 %, 2.2 times these time constants).
+    there, attack and release are the times from 10 % to 90 % of a change, 2.2 times the time constants used here).
     """
 
     x = Input(Audio)

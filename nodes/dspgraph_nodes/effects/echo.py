@@ -24,7 +24,7 @@ def echo(x: Array, samples: int, level: float, feedback: float) -> Array:
 
 
 class Echo(Node):
-    """Repeat the signal after a delay, and each repetition again, softer by `feedback`.
+    """Repeat the signal after a delay, and each repetition again after the same delay, multiplied by `feedback`.
 
         y[n] = x[n] + level * e[n],    e[n] = x[n - d] + feedback * e[n - d],    d = round(seconds * rate)
 

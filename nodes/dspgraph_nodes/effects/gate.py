@@ -24,7 +24,8 @@ class Gate(Node):
         t is `attack` where r[n] > s[n - 1], else `release`
         y[n] = x[n] * 10**(s[n] / 20)
 
-    The loudest channel opens all channels. The gate is closed before the signal.
+    Over several channels, |x[n]| is the largest magnitude, and all channels get the same gain. Before the signal begins
+    the gate is closed: s[-1] = -range.
 
     Source: MathWorks, Audio Toolbox reference, `noiseGate` (threshold, attack, release, hold; here the gain is smoothed
     in dB).

@@ -23,9 +23,9 @@ class Limiter(Node):
         r[n] = m[n] if m[n] < r[n - 1], else c * r[n - 1] + (1 - c) * m[n],    c = e**(-1 / (release * rate))
         y[n] = x[n] * (r[n - L] + ... + r[n]) / (L + 1),    L = round(lookahead_seconds * rate)
 
-    r[n - L] .. r[n] are all at most g[n], so their mean is too: no sample exceeds the ceiling. Outside the signal g is
-    1. The first r is r[-L]; the r before it counts as 1. The node waits for L samples. The ceiling is for samples:
-    between them the signal can be higher.
+    `ceiling` stands for its amplitude here. r[n - L] .. r[n] are all at most g[n], so their mean is at most g[n] too,
+    and no sample exceeds the ceiling. Outside the signal g is 1. The first r is r[-L]; the r before it counts as 1. The
+    node waits for L samples. The ceiling holds for samples: between two samples, the continuous signal can be higher.
 
     Source: Faust libraries, compressors.lib, `limiter_lad_mono` (a lookahead limiter).
     """

@@ -47,9 +47,8 @@ class PitchShift(Node):
     """Raise or lower the pitch of audio and keep its duration.
 
     The signal is stretched by r = 2**(semitones / 12) as in `time_stretch`, and resampled to 1 / r of its length as in
-    `resample`, several channels together. r is rounded to a simple fraction, with an error of at most 0.05 cents. The
-    formants move with the pitch. To keep the formants of speech, use `psola`, or a vocoder and scale its pitch with
-    `f0_scale`.
+    `resample`. r is rounded to a simple fraction, with an error of at most 0.05 cents. The formants move with the
+    pitch. To keep the formants of speech, use `psola`, or use a vocoder and scale its pitch with `f0_scale`.
 
     Source: J. Laroche and M. Dolson, Improved phase vocoder time-scale modification of audio, IEEE Transactions on
     Speech and Audio Processing 7(3), 1999; librosa 0.11 reference, `librosa.effects.pitch_shift` (stretching, then

@@ -11,15 +11,15 @@ class Psola(Node):
     """Raise or lower the pitch of a voice and keep its formants and its duration: TD-PSOLA.
 
     Marks are set at the largest peak of each period of the given pitch, and every 5 ms where the pitch is 0. Peaks are
-    maxima of x, or of -x if the largest magnitude so far is negative; several channels have the same marks, those of
-    the channel with the largest magnitude so far. The grain of a mark is the signal times a Hann
-    window that reaches from one period before the mark to one period after it, where the pitch is 0 from 5 ms before it
+    maxima of x, or of -x if the sample of the largest magnitude so far is negative. Several channels have the same
+    marks: those of the channel with the largest magnitude so far. The grain of a mark is the signal times a Hann window
+    that reaches from one period before the mark to one period after it; where the pitch is 0, from 5 ms before the mark
     to 5 ms after it. The output is a sum of grains. The distance from one grain to the next is period / r in voiced
-    sounds, with r = 2**(semitones / 12), and 5 ms where the pitch is 0. At each place the grain of the nearest mark is
-    added. Grains of voiced sounds are divided by sqrt(r), so that the power stays as it is.
+    sounds, with r = 2**(semitones / 12), and 5 ms where the pitch is 0. Each grain of the output is the grain of the
+    nearest mark. Grains of voiced sounds are divided by sqrt(r), so that the power stays as it is.
 
-    The node waits 3.5 periods of `f0_min`, because it must find the marks around a place first, and up to 1.5 rows of
-    `f0`. A pitch below `f0_min` counts as 0. `pitch_shift` is for any sound, and moves the formants too.
+    The node waits for 3.5 periods of `f0_min`, because it must first find the marks around a sample, and for up to 1.5
+    rows of `f0`. A pitch below `f0_min` counts as 0. `pitch_shift` is for any sound, and moves the formants too.
 
     Source: E. Moulines and F. Charpentier, Pitch-synchronous waveform processing techniques for text-to-speech
     synthesis using diphones, Speech Communication 9(5-6), 1990.

@@ -19,10 +19,10 @@ def time_stretch(
     method: StretchMethod = "phase_vocoder",
     reach: int = 160,
 ) -> Array:
-    """Return a signal with `factor` times the duration of x and its pitch, [m] or [m, channels], m = ceil(n * factor).
+    """Return x with its duration multiplied by `factor` and its pitch kept: [m] or [m, channels], m = ceil(n * factor).
 
-    x: [n] or [n, channels]; the other arguments are the parameters of `TimeStretch`. The dtype is that of x (float32
-    for int16).
+    x: [n] or [n, channels]; the other arguments are the parameters of `TimeStretch`. The result has the dtype of x
+    (float32 for int16).
     """
     from dspgraph_nodes._kernels.signal.stretching import stretch_flush, stretch_start, stretch_step
 
