@@ -6,10 +6,10 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, 
 
 
 def code_aperiodicity(aperiodicity: Array, rate: float) -> Array:
-    """Return coded aperiodicity, [n, bands], in dB, in the dtype of the aperiodicity (float32 for int16).
+    """Return the aperiodicity in dB at 3, 6, 9 ... kHz: [n, bands].
 
-    aperiodicity: [n, n_fft / 2 + 1], from 0 to 1; values below finfo(dtype).tiny count as tiny. rate: sampling rate of
-    the audio, Hz.
+    aperiodicity: [n, n_fft / 2 + 1], from 0 to 1; values below finfo(dtype).tiny are replaced by finfo(dtype).tiny.
+    rate: sampling rate of the audio, Hz. The result has the dtype of the aperiodicity (float32 for int16).
     """
     from dspgraph_nodes._kernels.signal.world_codec import code_bands
 

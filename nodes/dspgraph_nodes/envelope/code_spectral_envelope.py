@@ -8,8 +8,8 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, 
 def code_spectral_envelope(power: Array, rate: float, dimensions: int) -> Array:
     """Return coded spectral envelopes [n, dimensions], in the dtype of the powers (float32 for int16).
 
-    power: [n, n_fft / 2 + 1], values below finfo(dtype).tiny count as tiny; rate: sampling rate of the audio, Hz. The
-    result is computed in float64.
+    power: [n, n_fft / 2 + 1]; values below finfo(dtype).tiny are replaced by finfo(dtype).tiny. rate: sampling rate of
+    the audio, Hz; dimensions: numbers per envelope. Computed in float64.
     """
     from dspgraph_nodes._kernels.signal.world_codec import code_envelope
 
@@ -26,7 +26,7 @@ class CodeSpectralEnvelope(Node):
 
     L[i] is the logarithm of the power at N points equally spaced in mel, 1127.01048 * ln(1 + f / 700), from 40 Hz to
     half the rate (20 kHz at most), interpolated linearly in mel between bins. `decode_spectral_envelope` decodes the
-    numbers with d[i] = 1, as in a DCT-II. Coder and decoder differ in this in WORLD, and therefore here too.
+    numbers with d[i] = 1, as in a DCT-II. WORLD's coder and decoder differ in d; the nodes here do the same.
 
     Source: WORLD, codec.cpp, CodeSpectralEnvelope (M. Morise, 2017).
     """

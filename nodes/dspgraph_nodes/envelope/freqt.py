@@ -7,9 +7,9 @@ from dspgraph_nodes._kernels.arrays import floating
 
 
 def warped(cepstrum: Array, order: int, alpha: float) -> Array:
-    """Return cepstra on the frequency scale warped by alpha: [n, order + 1], in their dtype (float32 for int16).
+    """Return cepstra on the frequency scale warped by the all-pass constant alpha, as `Freqt` does: [n, order + 1].
 
-    cepstrum: [n, width].
+    cepstrum: [n, width]. The result has the dtype of `cepstrum` (float32 for int16).
     """
     from dspgraph_nodes._kernels.signal.freqt import freqt
 

@@ -8,7 +8,7 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, State
 def lpc_to_cepstrum(lpc: Array, order: int) -> Array:
     """Return the cepstra c[0..order] of the all-pole filters gain / A(z), in the dtype of lpc (float32 for int16).
 
-    lpc: rows (gain, a[1..]), [n, width]; computed in float64. A gain below finfo(dtype).tiny counts as tiny.
+    lpc: rows (gain, a[1..]), [n, width]; computed in float64. A gain below finfo(dtype).tiny is replaced by that value.
     """
     from dspgraph_nodes._kernels.maths.elementary import log
 
@@ -31,7 +31,8 @@ class LpcToCepstrum(Node):
         ln(gain / A(z)) = sum_m c[m] * z**-m
         c[0] = ln(gain),    c[m] = -a[m] - sum_(k = 1 .. m - 1) k / m * c[k] * a[m - k]
 
-    It is the cepstrum of a minimum-phase filter, as in a mel-cepstrum with alpha = 0; `freqt` warps it.
+    The result is the cepstrum of a minimum-phase filter, the same as a mel-cepstrum with alpha = 0; `freqt` converts it
+    to a mel-cepstrum with another alpha.
 
     Source: SPTK 3.11 reference manual, `lpc2c`.
     """
