@@ -58,9 +58,9 @@ def lf_shape(rd: float) -> LfShape:
 
 
 def lf_pulse(turn: Array, rd: float) -> Array:
-    """Return the derivative of the glottal flow, [n], at times in the period. Its minimum is -1.
+    """Return the derivative of the glottal flow at the given times in a pitch period, [n]. Its minimum is -1.
 
-    turn: [n], the times, from 0 to below 1 period. rd: the shape parameter Rd.
+    turn: [n], the times in periods, from 0 to below 1; rd: the shape parameter Rd of `GlottalPulse`.
     """
     from dspgraph_nodes._kernels.maths.elementary import exp, sin
 
@@ -82,8 +82,9 @@ class GlottalPulse(Node):
         ta = Ra,    te = (1 + Rk) / (2 * Rg),    w = 2 * pi * Rg;    e * ta = 1 - exp(-e * (1 - te))
 
     The growth a is the one with which the flow returns to 0 in every period. Rd is 0.3 for a pressed voice, about 1 for
-    a normal voice, 2.7 for a breathy voice. A pulse begins where the phase passes a whole number; where the pitch is 0
-    there is silence. Sample n has the pitch of the frame in which it begins.
+    a normal voice, 2.7 for a breathy voice. The phase is the sum of f0 / rate over the samples before; a pulse begins
+    where it passes a whole number. Where the pitch is 0 there is silence. Sample n has the pitch of the frame in which
+    the sample begins.
 
     Source: G. Fant, J. Liljencrants and Q. Lin, A four-parameter model of glottal flow, STL-QPSR 4, 1985; G. Fant, The
     LF-model revisited: transformations and frequency domain analysis, STL-QPSR 2-3, 1995 (Rd).

@@ -51,8 +51,9 @@ class PulseGain(Node):
     dB too loud if a harmonic meets the peak, and too soft if all harmonics miss it. For speech the gain is within 2 dB
     of 1. The line of the pulses at 0 Hz, which cannot be heard, does not count as power.
 
-    With a `coef`, the powers are those after the filter and a deemphasis with this coefficient, which makes low sounds
-    stronger: A is then A(z) * (1 - coef / z). Without it, two tones at harmonics of the pitch come out 2 dB too loud.
+    Set `coef` to the coefficient of a deemphasis that follows the filter, because a deemphasis makes low sounds
+    stronger. The powers are then those after the deemphasis: A in the formulas is A(z) * (1 - coef / z). If `coef` is
+    left at 0 there, two tones at harmonics of the pitch come out 2 dB too loud.
 
     Source: T. E. Tremain, The Government Standard Linear Predictive Coding Algorithm: LPC-10, Speech Technology, 1982,
     whose decoder gives every pitch period the RMS of the speech. Here the power is that of an infinite pulse train.

@@ -47,7 +47,7 @@ class PulseNoise(Node):
 
     With a `dispersion` d above 0 s, y passes six equal all-passes of first order, (z^-1 - p) / (1 - p * z^-1), with p =
     (d * rate - 6) / (d * rate + 6). They delay 0 Hz by d, and a frequency f far below rate / 2 by d / (1 + (pi * f * d
-    / 6)**2). They change no magnitude: a pulse becomes a short chirp. Its purpose is a lower peak: after a filter,
+    / 6)**2). They change no magnitude: a pulse becomes a short chirp. The purpose is a lower peak: after a filter,
     pulses have higher peaks than speech. In `lpc_vocoder`, the peak of the output is 0.5 dB below the peak of the input
     with d = 0.0048 s, and 1.7 dB above it without dispersion. If the input is speech that was clipped 30 dB below its
     peak, `limit_peak` lowers the level by 0.4 dB with d = 0.0048 s, and by 2.2 dB without dispersion. The dispersion
