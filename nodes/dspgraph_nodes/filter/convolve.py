@@ -43,7 +43,11 @@ def convolve(x: Array, response: Array, block: int = 4096) -> Array:
 
 
 def convolution_start(response: Array, block: int, channels: int, dtype: np.dtype[np.floating]) -> ConvolutionState:
-    """Return the state before the first block. response: [m] or [m, channels]; dtype: of the results."""
+    """Return the state of a convolution before the first block of the input.
+
+    response: the impulse response, [m] or [m, channels]; block: samples in a block; channels: the number of channels of
+    the input; dtype: the dtype of the results.
+    """
     from scipy.fft import rfft
 
     parts = -(-len(response) // block)
@@ -165,7 +169,7 @@ def read_response(path: str) -> tuple[Array, int]:
 def _read(path: str, size: int, time: int) -> tuple[Array, int]:
     """Return the samples [m, channels] and the rate of a file, from a cache if the file has not changed.
 
-    size, time: its size, and the time of its last change; they are part of the key of the cache.
+    size, time: the size of the file, bytes, and the time of its last change, ns: parts of the key of the cache.
     """
     import soundfile
 

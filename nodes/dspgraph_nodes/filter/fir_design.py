@@ -18,8 +18,9 @@ def fir_design(taps: int, kind: FirKind, cutoffs: tuple[float, ...], window: Win
     """Return the impulse response of a linear-phase filter, [taps], symmetric.
 
     taps: an odd number; kind, window: as in `FirDesign`; cutoffs: in cycles per sample, ascending, between 0 and 1/2:
-    one cutoff for a lowpass or highpass, two for the other kinds. The gain is 1/2 at a cutoff, and 1 in the middle of
-    the first band that is passed (at 0 Hz, or at half the rate, if the band touches it).
+    one cutoff for a lowpass or highpass, two for the other kinds. The gain is about 1/2 at a cutoff. It is exactly 1 at
+    one frequency of the first passband: at 0 Hz if the band begins there, at half the rate if the band ends there, else
+    in the middle of the band.
     """
     from dspgraph_nodes._kernels.maths.elementary import cos, sin
 
@@ -30,7 +31,7 @@ def fir_design(taps: int, kind: FirKind, cutoffs: tuple[float, ...], window: Win
     def ideal(cycles: float) -> Array:
         """Return the impulse response of an ideal lowpass at every m: sin(2 * pi * cycles * m) / (pi * m).
 
-        cycles: its cutoff.
+        cycles: the cutoff, in cycles per sample.
         """
         h = sin(2 * np.pi * (cycles * m)) / (np.pi * np.where(m == 0, 1, m))
         h[half] = 2 * cycles
@@ -100,9 +101,10 @@ class FirDesign(Node):
 
 
 def filtered(samples: Array, taps: Array) -> Array:
-    """Return the filtered samples whose input samples are all in `samples`: [max(0, n - taps + 1)] or [..., channels].
+    """Return the part of the filtered signal that depends on no input sample outside `samples`: [m] or [m, channels].
 
-    samples: [n] or [n, channels]; the result has their dtype. taps: the impulse response.
+    samples: [n] or [n, channels]; taps: the impulse response, [count]; m = max(0, n - count + 1). The result has the
+    dtype of the samples.
     """
     from dspgraph_nodes._kernels.signal.filters import convolve
 

@@ -22,7 +22,7 @@ def erb_frequencies(bands: int, low: float, high: float) -> Array:
 def gammatone_sections(frequency: float, rate: float) -> Array:
     """Return four second-order sections (b0, b1, b2, a1, a2) of a gammatone filter of fourth order, [4, 5].
 
-    frequency: its centre, Hz, where the gain is 1; rate: sampling rate, Hz. The bandwidth is 1.019 * ERB(frequency),
+    frequency: the centre, Hz, where the gain is 1; rate: sampling rate, Hz. The bandwidth is 1.019 * ERB(frequency),
     with ERB(f) = 24.7 * (4.37 * f / 1000 + 1) Hz.
     """
     from dspgraph_nodes._kernels.maths.elementary import exp, phasor

@@ -13,15 +13,15 @@ class WorldSynthesis(Node):
     Once per pitch period, a minimum-phase filter with the spectrum `power` is excited by a pulse and by noise; in
     unvoiced frames, every 2 ms by noise alone. The noise is the same in every run. Row k is valid at the time k /
     f0.rate plus the centre of `f0`; the first row is also used before its time, and the last row after its time.
-    Between rows all values are on straight lines. A response of n_fft samples, for rows of n_fft / 2 + 1 values, holds
-    at least two periods: a row with a lower pitch is unvoiced. Where both rows around a pulse have no power, the
-    response is silence. The node waits 1.5 n_fft samples and two rows: a response begins before its pulse, and its
-    noise lasts until the next one.
+    Between two rows all values are interpolated linearly. For rows of n_fft / 2 + 1 values, the response of the filter
+    has n_fft samples. It must hold at least two periods: a row with a lower pitch counts as unvoiced. Where both rows
+    around a pulse have no power, the response is silence. The node waits for 1.5 * n_fft samples and two rows, because
+    a response begins before its pulse, and its noise lasts until the next pulse.
 
     Source: M. Morise, F. Yokomori and K. Ozawa, WORLD: a vocoder-based high-quality speech synthesis system for
-    real-time applications, IEICE Transactions on Information and Systems E99-D(7), 2016. The samples are those of
-    WORLD's program, as of 2021, with its random numbers, but for roundings: where a sample lies exactly between a
-    voiced and an unvoiced row, it is unvoiced here.
+    real-time applications, IEICE Transactions on Information and Systems E99-D(7), 2016. The samples equal those of
+    WORLD's program, as of 2021, with its random numbers, apart from rounding. A sample exactly in the middle between a
+    voiced and an unvoiced row, which rounding makes voiced or unvoiced in WORLD, is unvoiced here.
     """
 
     f0 = Input(Frames, "f0")
