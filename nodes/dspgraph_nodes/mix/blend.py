@@ -8,8 +8,8 @@ from dspgraph import Array, Audio, Frames, Input, Node, Output, ParameterError, 
 def blend(dry: Array, wet: Array, position: Array) -> Array:
     """Return dry + position * (wet - dry), in the shape of dry and wet.
 
-    dry, wet: [n] or [n, channels]; position: [n], from 0 to 1. Where the position is 0 the result is exactly dry, where
-    it is 1 exactly wet.
+    dry, wet: [n] or [n, channels]; position: [n], from 0 to 1. Where the position is 0, the result is exactly dry;
+    where the position is 1, the result is exactly wet.
     """
     w = position.astype(dry.dtype).reshape(-1, *[1] * (dry.ndim - 1))
     between = dry + w * (wet - dry)
@@ -19,9 +19,9 @@ def blend(dry: Array, wet: Array, position: Array) -> Array:
 class Blend(Node):
     """Switch an effect on and off by a control, without a click: y[n] = dry[n] + w[n] * (wet[n] - dry[n]).
 
-    In the span of an item of the control, w goes in a straight line from the item before it to this item. Where w is 0,
-    y is exactly dry; where it is 1, exactly wet. The effect goes on running while it is off, so its echoes and filters
-    are as if it had never been off.
+    During the span of a control item, w moves linearly from the value of the item before it to the value of this item.
+    Where w is 0, y is exactly dry; where w is 1, y is exactly wet. The effect goes on running while it is off, so its
+    echoes and filters are as if it had never been off.
 
     If the tail of an effect, such as an echo, should still be heard after the effect is switched off, do not use this
     node: control the input of the effect by a `fade`, and add its output to the dry signal by a `mix`.

@@ -8,7 +8,7 @@ from dspgraph_nodes._kernels.signal.delay_lines import DelayLine
 
 
 def delay(x: Array, samples: int) -> Array:
-    """Return a signal delayed by `samples` samples, cut to the length of x, with zeros at its start. x: [n, ...]."""
+    """Return x delayed by `samples` samples: zeros come first, and the end of x is cut off. x: [n] or [n, channels]."""
     return DelayLine(np.zeros((samples, *x.shape[1:]), x.dtype)).delayed(x)
 
 

@@ -1,4 +1,4 @@
-"""Gain that a control moves."""
+"""Gain that follows a control."""
 
 from dspgraph import Array, Audio, Frames, Input, Node, Output, ParameterError, State
 
@@ -6,9 +6,9 @@ from dspgraph import Array, Audio, Frames, Input, Node, Output, ParameterError, 
 class Fade(Node):
     """Scale audio by a control that can move while the graph runs: y[n] = g[n] * x[n].
 
-    In the span of an item of the control, g goes in a straight line from the item before it to this item. So a control
-    that jumps makes no click: its step becomes a ramp of one span, 10 ms at 100 items per second. Where the control
-    stays at 1, y is x.
+    During the span of a control item, g moves linearly from the value of the item before it to the value of this item.
+    So a control that jumps makes no click: the jump becomes a ramp of one span, 10 ms at 100 items per second. Where
+    the control stays at 1, y is x.
 
     With one `fade` before each input of a `mix`, every signal of the sum has a gain of its own; a signal whose gain is
     0 is disconnected.

@@ -16,7 +16,7 @@ def pan(x: Array, position: float) -> Array:
 
 
 class Pan(Node):
-    """Place a mono signal between two loudspeakers, with the same power everywhere.
+    """Place a mono signal between two loudspeakers; the total power is the same at every position.
 
         left[n] = cos(a) * x[n],    right[n] = sin(a) * x[n],    a = (position + 1) * pi / 4
 
