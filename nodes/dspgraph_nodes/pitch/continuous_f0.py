@@ -37,9 +37,10 @@ class ContinuousF0(Node):
 
     Statistical models are trained on these two streams. Without any voiced frame log_f0 is the log of `default`.
 
-    An unvoiced segment can have any length, so that the node needs the whole signal. With `reach` it waits only this
-    time, and gives the same where a segment is not longer. In a longer segment log_f0 keeps the last pitch, or before
-    the first voiced frame the default, and in its last `reach` seconds goes to the next pitch on a straight line.
+    An unvoiced segment can have any length, so that the node needs the whole signal. With `reach`, it waits only for
+    `reach` seconds, and the result is the same in unvoiced segments that are not longer than this. In a longer segment
+    log_f0 keeps the last pitch (before the first voiced frame: the default), and in the last `reach` seconds of the
+    segment it moves linearly to the next pitch.
 
     Source: K. Yu and S. Young, Continuous F0 Modeling for HMM Based Statistical Parametric Speech Synthesis, IEEE
     Transactions on Audio, Speech, and Language Processing 19(5), 2011.
@@ -81,11 +82,11 @@ class ContinuousF0(Node):
 
 @dataclass
 class _Lines:
-    """The pitch on its way through a `ContinuousF0` with a `reach`.
+    """The state of a `ContinuousF0` with a `reach`.
 
-    reach: frames. default: Hz. held: the waiting rows, [n] Hz, whose results were not returned yet. begin: number of
-    the first of them. last: the number of the last voiced frame whose result was returned, and the log pitch of this
-    frame; None: there was none.
+    reach: the parameter `reach` in frames; default: Hz; held: the waiting pitches, [n] Hz, whose results were not
+    returned yet; begin: the number of the frame held[0]; last: (number, log pitch) of the last voiced frame whose
+    result was returned, None if there was none.
     """
 
     reach: int

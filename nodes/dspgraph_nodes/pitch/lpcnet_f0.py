@@ -7,9 +7,10 @@ from dspgraph_nodes._kernels.arrays import floating
 
 
 def lpcnet_f0(pitch: Array, correlation: Array, rate: float, threshold: float) -> Array:
-    """Return the pitch in Hz, 0 where the correlation is not above a threshold, in the shape and dtype of pitch.
+    """Return the pitch in Hz, and 0 where the correlation is not above the threshold, in the shape of `pitch`.
 
-    pitch, correlation: as `lpcnet_pitch` gives them, of one shape; int16 becomes float32. rate: Hz, of the audio.
+    pitch, correlation: the results of `lpcnet_pitch`, of one shape; rate: sampling rate of the audio, Hz. The result
+    has the dtype of `pitch` (float32 for int16).
     """
     pitch = floating(pitch)
     period = 50 * pitch.astype(np.float64) + 100  # samples
@@ -27,8 +28,8 @@ class LpcnetF0(Node):
     `lpcnet_pitch`: 62.7 to 485 Hz at 16 kHz.
 
     Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis through Linear Prediction, ICASSP
-    2019, for the meaning of the two features. The paper has no decision about voicing; a threshold of 0 is half of the
-    largest correlation.
+    2019, for the meaning of the two features. The paper does not say which frames are voiced. A threshold of 0 is the
+    middle of the range of `correlation`, -0.5 to about 0.5.
     """
 
     pitch = Input(Frames, "pitch")

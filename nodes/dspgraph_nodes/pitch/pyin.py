@@ -46,10 +46,11 @@ class Pyin(Node):
         d(lag) = sum_j (x[j] - x[j + lag])**2,    d'(lag) = lag * d(lag) / (sum over k = 1 .. lag of d(k))
 
     j runs over a frame of `periods` periods of the lowest pitch, beyond whose end x counts as 0. Without a `centre` the
-    frame lies in the middle of the span of its row. A trough of d' at a lag is a candidate, whose pitch is rate / lag,
-    where the lag is the lowest point of a parabola. Its probability is the share of thresholds, beta-distributed (2,
-    18) from 0 to 1, for which it is the chosen trough: of the troughs below a threshold, each is exp(-2) times as
-    probable as the trough before it. The probability of an unvoiced frame is 1 minus the sum of these probabilities.
+    frame lies in the middle of the span of its row. Each trough of d' is a candidate with the pitch rate / lag, where
+    lag is the lowest point of the parabola through the trough and its two neighbours. The probability of a candidate is
+    the share of thresholds, beta-distributed (2, 18) from 0 to 1, for which its trough is chosen: of the troughs below
+    a threshold, each is exp(-2) times as probable as the trough before it. The probability of an unvoiced frame is 1
+    minus the sum of these probabilities.
 
     The pitch is that of the best path (Viterbi) through bins of a tenth of a semitone, each voiced and unvoiced. The
     path may change its pitch by up to 36 octaves per second, and changes its voicing with a probability of 0.01 per
@@ -61,7 +62,7 @@ class Pyin(Node):
     range f0_min .. f0_max, the frame is unvoiced. The result does not depend on the level of the signal.
 
     Measured on vowels at 16 kHz, every semitone from 45 to 809 Hz: no frame has an error of more than a fifth of the
-    pitch. On speech, a frame for which RAPT and SWIPE' agree about the pitch has the same pitch here, within 2 % on the
+    pitch. On speech, a frame for which RAPT and SWIPE' agree about the pitch has the same pitch here, within 2 % on
     average; in 4 % of the frames the node finds a pitch where the other two find none, mostly at the ends of voiced
     sounds.
 
