@@ -74,9 +74,9 @@ class GansynthSpectrogram(Node):
     ends where its span ends, so there is no lookahead. A published spectrogram of 4 s has 3 rows (1024 bins) or 6 rows
     (512 bins) of silence, and then the rows of this node.
 
-    W is the matrix that sums the linear bins in as many mel bands. The scale `mel` loses much of the phase,
-    `phasor_mel` loses less. `normalise` computes scale * x + shift of both outputs and clips them to -1 .. 1; the
-    default scales and shifts are the published ones, which fit mel magnitudes of 1024 bins.
+    W is the [bins, bins] matrix that sums the linear bins in mel bands. The scale `mel` loses much of the phase,
+    `phasor_mel` loses less. `normalise` replaces each output x by scale * x + shift, clipped to -1 .. 1; the default
+    scales and shifts are the published ones, which fit mel magnitudes of 1024 bins.
 
     Source: J. Engel et al., GANSynth: Adversarial Neural Audio Synthesis, ICLR 2019, arXiv 1902.08710; magenta,
     models/gansynth/lib/specgrams_helper.py.

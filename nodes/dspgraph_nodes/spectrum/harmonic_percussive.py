@@ -25,13 +25,13 @@ def soft_mask(x: Array, other: Array, power: int, margin: float) -> Array:
 
 
 class HarmonicPercussive(Node):
-    """Separate the spectra of sustained tones from those of strokes, by medians over time and over frequency.
+    """Separate the spectra of sustained tones from those of percussive sounds, by medians over time and over frequency.
 
-        H = median of |X| over `harmonic` rows,    P = median of |X| over `percussive` bins, each centred
+        H = median of |X| over `harmonic` rows,    P = median of |X| over `percussive` bins
         harmonic part = X * H**p / (H**p + (margin * P)**p),    percussive part = X * P**p / (P**p + (margin * H)**p)
 
-    Beyond the edges the rows and the bins are mirrored. With a margin of 1 the two parts sum to X. X is complex, or
-    a magnitude.
+    Each median is centred on the value X that is split. Beyond the edges the rows and the bins are mirrored. With a
+    margin of 1 the two parts sum to X. X is complex, or a magnitude; p is `power`.
 
     Source: D. Fitzgerald, Harmonic/percussive separation using median filtering, DAFx 2010; J. Driedger, M. Muller and
     S. Disch, Extending harmonic-percussive separation of audio signals, ISMIR 2014 (margin); librosa 0.11 reference,

@@ -44,7 +44,7 @@ def frequency_in_hertz(phase: Array, rate: Fraction, hop: Fraction, before: Arra
 
 
 def _turned(phase: Array, before: Array | None) -> Array:
-    """Return the change of the phase since the previous row, in turns, not wrapped: [n, bins] float64.
+    """Return the change of the phase since the previous row, in units of 2 * pi, not wrapped: [n, bins] float64.
 
     phase: [n, bins], radians; before: [bins], the row before the first one; None for 0.
     """

@@ -14,7 +14,8 @@ class InverseMdct(Node):
         z_k[i] = sqrt(2 / N) * w[i] * sum_b X_k[b] * cos(pi / N * (i + 1/2 + N / 2) * (b + 1/2)),    i = 0 .. 2 * N - 1
         y[n] = sum_k z_k[n - k * N + N / 2]
 
-    The windowed transforms overlap by half. The aliasing of each is cancelled by that of the next.
+    The windowed transforms z_k overlap by half. In the sum, the aliasing in the second half of z_k and the aliasing in
+    the first half of z_(k+1) cancel each other.
 
     Source: J. P. Princen, A. W. Johnson and A. B. Bradley, Subband/transform coding using filter bank designs based on
     time domain aliasing cancellation, ICASSP 1987; Xiph.Org Foundation, Vorbis I specification (its window).

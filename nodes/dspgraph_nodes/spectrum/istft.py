@@ -23,7 +23,7 @@ def istft(spectrum: Array, window: Array, hop: int, first: int) -> Array:
 
 
 class Istft(Node):
-    """Synthesise audio from spectra: the signal whose windowed frames are nearest to them in least squares.
+    """Synthesise audio from spectra: the signal whose windowed spectra are nearest to the given ones in least squares.
 
         y[n] = (sum_k w[i] * f_k[i]) / (sum_k w[i]**2),    i = n - k * hop - first,    first = centre - length / 2
 

@@ -18,9 +18,10 @@ _NAMES = {
 def log_rows(x: Array, factor: float, floor: float, reference: float | None, reach: float | None) -> Array:
     """Return factor * (ln(max(x, floor)) - ln(max(reference, floor))), with a limited range if `reach` is given.
 
-    x: [n, width], at least 0; factor: 1 for natural logarithms, 10 / ln 10 for the dB of powers; floor: a value below
-    finfo(dtype).tiny counts as tiny; reference: None for the largest value of x; reach: None for no limit, otherwise
-    the result is at least its own largest value minus `reach`. The result has the dtype of x (float32 for int16).
+    x: [n, width], at least 0; factor: 1 for natural logarithms, 10 / ln 10 for the dB of powers; floor: a floor below
+    finfo(dtype).tiny is replaced by finfo(dtype).tiny; reference: None for the largest value of x; reach: None for no
+    limit, otherwise the result is at least its own largest value minus `reach`. The result has the dtype of x (float32
+    for int16).
     """
     from dspgraph_nodes._kernels.maths.elementary import log
 

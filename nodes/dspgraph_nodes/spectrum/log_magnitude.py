@@ -9,7 +9,7 @@ from dspgraph_nodes._kernels.arrays import floating
 def log_magnitude(magnitude: Array, floor: float = 0.0) -> Array:
     """Return ln(max(|X|, floor)), [n, bins], natural logarithm, in the dtype of the magnitudes (float32 for int16).
 
-    magnitude: |X|, [n, bins]; floor: a value below finfo(dtype).tiny counts as tiny.
+    magnitude: |X|, [n, bins]; floor: a floor below finfo(dtype).tiny is replaced by finfo(dtype).tiny.
     """
     from dspgraph_nodes._kernels.maths.elementary import log
 

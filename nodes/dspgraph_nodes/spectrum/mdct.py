@@ -47,8 +47,9 @@ class Mdct(Node):
         X_k[b] = sqrt(2 / N) * sum_i w[i] * x[k * N - N / 2 + i] * cos(pi / N * (i + 1/2 + N / 2) * (b + 1/2))
         i = 0 .. 2 * N - 1,    N = bins
 
-    The sine window is w[i] = sin(pi / (2 * N) * (i + 1/2)), the Vorbis window sin(pi / 2 * sin(...)**2). At the start
-    and at the end of the signal the window is 0 outside the signal and 1 inside, so that the edges are restored too.
+    The sine window is s[i] = sin(pi / (2 * N) * (i + 1/2)), the Vorbis window sin(pi / 2 * s[i]**2). In the overlap at
+    the start and at the end of the signal, the window is 0 outside the signal and 1 inside, so that the edges are
+    restored too.
 
     Source: J. P. Princen, A. W. Johnson and A. B. Bradley, Subband/transform coding using filter bank designs based on
     time domain aliasing cancellation, ICASSP 1987; Xiph.Org Foundation, Vorbis I specification (its window).

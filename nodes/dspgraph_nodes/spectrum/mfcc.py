@@ -9,7 +9,8 @@ from dspgraph_nodes._kernels.arrays import floating
 def mfcc(log_mel: Array, count: int = 20, lifter: float = 0.0) -> Array:
     """Return MFCCs of rows of log mel bands, [n, count], in the dtype of the rows (float32 for int16).
 
-    log_mel: [n, bands], dB for librosa's MFCCs; lifter: 0 for none.
+    log_mel: [n, bands], dB for librosa's MFCCs; count: number of coefficients; lifter: length of the sine lifter in the
+    formula of `Mfcc`, 0 for none.
     """
     from dspgraph_nodes._kernels.maths.elementary import sin
     from dspgraph_nodes._kernels.signal.cosines import dct_rows

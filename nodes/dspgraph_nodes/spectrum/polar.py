@@ -9,7 +9,7 @@ from dspgraph_nodes._kernels.arrays import floating
 def polar(spectrum: Array) -> tuple[Array, Array]:
     """Return magnitude |X| and phase arg X, [n, bins] each, in the precision of the spectrum.
 
-    spectrum: [n, bins], complex. The phase is in radians, -pi to pi; where the magnitude is 0 it is 0.
+    spectrum: [n, bins], complex. The phase is in radians, -pi to pi; where the magnitude is 0, the phase is 0.
     """
     from dspgraph_nodes._kernels.maths.elementary import angle, squared_magnitude
 

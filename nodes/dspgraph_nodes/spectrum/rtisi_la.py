@@ -1,4 +1,4 @@
-"""Reconstruction of phases from magnitudes while they arrive."""
+"""Reconstruction of audio from magnitudes, frame by frame."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -35,8 +35,8 @@ class RtisiLa(Node):
     same window; in the paper the newest frame has another.
 
     `griffin_lim` needs the whole signal and is about as exact. Measured with the defaults on 4 s of speech at 16 kHz,
-    the magnitudes of the result differ from those given by -22.5 dB, with `griffin_lim` by -23.8 dB (hop 256, n_fft
-    1024); by -24.0 and -21.6 dB with hop 128 and n_fft 512.
+    the magnitudes of the result differ from the given ones by -22.5 dB with hop 256 and n_fft 1024 (`griffin_lim`:
+    -23.8 dB), and by -24.0 dB with hop 128 and n_fft 512 (`griffin_lim`: -21.6 dB).
 
     Source: X. Zhu, G. T. Beauregard and L. L. Wyse, Real-time signal estimation from modified short-time Fourier
     transform magnitude spectra, IEEE Transactions on Audio, Speech, and Language Processing 15(5), 2007.
