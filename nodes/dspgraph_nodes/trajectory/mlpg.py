@@ -43,9 +43,10 @@ class Mlpg(Node):
     computes from y. So the features of a trajectory, taken as means, give the trajectory back, whatever the variances
     are. Rows of the kind "mcep+delta" become "mcep".
 
-    Every frame of y depends on all means, so that the node needs the whole signal. With `reach` it waits so many
-    frames, and frame t is that of the trajectory of the frames t - reach .. t + reach that exist. The influence of a
-    frame sinks with its distance by a constant factor per frame, which the variances determine.
+    Every frame of y depends on all means, so that the node needs the whole signal. With a `reach`, the node waits for
+    `reach` frames only, and frame t of y is computed from the frames t - reach .. t + reach that exist: it is frame t
+    of the trajectory of these frames. The influence of a frame on another falls with the distance between them by a
+    constant factor per frame, which the variances determine.
 
     Source: K. Tokuda, T. Yoshimura, T. Masuko, T. Kobayashi and T. Kitamura, Speech Parameter Generation Algorithms for
     HMM-Based Speech Synthesis, ICASSP 2000. With a reach: T. Muramatsu, Y. Ohtani, T. Toda, H. Saruwatari and K.
