@@ -23,7 +23,7 @@ def alaw_decode(codes: Array, dtype: Any = np.float64) -> Array:
 
 
 class AlawDecode(Node):
-    """Expand the A-law codes of telephony (ITU-T G.711) to audio. The sample of a code is the middle of the code's step.
+    """Expand the A-law codes of telephony (ITU-T G.711) to audio: a code becomes the middle of its quantisation step.
 
     Source: ITU-T Recommendation G.711, Pulse code modulation (PCM) of voice frequencies, 1988 (tables 1a and 1b).
     """

@@ -101,10 +101,11 @@ class Mlpg(Node):
         return () if self.reach is None else (self._near(state, state[0][:0], state[1][:0], 0)[1],)
 
     def _near(self, state: State, means: Array, variances: Array, wait: int) -> tuple[State, Array]:
-        """Return the next state, and the next output frames: those after which at least `wait` inputs have come.
+        """Return (next state, output frames): the waiting frames after which at least `wait` input frames have come.
 
         state: the means and the variances of the frames that are kept, for how many of these frames the output was
-        returned already, and the number of the first of them; means, variances: of the next frames.
+        returned already, and the number of the first kept frame in the signal; means, variances: those of the next
+        frames.
         """
         kept, spread, given, number = state
         means, variances = np.concatenate((kept, means)), np.concatenate((spread, variances))

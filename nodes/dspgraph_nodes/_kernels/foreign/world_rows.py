@@ -1,8 +1,8 @@
 """CheapTrick and D4C row by row: WORLD is given the samples around one row at a time.
 
-Both read only a window around the time of a row. The noise that they add, so that no spectrum is 0, is a sequence of
-random numbers that begins with each call of WORLD; in a call for a whole signal it goes on from row to row. So a row
-differs from that of the whole signal as much as two rows with other noise.
+Both read only a window around the time of a row. They add noise, so that no spectrum is 0. Its random numbers begin
+anew with each call of WORLD, while in one call for a whole signal they go on from row to row. So a row computed alone
+differs from the same row of one call for the whole signal, by the effect of other noise.
 """
 
 import math
@@ -20,14 +20,15 @@ _TAPER = 128  # samples at both ends of a window that fade before it is resample
 
 
 def cheaptrick_reach(n_fft: int) -> int:
-    """Return how many samples CheapTrick reads on each side of the time of a row: one and a half longest periods."""
+    """Return how many samples CheapTrick reads on each side of the time of a row, at most: half its FFT length."""
     return n_fft // 2
 
 
 def d4c_reach(rate: Fraction) -> int:
-    """Return how many samples D4C reads on each side of the time of a row: two and a quarter longest periods.
+    """Return how many samples D4C reads on each side of the time of a row, at most: 2.25 periods of 47 Hz, plus 2.
 
-    At rates below 15800 Hz the window is resampled, and is longer by a part at each end in which it fades to 0.
+    At rates below 15800 Hz the window is resampled; there it has 128 samples more at each end, in which it fades to 0.
+    rate: the sampling rate, Hz.
     """
     return math.ceil(2.25 * float(rate) / _D4C_LOWEST) + 2 + (_TAPER if rate < VOICING_RATE else 0)
 

@@ -27,9 +27,7 @@ def cosine_matrix(width: int, count: int) -> Array:
 def dct_rows(rows: Array, count: int) -> Array:
     """Return the first `count` coefficients of the orthonormal DCT-II of every row, [n, count].
 
-    The dtype is that of the rows, float32 at least.
-
-    rows: [n, width].
+    rows: [n, width]. The result has the dtype of the rows (float32 for int16).
     """
     rows = floating(rows)
     return matmul(rows, cosine_matrix(rows.shape[1], count))

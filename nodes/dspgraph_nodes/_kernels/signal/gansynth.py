@@ -1,7 +1,7 @@
 """The spectra that GANSynth is trained on: rows of log magnitudes and of angles, made from frames and turned back.
 
-There is one row per frame. Angles are in half turns: 1 stands for pi radians. Everything is computed in double
-precision; the caller rounds the result once.
+There is one row per frame. Angles are in units of pi radians. Everything is computed in double precision; the caller
+rounds the result once.
 """
 
 import math
@@ -33,7 +33,7 @@ _FLOOR = 1e-6  # added to magnitudes, and to powers of mel bands, before the log
 _SILENT = -13.8155  # 11 steps of float32 above ln(_FLOOR): a row without a magnitude above this is silent
 # Larger logarithms count as this (695 dB of magnitude): e**80 and sums of a few e**80 are finite in float32 too.
 _LARGEST_LOG_MAGNITUDE = 80.0
-_TURN = 2.0  # a whole turn, in half turns
+_TURN = 2.0  # a full circle, in units of pi
 _NARROWEST_BAND = 1.5  # least width of a mel band, in bins
 
 
@@ -198,9 +198,9 @@ class GansynthLayout:
 
 
 def phase_steps(angle: Array, before: Array) -> Array:
-    """Return the change of every angle since the previous row, wrapped to -1 .. 1 half turns: [n, bins].
+    """Return the change of every angle since the previous row, in units of pi, wrapped to -1 .. 1: [n, bins].
 
-    angle: [n, bins], in half turns. before: [bins], the row before the first one; it is overwritten with the last row.
+    angle: [n, bins], in units of pi; before: [bins], the row before the first one, overwritten with the last row.
     """
     path = np.concatenate((before[None], angle))
     before[:] = path[-1]
@@ -208,9 +208,9 @@ def phase_steps(angle: Array, before: Array) -> Array:
 
 
 def accumulate_steps(steps: Array, before: Array) -> Array:
-    """Return the sums of the steps, the angles in half turns, not wrapped: [n, bins]. The inverse of `phase_steps`.
+    """Return the sums of the steps, which are angles in units of pi, not wrapped: [n, bins]. Inverse of `phase_steps`.
 
-    steps: [n, bins]. before: [bins], the sum of all earlier steps; it is overwritten with the last row of the result.
+    steps: [n, bins]; before: [bins], the sum of all earlier steps, overwritten with the last row of the result.
     """
     path: Array = np.cumsum(np.concatenate((before[None], steps)), axis=0)
     before[:] = path[-1]
@@ -218,11 +218,11 @@ def accumulate_steps(steps: Array, before: Array) -> Array:
 
 
 def power_weighted_angle(power: Array, angle: Array, weights: "BandedMatrix") -> Array:
-    """Return the angle, in half turns, of the sum of the phasors in every band: [n, bands].
+    """Return the angle, in units of pi, of the sum of the phasors in every band: [n, bands].
 
         arg(sum_k power[k] * e**(i * pi * angle[k]) * W[k, m]) / pi
 
-    power, angle: [n, bins], angles in half turns; weights: W [bins, bands].
+    power, angle: [n, bins], angles in units of pi; weights: W [bins, bands].
     """
     from dspgraph_nodes._kernels.maths import elementary
     from dspgraph_nodes._kernels.maths.banded import banded_product

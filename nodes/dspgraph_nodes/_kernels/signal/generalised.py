@@ -7,7 +7,7 @@ from dspgraph_nodes._kernels.maths.elementary import exp, log
 
 
 def normalise_gain(c: Array, gamma: float) -> Array:
-    """Return mel-generalised cepstra with their gain K apart: rows (K, c'[1], c'[2] ...), [n, order + 1].
+    """Return mel-generalised cepstra with the gain K as a separate factor: rows (K, c'[1], c'[2] ...), [n, order + 1].
 
     The spectrum is H(z) = K * (1 + gamma * sum_(m > 0) c'[m] * z**-m)**(1 / gamma). For gamma = 0, K = e**c[0] and c' =
     c. c: [n, order + 1], float64, with gamma * c[0] > -1.

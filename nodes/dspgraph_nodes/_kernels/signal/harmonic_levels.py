@@ -29,8 +29,8 @@ def relative_level(x: Array, rate: float, at: float, f: float, m: int) -> float:
     A(k): the magnitude at k * f, by a Hann window of eight periods of f; B(k): the magnitude at k * f on a straight
     line, in log A over k, between the two harmonics of m * f beside k. Both sums also run over up to three windows: one
     around `at`, then one half a window before it and one half a window after it. Harmonics below HIGHEST_LEVEL are
-    compared, at least up to number 2 * m. If number 2 * m is beyond half the rate, the result is 1: nothing can be
-    said.
+    compared, at least up to number 2 * m. If number 2 * m is beyond half the rate, there are too few harmonics to
+    compare, and the result is 1.
 
     x: [n]; at: the sample in the middle of the first window, which is moved inwards if x ends too soon; f: Hz.
     """

@@ -157,8 +157,9 @@ def _read_path(origin: Array, gained: Array, at: int, pitch: Array, correlation:
 def _filter_residual(block: Array, predictor: Array, last: Array, r: Array, e: Array) -> None:
     """Compute the residual r of one frame and the filtered residual e[n] = r[n] + 0.7 * r[n - 1]; write both.
 
-    block: [order + LPCNET_HOP], the samples, preceded by `order` earlier ones; predictor: (gain, a[1..order]); last:
-    the residual of the sample before the frame, updated in place; r: has this residual in front of those of the frame.
+    block: [order + LPCNET_HOP], the samples of the frame, preceded by `order` earlier samples; predictor: (gain,
+    a[1..order]); last: [1], the residual of the sample before the frame, updated in place; r: [1 + LPCNET_HOP], written
+    with the residual of the sample before the frame, then the residual of the frame; e: [LPCNET_HOP], written.
     """
     order = len(predictor) - 1
     r[0] = last[0]
@@ -199,7 +200,7 @@ def _correlate(e: Array, squares: Array, c: Array) -> float:
 
 @kernel
 def _refine(c: Array, fine: Array) -> None:
-    """Write each correlation, or the larger value of its interpolations a third of a sample to either side, to `fine`.
+    """Write to `fine` the largest of each correlation and its two interpolations, a third of a sample to either side.
 
     The first and the last four correlations are not interpolated. Then, against octave errors, each correlation of a
     lag above 64 samples is compared with the largest correlation at or next to half its lag: if it is less than 1.1

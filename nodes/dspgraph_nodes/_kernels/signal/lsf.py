@@ -30,7 +30,7 @@ def lsf_of_lpc(lpc: Array, first_row: int = 0) -> Array:
     """Convert predictors, rows (gain, a[1..order]), to rows (gain, w[1..order]), where w is in radians and ascends.
 
     lpc: [n, order + 1]; the result has this shape. Raises ValueError, as `step_down` does, that names the first row
-    whose predictor is not stable. first_row: the number by which the message calls row 0.
+    whose predictor is not stable. first_row: the number of row 0 in that message.
     """
     return lsf_of_parcor(step_down(lpc, first_row))
 
@@ -54,8 +54,8 @@ def lsf_of_parcor(parcor: Array) -> Array:
 def lpc_of_lsf(lsf: Array, first_row: int = 0) -> Array:
     """Convert rows (gain, w[1..order]), w in radians, to predictors, rows (gain, a[1..order]). lsf: [n, order + 1].
 
-    Raises ValueError that names the first row whose w do not ascend within 0 .. pi. first_row: the number by which the
-    message calls row 0.
+    Raises ValueError that names the first row whose w do not ascend within 0 .. pi. first_row: the number of row 0 in
+    that message.
     """
     frequencies = lsf[:, 1:].astype(np.float64)
     within = (frequencies[:, :1] >= 0) & (
@@ -105,9 +105,10 @@ def _squares(rows: Array, squares: Array) -> None:
 
 @kernel
 def _split_coefficients(k: Array, kind: int, size: int, off: Array) -> None:
-    """Write the coefficients of one of the module's recursions to off[1..size], and a 0 after them.
+    """Write the coefficients of one of the module's two recursions to off[1 .. size - 1], and 0 to off[size].
 
-    kind: 0 for the sum, with a[1], a[2] ...; 1 for the difference, with b[2], b[3] ... k: (gain, k[1..order]).
+    kind: 0 for the sum, with the coefficients a[1], a[2] ...; 1 for the difference, with b[2], b[3] ...; k: the
+    reflection coefficients as a row (gain, k[1..order]).
     """
     if kind == 0:
         off[1] = 2.0 * (1.0 - k[1])

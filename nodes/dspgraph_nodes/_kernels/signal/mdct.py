@@ -17,10 +17,10 @@ MdctWindow = Literal["sine", "vorbis"]
 
 @lru_cache(maxsize=16)
 def half_windows(window: MdctWindow, bins: int, dtype: str) -> tuple[Array, Array]:
-    """Return the rising half of the window, and that for the first frame of a signal: [bins] each, read-only.
+    """Return two rising halves of the window, one for all frames and one for the first frame: [bins] each, read-only.
 
-    sine: sin(pi / (4 * bins) * (2 * n + 1)); vorbis: sin(pi / 2 * sin(...)**2) with the same angle. For the first
-    frame, the half is 0 before the signal and 1 inside it. The falling halves are the same values in reverse order.
+    sine: s[n] = sin(pi / (4 * bins) * (2 * n + 1)); vorbis: sin(pi / 2 * s[n]**2). The half for the first frame is 0
+    before the signal and 1 inside it. The falling halves have the same values in reverse order.
     """
     from dspgraph_nodes._kernels.maths.elementary import sin
 

@@ -79,7 +79,7 @@ def mel_to_hertz(mel: Array, scale: MelScale) -> Array:
 
 
 def check_mel_bands(count: int, rate: float, width: int, f_min: float, f_max: float | None, scale: MelScale) -> None:
-    """Raise ValueError if `mel_filterbank` has no such bands, or if one of its bands would contain no bin.
+    """Raise ValueError if the range of the bands is not valid, if there are too many, or if a band contains no bin.
 
     width: the number of bins of the spectrum; f_max: None means rate / 2. The other arguments are those of
     `mel_filterbank`.

@@ -28,12 +28,12 @@ _GROUP = 4  # number of terms that one loop over the dimensions adds to a sum, s
 
 @dataclass(frozen=True)
 class WindowTerms:
-    """The terms of R and b for a set of windows: the numbers whose sums they are. Coefficients of 0 have no terms.
+    """The products whose sums are the entries of R and b (see the module), for a set of windows.
 
     count: the number of windows; edge: the number of frames at either end of a signal whose dynamic features do not
     count; width: the number of bands of R below its diagonal; taps, coefficients: the positions (window, k) and values
-    c[k] of all coefficients that are not 0; sums, values: for each term to which band of R, or to b, it is added, and
-    its factor.
+    c[k] of all coefficients that are not 0; sums, values: for each term, the band of R (or b) to which it is added, and
+    its factor. Coefficients of 0 have no terms.
     """
 
     count: int  # number of windows

@@ -146,6 +146,9 @@ def floor_samples() -> Array:
 
 @lru_cache(maxsize=2)
 def _floor_edges(dtype: str) -> Array:
-    """Return the edges [256]: level k has the samples from edges[k] up to, not including, edges[k + 1]."""
+    """Return the edges [256]: level k has the samples from edges[k] up to, not including, edges[k + 1].
+
+    Level 0 also has the samples below edges[0], which is -1, and level 255 all samples from edges[255] on.
+    """
     whole = _expanded(256)[::2]  # at the distances 0, 1 ... 128 from 0
     return _frozen(np.concatenate((-whole[:0:-1], whole[:-1])), dtype)

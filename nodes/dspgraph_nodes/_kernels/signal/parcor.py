@@ -16,8 +16,7 @@ def step_down(lpc: Array, first_row: int = 0) -> Array:
     inwards: a[j] becomes a[j] * (1 - d)**j. For d, the numbers eps, 4 * eps, 16 * eps ... up to eps**(1 / min(order,
     6)) are tried until |k| < 1.
 
-    Raises ValueError that names the first row that stays unstable. first_row: the number by which the message calls row
-    0.
+    Raises ValueError that names the first row that stays unstable. first_row: the number of row 0 in that message.
     """
     rows = lpc.astype(np.float64)
     eps = float(np.finfo(np.result_type(lpc, np.float32)).eps)

@@ -11,10 +11,10 @@ FrequencyUnit = Literal["pi", "hertz"]
 
 
 def wrap_phase(angle: Array, turn: float = 1.0) -> Array:
-    """Return the angles wrapped to -1/2 .. 1/2 turn.
+    """Return the angles wrapped to -turn / 2 .. turn / 2, where `turn` is a full circle in the unit of the angles.
 
-    A positive angle that wraps to -1/2 turn becomes 1/2 turn, as in numpy.unwrap. turn: a whole turn in the unit of the
-    angles, a power of two: 1 for angles in turns, 2 for angles in half turns.
+    A positive angle that wraps to -turn / 2 becomes turn / 2, as in numpy.unwrap. turn: a power of two: 1 for angles in
+    units of 2 * pi radians, 2 for angles in units of pi radians.
     """
     within: Array = angle - turn * np.floor(angle / turn + 0.5)
     within[(within == -turn / 2) & (angle > 0)] = turn / 2
@@ -32,9 +32,9 @@ def from_polar(magnitude: Array, phase: Array) -> Array:
 
 
 def bin_advances(width: int, hop: Fraction) -> Array:
-    """Return how far the phase of each bin advances in `hop` samples, in turns, without whole turns: [width].
+    """Return how far the phase of each bin advances in `hop` samples, in cycles, modulo 1: [width].
 
-    A bin's frequency is that of its centre. width: the number of bins, n_fft / 2 + 1.
+    The frequency of bin b is b / n_fft cycles per sample. width: the number of bins, n_fft / 2 + 1.
     """
     n_fft = max(1, 2 * (width - 1))
     return np.array([float(b * hop / n_fft % 1) for b in range(width)])

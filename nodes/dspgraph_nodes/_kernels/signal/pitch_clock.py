@@ -12,11 +12,11 @@ from dspgraph_nodes._kernels.arrays import Array
 LARGEST_TERM = 1 << 31
 """Limit of both terms of the fraction (rows per second) / rate: products with the length of a block fit in 64 bits."""
 
-_TURN = 2.0**53  # steps of the phase in a turn before they are shifted to 64 bits
+_TURN = 2.0**53  # steps of the phase in a cycle before they are shifted to 64 bits
 
 
 ClockedSource: TypeAlias = Callable[[Array, Array], Array]
-"""A function of pitch and phase, [m] each, that returns m samples. Phases are uint64, in units of 2**-64 turns."""
+"""A function of pitch, Hz, and phase, [m] each, that returns m samples. Phases are uint64 in 2**-64 cycles."""
 
 
 @dataclass
@@ -25,7 +25,7 @@ class PitchClock:
 
     rate: the sampling rate, Hz; ratio: (rows, samples), the smallest whole numbers of rows and of samples that last
     equally long; dtype: of the samples; f0: the rows that are still needed; phase: the phase at the next sample, in
-    units of 2**-64 turns; rows: how many rows were received so far; samples: how many samples were returned so far.
+    units of 2**-64 cycles; rows: how many rows were received so far; samples: how many samples were returned so far.
     """
 
     rate: float
@@ -95,6 +95,6 @@ def clock_fault(name: str, rate: Fraction, f0: Any) -> str:
 
 
 def turns(phase: Array) -> Array:
-    """Convert phases in units of 2**-64 turns to turns, [n] float64, from 0 to below 1. phase: [n] uint64."""
+    """Convert phases from units of 2**-64 cycles to cycles, [n] float64, from 0 to below 1. phase: [n] uint64."""
     whole: Array = (phase >> np.uint64(11)).astype(np.float64) / _TURN
     return whole

@@ -102,10 +102,10 @@ def _dot(code: Code, i: Any, j: Any, blocks: Any) -> Any:
 
 @kernel
 def resample(x: Array, start: int, phase: int, up: int, down: int, taps: Array, y: Array) -> None:
-    """Resample x [channels, ...] to up / down times its sampling rate; write the result to y [channels, n].
+    """Resample x [channels, samples] to up / down times its sampling rate; write the result to y [channels, n].
 
     The first output sample is the inner product of x[:, start : start + width] and row `phase` of the taps; each
-    further one lies down / up input samples later. taps: the result of `bank`.
+    further output sample lies down / up input samples later. taps: the result of `bank`, [up, width].
     """
     rows, length = taps.shape
     flat = taps.reshape(rows * length)

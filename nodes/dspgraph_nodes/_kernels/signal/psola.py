@@ -19,10 +19,10 @@ def unvoiced_step(rate: float) -> int:
 def samples_beyond(rate: float, longest: float) -> int:
     """Return how many input samples after sample n must be known before sample n of the output can be computed.
 
-    This is about 3.5 * p, where p is the longest period. A grain that changes sample n is placed at most p after it.
-    At the beginning of a voiced sound, the mark nearest to that place can lie p after it. That it is the nearest is
-    known when the mark after it is found, for which the samples up to 1.5 * p after the nearest mark are needed. rate:
-    Hz; longest: p, in samples.
+    This is about 3.5 * p, where p is the longest period. The middle of a grain that changes sample n lies at most p
+    after n. The mark nearest to this middle can lie another p later, at the beginning of a voiced sound. To know that
+    no other mark is nearer, the next mark must be found, which needs the samples up to 1.5 * p after the nearest mark.
+    rate: Hz; longest: p, in samples.
     """
     return math.ceil(3.5 * max(longest, unvoiced_step(rate))) + 8
 
@@ -37,8 +37,9 @@ class PsolaSignal:
     x or, if the largest magnitude of all samples up to the end of the search is negative, of -x.
 
     A grain is x times a Hann window that reaches from one period before a mark to one period after it. Grains are added
-    every period / ratio samples where the signal is voiced, and every 5 ms elsewhere; each is the grain of the mark
-    nearest to its place. In voiced sounds it is divided by sqrt(ratio), so that the power stays the same.
+    to the output every period / ratio samples where the signal is voiced, and every 5 ms elsewhere. At each of these
+    samples, the grain of the nearest mark is added. In voiced sounds it is divided by sqrt(ratio), so that the power
+    stays the same.
 
     rate: Hz; longest: the longest period, in samples. Several channels have the same marks, those of the channel with
     the largest magnitude.
@@ -52,9 +53,9 @@ class PsolaSignal:
     periods: Array = field(default_factory=lambda: np.zeros(0))
     given: int = 0
     seen: int = 0  # up to which sample the two extremes are known
-    marks: list[tuple[int, float, bool]] = field(default_factory=list)  # place, period, whether voiced
+    marks: list[tuple[int, float, bool]] = field(default_factory=list)  # sample, period in samples, whether voiced
     search: int = 0  # where the search for the next mark begins
-    place: float | None = None  # of the next grain
+    place: float | None = None  # the output sample in the middle of the next grain; None before the first grain
 
     def __post_init__(self) -> None:
         self.x = self.y = np.zeros((0, self.channels))  # from the samples `first` and `given` on

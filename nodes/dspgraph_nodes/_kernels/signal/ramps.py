@@ -30,9 +30,9 @@ def start_ramp(audio: Fraction, control: Fraction) -> Ramp:
 def ramp(state: Ramp, values: Array, count: int) -> Array:
     """Return the values for the next `count` samples, [count] float64. state: updated in place.
 
-    values: [n], the items that begin in the span of these samples; the span begins with a period. In the span of an
-    item, the value goes in a straight line from the item before it to this item, which it reaches at the end of the
-    span. The first item of a signal is also the item before it.
+    values: [n], the items that begin in the time of these samples, which starts with a new period. During the span of
+    an item, the value moves linearly from the value of the item before it to the value of this item, which is reached
+    at the end of the span. During the first span of a signal, the value is that of the first item.
     """
     first = float(values[0]) if state.before is None else state.before
     points = np.concatenate(([first], values.astype(np.float64)))

@@ -57,10 +57,10 @@ class Stretching:
 class StretchState:
     """The state of time stretching: input that later frames need, the overlap-add of the frames, and counts.
 
-    samples: [channels, n], input that later frames need; at: the index of the first of it in the whole input. tails:
-    the overlap-add of each channel. received, frames, given: how many input samples were received, frames made, and
-    output samples returned so far. spectrum: [channels, bins], the last output spectrum of a phase vocoder. shifted:
-    the input sample in the middle of WSOLA's last frame.
+    samples: [channels, n], input that later frames need; at: the number of the sample samples[:, 0] in the whole input.
+    tails: the overlap-add of each channel. received, frames, given: how many input samples were received, frames made,
+    and output samples returned so far. spectrum: [channels, bins], the last output spectrum of a phase vocoder.
+    shifted: the number of the input sample in the middle of WSOLA's last frame.
     """
 
     samples: Array  # input that is still needed; before the signal it is 0
@@ -155,10 +155,10 @@ def _locked_frames(how: Stretching, held: StretchState, numbers: range) -> tuple
 def _locked(now: Array, earlier: Array, before: Array) -> Array:
     """Return the spectra `now` [channels, bins] with phases that continue those of the last output frame.
 
-    earlier: the spectra of the input `hop` samples before `now`; before: those of the last output frame. Peaks are
-    those of the power of all channels together. Around a peak all channels are turned by one angle: the phase by which
-    the peak advances in the input, and the phase from the input to the last output, both means over the channels,
-    weighted by power. Where there was silence before, nothing is turned.
+    earlier: the spectra of the input `hop` samples before `now`; before: the spectra of the last output frame. Peaks
+    are those of the power of all channels together. Around a peak, the phases of all channels change by one angle: the
+    advance of the peak's phase in the input, plus the peak's phase in the last output frame minus its phase in `now`,
+    both averaged over the channels, weighted by power. Where there was silence before, no phase changes.
     """
     power = (now.real * now.real + now.imag * now.imag).sum(axis=0)
     around = np.pad(power, 2, constant_values=-1)

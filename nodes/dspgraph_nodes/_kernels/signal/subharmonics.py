@@ -2,7 +2,7 @@
 
 A signal with the period T also has the periods 2 * T, 3 * T ... If its pulses are not quite equal, one of these can fit
 better than T, even if the differences are 30 dB softer than the pulses. Here f is a subharmonic if the harmonics of p *
-f, for a prime p, hold nearly all the energy of the harmonics of f.
+f, where p is 2 or an odd number, hold nearly all the energy of the harmonics of f.
 """
 
 import math
@@ -25,12 +25,12 @@ The odd harmonics of a voice hold more: 8 % if its first formant lies on the sec
 
 
 def raise_subharmonics(x: Array, rate: float, f0: Array, at: Array, top: float) -> Array:
-    """Return the pitch [frames], in Hz, where each subharmonic f0 is replaced by p * f0, p = 2, 3, 5 ..., repeatedly.
+    """Return the pitch [frames], Hz, where each subharmonic f0 is replaced by p * f0, p = 2, 3, 5, 7 ..., repeatedly.
 
     x: [n]; f0: [frames], the pitch at each of the samples `at` [frames], 0 where unvoiced; top: the highest pitch, Hz.
     f0 is a subharmonic of p * f0 if, with r(lag) the normalised correlation of two windows of two periods,
 
-        mean over j = 1 .. p of r(j / (p * f0)) >= (1 - MOST_REST) * r(1 / f0)
+        mean over j = 1 .. p of r(j / (p * f0)) >= (1 - MOST_REST) * r(1 / f0),    r(1 / f0) >= 1/2
 
     Without noise, the mean is the share of the energy at the harmonics of p * f0.
     """
@@ -95,7 +95,8 @@ def _raise(x: Array, at: Array, rate: float, top: float, least: float, f0: Array
 def _is_subharmonic(x: Array, at: float, period: float, p: int, least: float) -> bool:
     """Return whether the mean of r at the lags j * period / p, j = 1 .. p, is at least `least` times r at the period.
 
-    r is the correlation of `_correlation` around the sample `at`.
+    r is the correlation of `_correlation` around the sample `at`; period: samples. If r at the period is below 1/2, the
+    result is False.
     """
     whole = _correlation(x, at, period, period)
     if whole < 0.5:

@@ -1,9 +1,10 @@
 """Synthesis of speech as in WORLD: one response per pitch period, whose periodic and noisy parts are filtered pulses.
 
 Pulses are where the phase of the pitch passes a multiple of 2 pi; in unvoiced sounds the pitch is 500 Hz. The response
-of a pulse has n_fft samples and is the sum of two: a pulse with the minimum-phase spectrum of sqrt(S (1 - A**2)), where
-the signal is voiced, and as many samples of noise as there are up to the next pulse, with that of sqrt(S A**2), or of
-sqrt(S) in unvoiced sounds. S and A are the rows of power and aperiodicity, on straight lines between two rows.
+of a pulse has n_fft samples and is the sum of two parts. The first, only where the signal is voiced, is a minimum-phase
+pulse with the magnitude spectrum sqrt(S (1 - A**2)). The second is noise, as many samples as there are up to the next
+pulse, filtered by a minimum-phase filter with the magnitude sqrt(S A**2), or sqrt(S) in unvoiced sounds. S and A are
+the power and the aperiodicity at the pulse, interpolated linearly between two rows.
 """
 
 import math
@@ -25,15 +26,16 @@ _SEED = (123456789, 362436069, 521288629, 88675123)  # of WORLD's random numbers
 
 
 def lowest_pitch(rate: float, n_fft: int) -> float:
-    """Return the lowest pitch in Hz, below which a row is unvoiced: that of two periods in n_fft samples.
+    """Return the lowest pitch in Hz, of which two periods fit in n_fft samples. A row with a lower pitch is unvoiced.
 
-    Where the pitch goes to 0 on a line between two rows, a period can be twice as long.
+    One period is not enough: where the pitch falls linearly to 0 from one row to the next, a period can be twice as
+    long. rate: the sampling rate, Hz.
     """
     return max(2 * rate / n_fft, rate // n_fft + 1.0)
 
 
 def samples_beyond(n_fft: int) -> int:
-    """Return how many samples after a sample must be reached by rows before the sample is known.
+    """Return how many samples beyond an output sample the rows must reach before this sample can be computed.
 
     A response begins n_fft / 2 samples before its pulse, and its noise lasts until the next pulse.
     """
@@ -45,8 +47,8 @@ class Responses:
     """The state of a synthesis from rows that arrive in blocks: the rows and pulses that later samples need.
 
     `push` takes rows, and returns the samples that are determined by then. rate: samples per second; frames: rows per
-    second; centre: time of row 0 in seconds; n_fft: length of a response, samples. Before the time of the first row
-    this row is used, after the time of the last row that one.
+    second; centre: time of row 0 in seconds; n_fft: length of a response, samples. The first row is also used before
+    its time, and the last row after its time.
     """
 
     rate: Fraction
@@ -58,8 +60,8 @@ class Responses:
     sample: int = 0  # up to which sample pulses are known
     given: int = 0  # how many samples were returned or left out
     pulses: list[tuple[int, float, bool]] = field(default_factory=list)  # sample, part after it, whether voiced
-    phase: Array = field(default_factory=lambda: np.zeros(2))  # total, and modulo 2 pi, of the last sample
-    voiced: bool = False  # whether the last sample is
+    phase: Array = field(default_factory=lambda: np.zeros(2))  # phase at the last sample: total, and modulo 2 pi
+    voiced: bool = False  # whether the last sample is voiced
     seed: Array = field(default_factory=lambda: np.array(_SEED))
 
     def __post_init__(self) -> None:
