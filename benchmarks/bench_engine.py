@@ -181,8 +181,7 @@ def rows() -> list[Row]:
         repeats=9,
     )
     # The time of the engine per node and quantum is the difference between the times of a chain of 22 nodes and a chain
-    # of 2
-    # nodes, divided by the number of steps, minus the time of a step without the engine.
+    # of 2 nodes, divided by the number of steps, minus the time of a step without the engine.
     one, many = 2, 22
     calls = len(x) // QUANTUM * (many - one)
     step, meet, block, row = Nothing().step, Meet().step, x[:QUANTUM], np.zeros((1, 1))

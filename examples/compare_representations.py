@@ -10,7 +10,7 @@ Compare the representations of notes that a GANSynth can learn: a page to listen
 The data set consists of notes that are made by formulas; they are the "real" notes here. A generator is trained on them
 by regression for each representation: log magnitudes with instantaneous frequencies (if), with phases (phase), in mel
 bands (mel), or with half the bins in twice the rows (plain). The first three have the high frequency resolution that
-the paper calls "+H"; plain has not. All measures are taken from the sounds. FOLDER/compare.html has notes of each
+the paper calls "+H"; plain does not. All measures are taken from the sounds. FOLDER/compare.html has notes of each
 generator beside the real ones, FOLDER/table.md the table.
 
 The columns are those of table 1 of J. Engel et al., GANSynth: Adversarial Neural Audio Synthesis, ICLR 2019, except for
@@ -68,7 +68,7 @@ def features_for(settings: Settings) -> FeatureFunction:
 class Table:
     """The rows of the table: measures of the sounds of a generator, compared with the real notes.
 
-    notes: the real notes.
+    notes: the real notes. settings: the settings of the training; all sounds are analysed by the pipeline with them.
     """
 
     def __init__(self, notes: list[MadeNote], settings: Settings) -> None:

@@ -164,7 +164,7 @@ def play(
 
 
 def _run(session: LiveSession, seconds: float | None) -> None:
-    """Run a live graph, for `seconds` seconds or, if this is None, until somebody ends it.
+    """Run a live graph, for `seconds` seconds or, if this is None, until it ends or the user ends it.
 
     At a terminal, show the view; otherwise carry out the lines of the standard input.
     """

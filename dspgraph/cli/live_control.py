@@ -42,9 +42,9 @@ class LiveSession:
         self.variants = list(variants)
 
     def do(self, line: str) -> str | None:
-        """Carry out a line such as `swap SLOT=VARIANT`. Return a sentence that says what was done, or None for `quit`.
+        """Carry out a line such as `swap SLOT=VARIANT`. Return what was done, in words, or None for `quit`.
 
-        Raises RequestError for a line that is not a command.
+        A blank line does nothing, and gives "". Raises RequestError for a line that is not a command.
         """
         try:
             words = shlex.split(line)
@@ -99,7 +99,7 @@ class LiveSession:
 
 
 def described(swaps: Mapping[str, str]) -> str:
-    """Return slot -> variant as text, such as "excitation=whisper"."""
+    """Return swaps, slot -> variant, as text, such as "excitation=whisper"."""
     return " ".join(f"{slot}={variant}" for slot, variant in swaps.items()) or "as it is in the file"
 
 

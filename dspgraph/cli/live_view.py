@@ -90,7 +90,10 @@ def _db(level: float) -> float:
 
 
 def run_view(screen: Any, session: LiveSession, seconds: float | None) -> None:
-    """Show the view until somebody ends it, or some seconds are over. screen: the screen of curses."""
+    """Show the view until the user ends it, the live graph ends, or some seconds have passed.
+
+    screen: the screen of curses. seconds: the longest time; None: no limit.
+    """
     view = View(session)
     screen.timeout(int(1000 * _LOOK))
     end = time.monotonic() + seconds if seconds is not None else math.inf

@@ -45,7 +45,7 @@ def notes(
     """Play SCORE, a text or a MIDI file, and write the sound.
 
     SCORE is a text such as "C4 E4 G4", a chord; "C4, D4, E4", three notes one after the other; or the path of a MIDI
-    file (.mid), for which `pip install 'dspgraph[midi]'`. A note is a letter, then # or b if needed, then the octave;
+    file (.mid), which needs `pip install 'dspgraph[midi]'`. A note is a letter, then # or b if needed, then the octave;
     C4 is middle C.
 
     A pipeline makes the sound of each note. The default one has weights of its own, for notes from C3 to C6 that sound

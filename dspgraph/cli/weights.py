@@ -13,7 +13,7 @@ from dspgraph.errors import FileError
 
 @click.group()
 def weights() -> None:
-    """List, convert, show or shorten files of the weights of models."""
+    """List, convert, show or compress files of the weights of models."""
 
 
 @weights.command("list", cls=StrictCommand)
@@ -69,7 +69,7 @@ def convert(checkpoint: Path, out: Path, model: str | None, settings: Path | Non
 @click.argument("file", type=PATH)
 @click.option("-o", "--out", required=True, help="File to write, OUT.safetensors.", type=PATH)
 def half(file: Path, out: Path) -> None:
-    """Write the weights of FILE with numbers of 16 bits (float16): half the size. Nodes read both."""
+    """Write the weights of FILE with numbers of 16 bits (float16): half the size. Nodes read both kinds of files."""
     from dspgraph.training.weights import write_half
 
     write_half(file, out)

@@ -69,8 +69,9 @@ class Box:
 class Edge:
     """A wire from the output port `out` of the box `tail` to the input port `into` of the box `head`.
 
-    These four are numbers, from 0. origin: "frame.y", or "frame" if this node has no other output, or the name of an
-    input of the graph. to: "lpc.x", or the name of an output of the graph. stream: what flows over the wire.
+    tail, out, head, into: numbers of boxes and ports, from 0. origin: "frame.y", or "frame" if this node has no other
+    output, or the name of an input of the graph. to: "lpc.x", or the name of an output of the graph. stream: what flows
+    over the wire.
     """
 
     tail: int

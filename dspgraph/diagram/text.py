@@ -17,7 +17,8 @@ _WIDTH = 110
 def text(graph: Wiring) -> str:
     """Return the diagram of a graph as plain text.
 
-    First come the nodes that run, in running order, each with its type, parameters, wires and streams; then remarks.
+    First come the inputs, the nodes that run, in running order, and the outputs, each with its type, parameters, wires
+    and streams; then remarks.
     """
     shown = build_diagram(graph)
     labels = [label for box in shown.boxes for _, label in box.gives]

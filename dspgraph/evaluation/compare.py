@@ -149,7 +149,7 @@ def _check_choices(work: ItemsByFile[CompareJob]) -> None:
 def _check_replaced(work: ItemsByFile[CompareJob], now: Mapping[str, str], ledger: Ledger) -> None:
     """Raise RequestError if results of an earlier run in the output folder would be lost.
 
-    This comparison may replace an earlier one that has no recording, variant or metric which this one lacks. work: the
+    An earlier comparison may be replaced if this comparison has all its recordings, variants and metrics. work: the
     recordings and jobs of this comparison. now: name of a choice -> its recipe. ledger: of the output folder.
     """
     items, job = work.items, work.any_job

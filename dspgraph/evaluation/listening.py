@@ -69,8 +69,8 @@ class Answer:
 class Scored:
     """The result of MUSHRA for one sound.
 
-    mean: the mean score, with its confidence interval. over: the interval is computed from one mean for each of the
-    "listeners" or, if there is one listener, of the "recordings".
+    mean: the mean score, with its confidence interval. over: "listeners" or, if there is only one listener,
+    "recordings": the interval is computed from one mean for each of them.
     """
 
     sound: str
@@ -83,7 +83,7 @@ class Recognised:
     """The result of ABX for one pair of sounds.
 
     right: the number of right answers. share: their share of all answers. p: the probability of so many right answers,
-    or more, by guessing, corrected for the number of pairs.
+    or more, by guessing, corrected for the number of pairs by Holm's method.
     """
 
     sounds: tuple[str, str]
@@ -98,7 +98,7 @@ class Preferred:
 
     first: the number of answers for the first sound. none: the number of answers without a preference, which are left
     out of the share. share: the share of the answers for the first sound. p: the two-sided p-value of the binomial test
-    against a share of one half, corrected for the number of pairs.
+    against a share of one half, corrected for the number of pairs by Holm's method.
     """
 
     sounds: tuple[str, str]
@@ -155,7 +155,10 @@ def read_answers(files: Iterable[Path]) -> list[Answer]:
 
 
 def summarise(answers: Sequence[Answer], screened: bool = True) -> Summary:
-    """Return the results of all tests. screened: leave out listeners of MUSHRA who often miss the reference.
+    """Return the results of all tests.
+
+    screened: whether to leave out listeners of MUSHRA who often give the hidden reference a low score (see
+    LEAST_REFERENCE_SCORE).
 
     MUSHRA: the mean score of a sound with the interval of Student's t, over the means of the listeners or, if there is
     one listener, over the recordings. The pairs of sounds are tested on the means of the recordings, each over all

@@ -206,7 +206,7 @@ class Results:
 
     @property
     def identity(self) -> str:
-        """A hash of the names and graphs of the variants and of the names of the recordings.
+        """A hash of the names of the pipeline, the variants and the recordings, and of the digests of the variants.
 
         Files of answers have this hash, so that only answers to the same comparison are merged.
         """

@@ -28,7 +28,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class PairedTest:
-    """The difference of a metric between the variants a and b, over the recordings of both.
+    """The difference of a metric between the variants a and b, over the recordings for which both have a value.
 
     metric: its name. difference: the mean of a - b with the interval of Student's t. t, wilcoxon: the p-values of the
     paired t-test and of Wilcoxon's signed-rank test, two-sided; NaN if a test is not defined, for instance if all
@@ -85,9 +85,10 @@ def guessing(hits: int, n: int, *, above: bool) -> float:
 
 
 def paired(metric: str, a: str, b: str, x: Sequence[float], y: Sequence[float]) -> PairedTest:
-    """Return the paired tests of a metric's values x of variant a and y of variant b.
+    """Return the tests of whether a metric differs between the variants a and b, paired by recording.
 
-    x, y: at least two values each; values at the same place belong to the same recording.
+    metric, a, b: names, for the result. x, y: the values of a and of b, at least two each; x[k] and y[k] belong to the
+    same recording.
 
     Source: scipy.stats.ttest_1samp of the differences, scipy.stats.wilcoxon with zeros left out.
     """

@@ -70,10 +70,11 @@ class Choice:
 
 @dataclass(frozen=True)
 class OpenChoice:
-    """A choice whose inputs have the rate or the channels of the file, so that files can have different graphs.
+    """A choice without a graph yet: its inputs get the rate or the channels of each file, so graphs can differ.
 
-    pipeline: has no graph yet; `given` returns the choice with the graph for the rate and channels of a file. way_out:
-    the end of the error message for a file without a graph, which says what else can be asked for.
+    pipeline: the pipeline; `given` returns the choice with its graph for the rate and channels of a file. way_out: the
+    end of the error message for a file for which no graph can be made: the options of the command line that avoid the
+    error.
     """
 
     name: str
@@ -84,9 +85,10 @@ class OpenChoice:
 
     @cached_property
     def recipe(self) -> str:
-        """A hash that says which pipeline this is. It is the same for all rates and channels of files.
+        """A hash of the pipeline with its swaps and overrides. It does not depend on the rates and channels of files.
 
-        It is that of the graph at 48000 Hz and 1 channel; if there is no such graph, that of the data of the file.
+        It is computed from the graph at 48000 Hz and 1 channel or, if there is no such graph, from the pipeline file,
+        the swaps and the overrides.
         """
         try:
             content: Any = self.pipeline.given(nominal(self.pipeline.wanted)).graph.recipe
@@ -112,7 +114,7 @@ class OpenChoice:
 class NoGraph:
     """A choice that has no graph for the rate and channels of a file.
 
-    reason: why there is none, and what else can be asked for.
+    reason: why there is no graph, and which options avoid this.
     """
 
     name: str
@@ -207,7 +209,7 @@ def _swaps(
 
 
 def _swap_names(slots: Mapping[str, Sequence[str]], swap: Mapping[str, str], vary: Sequence[str] | None) -> list[str]:
-    """Return for each slot in `swap` the text by which the name of a graph names the chosen variant of this slot.
+    """Return the parts of the name of a graph that name its variants: one text for each slot in `swap`.
 
     slots: slot -> names of its variants. swap: slot -> chosen variant. vary: the slots that all graphs vary, if they
     are the same. The text is the name of the variant if `vary` is given or if the pipeline has one slot; otherwise it

@@ -110,17 +110,19 @@ def read_alignment(
 ) -> Alignment:
     """Return the alignment in a file.
 
-    form: one of ALIGNMENT_FORMATS; by default it follows from the content and the suffix. tier: the name of the tier,
-    for a TextGrid. utterance: the name of the utterance, for a file with several. offset: seconds that are added to
-    every time, for instance "768/22050" if the audio begins with 768 more samples than the recording that was aligned.
-    Raises FileError for a file that cannot be read, and RequestError if a tier or an utterance is given for a format
-    that has none.
+    form: one of ALIGNMENT_FORMATS; by default it is found from the content and the suffix. tier: the name of the tier,
+    for a TextGrid. utterance: the name of the utterance, for a file (mlf or ctm) with several. offset: seconds that are
+    added to every time, for instance "768/22050" if the audio begins with 768 more samples than the recording that was
+    aligned.
+
+    Raises FileError for a file that cannot be read, and for a tier or an utterance that is not in the file. Raises
+    RequestError for an unknown `form`, and for a `tier` or `utterance` that the format does not have.
     """
     return AlignmentFile(Path(path), form, tier).read(utterance, offset)
 
 
 class AlignmentFile:
-    """A file with the alignment of one utterance or, in the formats "mlf" and "ctm", of several. It is read once.
+    """A file with the alignment of one utterance or, in the formats "mlf" and "ctm", of several.
 
     form, tier: as in `read_alignment`.
     """
@@ -167,7 +169,10 @@ class AlignmentFile:
 
 
 def _form_of(path: Path, text: str) -> str:
-    """Return the format of a file. If its content does not show the format, the suffix decides. text: the content."""
+    """Return the format of a file. If its content does not show the format, the suffix decides.
+
+    text: the content. Raises FileError if neither the content nor the suffix shows the format.
+    """
     start = text[:4000].lstrip()
     for mark, form in {"#!MLF!#": "mlf", "File type": "textgrid", "ooBinaryFile": "textgrid", "{": "gentle"}.items():
         if start.startswith(mark):
@@ -217,7 +222,10 @@ class PhoneSymbols:
 
     @property
     def sentences(self) -> list[str]:
-        """Sentences about items outside all intervals, and about intervals that overlap or have no items (if any)."""
+        """Sentences about each misfit that was found.
+
+        Misfits are items outside all intervals, and intervals that overlap, lie outside the signal or contain no item.
+        """
         found = []
         if self.covered < len(self.codes):
             found.append(f"{100 * (1 - self.coverage):.3g} % of the samples are outside every interval")
@@ -231,7 +239,7 @@ class PhoneSymbols:
 def phone_symbols(
     intervals: Iterable[Interval], rate: Number, n: int, labels: Sequence[str] | None = None
 ) -> PhoneSymbols:
-    """Return a stream of n symbols: each is the code of the phone at its time, or 0 if no interval is there.
+    """Return n symbols with their stream: each is the code of the phone at its time, or 0 if no interval is there.
 
     An interval from s to e seconds has the items from round(s * rate) to round(e * rate) - 1, where halves are rounded
     up. Times are exact, so that rounding errors do not add up. Where intervals overlap, the interval that starts later

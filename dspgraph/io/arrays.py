@@ -120,8 +120,8 @@ class ArraySource:
     The attribute `lengths` has the number of items of every stream, by name.
 
     Raises FileError if the file is missing, is damaged or is not an .npz file; if an array is missing, has no items or
-    does not fit its stream; if a description differs; and if a small file has huge arrays. The check sums of the arrays
-    are checked in `blocks()`, before the first block.
+    does not fit its stream; if a description differs; and if the arrays are larger than UNPACKED and LARGEST_EXPANSION
+    allow. The check sums of the arrays are checked in `blocks()`, before the first block.
     """
 
     def __init__(self, path: str | Path, streams: Mapping[str, Stream]) -> None:
@@ -234,7 +234,8 @@ class ArraySource:
     def _header(self, archive: zipfile.ZipFile, name: str) -> _Header:
         """Return the header of the array called `name`. Only the header is decompressed.
 
-        Raises FileError if this is not an array of numbers, or if the array has not the size that its header states.
+        Raises FileError if this is not an array of numbers, or if the array does not have the size that its header
+        states.
         """
         member = archive.getinfo(f"{name}.npy")
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -348,11 +349,15 @@ def read_arrays(path: str | Path) -> dict[str, tuple[Stream, Array]]:
 class _ArchiveFile(io.FileIO):
     """The file of a zip archive, as zipfile reads it.
 
-    zipfile reads the list of all members at once. A list that is too long for the memory is refused.
+    zipfile reads the list of all members by one call of `read`. The list in a damaged file can be huge, so a call for
+    more than LONGEST_LIST bytes is refused.
     """
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Return the next `size` bytes, or the rest of the file if `size` is negative or None."""
+        """Return the next `size` bytes, or the rest of the file if `size` is negative or None.
+
+        Raises BadZipFile if `size` is above LONGEST_LIST.
+        """
         if size is not None and size > LONGEST_LIST:
             raise zipfile.BadZipFile(f"the list of its members has more than {LONGEST_LIST} bytes")
         return super().read(-1 if size is None else size)
@@ -378,9 +383,9 @@ class _Header:
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
-    """Open a new member of an archive, the array called `name`, for writing. It may have more than 4 GiB (ZIP64).
+    """Open a new member of an archive, the array called `name`, for writing.
 
-    Its date is always 1980-01-01, so that equal arrays give equal files.
+    The member may have more than 4 GiB (ZIP64). Its date is always 1980-01-01, so that equal arrays give equal files.
     """
     return archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True)
 

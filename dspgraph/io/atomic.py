@@ -46,9 +46,10 @@ class AtomicFile:
 
     @contextmanager
     def attempt(self, keeps: bool = False) -> Iterator[None]:
-        """Return a context in which any error removes the temporary file. keeps: with True, the file stays.
+        """Return a context in which any error removes the temporary file.
 
-        An OSError becomes a FileError that names the final path; any other error is raised unchanged.
+        keeps: whether the temporary file is kept after an error. An OSError becomes a FileError that names the final
+        path; any other error is raised unchanged.
         """
         try:
             yield

@@ -62,9 +62,9 @@ class AudioSource:
     44100 Hz to 16000 Hz", and where the header of the file is wrong. The attribute `rows` is the largest number of
     samples, at the rate of the file, in a block.
 
-    In every format, a part has the same samples as this slice of the whole file, and the samples do not depend on the
-    sizes of the blocks (`dspgraph.testing.check_file` checks this). In lossy formats everything before the part is
-    decoded too.
+    In every format, at the rate of the file, a part has the same samples as the corresponding slice of the whole file.
+    The samples do not depend on the sizes of the blocks (`dspgraph.testing.check_file` checks this). In lossy formats
+    everything before the part is decoded too.
 
     Raises FileError if the file is missing, is empty, is not audio, or is truncated (`find_layout` lists the formats);
     if the part or the channel does not exist; if the number of channels cannot be converted. `blocks()` and `read()`
@@ -182,7 +182,10 @@ class AudioSource:
             )
 
     def _resampled(self, blocks: Iterable[Array]) -> Iterator[Array]:
-        """Return blocks at the rate of the stream. In total they have ceil(seconds of the part * rate) samples."""
+        """Return blocks at the rate of the stream.
+
+        In total they have ceil(seconds of the part * rate of the stream) samples.
+        """
         self.check_rates()
         due, tail = self.stream.count(self.length / self.rate), math.ceil(self.rows / 8)
         return resample_blocks(blocks, self.rate, self.stream.rate, self.stream.channels, due, tail)

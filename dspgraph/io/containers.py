@@ -252,10 +252,10 @@ _AIFF_UNITS = {
 class _Coding(NamedTuple):
     """The properties of a sample coding that are needed to compute the length of a file.
 
-    block, samples: the bytes of a block, and the samples per channel in it. promised: the samples per channel according
-    to the header; 0 if the header does not say it. packets: the bytes of all packets according to a table in the
-    header; 0 if there is no table. is_mpeg: whether the samples are MPEG audio. patch: the offset of bytes in the
-    header that must be replaced, and their replacement.
+    block, samples: the number of bytes of a block, and the number of samples per channel in it. promised: the number of
+    samples per channel according to the header; 0 if the header does not say it. packets: the number of bytes of all
+    packets according to a table in the header; 0 if there is no table. is_mpeg: whether the samples are MPEG audio.
+    patch: the offset of bytes in the header that must be replaced, and their replacement.
     """
 
     block: int = 1  # bytes of a block; a decoder needs whole blocks
@@ -363,9 +363,9 @@ def _notes_of_left(file: BinaryIO, end: int, left: int, last: str) -> list[str]:
 
 
 def _notes_of_samples(coding: _Coding, length: int) -> Iterator[str]:
-    """Yield a note if `length` bytes of samples are another number of samples than the header says.
+    """Yield notes if a file has another number of samples than its header says, or an incomplete last block.
 
-    Yield a second note if the last block is incomplete. coding: the coding of the samples.
+    coding: the coding of the samples, with the number in the header. length: the number of bytes of the samples.
     """
     blocks, rest = divmod(length, coding.block)
     found = blocks * coding.samples

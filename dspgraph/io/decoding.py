@@ -143,7 +143,7 @@ class Decoder:
     def blocks(self, first: int, length: int, rows: int) -> Iterator[Array]:
         """Yield `length` samples from sample `first` on, in blocks [n, channels] of up to `rows` samples.
 
-        Full scale is +-1. There are fewer samples if the file ends before. Raises FileError if the file is damaged.
+        Full scale is +-1. There are fewer samples if the file ends earlier. Raises FileError if the file is damaged.
         """
         begin = 0  # number of the link's first sample in the file
         for link in self._links:

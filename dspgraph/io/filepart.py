@@ -77,7 +77,7 @@ class FilePart(io.RawIOBase):
         return filled
 
     def _read_some(self, room: memoryview) -> int:
-        """Copy bytes from one part, or from the zeros, into `room`, and return their number."""
+        """Copy bytes of one part, or zeros, into the buffer `room`, and return the number of bytes copied."""
         k = bisect.bisect_right(self._ends, self._at)
         left = (self._ends[k] if k < len(self._ends) else self._size) - self._at
         room = room[: max(0, left)]

@@ -292,7 +292,7 @@ def pick(path: Path, entries: dict[str, list[tuple[int, str]]], utterance: str |
     """Return the lines of an utterance. If `utterance` is None, return the lines of the only utterance.
 
     entries: name of an utterance -> its lines, as `split_mlf` and `split_ctm` return them. Raises FileError if there is
-    no such utterance, or if it is None and there are several.
+    no such utterance, or if `utterance` is None and there is not exactly one entry.
     """
     if utterance is None and len(entries) == 1:
         return next(iter(entries.values()))

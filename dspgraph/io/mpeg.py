@@ -99,7 +99,7 @@ class Mpeg(NamedTuple):
 
 
 def parse_header(header: bytes) -> Header | None:
-    """Return what the header of a frame says; None if the bytes are not the header of a frame.
+    """Return the kind and the length of a frame from its header; None if the bytes are not the header of a frame.
 
     header: the first four bytes of the frame. The header of a frame with free bit rate also gives None, because it does
     not determine the length of the frame.
@@ -113,7 +113,7 @@ def parse_header(header: bytes) -> Header | None:
 
 @cache
 def _frame(first: int, second: int) -> Header | None:
-    """Return the header of a frame from its second and third byte; None if they are not those of a frame.
+    """Return the header of a frame from its second and third byte; None if no frame has these two bytes.
 
     first, second: the second and the third byte of the frame. The result has 0 channels, because the number of channels
     is in the fourth byte.
@@ -288,8 +288,8 @@ class _Scan:
     def _check_tag(self, tag: Tag | None, found: int, size: int) -> None:
         """Raise FileError if there are fewer frames than the tag promises, or no frames.
 
-        found: the number of frames. size: the bytes of all frames and the tag. Some encoders count the frame of the tag
-        too. One frame less than promised is therefore accepted if `size` is the size in the tag.
+        found: the number of frames. size: the number of bytes of all frames and the tag. Some encoders count the frame
+        of the tag too. One frame less than promised is therefore accepted if `size` is the size in the tag.
         """
         promised = tag.frames if tag and tag.frames is not None else 0
         complete = promised <= found or (tag is not None and promised == found + 1 and tag.size == size)

@@ -89,7 +89,8 @@ class _OpenLink:
 def pages(path: Path, file: BinaryIO, at: int) -> Iterator[Page]:
     """Yield the pages of an open file from the offset `at` on.
 
-    Bytes after the last page, for instance a tag, are ignored. Raises FileError for a damaged page.
+    An incomplete page at the end, and bytes after the last page, such as a tag, are ignored. Raises FileError for a
+    page with a wrong check sum, and for bytes between pages.
     """
     file.seek(at)
     while True:

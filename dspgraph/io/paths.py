@@ -1,4 +1,4 @@
-"""Opening of files that anybody may have made: only regular files are opened."""
+"""Opening of files of unknown origin: only regular files are opened."""
 
 from __future__ import annotations
 

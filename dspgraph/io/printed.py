@@ -28,8 +28,8 @@ class Printed:
 def catch_printed() -> Iterator[Printed]:
     """Catch the text that C libraries print in the `with` block: `with catch_printed() as printed: ...`.
 
-    Afterwards, `printed.text` is what they printed to stdout and stderr; it is empty with other C libraries than
-    glibc. Only one thread at a time can be in such a block; others wait.
+    After the block, `printed.text` is the text that they printed to stdout and stderr; it is empty with other C
+    libraries than glibc. Only one thread at a time can run such a block; other threads wait.
     """
     printed, stream = Printed(), _stream()
     if stream is None:

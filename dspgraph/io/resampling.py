@@ -53,6 +53,6 @@ def quick_converter(rate: Fraction, to: Fraction, channels: int) -> soxr.Resampl
 
     rate, to: in Hz. The converter takes and returns blocks [n, channels] of float64. It is soxr's converter for
     variable rates. Live graphs use it, because the converter of `resample_blocks` computes by FFT, and delays by 35 to
-    120 ms. How the blocks are cut changes no sample.
+    120 ms. The samples do not depend on the sizes of the blocks.
     """
     return soxr.ResampleStream(float(rate), float(to), channels, dtype="float64", quality="HQ", vr=True)

@@ -13,8 +13,8 @@ from dspgraph.io.atomic import AtomicFile
 class Sink(ABC):
     """A file that is written block by block, under a temporary name in the same folder until `place` is called.
 
-    `with Sink(...) as sink:` calls `close` and `place` at the end of the block; after an exception it removes the file.
-    For several files that belong together, close all files first, and then place all files.
+    `with Sink(...) as sink:` calls `close` and `place` at the end of the block; after an exception it removes the
+    temporary file. For several files that belong together, close all files first, and then place all files.
     """
 
     def __init__(self, path: Path) -> None:
@@ -41,7 +41,7 @@ class Sink(ABC):
         self._file.place()
 
     def discard(self) -> None:
-        """Close what the sink has open, and remove the temporary file. A file that was placed stays."""
+        """Close all files that the sink has open, and remove the temporary file. A file that was placed stays."""
         self._release()
         self._file.discard()
 

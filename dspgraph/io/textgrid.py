@@ -52,7 +52,7 @@ class _Tokens:
     """A reader that returns the numbers, texts and flags of a TextGrid one after the other.
 
     path, text: the path, for messages, and the content of the file. The attribute `line` is the number of the line from
-    which the last of them was read. `what` in the methods is the name of the value that must come next, for messages.
+    which the last value was read. `what` in the methods is the name of the value that must come next, for messages.
     """
 
     def __init__(self, path: Path, text: str) -> None:

@@ -169,9 +169,10 @@ class Player:
     over: list[Fraction] = field(default_factory=list)
 
     def checked(self, event: Play) -> Play:
-        """Return a copy of the event, with its sound as an array that the input takes.
+        """Return a copy of the event, whose sound is a file or an array that the input takes.
 
-        Raises SignalError for samples of a wrong shape, type or value, and ParameterError for a sound without samples.
+        Raises SignalError for samples of a wrong shape, type or value, and ParameterError for a file that was opened
+        for another stream, for a sound without samples, and for a `skip` that leaves no samples.
         """
         sound = event.sound
         if isinstance(sound, FileSound) and sound.stream != self.stream:
@@ -197,7 +198,7 @@ class Player:
     def stop(self, at: Fraction) -> bool:
         """Let the sounds that are playing fade out from the time `at` on, in seconds.
 
-        Return whether there was such a sound.
+        Return whether a sound was playing.
         """
         left = [voice for voice in self.voices if voice.end is None and (voice.over(self.stream.rate) or at + 1) > at]
         for voice in left:

@@ -19,9 +19,9 @@ class DeviceEdge:
     """A queue of samples that enter at one rate and leave at another, with a fixed delay.
 
     rate: the rate in Hz of the samples that enter. to: the rate in Hz of the samples that leave. channels: the number
-    of channels. samples: the number of samples in a block of the device, at the rate of the device; `lateness` is
-    measured with blocks of so many samples. The attribute `lateness` is the delay, as a number of samples at the rate
-    `to`; it is 0 if the rates are equal.
+    of channels. samples: the number of samples in a block of the device, at the rate of the device. The attribute
+    `lateness` is the delay, as a number of samples at the rate `to`; it is 0 if the rates are equal. The constructor
+    measures it with blocks of `samples` samples.
     """
 
     def __init__(self, rate: Fraction, to: Fraction, channels: int, samples: int) -> None:

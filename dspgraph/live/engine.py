@@ -41,7 +41,7 @@ class Setup:
     outputs: name of an output -> its destination. quantum: the duration of a quantum in seconds. ahead: the number of
     quanta that lie ready for the device. latency: the latency of the performance, in seconds. controls: name of a
     control -> its value at the beginning. played: the inputs into which sounds are played. variants: graphs that may be
-    swapped in; each is run on noise before (see `rehearse`).
+    swapped in; each is run on noise before the device starts (see `rehearse`).
     """
 
     graph: Graph
@@ -59,15 +59,15 @@ class Setup:
 class Stats:
     """The counts and times of a live graph up to now. Times are in seconds, counts in samples of the device.
 
-    seconds: the duration of the signal that was computed. rate: the sample rate of the device, Hz. quantum: its
-    duration. ahead: the number of quanta that lie ready for the device. latency: that of the graph, of the quanta that
-    lie ready, and of conversions of the rate; the latency of the device itself is not in it. silent: the number of
-    output samples that were not ready in time; gaps: (time, samples) of each run of them. lost: the number of input
-    samples that the device lost; losses: (time, samples) of each loss. drift: by how many millionths the clock of a
-    second device is faster; None if there is one clock. missing: the number of items that the program did not push in
-    time. worst, mean: the longest and the mean time of computing a quantum. priority: the priority of the engine's
-    thread, in words. levels: name of an input or output -> the largest magnitude of its samples since `stats` was asked
-    for last.
+    seconds: the duration of the signal that was computed. rate: the sample rate of the device, Hz. quantum: the
+    duration of a quantum. ahead: the number of quanta that lie ready for the device. latency: the latency of the graph,
+    plus the quanta that lie ready, plus the delays of conversions of the rate, without the latency of the device
+    itself. silent: the number of output samples that were not ready in time; gaps: (time, samples) of each run of such
+    samples. lost: the number of input samples that the device lost; losses: (time, samples) of each loss. drift: by how
+    many millionths the clock of a second device is faster than that of the first; None if there is one clock. missing:
+    the number of items of frame inputs that the program did not push in time. worst, mean: the longest and the mean
+    time of computing a quantum. priority: the priority of the engine's thread, in words. levels: name of an input, or
+    OUT and the name of an output -> the largest magnitude of its samples since the last call of `Engine.stats`.
     """
 
     seconds: float = 0.0
@@ -318,8 +318,9 @@ class Engine:
             raise LiveError(f"the graph has stopped after an error: {self.error}")
 
     def _add(self, ask: Ask) -> tuple[Event, ...]:
-        """Add the events of a request, all of them or none; return them with their times. Their lines go to the
-        recorder.
+        """Add the events of a request, all of them or none; return them with their times.
+
+        The recorder gets the lines of the events.
         """
         added = self.performance.add_checked(ask.events)
         if self.recorder is not None:
@@ -356,7 +357,10 @@ class Engine:
         )
 
     def _edge_lateness(self) -> float:
-        """Return the delay of the conversions of the rate, in seconds: the longest before and after the graph."""
+        """Return the delay of the conversions of the rate, in seconds.
+
+        It is the longest delay before the graph, plus the longest delay after the graph.
+        """
         before = [edge.lateness / self.setup.graph.inputs[name].rate for name, edge in self._edges.items()]
         after = [edge.lateness / self.form.rate for _, edge in self._out.values()]
         return float(max(before, default=Fraction(0)) + max(after, default=Fraction(0)))

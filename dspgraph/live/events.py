@@ -48,10 +48,10 @@ class Swap:
 
     Nodes that have the same past in both graphs keep their state; all other nodes start at the time `at`.
 
-    graph: the new graph. settle: seconds from the start of the last new node to the beginning of the fade, in which
-    the new nodes forget that they started without a past. over: seconds of the fade from the old outputs to the new
-    ones. at: the time in seconds; None: as soon as the event is added to a performance. A swap waits until the swap
-    before it has ended. Raises ParameterError for a number that is not allowed.
+    graph: the new graph. settle: seconds from the start of the last new node to the beginning of the fade. The new
+    nodes start without earlier input; in this time, the effect on their outputs dies away. over: seconds of the fade
+    from the old outputs to the new ones. at: the time in seconds; None: as soon as the event is added to a performance.
+    A swap waits until the swap before it has ended. Raises ParameterError for a number that is not allowed.
     """
 
     graph: Graph
@@ -113,7 +113,7 @@ Event: TypeAlias = Set | Swap | Play | Stop
 def _check_times(event: Event, *names: str) -> None:
     """Replace the times of an event by fractions: `at`, and the attributes in `names`.
 
-    Raises ParameterError for a negative one.
+    Raises ParameterError for a negative time.
     """
     for name in (*names, "at"):
         value = getattr(event, name)

@@ -49,8 +49,8 @@ class Exchange:
     recording device with a clock of its own, which then are the samples of the quanta; None: there is no such device.
 
     The attribute `silent` is the number of output samples that were not ready, and `lost` the number of input samples
-    that the device lost. `gaps` and `losses` list their runs as pairs (number of the first sample, number of samples).
-    Samples are numbered from 0, and lost samples are counted.
+    that the device lost. `gaps` lists the runs of silent samples, and `losses` the runs of lost samples, as pairs
+    (number of the first sample, number of samples). Samples are numbered from 0, and lost samples have numbers too.
     """
 
     def __init__(self, samples: int, ahead: int, channels: int, second: SecondClock | None = None) -> None:
@@ -59,7 +59,7 @@ class Exchange:
         self.gaps: list[tuple[int, int]] = []
         self.losses: list[tuple[int, int]] = []
         self.late = 0
-        """The quanta that were silent in a row, up to now."""
+        """The number of silent quanta since the last quantum that was ready."""
         self._inbox: SimpleQueue[Quantum | SecondBlock | None] = SimpleQueue()
         self._outbox: SimpleQueue[tuple[int, Array]] = SimpleQueue()
         self.number = 0
@@ -73,7 +73,7 @@ class Exchange:
     # ---- the side of the device --------------------------------------------------------------------------------------
 
     def swap(self, block: Array, lost: int = 0, time: float = 0.0) -> Array:
-        """Give the engine the samples that the device recorded, [samples, channels]; return those that it plays now.
+        """Give the engine the samples that the device recorded, [samples, channels]; return the samples to play now.
 
         The block is not copied. lost: the number of samples that the device lost since the last call. time: see
         `Quantum`.
@@ -97,7 +97,7 @@ class Exchange:
                 return played
 
     def hear(self, block: Array, time: float, lost: int = 0) -> None:
-        """Give the engine a block of the second device; see `SecondClock.put` for the arguments. It is not copied."""
+        """Give the engine a block of the second device, without a copy. For the arguments see `SecondClock.put`."""
         self.heard += 1
         self._inbox.put(SecondBlock(block, time, lost))
 
@@ -108,7 +108,10 @@ class Exchange:
     # ---- the side of the engine --------------------------------------------------------------------------------------
 
     def waiting(self, wait: bool = True) -> list[Quantum] | None:
-        """Return all quanta that wait for the engine; None after the end. wait: if none waits, wait for one."""
+        """Return all quanta that wait for the engine; None after the end.
+
+        wait: whether to wait for a quantum if there is none; otherwise the list can be empty.
+        """
         found: list[Quantum] = []
         while True:
             try:

@@ -13,10 +13,10 @@ from dspgraph.streams import Array, Stream
 
 
 class FrameQueue:
-    """The items of one input that wait for the engine. Items beyond the limit are taken as soon as there is room.
+    """The items of one input that wait for the engine.
 
-    limit: the largest number of items that wait. The attribute `missing` counts items that the engine needed before
-    they were pushed: zeros were used.
+    limit: the largest number of items that wait. Further items are kept apart, and added when the engine has taken
+    others. The attribute `missing` counts items that the engine needed before they were pushed: zeros were used.
     """
 
     def __init__(self, stream: Stream, limit: int) -> None:
@@ -28,7 +28,10 @@ class FrameQueue:
         self._lock = threading.Lock()
 
     def put(self, items: Array, answer: Callable[[Exception | None], None]) -> None:
-        """Append items, each as soon as it fits; call `answer` with None after the last one, or with an error."""
+        """Append items, each as soon as the limit allows.
+
+        answer: a function that is called with None when the last item is appended, or with the error of `refuse`.
+        """
         with self._lock:
             self._waiting.append((items, answer))
             self._accept()

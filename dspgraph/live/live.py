@@ -65,11 +65,11 @@ class Live:
 
     quantum: the wanted duration of a quantum in seconds; the attribute `quantum` has the duration that the device uses.
     ahead: the number of quanta that lie ready for the device, at least 1: more of them make the delay longer, and gaps
-    rarer. variants: graphs that may be swapped in; they are rehearsed before the device starts. latency: of the live
-    graph, in seconds; by default the largest latency of `graph` and `variants`. controls: name of a control -> its
-    value at the beginning. played: the inputs into which sounds will be played. events: events with their times, known
-    from the start. record: a new folder, into which the inputs, the outputs and the events are recorded. device: a
-    `Device` that is used in place of the system's devices.
+    rarer. variants: graphs that may be swapped in; each is run on noise before the device starts, so that it is
+    compiled. latency: of the live graph, in seconds; by default the largest latency of `graph` and `variants`.
+    controls: name of a control -> its value at the beginning. played: the inputs into which sounds will be played.
+    events: events with their times, known from the start. record: a new folder, into which the inputs, the outputs and
+    the events are recorded. device: a `Device` that is used in place of the system's devices.
 
     Raises RequestError, UnknownName and ParameterError for arguments that do not fit the graph or each other, and
     LiveError for a device that is missing. An error while the graph runs is raised by `wait` and at the end of the
@@ -159,8 +159,8 @@ class Live:
         self.events: list[Event] = list(self._begin)
         """All events so far, each with its time: `perform(graph, recording, live.events, ...)` gives the same."""
         self.completed: list[tuple[str, Fraction]] = []
-        """The sounds that have ended: (input, time in seconds of the signal). One that is stopped or replaced ends with
-        its fade-out.
+        """The sounds that have ended: (input, time in seconds of the signal). A sound that is stopped or replaced ends
+        with its fade-out.
         """
         self.form: DeviceFormat | None = None
         self._opening: float | None = None  # since when the device is being opened, or started
@@ -283,8 +283,8 @@ class Live:
     def wait(self, seconds: float | None = None, *, completed: str | None = None) -> None:
         """Wait for some seconds; without a number, until the device ends by itself.
 
-        completed: the name of an input: wait no longer than until all sounds that were asked for in it have ended. A
-        sound that is stopped or replaced ends, too. Raises the error that stopped the graph.
+        completed: the name of an input; the wait also ends when the sounds of all `Play` events for this input so far
+        have ended. A sound that is stopped or replaced ends, too. Raises the error that stopped the graph.
         """
         if completed is not None:
             self._stream(completed)
@@ -330,7 +330,8 @@ class Live:
         """Play a sound into an input, and return the event with its time.
 
         sound: the samples, which are rounded to float32, as those of a device are; or a `FileInput`, whose own `loops`
-        counts. loops, at: as for the event `Play`; if `at` is None, the sound begins as soon as possible (see `add`).
+        is used in place of the argument. loops, at: as for the event `Play`; if `at` is None, the sound begins as soon
+        as possible (see `add`).
         """
         if isinstance(sound, FileInput):
             return self._play_file(input, sound, None, at)
@@ -342,9 +343,10 @@ class Live:
         """Continue the file that is playing in an input at another position. Return the event with its time.
 
         position: in seconds from the beginning of the file. at: the time of the change, in seconds of the performance;
-        None: as soon as possible (see `add`). Events that come later than now do not count. Raises RequestError if no
-        file is playing: none has begun, it has ended or was stopped, or an array has replaced it. Raises ParameterError
-        for a position outside of the part of the file that the `FileInput` plays.
+        None: as soon as possible (see `add`). The file is the one that is playing now, at the time of the call; events
+        with later times are ignored. Raises RequestError if no file is playing: none has begun, it has ended or was
+        stopped, or an array has replaced it. Raises ParameterError for a position outside of the part of the file that
+        the `FileInput` plays.
         """
         return self._play_file(input, self._playing(input), position, at)
 
@@ -393,7 +395,7 @@ class Live:
         return stamped
 
     def push(self, /, **items: Any) -> None:
-        """Push items, by name, into inputs that are `FrameInput`s. If too many wait already, wait until they fit.
+        """Push items, by name, into inputs that are `FrameInput`s, and wait until the limits of the inputs allow them.
 
         Nothing is pushed if one of the arrays does not fit its stream. Raises the error that stopped the graph.
         """
@@ -449,12 +451,12 @@ class Live:
 
     @property
     def ended(self) -> bool:
-        """True if the device has ended by itself, or if there was an error."""
+        """True after an error, after the device has ended by itself, and after the `with` block."""
         return self._ended or self._closed or self.error is not None
 
     @property
     def quantum(self) -> Fraction:
-        """The quantum that the device has, in seconds. It is a whole number of samples."""
+        """The duration of a quantum of the device, in seconds. It is a whole number of samples."""
         if self.form is None:
             raise RequestError("the device is not open: use `with Live(...) as live:`")
         return self.form.samples / self.form.rate

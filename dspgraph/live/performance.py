@@ -42,11 +42,11 @@ class Performance:
     samples whenever it is added, if it is added before its time. Therefore the function `perform` computes the outputs
     again, bit for bit, from the recorded inputs and the events.
 
-    graph: a graph with finite latency. events: events that are known from the start. controls: name of a control,
-    which is an input of frames of the kind "control" -> its value at the start; 0 for controls that are not named.
-    played: names of inputs into which sounds are played (events `Play` and `Stop`); inputs that `events` name are
-    added. latency: in seconds, at least the latency of the graph, which is the default; the latency of a graph that is
-    swapped in must not be higher.
+    graph: a graph with finite latency. events: events that are known from the start. controls: name of a control, which
+    is an input of frames of the kind "control" -> its value at the start; 0 for controls that are not named. played:
+    names of inputs into which sounds are played (events `Play` and `Stop`); inputs that `Play` and `Stop` in `events`
+    name are added. latency: in seconds, at least the latency of the graph, which is the default; the latency of a graph
+    that is swapped in must not be higher.
 
     Raises UnknownName for a name that the graph does not have, RequestError for a graph or an input that cannot be
     used so, and ParameterError for a number that is not allowed.
@@ -94,8 +94,8 @@ class Performance:
 
         An event without a time gets the time that the inputs have reached. Raises SessionError for a time that has
         passed and for moves of a control in a wrong order, RequestError for a graph that cannot be swapped in,
-        UnknownName for an input that cannot be used so, and ParameterError or SignalError for values that are not
-        allowed.
+        UnknownName for a control that does not exist and for an input into which no sound can be played, and
+        ParameterError or SignalError for values that are not allowed.
         """
         return self._add(self._checked(event))
 
@@ -173,8 +173,8 @@ class Performance:
         """Take the next block of each recorded input; return the next items of every output, by name.
 
         blocks: name of an input in `recorded` -> array [n], [n, channels] or [n, width]. The performance runs to the
-        earliest time that all these inputs have reached. Raises UnknownName for another input, and SignalError for an
-        array that does not fit and for a performance without recorded inputs, which `advance` runs.
+        latest time for which the blocks of all these inputs are there. Raises UnknownName for another input, and
+        SignalError for an array that does not fit and for a performance without recorded inputs, which `advance` runs.
         """
         for name in blocks:
             if name not in self._waiting:

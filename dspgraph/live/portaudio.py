@@ -99,10 +99,10 @@ def find_device(name: str, output: bool) -> Found:
 
 
 class PortAudio:
-    """A device that plays and one that records, or one of both.
+    """A device that plays and a device that records, or only one of the two.
 
-    One device that does both is opened as one stream. Two devices have two clocks, and are two streams: the one that
-    plays is the clock, and the samples of the other one are resampled, see `SecondClock`.
+    One device that does both is opened as one stream. Two devices with two clocks are opened as two streams: the device
+    that plays determines the time, and the samples of the other device are resampled (see `SecondClock`).
     """
 
     def __init__(self) -> None:

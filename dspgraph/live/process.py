@@ -83,7 +83,7 @@ class Sender:
 
 
 def sendable(message: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return a message whose errors can be pickled: an error of another class becomes a LiveError with its text."""
+    """Return a message whose errors can be pickled: any other error is replaced by a LiveError with its text."""
     found = []
     for part in message:
         if isinstance(part, Exception):
@@ -122,7 +122,7 @@ def _stop(number: int, _: Any) -> None:
 
 
 def _serve(pipe: Connection, payload: bytes, send: Sender) -> bool:
-    """Run a live graph, as `serve` does; return whether no LiveError, such as a lost device, has ended it."""
+    """Run a live graph, as `serve` does; return False if a LiveError, such as a lost device, has ended it."""
     try:
         order: LiveOrder = pickle.loads(payload)
     except Exception as error:
@@ -209,7 +209,7 @@ class Control:
         self._read: dict[tuple[Any, ...], Array] = {}  # `FileSound.key` -> its samples
 
     def begin(self, events: tuple[Event, ...], lines: tuple[Mapping[str, Any], ...]) -> None:
-        """Add the events that the performance begins with. Raises the error of the first that does not fit."""
+        """Add the events that the performance begins with. Raises the error of the first event that does not fit."""
         for event, line in zip(events, lines, strict=True):
             answers: list[Any] = []
             ready, self._last = self._prepared((event,))

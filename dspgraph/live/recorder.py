@@ -34,7 +34,7 @@ _FLOAT = audio_format(".wav", "FLOAT")
 
 
 class Recorder:
-    """Files in a folder: INPUT.wav, out.wav (or out_OUTPUT.wav if there are several), events.jsonl and stats.json.
+    """The writer of a recording: INPUT.wav, out.wav (or several out_OUTPUT.wav), events.jsonl, stats.json in a folder.
 
     The sounds that were played are in the subfolder `sounds`. A thread writes the inputs and outputs, so that the
     engine never waits for a disk. Another thread copies the files that are played, each part of a file once. `close`
@@ -92,10 +92,10 @@ class Recorder:
         self._played.add(entry.get("file", ""))
 
     def sound(self, name: str, sound: Array | FileSound, stream: Audio) -> str:
-        """Write a sound that is asked for at the input `name`; return its file, relative to the folder.
+        """Write a sound that is to be played into the input `name`; return its file, relative to the folder.
 
-        A `FileSound` is written by a thread, after the return; the same one again has the same file. Raises FileError
-        if the sound cannot be written, and LiveError after `close`.
+        A `FileSound` is written by a thread, after the return; equal `FileSound`s have one file. Raises FileError if
+        the sound cannot be written, and LiveError after `close`.
         """
         with self._lock:
             if self._closed:
@@ -117,7 +117,7 @@ class Recorder:
         return file
 
     def _copy(self) -> None:
-        """Write the sounds of files. One that cannot be read or written has no file; the error is kept."""
+        """Write the sounds of files. A sound that cannot be read or written has no file; the error is kept."""
         while (one := self._copies.get()) is not None:
             file, sound = one
             sink = self._sounds[file]

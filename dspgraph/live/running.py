@@ -24,8 +24,9 @@ class Device(Protocol):
     """The interface of a device, or of a substitute: it decides when the engine computes a quantum."""
 
     def open(self, request: DeviceRequest) -> DeviceFormat:
-        """Return the format in which the device can run a request. Nothing runs yet. Raises LiveError if it cannot be
-        used.
+        """Return the format in which the device can run a request. Nothing runs yet.
+
+        Raises LiveError if the device cannot be used.
         """
 
     def run(self, engine: Engine, stop: threading.Event) -> None:
@@ -39,7 +40,7 @@ class NoDevice:
     """The substitute for a device, for live graphs that use none.
 
     If the program pushes items or pulls outputs, a quantum is computed as soon as all items that it needs have been
-    pushed and the outputs have room. Otherwise the quanta are computed in real time.
+    pushed and no output has reached its limit. Otherwise the quanta are computed in real time.
     """
 
     def open(self, request: DeviceRequest) -> DeviceFormat:
@@ -48,7 +49,7 @@ class NoDevice:
         return DeviceFormat(request.rate, samples, 0, {}, "no device: the program pushes and pulls")
 
     def run(self, engine: Engine, stop: threading.Event) -> None:
-        """Compute a quantum when its items are there, until `stop` is set."""
+        """Compute quanta, at the times that the docstring of the class states, until `stop` is set."""
         engine.report("running", engine.form)
         number, samples, begin = 0, engine.form.samples, time.monotonic()
         ports = [*engine.setup.inputs.values(), *engine.setup.outputs.values()]

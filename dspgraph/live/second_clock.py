@@ -210,13 +210,17 @@ class SecondClock:
         self._place = self._due(time)
 
     def _due(self, time: float) -> tuple[int, float]:
-        """Return where the resampler must read for a delay of `lateness`: a sample, and the part after it."""
+        """Return where the resampler must read for a delay of `lateness`: (number of a sample, fraction after it).
+
+        time: that of the quantum, as in `take`.
+        """
         assert self._last is not None
         place = self._came + (time - self._last - self.lateness) * self._rate
         return math.floor(place), place - math.floor(place)
 
     def _has_stalled(self) -> bool:
-        """Count a quantum in which the error of the delay is too large; return whether it has been so for long."""
+        """Count a quantum with too large an error of the delay; return whether such quanta have lasted _RESET seconds.
+        """
         if not self._wrong:
             self._before = self.lateness, self._grown
         self._wrong += 1

@@ -62,7 +62,7 @@ class FileSound:
 
     @property
     def long(self) -> bool:
-        """True for a part that is too long to be read before it is played."""
+        """True for a part of more than READ_WHOLE seconds, which is read while it is played."""
         return len(self) > READ_WHOLE * self.stream.rate
 
     @property
@@ -79,8 +79,8 @@ class FileSound:
     def blocks(self, skip: int = 0) -> Iterator[Array]:
         """Yield the samples from the number `skip` on, in blocks of up to a second.
 
-        What comes before is not read, except in lossy formats and, if the rate is converted, up to 10 s. The samples do
-        not depend on `skip`. Raises FileError if the file has changed, or is damaged.
+        Earlier samples are not read, except in lossy formats and, if the rate is converted, up to 10 s of them. The
+        samples do not depend on `skip`. Raises FileError if the file has changed, or is damaged.
         """
         try:
             state = self._state()
@@ -99,7 +99,7 @@ class FileSound:
         return np.concatenate([self.stream.empty(), *self.blocks()])
 
     def passes(self, loops: int | None, skip: int) -> Iterator[Array]:
-        """Yield the samples of `loops` passes through the sound, in blocks; None: without end.
+        """Yield the samples of `loops` passes through the sound, in blocks; if `loops` is None, without end.
 
         skip: how many samples are left out at the beginning of the first pass.
         """
@@ -219,7 +219,7 @@ def _read(blocks: Iterator[Array], queue: Queue[Array | Exception | None], close
 
 
 class Forward:
-    """The samples of a sound that comes in blocks, taken in order, each once.
+    """A reader of a sound that comes in blocks: it returns the samples in order, any number at a time.
 
     blocks: yields arrays [n] or [n, channels].
     """

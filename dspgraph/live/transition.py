@@ -61,7 +61,7 @@ class Line:
 
 
 class Outlet:
-    """One output of a performance. It takes items of the running graph and of a new one, fades, and keeps the result.
+    """One output of a performance: the items of the running graph or, in a transition, a fade to those of a new graph.
 
     stream: the stream of the output. line, new: the items of the running graph, and of the new one during a
     transition. ready: the items after the fade, which `take` returns.

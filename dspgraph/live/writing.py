@@ -29,10 +29,10 @@ def header_line(
 
 
 def event_line(event: Event, first: Graph, file: str = "") -> dict[str, Any]:
-    """Return the line of an event, without its time. first: the graph at the beginning. file: the file of a played
-    sound.
+    """Return the line of an event for the file of events, without its time.
 
-    Raises RequestError for a swap to or from a graph that `load` has not made.
+    first: the graph at the beginning. file: the file of a played sound. Raises RequestError for a swap to or from a
+    graph that `load` has not made.
     """
     if isinstance(event, Set):
         return {"set": event.name, "value": event.value, "over": str(event.over), "shape": event.shape}

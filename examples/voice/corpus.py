@@ -99,7 +99,10 @@ def _run(command: list[str], cwd: Path | None = None) -> None:
 
 
 def decoded(files: Sequence[Path]) -> Iterator[tuple[Path, Samples]]:
-    """Yield files with their samples at 16 kHz, full scale +-1, the mean of all channels."""
+    """Yield pairs (file, samples [n]): the mean of all channels at 16 kHz, full scale +-1.
+
+    The files in the format G.722 come first.
+    """
     coded = [one for one in files if one.suffix == ".g722"]
     with tempfile.TemporaryDirectory() as folder:
         for first in range(0, len(coded), _DECODED_TOGETHER):
@@ -124,7 +127,8 @@ def _read(path: Path) -> Samples:
 def levelled(samples: Samples) -> Samples | None:
     """Return a recording without the pauses at its ends, at the level of the corpus; None if it is too short.
 
-    Frames of 10 ms are pauses if they are 40 dB below the loudest. 100 ms of pause stay at each end.
+    Frames of 10 ms are pauses if their power is at least 40 dB below that of the loudest frame. Up to 100 ms of pause
+    stay at each end.
     """
     frames = samples[: len(samples) // 160 * 160].reshape(-1, 160)
     power = (frames * frames).mean(1) if len(frames) else np.zeros(1)

@@ -39,7 +39,8 @@ LONG = 600.0  # seconds of speech in which outbursts are counted
 def chosen(corpus: Path, part: str, count: int) -> list[Path]:
     """Return the paths of at most `count` recordings of a part of the corpus, such as "test".
 
-    The number is the same for every source and language, as far as there are enough recordings.
+    The number is the same for every source and language, as far as there are enough recordings. Recordings shorter than
+    SHORTEST, and unseen words in a language of the training, are left out.
     """
     groups: dict[tuple[str, str], list[Path]] = defaultdict(list)
     for line in (corpus / f"{part}.jsonl").read_text(encoding="utf-8").splitlines():
@@ -149,7 +150,7 @@ def many_outbursts(graph: Graph, corpus: Path) -> tuple[int, float]:
 
 
 def evaluate(corpus: Path, out: Path, weights: str | None, count: int, lpcnet: str | None = None) -> None:
-    """Print all tables, and write a page to listen to for each into the folder `out`.
+    """Print all tables, and write into the folder `out` a page to listen to for each table and vocoder.
 
     The arguments are those of the command.
     """

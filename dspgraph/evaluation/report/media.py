@@ -119,7 +119,7 @@ def data_uri(content: bytes, kind: str) -> str:
 
 
 def sound_info(path: Path) -> Any:
-    """Return the result of `soundfile.info` for an audio file: rate, duration ... Raises FileError if this fails."""
+    """Return the result of `soundfile.info` for an audio file, such as its rate. Raises FileError if this fails."""
     with reading(path):
         return soundfile.info(os.fsencode(path))
 

@@ -79,7 +79,7 @@ def test_rows(results: Results) -> list[dict[str, Any]]:
 
 
 def p_value(value: float) -> str:
-    """Return a p-value as text: three decimals, "< 0.001", or "-" if there is none."""
+    """Return a p-value as text: with three decimals, as "< 0.001", or as "-" if the value is NaN."""
     return "-" if math.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
@@ -102,7 +102,10 @@ def _mean_cell(metric: Metric, cell: Cell, place: Callable[[float], str], record
 
 
 def _ends(mean: Mean) -> tuple[float, float]:
-    """Return (low, high), the ends of the confidence interval of a mean. For the mean of one value, return it twice."""
+    """Return (low, high), the ends of the confidence interval of a mean.
+
+    The mean of one value has no interval; the result is then (mean, mean).
+    """
     return (mean.low, mean.high) if mean.n > 1 else (mean.mean, mean.mean)
 
 
