@@ -10,7 +10,7 @@ from statistics import median
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the table: a measured number of dspgraph, that of a peer (another program), and a promise.
+    """One row of the table: a number measured for dspgraph, the same for a peer (another program), and a promise.
 
     ours, peer: the measured numbers, in `unit`; peer is NaN if there is no peer. figure: the number that the promise is
     about, such as the ratio of ours and peer. target: the promise, as text. met: whether the promise is kept.

@@ -1,4 +1,4 @@
-"""The command `info`: what a bug report should contain."""
+"""The command `info`, which prints what a bug report should contain."""
 
 from __future__ import annotations
 

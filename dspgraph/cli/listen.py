@@ -34,9 +34,10 @@ def merge(files: tuple[Path, ...], out: Path | None, all_listeners: bool) -> Non
     """Print the results of the tests whose answers are in FILES.
 
     MUSHRA: the mean score of each sound, with its 95 % interval of Student's t over the listeners, or over the
-    recordings if there is one listener. As BS.1534 has it, a listener who gives the hidden reference less than 90 in
-    more than 15 % of the trials is left out. ABX: the right answers of each pair, with a binomial test. Preference: the
-    share of a sound, with its exact binomial interval and test. All p-values are corrected for the number of pairs.
+    recordings if there is one listener. As ITU-R BS.1534 recommends, a listener who gives the hidden reference less
+    than 90 in more than 15 % of the trials is left out. ABX: the right answers of each pair, with a binomial test.
+    Preference: the share of a sound, with its exact binomial interval and test. All p-values are corrected for the
+    number of pairs.
     """
     from dspgraph.evaluation.listening import read_answers, summarise
     from dspgraph.io.atomic import write_whole

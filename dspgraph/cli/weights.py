@@ -20,7 +20,7 @@ def weights() -> None:
 def list_weights() -> None:
     """List the weights that come with dspgraph, and check the sha256 of each against its card.
 
-    A file that is not the one that its card describes is an error.
+    It is an error if the sha256 of a file is not the one on its card.
     """
     from dspgraph.training.weights import shipped_weights
 

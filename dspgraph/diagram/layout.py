@@ -219,8 +219,8 @@ class Layout:
         """Move boxes and points so that pieces of wire that rise or fall by at most 40 pixels become straight.
 
         A piece leads from a box or point to a neighbour in the next layer. Pieces between points are made straight
-        first. After that the two ends of a straight piece move together. A piece for which there is no room stays as it
-        is. Returns the new tops.
+        first. After that the two ends of a straight piece move together. A piece stays as it is if boxes or points
+        would come too close together. Returns the new tops.
         """
         group = list(range(len(top)))
         wires = [

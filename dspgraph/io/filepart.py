@@ -60,7 +60,7 @@ class FilePart(io.RawIOBase):
         return self._at
 
     def seek(self, offset: int, whence: int = SEEK_SET) -> int:
-        """Set the position to `offset` bytes from the place `whence` (as in `io.IOBase.seek`), and return it."""
+        """Set the position in bytes, and return it. offset, whence: as in `io.IOBase.seek`."""
         start = {SEEK_SET: 0, SEEK_CUR: self._at, SEEK_END: self._size}[whence]
         self._at = max(0, start + offset)
         return self._at

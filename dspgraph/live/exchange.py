@@ -1,7 +1,7 @@
 """The exchange of quanta of samples between the callback of a device and the engine, in both directions.
 
-The callback only copies. The engine computes later: when the device asks for a quantum of output, it gets the one that
-was computed from the quantum of input `ahead` quanta before. A quantum that is not ready when the device asks for it is
+The callback only copies. The engine computes later: when the device asks for a quantum of output, it gets the output
+for the input that it recorded `ahead` quanta earlier. A quantum that is not ready when the device asks for it is
 replaced by silence of the same length, and is thrown away when it comes, so that the delay stays the same.
 """
 

@@ -329,9 +329,8 @@ class Live:
     def play(self, input: str, sound: Array | FileInput, loops: int | None = 1, at: Any = None) -> Play:
         """Play a sound into an input, and return the event with its time.
 
-        sound: the samples, which are rounded to float32, as those of a device are; or a `FileInput`, whose own `loops`
-        is used in place of the argument. loops, at: as for the event `Play`; if `at` is None, the sound begins as soon
-        as possible (see `add`).
+        sound: the samples, which are rounded to float32; or a `FileInput`, whose own `loops` is used in place of the
+        argument. loops, at: as for the event `Play`; if `at` is None, the sound begins as soon as possible (see `add`).
         """
         if isinstance(sound, FileInput):
             return self._play_file(input, sound, None, at)

@@ -219,7 +219,9 @@ class SecondClock:
         return math.floor(place), place - math.floor(place)
 
     def _has_stalled(self) -> bool:
-        """Count a quantum with too large an error of the delay; return whether such quanta have lasted _RESET seconds.
+        """Count a quantum in which the error of the delay is too large; return whether a device has stalled.
+
+        A device has stalled if the error has been too large for at least _RESET seconds and two quanta.
         """
         if not self._wrong:
             self._before = self.lateness, self._grown
@@ -227,7 +229,8 @@ class SecondClock:
         return self._wrong >= max(2, _RESET / self._span)
 
     def _read_elsewhere(self, time: float) -> None:
-        """Let the resampler read where the delay is what it was before the stall. Samples that it skips are lost.
+        """Move the position of the resampler so that the delay is again as before the stall. Skipped samples count as
+        lost.
 
         time: that of the quantum, as in `take`.
         """

@@ -40,9 +40,9 @@ _LOOK = 0.1
 class FileSound:
     """A part of a sound file, which takes the place of an array of samples. `len` is the number of samples.
 
-    path: the file. stream: that of the input into which it is played. start, duration: the part, in seconds; None: to
-    the end of the file. speed: 2 plays it in half the time. rounds: whether the samples are rounded to float32, the
-    precision of recordings. Raises FileError for a part that the file does not have.
+    path: the file. stream: the stream of the input into which it is played. start, duration: the part, in seconds;
+    None: to the end of the file. speed: 2 plays it in half the time. rounds: whether the samples are rounded to
+    float32, the precision of recordings. Raises FileError for a part that the file does not have.
     """
 
     path: Path
@@ -161,7 +161,7 @@ class ReadAhead:
     """A sound that a thread reads before it is needed, so that no file makes a live graph late.
 
     The constructor reads the first 3 blocks, so that they lie ready, and raises the FileError of a file that cannot be
-    read. loops, skip: as in `FileSound.passes`. `len`: as that of the sound.
+    read. loops, skip: as in `FileSound.passes`. `len` is the number of samples of the sound.
     """
 
     def __init__(self, sound: FileSound, loops: int | None, skip: int) -> None:
@@ -197,7 +197,7 @@ class ReadAhead:
 def _read(blocks: Iterator[Array], queue: Queue[Array | Exception | None], closed: threading.Event) -> None:
     """Put blocks into a queue, and at the end None; in place of a block that cannot be read, put the error.
 
-    closed: when it is set, stop.
+    closed: the function returns when this event is set.
     """
 
     def put(one: Array | Exception | None) -> bool:

@@ -118,7 +118,7 @@ def _order(metric: Metric, value: float | None) -> str:
 
 
 def _scale(means: Sequence[Mean]) -> Callable[[float], str]:
-    """Return a function that maps a value to its horizontal place in a drawing, in percent, as text.
+    """Return a function that maps a value to its horizontal position in a drawing, in percent, as text.
 
     The lowest end of the confidence intervals of `means` is at 4 %, the highest end at 96 %.
     """

@@ -229,7 +229,7 @@ def _variant(variant: Variant) -> dict[str, str]:
 
 
 def _graph(name: str, svg: str) -> dict[str, str]:
-    """Return name, description and data URI of a diagram for an <img> element. No script in it can run.
+    """Return name, description and data URI of a diagram for an <img> element, which runs no scripts of the diagram.
 
     name: of the variant. svg: the text of its diagram.
     """
@@ -249,7 +249,7 @@ def _recording(
     scores: Mapping[tuple[str, str], Score],
     media: Inside | Beside,
 ) -> dict[str, Any]:
-    """Return what the template needs for one recording: names, and a card with player and picture for each variant.
+    """Return the data of one recording for the template: names, and a card with player and picture for each variant.
 
     paths: number of a player -> sound file, from `_slots`. scores: (recording id, variant name) -> score. media: the
     place of sounds and pictures.
@@ -292,9 +292,9 @@ def _recording(
 
 
 def _figures(score: Score, results: Results) -> list[dict[str, str]]:
-    """Return the values that the card of a variant shows, as {"name": ..., "text": ...} for each.
+    """Return the values that the card of a variant shows: for each, a dictionary with the keys "name" and "text".
 
-    They are those of the first metrics, at most FIGURES, that have a value in `score`.
+    The values of the first FIGURES metrics that have a value in `score` are shown.
     """
     known = [(metric, value) for metric in results.metrics if (value := score.values.get(metric.name)) is not None]
     return [
