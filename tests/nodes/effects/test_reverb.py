@@ -16,7 +16,7 @@ EXAMPLES = [
 
 
 def restated(x: Array, node: Reverb, rate: float) -> Array:
-    """Return the output of Freeverb with circular buffers, sample by sample, as its page (see the node) describes it."""
+    """Return the output of Freeverb by circular buffers, sample by sample, as the page cited in `Reverb` describes."""
     y = np.empty_like(x)
     for channel in range(x.shape[1]):
         combs = [

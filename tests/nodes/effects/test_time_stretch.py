@@ -32,7 +32,7 @@ METHODS: list[dict[str, Any]] = [
 
 
 def frequency(x: Array, rate: float) -> float:
-    """Return the frequency of the strongest tone in x, from the phases of two long windows 1000 samples apart."""
+    """Return the frequency, Hz, of the strongest tone in x, from the phases of two long windows 1000 samples apart."""
     w = np.hanning(4096)
     first, second = (np.fft.rfft(x[at : at + 4096] * w) for at in (3000, 4000))
     peak = int(np.abs(first).argmax())
@@ -87,7 +87,7 @@ def test_equal_channels_give_what_one_channel_gives(method: dict[str, Any]) -> N
 @pytest.mark.parametrize("method", METHODS, ids=str)
 @pytest.mark.parametrize("gain", [0.25, -1.0, 0.0])
 def test_a_sound_stays_where_it_is_panned(method: dict[str, Any], gain: float) -> None:
-    """The right channel is `gain` times the left one, before and after. With the gain -1 the sum of both is silent."""
+    """The right channel is `gain` times the left one, also after stretching. With gain -1 the sum of both is silent."""
     y = time_stretch(np.stack((X, gain * X), axis=1), 0.8, **method)
     assert np.abs(y[:, 0]).max() > 0.5 * np.abs(X).max()
     assert_allclose(y[:, 1], gain * y[:, 0], rtol=0, atol=1e-12)

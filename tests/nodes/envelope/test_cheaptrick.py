@@ -142,7 +142,11 @@ def test_a_missing_library_is_named_with_the_way_to_get_it(monkeypatch: pytest.M
 
 
 def test_an_fft_too_short_for_a_low_voice_is_told() -> None:
-    """The lowest pitch that WORLD analyses is 3 * rate / (n_fft - 3) (GetF0FloorForCheapTrick), here 94.3 Hz."""
+    """The node advises against an n_fft that is too short for low voices, and names the lowest pitch.
+
+    The lowest pitch is 3 * rate / (n_fft - 3), as in WORLD's GetF0FloorForCheapTrick: 94.3 Hz for 512 samples at 16
+    kHz.
+    """
     ports = Audio(16000), Frames(200, "f0", 1)
     assert Cheaptrick().advice(*ports) is Cheaptrick(n_fft=1024).advice(*ports) is None
     advice = Cheaptrick(n_fft=512).advice(*ports)

@@ -82,8 +82,9 @@ def test_a_frame_without_pitch_is_all_noise() -> None:
 
 
 def test_below_15800_hertz_nothing_depends_on_what_memory_held() -> None:
-    """WORLD's test of voicing would read memory that is not initialised; glibc fills it differently in each process
-    here.
+    """The result is the same in two processes in which glibc fills uninitialised memory differently.
+
+    At rates below 15800 Hz, WORLD's own test of voicing reads such memory.
     """
     code = (
         "import numpy as np; from fractions import Fraction; from dspgraph_nodes._kernels.foreign.world import d4c\n"

@@ -19,7 +19,10 @@ EXAMPLES = [
 
 
 def by_roots(row: Array) -> Array:
-    """Return the line spectral frequencies of a row (gain, a[1..order]): angles of the zeros of both polynomials."""
+    """Return the line spectral frequencies of a row (gain, a[1..order]), as angles of zeros.
+
+    The zeros are those of the sum and of the difference of A(z) and its mirrored polynomial.
+    """
     a = np.r_[1.0, row[1:], 0.0]
     angles = np.concatenate([np.angle(np.roots(a + sign * a[::-1])) for sign in (1, -1)])
     return np.sort(angles[(angles > 1e-6) & (angles < np.pi - 1e-6)])

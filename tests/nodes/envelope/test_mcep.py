@@ -158,9 +158,9 @@ def test_silence_is_the_floor(dtype: type) -> None:
 
 
 def gradient(frames: Array, found: Array, alpha: float) -> float:
-    """Return the largest derivative of the criterion that `mcep` minimises, over all frames and coefficients.
+    """Return the largest magnitude of a derivative of the criterion that `mcep` minimises, over all coefficients.
 
-    found: the mel-cepstra of the frames, [n, order + 1], at which the derivative is taken. It is 0 at the minimum.
+    found: the mel-cepstra of the frames, [n, order + 1], at which the derivatives are taken. They are 0 at the minimum.
     """
     n_fft, order = frames.shape[1], found.shape[1] - 1
     cosines = mel_cosines(n_fft, order, alpha)

@@ -59,7 +59,7 @@ def test_gamma_0_is_the_mel_cepstrum() -> None:
 
 
 def test_gamma_minus_1_without_warping_is_linear_prediction() -> None:
-    """With the gain K, H = 1 / (1 - sum c z**-m) gives c[0] = 1 - 1 / K and c[m] = -a[m] / K."""
+    """For alpha = 0, c[0] = 1 - 1 / K and c[m] = -a[m] / K, with the gain K and predictor a of linear prediction."""
     for frame, c in zip(FRAMES[::10], mgcep(FRAMES[::10], 10, 0.0, -1.0, 1e-9), strict=True):
         r = np.correlate(frame, frame, "full")[511:522]
         r[0] += 1e-16

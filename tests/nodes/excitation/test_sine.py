@@ -22,9 +22,9 @@ def test_the_phase_is_the_sum_of_the_pitch(rate: float) -> None:
 
 
 def test_an_hour_of_a_tone_does_not_drift() -> None:
-    """100 Hz at 16 kHz has a period of 160 samples.
+    """After an hour, a period of a tone of 100 Hz (160 samples at 16 kHz) still equals the first one.
 
-    The only error is the rounding of the step, 2**-53 turns per sample.
+    The only error is the rounding of the phase step, 2**-53 turns per sample.
     """
     node, found = Sine(rate=16000, amplitude=1), []
     state = node.start(STREAM)

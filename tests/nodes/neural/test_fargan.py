@@ -36,7 +36,7 @@ def graph(hop: int = 40, **parameters: Any) -> Graph:
 
 @pytest.mark.parametrize("count", [3, 17])
 def test_a_batch_of_signals_each_cut_in_its_own_way_changes_no_bit(count: int) -> None:
-    """Of 17 signals, most samples are computed side by side."""
+    """Each signal has the same samples in a batch as alone. Of 17 signals, most samples are computed side by side."""
     one = graph()
     signals = [fargan_features(3 + (7 * k) % 20, seed=k) for k in range(count)]
 

@@ -61,15 +61,16 @@ EXAMPLES = [
 
 
 def graph(hop: int = 160, **parameters: Any) -> Graph:
-    """Return a graph with LPCNet at 100 frames per second. parameters: those of the node."""
+    """Return a graph with LPCNet at 100 frames per second. hop: samples in a frame; parameters: those of the node."""
     return example(Lpcnet(**{"weights": hopping(hop, 100 * hop), **parameters}), 64).graph()
 
 
 @pytest.mark.parametrize(("count", "precision"), [(1, "float32"), (16, "float32"), (17, "float32"), (17, "int8")])
 def test_a_batch_of_any_size_changes_no_bit(count: int, precision: str) -> None:
-    """The signals have different lengths, so that lanes are used again.
+    """Each signal has the same samples in a batch as alone.
 
-    Of 16 or 17 signals, most samples are computed side by side.
+    The signals have different lengths, so that lanes are used again. Of 16 or 17 signals, most samples are computed
+    side by side.
     """
     assert count == 1 or count >= MANY
     one = graph(hop=80, precision=precision)
@@ -84,7 +85,7 @@ def test_a_batch_of_any_size_changes_no_bit(count: int, precision: str) -> None:
 
 
 def test_batch_and_cuts_change_no_bit_together() -> None:
-    """Each of the twelve signals is cut in its own way, so that the blocks of one call have different lengths."""
+    """Each of twelve signals, cut into blocks of its own size, has the same samples in a batch as alone and uncut."""
     one = graph(hop=40)
     signals = [features(20 + k, seed=k) for k in range(12)]
 
@@ -101,7 +102,7 @@ def test_batch_and_cuts_change_no_bit_together() -> None:
 
 @pytest.mark.parametrize("threshold", [0.0, 0.002])
 def test_a_tap_shows_all_levels_and_changes_no_sample(threshold: float) -> None:
-    """With `tap` a row has the probabilities of all levels, without it that of the drawn level, with the same bits."""
+    """With `tap` a row has the probabilities of all levels; without, it has that of the drawn level, the same bits."""
     signal = features(12)
     whole, short = (graph(hop=40, tap=tap, threshold=threshold)(**signal) for tap in (True, False))
     assert_array_equal(whole["y"], short["y"])
@@ -115,7 +116,7 @@ def test_a_tap_shows_all_levels_and_changes_no_sample(threshold: float) -> None:
 
 
 def test_levels_are_drawn_as_often_as_their_rows_say() -> None:
-    """The mean of -ln p of the drawn levels equals the entropy of the rows, to four standard deviations of 6400 draws."""
+    """The mean of -ln p of the drawn levels equals the entropy of the rows, to 4 standard deviations of 6400 draws."""
     rows, drawn = (graph(tap=tap, threshold=0.0)(**features(40))["distribution"] for tap in (True, False))
     surprise = -np.log(drawn[:, 0])
     entropy = -(rows * np.log(np.maximum(rows, 1e-30))).sum(axis=1)
@@ -148,7 +149,7 @@ def test_it_waits_for_two_frames_and_half_of_one() -> None:
 
 
 def test_a_frame_gives_the_samples_around_the_middle_of_its_window() -> None:
-    """Frame 6 has another predictor: the first sample that differs is number 6 * 160 - 80."""
+    """The predictor of frame 6 changes samples from number 6 * 160 - 80 on, its cepstrum from two frames earlier on."""
     signal = features(12)
     other = {name: array.copy() for name, array in signal.items()}
     other["lpc"][6] *= -0.5
@@ -189,7 +190,7 @@ def test_float32_gives_the_float64_samples_rounded_once() -> None:
 
 
 def test_a_higher_temperature_draws_more_levels() -> None:
-    """With a low temperature, the same few levels are drawn again and again."""
+    """The number of different levels in the output rises with the temperature."""
     signal = {**features(60), "lpc": np.zeros((60, 16))}
     kinds = [len(np.unique(graph(temperature=t, coef=0.0)(**signal)["y"])) for t in (0.05, 1.0, 4.0)]
     assert kinds[0] < kinds[1] < kinds[2]
@@ -323,7 +324,7 @@ def test_the_function_refuses_what_is_no_number() -> None:
 
 
 def test_no_predictor_and_no_weights_crash_the_loop() -> None:
-    """The output of an unstable predictor grows to the limit of the codes, 1 / (1 - coef) times full scale."""
+    """The output of an unstable predictor grows to the limit of the codes, which is full scale without de-emphasis."""
     from dspgraph_nodes._kernels.neural.lpcnet_packing import pack_weights
     from dspgraph_nodes.neural.lpcnet import lpcnet
 

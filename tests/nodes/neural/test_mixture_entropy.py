@@ -38,7 +38,11 @@ def nats(rows: Array, points: int = 64) -> Array:
 
 
 def integral(row: Array) -> float:
-    """Return -int p ln p dx by the trapezoid rule on all points m + s * z, z from -36 to 36, of every component."""
+    """Return -int p ln p dx of one mixture by the trapezoid rule.
+
+    row: [3 * K], its parameters. The points are m + s * z, z from -36 to 36, for the mean m and the scale s of every
+    component.
+    """
     weights, means, log_scales = softmax(row[: len(row) // 3]), *np.split(row, 3)[1:]
     x = np.unique((means[:, None] + np.exp(log_scales)[:, None] * np.linspace(-36, 36, 1501)).ravel())
     logs = logsumexp(np.log(weights) + logistic.logpdf(x[:, None], means, np.exp(log_scales)), axis=1)

@@ -51,7 +51,7 @@ def render(rows: Array, x: Array, bits: int | None = 16, seed: int = 0) -> tuple
 
 
 def test_expected_scale_and_deviation_are_the_formulas() -> None:
-    """The variance of a mixture is the mean of E x**2 minus the square of the mean, with scipy's logistics."""
+    """The outputs equal the mean log-scale and ln sqrt(E x**2 - (E x)**2), computed with scipy's logistic."""
     weights = softmax(ROWS[:, :K], axis=1)
     means, scales = ROWS[:, K : 2 * K], np.exp(ROWS[:, 2 * K :])
     _, expected, deviation = render(ROWS, X)
@@ -62,7 +62,7 @@ def test_expected_scale_and_deviation_are_the_formulas() -> None:
 
 
 def test_a_narrow_mixture_far_from_0_keeps_its_deviation() -> None:
-    """In float64, E x**2 - (E x)**2 is 0 for a scale of 1e-12 at the mean 0.9, and so is the square of e**-400."""
+    """The deviation is right where E x**2 - (E x)**2 is 0 in float64: for the scale 1e-12 at 0.9, and for e**-400."""
     rows = np.array(
         [[0, 0, 0.9, 0.9, math.log(1e-12), math.log(1e-12)], [0, 0, 0.5, 0.5, -400, -400], [0, 0, 0, 0, 400, 400]]
     )
@@ -116,7 +116,10 @@ def test_drawn_scales_have_the_distribution_of_those_that_were_drawn(bits: int |
 
 
 def test_samples_in_steps_are_explained_by_components_narrower_than_a_step() -> None:
-    """In 16-bit steps, a sample lies 18 scales from the mean of the narrow component, whose density there is e**-18."""
+    """In 16-bit steps, a sample 18 scales from the mean of a narrow component still comes from this component.
+
+    The density of the component at the sample is only about e**-18 of its peak, but the step reaches to its mean.
+    """
     step = 2 / 65535
     row = np.array([0.0, 0.0, 0.3 * step, 0.3 * step, math.log(5e-7), math.log(1e-3)])
     x = np.zeros(2000)

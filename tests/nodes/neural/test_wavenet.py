@@ -39,7 +39,10 @@ def graph(weights: str = WEIGHTS, **parameters: Any) -> Graph:
 @pytest.mark.parametrize("config", [MIXTURE, LEVELS, TRANSPOSED], ids=["mixture", "levels", "transposed"])
 @pytest.mark.parametrize("count", [2, 16, 17])
 def test_a_batch_of_any_size_changes_no_bit(config: Any, count: int) -> None:
-    """The signals have 1 to 11 frames, some fewer than the network reads for a sample; lanes are used again."""
+    """Each signal has the same samples in a batch as alone.
+
+    The signals have 1 to 11 frames, some fewer than the network reads for a sample; lanes are used again.
+    """
     one = graph(wavenet_file(config))
     signals = [features(1 + (7 * k) % 11, seed=k) for k in range(count)]
     alone = [one(features=signal) for signal in signals]
@@ -62,9 +65,10 @@ def test_it_waits_for_the_frames_that_it_reads() -> None:
 
 @pytest.mark.parametrize("temperature", [1.0, 0.4])
 def test_a_sample_is_a_draw_from_the_row_beside_it(temperature: float) -> None:
-    """The mixtures have one component: samples lie as a logistic distribution with its mean and scale says.
+    """Samples of mixtures with one component are distributed like a logistic with its mean and scale.
 
-    No sample is more than 11.6 scales from the mean, half of them are below it, half within ln 3 scales of it.
+    No sample is more than 11.6 scales from the mean, because v is at least 1e-5 and ln(1e5) = 11.5; half of them are
+    below the mean, and half within ln 3 scales of it.
     """
     config = tiny(components=1)
     found = graph(wavenet_file(config), temperature=temperature)(features=features(120))
@@ -77,7 +81,10 @@ def test_a_sample_is_a_draw_from_the_row_beside_it(temperature: float) -> None:
 
 
 def test_a_temperature_sharpens_the_distributions() -> None:
-    """The first row follows only from silence, so that it does not depend on draws."""
+    """At the temperature 1/2, scales are halved and probabilities are squared.
+
+    The test compares the first rows, which follow from silence and depend on no draw.
+    """
     (mixture, sharp), (levels, clear) = (
         [graph(wavenet_file(one), temperature=t)(features=features(8))["distribution"][0] for t in (1.0, 0.5)]
         for one in (MIXTURE, LEVELS)

@@ -186,7 +186,7 @@ def drawn_by_kernel(name: str, temperature: float, numbers: Array, many: int = 9
 @pytest.mark.parametrize("name", ["small", "deep"])
 @pytest.mark.parametrize(("case", "power"), [("beta1", 1.0), ("beta1p7", 1.7)])
 def test_the_levels_are_those_that_the_published_program_drew(name: str, case: str, power: float) -> None:
-    """All levels are equal, with the recorded random numbers; probabilities agree to 1e-5.
+    """With the recorded random numbers, all drawn levels equal the recorded ones; probabilities agree to 1e-5.
 
     The network "small" has 6 layers, "deep" has the published 30 layers, which are narrow.
     """
@@ -214,7 +214,7 @@ def test_the_logits_of_the_kernel_are_those_of_the_published_program(name: str) 
 @pytest.mark.parametrize("name", ["small", "full"])
 @pytest.mark.parametrize("many", [99, 2])
 def test_levels_and_logits_are_those_of_chainer(name: str, many: int) -> None:
-    """All levels are equal, with the recorded random numbers and the first level, 70.
+    """With the recorded random numbers and first level, 70, all drawn levels equal the recorded ones.
 
     Probabilities agree to 1e-5, logits to 1e-4; measured: 3e-6 and 4e-5. many: 2 for a signal in a lane.
     """

@@ -48,7 +48,10 @@ def graph(name: str = "categorical", **parameters: Any) -> Graph:
 @pytest.mark.parametrize("name", ["categorical", "mixture", "one bias"])
 @pytest.mark.parametrize("count", [2, 17])
 def test_a_batch_of_any_size_changes_no_bit(name: str, count: int) -> None:
-    """The signals have different lengths. Two signals are computed one after the other; seventeen use lanes again."""
+    """Each signal has the same samples in a batch as alone.
+
+    The signals have different lengths. Two signals are computed one after the other; seventeen use lanes again.
+    """
     one = graph(name)
     signals = [features(130 + (7 * k) % 30, seed=k) for k in range(count)]
     for k, outputs in Batch(one, 17).render([{"features": signal} for signal in signals]):
@@ -90,7 +93,7 @@ def test_a_sample_is_drawn_from_the_row_beside_it(name: str) -> None:
 
 
 def middles(p: Array, level: Array) -> Array:
-    """Return F just below each level plus half the probability of the level. p: [n, levels], rows of probabilities."""
+    """Return, for each level k of n, P(0) + ... + P(k - 1) + P(k) / 2. p: [n, levels], rows of probabilities."""
     assert_allclose(p.sum(axis=1), 1, atol=1e-5)
     ends, rows = np.cumsum(p, axis=1), np.arange(len(p))
     found: Array = ends[rows, level] - p[rows, level] / 2

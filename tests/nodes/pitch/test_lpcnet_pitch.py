@@ -192,7 +192,7 @@ def test_both_rows_are_one_wide_at_the_rate_of_the_predictors() -> None:
 
 @pytest.mark.parametrize("ahead", [1, 4])
 def test_later_frames_decide(ahead: int) -> None:
-    """The pitch of frame k is that on the best path of lags up to frame k + ahead, found by a plain search in numpy."""
+    """The pitch of frame k lies on the best path of lags up to frame k + ahead, as a plain search in numpy finds it."""
     x, _, rows = features()
     x, rows = x[16000:24000], rows[100:150]
     found = lpcnet_pitch(x, rows, ahead)

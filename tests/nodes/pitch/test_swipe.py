@@ -82,9 +82,9 @@ def test_every_length_gives_a_frame_per_hop(hop: int) -> None:
 
 @pytest.mark.parametrize(("f0", "formants"), [(604.9, "i"), (679.6, "i"), (808.17, "i"), (679.6, "u")])
 def test_unequal_pulses_do_not_lower_the_pitch(f0: float, formants: str) -> None:
-    """Pulses lie at whole samples, so periods are unequal, and weak lines appear below the fundamental.
+    """The pitch is right to a semitone, although the periods of the pulses are unequal.
 
-    The first formant raises one of these lines.
+    Pulses lie at whole samples. So weak lines appear below the fundamental, and the first formant raises one of them.
     """
     found = track(vowel(f0, formants), low=40, high=1000)
     found = found[found > 0]

@@ -72,7 +72,11 @@ def test_phase_is_the_angle_of_the_spectrum_in_half_turns() -> None:
 
 
 def test_mel_bands_that_are_not_widened_are_librosas() -> None:
-    """HTK's scale is 2595 * log10(...) in librosa and 1127 * ln(...) here; a constant factor does not change the bands."""
+    """Bands that are not widened equal librosa's, although the factor of HTK's scale is rounded differently.
+
+    The scale is 2595 * log10(1 + f / 700) in librosa and 1127 * ln(1 + f / 700) here; a constant factor does not change
+    the bands.
+    """
     bins = 1024
     matrix = mel_matrix(bins, 16000)
     with pytest.warns(UserWarning, match="Empty filters"):  # why the others are widened

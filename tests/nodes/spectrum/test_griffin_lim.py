@@ -44,7 +44,7 @@ EXAMPLES = [
 
 
 def convergence(y: Array, wanted: Array) -> float:
-    """Return the error of the magnitudes of y, in dB: the norm of their difference from `wanted`, relative to it."""
+    """Return the error of the magnitudes of y, in dB: the norm of their difference from `wanted`, over its norm."""
     return float(20 * np.log10(np.linalg.norm(magnitudes(y) - wanted) / np.linalg.norm(wanted)))
 
 
@@ -80,7 +80,10 @@ def test_a_note_comes_nearer_round_by_round(
 
 
 def test_without_momentum_no_round_makes_it_worse() -> None:
-    """In the algorithm of 1984, each iteration starts from the phases of the previous one."""
+    """Without momentum, which is the algorithm of 1984, no iteration raises the error by more than 0.1 dB.
+
+    Each iteration is a call that starts from the phases of the result of the previous one.
+    """
     wanted = magnitudes(note(60)[:16000])
     phase, found = phases(wanted.shape), []
     for _ in range(60):
@@ -95,7 +98,10 @@ def test_without_momentum_no_round_makes_it_worse() -> None:
 
 @pytest.mark.slow
 def test_it_comes_as_near_as_librosas() -> None:
-    """The errors are means over three starts on 2 s of speech: the initial phases change them by 1 dB."""
+    """For 2 s of speech, the error is at most 0.3 dB above librosa's, and 4 dB below that without momentum.
+
+    The errors are means over three sets of initial phases, which change an error by 1 dB.
+    """
     x = speech()[16000:48000].astype(np.float32)
     wanted, theirs = magnitudes(x), np.abs(librosa.stft(x, n_fft=N_FFT, hop_length=HOP))
     ours, peer, classic = [], [], []

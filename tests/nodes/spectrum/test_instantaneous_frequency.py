@@ -48,7 +48,7 @@ def test_it_is_the_difference_of_numpys_unwrapped_phase() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_half_a_turn_keeps_its_sign_as_numpy_has_it(dtype: Any) -> None:
-    """This also holds in float32, where the rounded pi is above pi but still counts as half a turn."""
+    """An advance of half a turn has the sign of numpy.unwrap, also in float32, where the rounded pi is above pi."""
     phase = np.array([[0.0, 0, 0, -np.pi / 2], [np.pi, -np.pi, 3 * np.pi, np.pi / 2]], dtype)
     expected = np.diff(np.unwrap(phase, axis=0), axis=0) / np.pi
     # numpy rounds 3 pi + pi once more
@@ -69,7 +69,10 @@ def test_values_lie_within_1(dtype: Any) -> None:
 
 @pytest.mark.parametrize("frequency", TONES)
 def test_a_tone_has_its_own_frequency(frequency: float) -> None:
-    """At the peak bin, in float32, it is wrap(2 * f * hop / rate) half turns within 2e-4; in Hz, f within 0.01 Hz."""
+    """At the peak bin of a tone of f Hz the output is 2 * f * hop / rate half turns, wrapped to +-1, or f in Hz.
+
+    The errors in float32 are below 2e-4 half turns and 0.01 Hz.
+    """
     x = np.cos(2 * np.pi * frequency * np.arange(64000) / RATE + 0.3).astype(np.float32)
     magnitude, phase = phases_of(x)
     inside = slice(1, (64000 - N_FFT) // HOP)

@@ -23,7 +23,8 @@ RNG = np.random.default_rng(30)
 def cut(n_fft: int, hop: int, length: int | None = None, first: int | None = None) -> Frames:
     """Return a stream of spectra of 16 kHz audio whose windows begin `first` samples after the start of their span.
 
-    By default the windows lie in the middle of their span. length: of the windows, in samples; by default n_fft.
+    By default the windows lie in the middle of their span. length: the length of the windows, in samples; by default
+    n_fft.
     """
     length = n_fft if length is None else length
     first = (hop - length) // 2 if first is None else first
@@ -114,7 +115,10 @@ def test_it_gives_the_signal_back_for_every_pair_that_can() -> None:
 @pytest.mark.parametrize("window", ["hann", "blackman", "vorbis"])
 @pytest.mark.parametrize("n_fft", [2048, 4096, 8192, 16384, 65536, 2 * 1021, 2 * 8191])
 def test_a_long_transform_gives_full_scale_noise_back_at_the_largest_hop(n_fft: int, window: Window) -> None:
-    """The sums of a transform grow with its length, most of all if the length has a large prime factor."""
+    """At the largest hop that the node takes, noise of full scale is restored to 1e-12, also by long transforms.
+
+    Rounding errors grow with the length of a transform, most of all if the length has a large prime factor.
+    """
 
     def taken(hop: int) -> bool:
         try:

@@ -76,7 +76,10 @@ def test_a_short_window_lies_where_librosa_puts_it() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_many_frames_have_the_bits_of_few(dtype: Any) -> None:
-    """The frames are computed in pieces that fit the cache; 60,000 samples are more than one piece."""
+    """A frame has the same bits alone and among many, which are computed in pieces that fit the cache.
+
+    60,000 samples are more than one piece.
+    """
     x, window = speech(60_000).astype(dtype), window_values("hann", "none", 1024, np.dtype(dtype))
     whole = stft(x, window, 64, -480)
     for k in (0, 1, 255, 256, 511, 512, 900):
