@@ -26,7 +26,7 @@ BY_LIBSNDFILE = {
     "au g723": ("AU", "G723_24"), "sphere": ("NIST", "PCM_16"), "sphere ulaw": ("NIST", "ULAW"), "iff": ("SVX", "PCM_16"),
     "ircam": ("IRCAM", "PCM_16"), "pvf": ("PVF", "PCM_16"), "htk": ("HTK", "PCM_16"),
 }  # fmt: skip
-"""Format and subtype of files that libsndfile writes."""
+"""Name of a kind of file -> its format and subtype, with which libsndfile writes it."""
 
 MONO_ONLY = {"wav GSM610", "wav G721_32", "aifc ima", "aifc dwvw", "au g723", "htk", "caf alac", "iff"}
 
@@ -37,7 +37,7 @@ BY_FFMPEG = {
     "opus": ("opus", "-c:a libopus"), "w64": ("w64", ""), "w64 float": ("w64", "-c:a pcm_f32le"), "rf64": ("wav", "-rf64 always"),
     "wav ima": ("wav", "-c:a adpcm_ima_wav"), "wav ms": ("wav", "-c:a adpcm_ms"),
 }  # fmt: skip
-"""Suffix and options of files that ffmpeg writes."""
+"""Name of a kind of file -> its suffix, and the options with which ffmpeg writes it."""
 
 PIPED = {
     "mp3": "mp3",
@@ -65,7 +65,7 @@ def by_ffmpeg(folder: Path, kind: str, samples: Array, rate: int) -> Path:
 
 
 def piped_by_ffmpeg(folder: Path, form: str, samples: Array, rate: int, *options: str) -> Path:
-    """Return a file that ffmpeg has written to a pipe, so that its header does not state a length.
+    """Return the path of a file whose header states no length, because ffmpeg has written it to a pipe.
 
     folder: where the file lies; form: the format, such as "wav"; samples: [n] or [n, channels]; rate: Hz; options: more
     arguments of ffmpeg.
@@ -87,7 +87,7 @@ def decoded_by_ffmpeg(path: Path, channels: int = 1) -> Array:
 
 
 def stereo(n: int) -> Array:
-    """Return two channels [n, 2]: the start of the recording, and its end backwards."""
+    """Return two channels [n, 2]: the first n samples of the recording, and its last n samples in reverse."""
     return np.stack([speech()[:n], speech()[::-1][:n]], axis=1)
 
 

@@ -55,7 +55,7 @@ NORMALISED = tiny(form="normalised", encoder=18, width=9, pitches=3)
 
 
 def random_arrays(config: Config = TINY, seed: int = 0) -> dict[str, Array]:
-    """Return the weights of a random network whose output depends on all inputs."""
+    """Return the weights, by name, of a random network whose output depends on all inputs."""
     draw = np.random.Generator(np.random.Philox(key=seed))
     arrays = {}
     for name, shape in shapes(config).items():
@@ -71,7 +71,7 @@ def random_arrays(config: Config = TINY, seed: int = 0) -> dict[str, Array]:
 
 
 def settings_of(config: Config) -> dict[str, Any]:
-    """Return the settings of a training run, by name, with which it trains a network of this configuration."""
+    """Return the settings, by name, of a training run that trains a network of this configuration."""
     return {"preset": "wavenet_autoencoder-small", **config.model_dump()}
 
 
@@ -123,7 +123,8 @@ def published_by_chainer(config: Config, arrays: dict[str, Array]) -> dict[str, 
     """Return the arrays, by name, of the checkpoint that wavenet-autoencoder-chainer would write for these weights.
 
     config: the configuration of the network; arrays: its weights, by their names in this project. The program adds the
-    bias of the encoding once for every layer, and 1e-5 more to every variance.
+    bias of the encoding once for every layer, so it stores this bias divided by the number of layers. It also adds 1e-5
+    more to every variance than torch does, so it stores variances that are smaller by 1e-5.
     """
     single = {
         "encoder.last": "ecd_fnl_conv", "decoder.condition": "dcd_bias_conv", "decoder.head.0": "dcd_fnl_conv1",
@@ -165,7 +166,9 @@ def recorded(name: str) -> tuple[dict[str, Array], Config, dict[str, Array]]:
 def recorded_by_chainer(name: str) -> tuple[dict[str, Array], Config, dict[str, Array]]:
     """Return recorded results of wavenet-autoencoder-chainer, the configuration of the network, and its weights.
 
-    name: the name of the network, "small" or "full". The results and the weights are arrays, by name.
+    name: the name of the network, "small" or "full". The results and the weights are arrays, by name. The result "z" is
+    the encoding [frames, latent]; "read" is the same with the one-hot code of the pitch appended, as the decoder reads
+    it.
     """
     with np.load(RECORDED / f"wavenet_ae_chainer_{name}.npz") as file:
         golden = {key: file[key] for key in file.files}
@@ -198,7 +201,7 @@ def logits_in_torch(config: Config, arrays: dict[str, Array], z: Array, previous
     """Return the logits [n, 256] for all samples of a signal, computed by the network in torch, in float64.
 
     arrays: the weights, by name; z: [frames, latent + pitches], the encoding, with the one-hot code of the pitch if the
-    network has pitches; previous: [n], the level before every sample.
+    network has pitches; previous: [n], the mu-law level of the sample before each sample.
     """
     network = _network(config, arrays).decoder
     with torch.no_grad():

@@ -53,7 +53,8 @@ class Deeds:
 
     Up to `open_items` items are open at the same time; they are opened in the given order. A round is one step of all
     open items; an item ends after one to three rounds. Every process writes the names of the items that it opens to a
-    file of its own in the folder `log`. `ask` is called at the end of each item, for `DeadlyResult.facts`.
+    file of its own in the folder `log`. `ask` is called at the end of each item, and its result becomes
+    `DeadlyResult.facts`.
     """
 
     log: Path
@@ -94,7 +95,7 @@ class Deeds:
 
 
 def opened(log: Path) -> list[str]:
-    """Return the names of the items that all processes have opened; a name occurs as often as its item was opened.
+    """Return the names of all items that any process has opened; a name occurs as often as its item was opened.
 
     log: the folder `Deeds.log`.
     """
@@ -199,7 +200,7 @@ At STUCK it holds the GIL while it does not return, as a long call of compiled c
 class Deadly(Node):
     """Halve the signal.
 
-    By the value of the first sample of a block this node ends the process, raises an error or waits instead.
+    If the first sample of a block is EXIT, RAISE, HANG or STUCK, end the process, raise an error or wait instead.
     """
 
     x = Input(Audio)

@@ -15,7 +15,9 @@ SMALL = Config(
     pitch_embedding=3, frame_units=16, frame_channels=32, condition=16, first=32, gru1=48, gru2=16, gru3=32, skip=16,
     hop=40, rate=4000,
 )  # fmt: skip
-"""GRUs of odd and even numbers of blocks, and sub-frames of 10 samples, which fill no vector."""
+"""A small network. Its GRUs have 3, 1 and 2 blocks of 16 units; its sub-frames have 10 samples, which is no multiple of
+the length of a vector.
+"""
 
 
 def fargan_arrays(config: Config = SMALL, seed: int = 0) -> dict[str, Array]:
@@ -36,7 +38,7 @@ def fargan_file(config: Config = SMALL, seed: int = 0) -> str:
 def fargan_features(count: int, seed: int = 0, bands: int = 18) -> dict[str, Array]:
     """Return random features of `count` frames, by name, in the ranges that features of speech have.
 
-    bands: the width of a cepstrum.
+    bands: the number of coefficients of a cepstrum.
     """
     draw = np.random.Generator(np.random.Philox(key=seed))
     return {
@@ -70,8 +72,9 @@ def in_torch(network: FARGAN, cepstrum: Array, pitch: Array, correlation: Array,
 
 
 def of_subframes(rows: Tensor) -> Tensor:
-    """Return one row for each sub-frame of a signal: row k of the result is row k + 2 of `rows`.
+    """Return rows two sub-frames earlier: row k of the result is row k + 2 of `rows`, [sub-frames, numbers].
 
-    The first two rows lie before the signal. At the end the last row is repeated twice: the number of rows stays.
+    The first two rows, which lie before the signal, are left out. The last row is added twice, so the number of rows
+    stays the same.
     """
     return torch.cat((rows[2:], rows[-1:], rows[-1:]))

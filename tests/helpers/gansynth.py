@@ -16,15 +16,15 @@ SMALL = {
     "wide": Config(latent=5, pitches=7, blocks=3, channels=64, most_channels=16, scale="linear", rate=800),
     "tall": Config(latent=4, pitches=3, blocks=2, channels=40, most_channels=10, start_rows=4, start_bins=8, rate=800),
 }
-"""Configurations of both shapes. Their channels do not fill a tile of the kernels, and their block 1 has fewer bins
-than a vector.
+"""Two small configurations: pictures with two rows in block 1, and with four. Their channels do not fill a tile of the
+kernels, and block 1 of "tall" has 8 bins, fewer than a vector of 16.
 """
 
 
 def random_weights(config: Config, seed: int = 0) -> dict[str, Array]:
     """Return random weights of a generator, by name: weights from N(0, 1), as at the start of training.
 
-    The biases are from N(0, 0.09).
+    The biases are from N(0, 0.09): their standard deviation is 0.3.
     """
     draw = np.random.Generator(np.random.Philox(key=seed))
     return {
@@ -39,9 +39,10 @@ def gansynth_file(config: Config = SMALL["wide"], seed: int = 0) -> str:
 
 
 def pictures(config: Config, latent: Array, pitch: Array) -> Array:
-    """Return the pictures of notes, [notes * rows, 2, bins], by the network in torch, in float64.
+    """Return the pictures of notes, [notes * rows, 2, bins], computed by the network in torch, in float64.
 
-    latent: [notes, latent]; pitch: [notes]. The weights are those of `random_weights`.
+    A picture has two channels: log-magnitudes, and instantaneous frequencies as angles. latent: [notes, latent]; pitch:
+    [notes]. The weights are those of `random_weights`.
     """
     network = Generator(config).double()
     network.load_state_dict({name: torch.from_numpy(array) for name, array in random_weights(config).items()})
@@ -62,5 +63,8 @@ def notes(config: Config, count: int, seed: int = 0) -> dict[str, Any]:
 
 
 def overrides(config: Config = SMALL["wide"]) -> list[str]:
-    """Return the overrides that make the pipeline `gansynth_notes` use a small network. config: of that network."""
+    """Return the overrides that make the pipeline `gansynth_notes` use a small network.
+
+    config: the configuration of this network.
+    """
     return [f"weights={gansynth_file(config)}"]

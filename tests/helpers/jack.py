@@ -1,7 +1,7 @@
-"""A sound card for tests: a JACK server with a dummy driver and two cables, and a program that plays and records on it.
+"""A sound card for tests: a JACK server with two cables and no hardware, and a program that plays and records on it.
 
-What is played on channel 1 comes back on channel 1, and so for 2. Cable 1 is the microphone of the graph under test,
-cable 2 its loudspeaker: the card plays into 1 and records what comes out of 2.
+Every sample that is played into a cable comes back from it. Cable 1 is the microphone of the graph under test, and
+cable 2 its loudspeaker: the program plays into cable 1 and records from cable 2.
 """
 
 import os
@@ -22,12 +22,12 @@ from dspgraph.live.portaudio import PortAudio
 
 PERIOD = 160
 PATIENCE = 30.0
-"""Seconds until the server must be there: 0.4 to 0.9 s on a machine without other work."""
+"""Seconds after which the server must be there. It takes 0.4 to 0.9 s on a machine without other work."""
 
 
 @contextmanager
 def jack_server(log: Path, rate: int = 16000, period: int = PERIOD) -> Iterator["subprocess.Popen[bytes]"]:
-    """Start a JACK server, and set the environment variables by which programs find it. Stop it at the end.
+    """Return a context in which a JACK server runs, and in which programs find it by environment variables.
 
     log: the file for its messages. rate: Hz. period: the samples of a block. Without jackd, the test is skipped; in CI
     it fails.
@@ -78,7 +78,7 @@ def _wait_for_ports(server: "subprocess.Popen[bytes]", log: Path) -> None:
 
 
 class TwoStreams(PortAudio):
-    """The devices of a JACK server, opened as devices with clocks of their own are, though they share one clock."""
+    """The devices of a JACK server, opened as if each had a clock of its own, although they share one clock."""
 
     def _two_clocks(self) -> bool:
         return True
@@ -115,7 +115,7 @@ class Card:
             self._done.set()
 
     def take(self, x: Array) -> Array:
-        """Play x, [n], into cable 1, and return what cable 2 gave in the same time, [n] float32."""
+        """Play x, [n], into cable 1, and return the samples that cable 2 gives back meanwhile, [n] float32."""
         self._x = x.astype(np.float32)
         self._y, self._at = np.zeros(len(x), np.float32), 0
         self._done.clear()

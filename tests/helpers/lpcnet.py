@@ -74,8 +74,7 @@ def autocorrelation(c: Array) -> Array:
 def predictors(rows: Array) -> Array:
     """Return the predictor of each Bark cepstrum: rows (gain, a[1..16]), [n, 17]. rows: the cepstra [n, 18].
 
-    The gain is that of a signal of full scale +-1. The power that corresponds to the cepstrum of silence is subtracted
-    first.
+    The gain is for signals of full scale +-1. Before it is computed, the power of a silent frame is subtracted.
     """
     silent = autocorrelation((-2 * np.sqrt(18) - 4) * np.eye(1, 18)[0])
     found = []

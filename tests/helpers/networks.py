@@ -64,7 +64,7 @@ def weights_file(
 
 
 def overrides(pipeline: str, rate: int = SMALL.rate) -> list[str]:
-    """Return the overrides that a shipped pipeline needs to run, such as "weights=FILE"; a list without items if none.
+    """Return the overrides that a shipped pipeline needs, such as "weights=FILE"; an empty list if it needs none.
 
     The files have random weights. rate: the sample rate of the network, Hz.
     """

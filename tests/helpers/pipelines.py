@@ -27,7 +27,7 @@ variants:
 
 
 def written(tmp_path: Path, text: str, name: str = "mine.yaml") -> Path:
-    """Write the pipeline `text` to a file with a name in the folder `tmp_path`, and return its path."""
+    """Write the pipeline `text` to the file `name` in the folder `tmp_path`, and return its path."""
     path = tmp_path / name
     path.write_text(text)
     return path

@@ -8,7 +8,7 @@ from dspgraph import Array
 from dspgraph_nodes.models.gansynth.config import Config
 
 PUBLISHED = Config(latent=12, blocks=4, channels=64, most_channels=16)
-"""The sizes of the recorded network."""
+"""The configuration of the published network whose outputs are recorded."""
 
 _PARTS = {"to_rgb": "picture", "from_rgb": "picture", "logits": "score"}
 

@@ -57,8 +57,8 @@ def comparison(
 ) -> Comparison:
     """Write noise for each reference and each variant, and return a comparison with these sounds.
 
-    ids: the ids of the recordings. missing: (number of a recording, number of a variant from 1) of a sound that could
-    not be rendered; None: all could. rate: Hz.
+    ids: the ids of the recordings. missing: (index of a recording from 0, index of a variant from 1) of a sound that
+    could not be rendered; None: all could. rate: Hz.
     """
     folder.mkdir()
     draw = np.random.default_rng(3)
@@ -104,9 +104,10 @@ def address(file: Path) -> str:
 
 @contextmanager
 def visit(page: Page, file: Path, width: int = 1200, scheme: Literal["light", "dark"] = "light") -> Iterator[Page]:
-    """Open a page in the browser. Fail if it asks for anything but files beside it, or if it reports an error.
+    """Return a context in which the browser shows a page.
 
-    width: of the window, in pixels; scheme: whether the page is shown in light or in dark colours.
+    Fail if the page requests anything but itself and the files in the folder NAME_files beside it, or if it reports an
+    error. width: of the window, in pixels; scheme: whether the page is shown in light or in dark colours.
     """
     seen: list[str] = []
     inside = ("blob:null/", "data:", address(file.with_name(f"{file.stem}_files")) + "/")
@@ -142,7 +143,10 @@ def visit(page: Page, file: Path, width: int = 1200, scheme: Literal["light", "d
 
 
 def until(page: Page, expression: str) -> None:
-    """Wait until an expression of JavaScript is true. The page forbids the code by which playwright would wait."""
+    """Wait until an expression of JavaScript is true; fail if it is still false after five seconds or more.
+
+    Playwright's own `wait_for_function` cannot be used: the content security policy of the page blocks it.
+    """
     for _ in range(500):
         if page.evaluate(expression):
             return

@@ -53,7 +53,7 @@ def in_a_shell(line: str, *arguments: object) -> subprocess.CompletedProcess[str
 def no_longer_than(seconds: int) -> Iterator[None]:
     """Return a context that raises AssertionError if the `with` block takes longer than `seconds`.
 
-    It ends code that waits for ever, for instance for a pipe.
+    It also ends code that waits for ever, for instance for a pipe.
     """
 
     def late(*_: object) -> None:

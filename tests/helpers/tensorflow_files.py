@@ -29,7 +29,7 @@ def part(field: int, content: bytes) -> bytes:
 def block(pairs: list[tuple[bytes, bytes]]) -> bytes:
     """Return a block of a table for pairs (key, value), followed by its type and a check sum.
 
-    Of each key only the part is stored that differs from the key before it.
+    Of each key, only the bytes after the prefix that it shares with the key before it are stored.
     """
     content, before = b"", b""
     for key, value in pairs:
@@ -42,7 +42,10 @@ def block(pairs: list[tuple[bytes, bytes]]) -> bytes:
 
 
 def checkpoint(folder: Path, arrays: dict[str, Array]) -> Path:
-    """Write a checkpoint of TensorFlow, with these arrays and a text, in two blocks; return its path without suffix."""
+    """Write a checkpoint of TensorFlow, with these arrays and one string; return its path without suffix.
+
+    The index has two blocks of entries.
+    """
     data, pairs = b"", [(b"", number(1, 1))]
     for name, array in sorted(arrays.items()):
         shape = b"".join(part(2, number(1, size)) for size in array.shape)

@@ -2,8 +2,8 @@
 
     h[t] = tanh(A h[t-1] + B x[t-1] + C f),  coarse: D h[t],  fine: F h[t] + G[:, coarse]
 
-x has both parts of a sample, divided by 4; f is the row of features of the sample's frame. The model can be given a
-fault by the name of the fault, see `toy_example`.
+A, B, C, D, F and G are the weights; x has both parts of a sample, divided by 4; f is the row of features of the
+sample's frame. The model can be given a fault by the name of the fault, see `toy_example`.
 """
 
 import json

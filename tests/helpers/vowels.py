@@ -10,10 +10,10 @@ FORMANTS = {
     "i": ((280.0, 60.0), (2250.0, 100.0), (2900.0, 150.0)),
     "u": ((320.0, 70.0), (800.0, 90.0), (2300.0, 140.0)),
 }
-"""Frequencies and bandwidths of three resonators, Hz."""
+"""Name of a vowel -> the frequencies and bandwidths of its three resonators, Hz."""
 
 SEMITONES = [45 * 2 ** (k / 12) for k in range(51)]
-"""The pitches from 45 to 809 Hz, a semitone apart."""
+"""The pitches from 45 to 808 Hz, a semitone apart."""
 
 
 Formants = tuple[tuple[float, float], ...]

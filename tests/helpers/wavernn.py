@@ -159,11 +159,12 @@ class PlainWaveRNN:
 def run(
     net: WaveRNNWeights, known: Array, numbers: Array, forced: Array | None = None, lanes: int = 1
 ) -> tuple[Array, Array]:
-    """Return the draws of the kernel for all frames of a signal, [n, d], and the outputs of the network, [n, width].
+    """Return the draws of the kernel for all n samples of a signal, [n, d], and the outputs of the network, [n, width].
 
-    known: [frames, features], with context; numbers: [n, draws], random numbers; forced: [n, d], the inputs of every
-    sample, in place of the draws before it; None: the draws; lanes: how many signals the kernel computes together, 1 or
-    16. Of 16, two have this signal.
+    d is 2 if a sample is drawn in two halves, otherwise 1. known: [frames, features], with context; numbers: [n,
+    draws], random numbers; forced: [n, d], the inputs of every sample, in place of the draws before it; None: the
+    draws; lanes: how many signals the kernel can compute together, 1 or 16. Of the 16 lanes, two compute this signal,
+    and the others are empty.
     """
     rows = frame_rows(net.frame, in_windows(known.astype(np.float32), net.frame.context))
     segments = []
