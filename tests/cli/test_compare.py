@@ -243,7 +243,7 @@ def test_jobs_and_assets_reach_the_comparison(tmp_path: Path, pipeline: Path, fo
 @pytest.mark.slow
 @pytest.mark.process
 def test_a_terminal_shows_a_progress_bar_and_a_table_that_fits(tmp_path: Path, pipeline: Path, folder: Path) -> None:
-    """The request has twelve variants. Columns that do not fit are printed below the others."""
+    """The table of twelve variants fits into 60 columns: metrics that do not fit are printed below the others."""
     request = ("compare", pipeline, folder, "-o", tmp_path / "out", "--plugin", TOYS, "--vary", "end",
                "-s", "first.factor=0.1,0.2,0.3,0.4", "--metrics", "lsd,si_sdr,loudness_difference")  # fmt: skip
     pipeline.write_text(PIPELINE.replace(", factor: 0.5}", "}").replace("late: {", "longer_name_of_it: {"))
@@ -348,7 +348,7 @@ def test_score_of_a_missing_file_is_one_clear_message(tmp_path: Path) -> None:
 def test_a_profile_says_what_each_node_costs_and_changes_no_sample(
     tmp_path: Path, pipeline: Path, folder: Path, options: list[str]
 ) -> None:
-    """The number of calls of the first node is that of the quanta of both files, plus one call of `flush` for each.
+    """The first node is called once for each quantum of both files, and once more for each file, in `flush`.
 
     options: how the files are computed, for instance together in a batch, or in two processes.
     """

@@ -1,4 +1,4 @@
-"""What a shell offers to complete."""
+"""The completions that a shell offers for a command line."""
 
 from pathlib import Path
 

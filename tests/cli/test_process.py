@@ -205,7 +205,10 @@ SAID = {
 def test_a_signal_ends_the_run_with_a_sentence_and_leaves_nothing(
     tmp_path: Path, clips: Path, number: signal.Signals, jobs: str, to_all: bool
 ) -> None:
-    """to_all: whether the signal goes to the workers too, as it does from a terminal."""
+    """After a signal, the exit code is 128 + the number of the signal, and no unfinished file and no worker is left.
+
+    jobs: the number of workers; to_all: whether the signal goes to the workers too, as it does from a terminal.
+    """
     process = started(tmp_path, clips, "-j", jobs)
     below = children(process)
     os.killpg(process.pid, number) if to_all else process.send_signal(number)
@@ -219,7 +222,7 @@ def test_a_signal_ends_the_run_with_a_sentence_and_leaves_nothing(
 
 
 def test_workers_end_with_a_program_that_is_killed(tmp_path: Path, clips: Path) -> None:
-    """Both workers are inside a call that holds Python's interpreter lock, as calls of compiled code do."""
+    """Workers end even inside a call that holds Python's interpreter lock, as calls of compiled code do."""
     for name in ("a", "b"):
         samples = speech()[:32000]
         samples[16000] = deadly.STUCK  # the first sample of the second block
@@ -278,7 +281,7 @@ signal.raise_signal(signal.SIGINT)
 
 
 def test_what_fails_because_of_a_signal_is_not_printed() -> None:
-    """The object is only partly made when the signal comes, so its `__del__` fails."""
+    """A signal interrupts `__init__` of an object, whose `__del__` then fails: this error is not printed."""
     code = """
 import signal
 from dspgraph.cli import process
