@@ -452,7 +452,7 @@ def test_a_node_that_holds_the_whole_signal_is_marked() -> None:
 @pytest.mark.slow
 @pytest.mark.process
 def test_two_runs_give_the_same_files() -> None:
-    """The two runs are interpreters with different hashes of strings, so no order may depend on a set."""
+    """The two runs hash strings differently, so no order in the files may depend on a set."""
     code = f"import runpy; g = runpy.run_path({__file__!r}); print(*(f(x) for f in g['FORMATS'].values() for x in g['GRAPHS'].values()))"
     runs = {
         subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONHASHSEED": seed}, check=True,
@@ -519,7 +519,7 @@ def points(path: str) -> Iterator[Point]:
 
 
 def ends_of(graph: Graph, wire: ElementTree.Element) -> tuple[str, str]:
-    """Return the names of the two boxes that a wire joins, as `rectangles` has them."""
+    """Return the names of the two boxes that a wire joins, as `rectangles` names them."""
     origin, to = str(wire.get("data-from")), str(wire.get("data-to"))
     tail = origin if origin in {*graph.nodes, *graph.inputs} else origin.rpartition(".")[0]
     return tail, f"> {to}" if to in graph.outputs else to.rpartition(".")[0]

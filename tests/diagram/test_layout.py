@@ -1,4 +1,4 @@
-"""The layout alone: layers, order, heights and routes of boxes of any size."""
+"""The layout of a diagram: layers, order, heights and routes of boxes of any size."""
 
 import random
 from collections.abc import Sequence
@@ -28,7 +28,10 @@ def laid_out(roles: str, wires: Sequence[tuple[int, int]], height: int = 40) -> 
 
 
 def shape(layout: Layout, number: int) -> list[int]:
-    """Return the y coordinates of the points on the route of a wire. number: that of the wire in the diagram."""
+    """Return the y coordinates of the points on the route of a wire.
+
+    number: the index of the wire in the diagram.
+    """
     return [y for *_, y in layout.route(number)]
 
 
