@@ -80,7 +80,7 @@ class Spread(Node):
 
 
 def test_a_last_row_in_part_holds_no_more_samples_than_the_signal() -> None:
-    """1000 samples last 62.5 ms. The seventh row of 10 ms lasts longer, but its samples end with the signal."""
+    """1000 samples last 62.5 ms. The seventh row of 10 ms ends later, but its samples end with the signal."""
     nodes: dict[str, Node] = {"spread": Spread(), "sum": ToySum()}
     inputs = {"x": Audio(16000), "level": Frames(100, "level", 1)}
     graph = Graph(nodes, {"spread.level": "level", "sum.x": ["spread", "x"]}, inputs, {"y": "sum", "level": "spread"})
@@ -118,7 +118,7 @@ def test_batch_lets_a_bad_signal_fail_alone() -> None:
 
 
 def test_what_fails_as_a_signal_starts_ends_that_signal_alone() -> None:
-    """In `start`, the node fails for the second of four signals, as if a file were missing."""
+    """The node fails in `start` for the second of four signals, as if a file were missing; the others are computed."""
     starts = iter([None, FileNotFoundError("weights"), None, None])
 
     class Opens(Node):
@@ -262,7 +262,7 @@ def test_a_seed_is_a_whole_number(seed: Any) -> None:
 
 
 def test_an_error_in_a_node_names_the_line_of_the_node_it_came_through() -> None:
-    """The line is not the one in numpy or in a helper in another file, and not one of the engine."""
+    """The error names a line of the node's file, not one of numpy, of a helper in another file, or of the engine."""
 
     class Broken(Node):
         """Call a helper that fails."""

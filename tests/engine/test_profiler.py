@@ -46,7 +46,7 @@ RATE = 1000  # samples per second: ten in a quantum of 10 ms
 
 
 class Clock:
-    """A clock that shows the time that the nodes below say has passed."""
+    """A clock that only the nodes of these tests advance."""
 
     now = 0.0
     compiled: set[str] = set()
@@ -139,7 +139,7 @@ def by_name(profile: Profile) -> dict[str, Row]:
 
 
 def spending(*milliseconds: float) -> Array:
-    """Return a signal for which ToySpend takes the given milliseconds, one number for each quantum."""
+    """Return a signal for which ToySpend takes the given milliseconds, one number for each quantum of 10 samples."""
     return np.repeat(np.asarray(milliseconds) / 10, 10)
 
 
@@ -147,10 +147,10 @@ def spending(*milliseconds: float) -> Array:
 
 
 def everything(rate: Any, peak: bool) -> Graph:
-    """Return a graph whose nodes take their blocks in all ways that there are.
+    """Return a graph whose nodes take their blocks in all possible ways.
 
     It has a delay, frames, two rates, an input with many wires, noise and, if `peak` is true, a node that waits for the
-    whole signal.
+    whole signal. rate: of the input, Hz.
     """
     nodes: dict[str, Node] = {
         "late": ToyLate(samples=37), "frames": ToyFrames(hop=160), "energy": ToyEnergy(), "apply": ToyApply(),
@@ -167,10 +167,10 @@ def everything(rate: Any, peak: bool) -> Graph:
 @pytest.mark.parametrize("cut", [7, 441, 30000])
 @pytest.mark.parametrize("rate", [22050, "44100/7"])
 def test_outputs_are_bit_for_bit_those_of_a_session(rate: Any, cut: int, peak: bool) -> None:
-    """The profiler computes the first second of a signal once in advance: one signal is longer, one is shorter.
+    """The profiler computes the first second of a signal twice, once before it measures; this changes no output.
 
-    A quantum of 10 ms has 220.5 samples at one rate and 63 at the other. cut: samples in a block; peak: whether a node
-    waits for the whole signal.
+    One signal is longer than a second, one is shorter. A quantum of 10 ms has 220.5 samples at one rate and 63 at the
+    other. cut: samples in a block; peak: whether a node waits for the whole signal.
     """
     graph = everything(rate, peak)
     profiler = Profiler(graph)
@@ -516,7 +516,7 @@ def test_what_waits_at_an_input_is_the_engines() -> None:
 
 
 def test_memory_is_looked_at_less_often_as_a_signal_grows_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Memory is measured every second for ten seconds, then at times that grow by a tenth, and at the end.
+    """Memory is measured every second for ten seconds, then at times that grow by a factor of 1.1, and at the end.
 
     Up to 400 s these are at most ln 40 / ln 1.1 = 39 further times.
     """
@@ -577,7 +577,7 @@ class Foreign:
     ],
 )
 def test_an_array_counts_once_and_whole_wherever_it_lies(wrap: Any) -> None:
-    """`size` of an object that contains an array of 8000 bytes is the array and less than 1000 bytes more.
+    """`size` counts an array of 8000 bytes inside an object once and in full; the object adds less than 1000 bytes.
 
     wrap: a function that puts the array into an object.
     """
