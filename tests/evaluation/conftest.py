@@ -11,7 +11,9 @@ SLOWLY = """{
     const begin = HTMLMediaElement.prototype.play;
     HTMLMediaElement.prototype.play = function () { this.playbackRate = 0.1; return begin.call(this); };
 }"""
-"""Ten times: so that a busy machine has not reached the end of two seconds before it looks."""
+"""JavaScript that plays every sound ten times as slowly, so that a sound of two seconds has not ended before a busy
+machine looks at its position.
+"""
 
 
 @pytest.fixture(scope="session")

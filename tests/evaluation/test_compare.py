@@ -119,7 +119,7 @@ def counted(patch: pytest.MonkeyPatch, name: str) -> list[int]:
 def test_what_is_the_same_in_all_variants_is_computed_once(
     five: tuple[Path, Path, Results, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In all four variants together, the node gets as many blocks as in one variant alone."""
+    """The node `lpc` gets as many blocks when all four variants are compared as when one variant is rendered alone."""
     files, _, found, given = five
     assert found.stages == {"asked": 42, "computed": 27}
     alone = counted(monkeypatch, "lpc")
@@ -371,7 +371,10 @@ def test_audio_that_no_comparison_has_written_stays(tmp_path: Path) -> None:
 
 
 def test_audio_stays_if_the_input_is_not_there(tmp_path: Path) -> None:
-    """If the input comes back later and its rendering fails then, the audio that was kept is removed."""
+    """Audio of an earlier run stays while its input file is missing.
+
+    If the file is there again, but cannot be rendered, the audio is removed.
+    """
     files = sorted(clips(tmp_path / "in", 2, 0.1).iterdir())
     compared(TWO, files, tmp_path / "out")
     before = names(tmp_path / "out" / "audio")
@@ -395,7 +398,7 @@ def test_a_variant_that_is_left_out_for_one_run_still_has_its_audio_removed(tmp_
 
 
 def test_a_worker_that_dies_leaves_no_audio_of_its_recording(tmp_path: Path) -> None:
-    """This run has written the audio before its worker dies."""
+    """The audio that this run wrote before its worker died is removed."""
     work = CompareJob(tuple(TWO), tmp_path / "out", ("lsd",))
     (item,) = (Item("c0", path) for path in clips(tmp_path / "in", 1, 0.1).iterdir())
     list(work.run([item]))
@@ -468,7 +471,7 @@ def resumed(found: Sequence[Choice], files: Path, out: Path, *metrics: str) -> l
 def test_an_interrupted_comparison_goes_on_with_the_same_results(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Noise, reasons of values that are missing, and notes are among the results."""
+    """The results contain noise, the reasons why values are missing, and notes."""
 
     def stop(*arguments: Any) -> Any:
         raise KeyboardInterrupt
@@ -625,7 +628,7 @@ def results_of(folder: Path, executor: Executor | None, found: Sequence[Choice])
 
 @pytest.mark.process
 def test_processes_and_a_second_run_give_the_same_files(tmp_path: Path) -> None:
-    """The files are the audio, with noise, the scores and the page."""
+    """All files are equal byte for byte: the audio, which contains noise, the scores and the page."""
     clips(tmp_path / "in", 3, 0.2)
     (tmp_path / "in" / "c1.wav").write_bytes(b"")
     found = EXCITATIONS
@@ -644,7 +647,7 @@ def test_actors_of_a_cluster_give_the_same_files(tmp_path: Path) -> None:
 
 def test_a_recording_that_ends_its_worker_is_an_error_in_every_variant(tmp_path: Path) -> None:
     class Lost:
-        """A job that loses the second recording."""
+        """An executor that loses the second recording, as if its worker had been killed."""
 
         def run(self, work: Any, items: Sequence[Item]) -> Any:
             yield from work.run(items[:1])

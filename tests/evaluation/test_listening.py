@@ -234,7 +234,11 @@ def test_a_test_leaves_nothing_that_tells_which_is_which(page: Page) -> None:
 
 
 def test_x_is_another_player_than_the_sound_that_it_repeats(page: Page) -> None:
-    """If X and A were one player, only a change to B would be heard as a break, which would tell which of them X is."""
+    """X and the sound that it repeats have two players, so that a change between them is heard as a break too.
+
+    With one player for both, only a change to the other sound would be heard as a break, and listeners would know which
+    sound X is.
+    """
     fill_form(page, "abx", sounds={"pulse", "whisper"})
     for key in "123":
         page.keyboard.press(key)

@@ -31,7 +31,7 @@ def spectra(x: Array, n_fft: int, hop: int, length: int) -> Array:
 
 
 def test_the_cepstra_are_those_of_pysptk() -> None:
-    """pysptk's sp2mc gets librosa's spectra. Both warp the same cepstrum; they differ by rounding, about 1e-13."""
+    """The expected cepstra are those of pysptk's sp2mc for librosa's spectra. Ours differ by rounding, about 1e-13."""
     x = speech()
     powers = spectra(x, 512, 80, 400) ** 2
     floored = np.maximum(powers, powers.max(axis=1, keepdims=True) * 1e-10)
@@ -89,7 +89,7 @@ def test_the_path_of_warping_is_that_of_librosa() -> None:
 
 
 def test_the_reach_of_warping_is_kept() -> None:
-    """A syllable that comes 1 s later in silence is matched with itself; if it comes 1.1 s later, no frame of it is."""
+    """Warping reaches 1 s: a syllable that comes 1 s later is matched with itself, but not one that is 1.1 s late."""
     syllable, late = speech()[16000:17600], {}
     for seconds in (1.0, 1.1):
         x, y = np.zeros(48000), np.zeros(48000)

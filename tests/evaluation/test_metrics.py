@@ -182,7 +182,7 @@ def test_two_vowels_of_known_pitch_differ_by_their_interval(low: float, high: fl
 
 
 def semitones() -> Iterator[Any]:
-    """Yield each pitch with each vowel as parameters of a test. Most of them are marked as slow."""
+    """Yield each pitch of SEMITONES with each vowel, as parameters of a test. Most of them are marked as slow."""
     for k, f0 in enumerate(SEMITONES):
         for formants in "aiu":
             unequal = formants == "i" and round(f0) in (605, 680)  # in number of samples per period
@@ -260,9 +260,10 @@ def test_a_gain_of_6_db_is_6_db_for_those_that_hear_level_and_nothing_for_the_ot
 
 
 def test_a_delay_of_one_sample_is_heard_by_waveform_metrics_only() -> None:
-    """A copy of white noise that is delayed by one sample has SI-SDR below -36 dB, but the same spectra and loudness.
+    """White noise delayed by one sample has an SI-SDR below -36 dB, but nearly the same spectra and loudness.
 
-    The correlation of neighbouring samples is 0 within 4 / sqrt(n), for n = 64000 samples.
+    The correlation of neighbouring samples is 0 within 4 / sqrt(n), for n = 64000 samples, and 10 log10(16 / n) is -36
+    dB.
     """
     x = noise(64000) * 0.1
     found = measure(x[1:], x[:-1], RATE, OWN)

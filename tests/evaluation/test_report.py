@@ -72,9 +72,10 @@ def test_every_player_decodes_to_the_right_length(page: Page) -> None:
 
 @pytest.mark.parametrize("how", ["key", "button"])
 def test_switching_keeps_the_position_and_plays_the_right_one(page: Page, how: str) -> None:
-    """The positions are 0.2 s and 1.5 s: Chromium's player cannot seek to the last frames of a FLAC file.
+    """Another sound goes on at the position of the one before, at 0.2 s and at 1.5 s.
 
-    how: whether a key or a click chooses the sound.
+    Later positions are not tested, because Chromium's player cannot seek to the last frames of a FLAC file. how:
+    whether a key or a click chooses the sound.
     """
     page.evaluate(
         "window.seen = []; for (const what of ['play', 'pause']) "
@@ -292,7 +293,9 @@ CONTRASTS = """() => {
   }
   return found;
 }"""
-"""The contrast of every visible text with what is behind it, as WCAG 2.2 defines it."""
+"""A JavaScript function that returns every visible text with its contrast with what is behind it, as WCAG 2.2 defines
+it.
+"""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,4 +1,4 @@
-"""The results of a comparison: means, confidence intervals, the ranking of variants, and the two files."""
+"""The results of a comparison: means, confidence intervals, the ranking of variants, and the two files of results."""
 
 import csv
 import json
@@ -46,10 +46,10 @@ def test_a_mean_is_over_the_recordings_that_have_a_value() -> None:
 
 
 def test_an_interval_is_the_one_of_a_percentile_bootstrap() -> None:
-    """The expected interval is scipy's. Both draw 10,000 times, with different random numbers.
+    """The expected interval is scipy's. Both programs draw 10,000 times, with different random numbers.
 
-    So each end of an interval is random: its standard error is about 0.02 of the standard error of the mean of the
-    values. The ends may differ by 0.1 of it.
+    So the ends of an interval are random. Their standard error is about 0.02 times the standard error of the mean of
+    the values; a difference of 0.1 times the latter is allowed.
     """
     values = np.random.default_rng(5).gamma(2.0, 3.0, size=30)
     low, high = interval(values)
@@ -151,7 +151,7 @@ def test_no_text_of_the_table_is_a_formula(tmp_path: Path, text: str) -> None:
 
 
 def test_texts_of_the_table_are_quoted_and_numbers_are_not(tmp_path: Path) -> None:
-    """A program that takes ";" for the end of a cell then does not divide a text."""
+    """Texts are in quotes, so that a program that takes ";" for the end of a cell does not divide them."""
     given = Results("p", "", [Variant("v", "")], [Recording("a;=1", "", 1.0)], [metric("m"), metric("n")], [Score("a;=1", "v", {"m": 1.5, "n": None})])  # fmt: skip
     assert write(given, tmp_path)[0].read_text() == '"recording","variant","m","n","error"\n"a;=1","v",1.5,"",""\n'
 

@@ -1,4 +1,4 @@
-"""Intervals and tests, against scipy and published examples."""
+"""Confidence intervals and significance tests, compared with scipy and with published examples."""
 
 import math
 
