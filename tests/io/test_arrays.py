@@ -1,4 +1,4 @@
-"""Frames in .npz files: what one graph writes is what another graph reads."""
+""".npz files of streams: a graph reads exactly the arrays and streams that another graph has written."""
 
 import io
 import json

@@ -217,7 +217,7 @@ def test_a_part_is_that_slice_of_the_whole(tmp_path: Path, kind: str, start: str
 
 
 def test_parts_that_meet_neither_share_a_sample_nor_lose_one(tmp_path: Path) -> None:
-    """A third of a second is no whole number of samples: the parts have 5333 and 5334 samples in turn."""
+    """A third of a second is no whole number of samples: the parts have 5333 or 5334 samples."""
     path = written(tmp_path / "v.wav", "wav", speech()[:32000])
     ends = [Fraction(k, 3) for k in range(7)]
     parts = [AudioSource(path, MONO, begin, end - begin).read() for begin, end in pairwise(ends)]
@@ -507,7 +507,7 @@ def test_a_written_file_has_the_permissions_of_any_new_file(tmp_path: Path) -> N
 
 
 def test_an_end_that_was_rounded_is_the_end_of_the_file(tmp_path: Path) -> None:
-    """The end may be up to ten milliseconds late, because manifests are written with two decimals."""
+    """A part may end up to 10 ms after the end of the file, because manifests give times with two decimals."""
     path = written(tmp_path / "v.wav", "wav", speech()[:1600])
     source = AudioSource(path, Audio(16000), Fraction("0.05"), Fraction("0.06"))
     assert source.conversions == ["cut at the end of the file, 0.01 s before that of the part"]
@@ -516,7 +516,7 @@ def test_an_end_that_was_rounded_is_the_end_of_the_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rate", [1, 62])
 def test_a_rate_that_no_audio_has_is_refused_before_a_filter_is_made_for_it(tmp_path: Path, rate: int) -> None:
-    """To 16000 Hz, files are converted from 62.5 Hz (16000 / 256) on. A filter from 1 Hz would take a gigabyte."""
+    """Files below 62.5 Hz (16000 / 256) are not converted to 16000 Hz: a filter from 1 Hz would take a gigabyte."""
     path = tmp_path / "slow.wav"
     soundfile.write(path, np.zeros(10), rate)
     with pytest.raises(FileError, match=rf"slow.wav has {rate} Hz, .* 16000 Hz: more than 256 times apart"):

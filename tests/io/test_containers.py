@@ -123,7 +123,7 @@ def test_a_file_without_samples_has_none(tmp_path: Path) -> None:
 
 
 def test_bytes_behind_the_samples_that_are_no_chunk_are_left_out_and_it_is_said(tmp_path: Path) -> None:
-    """A recorder that was switched off has left a header that is older than the last samples."""
+    """The header is older than the last samples, as if a recorder had been switched off."""
     path = wav_with(tmp_path / "v.wav", 30000)
     source = AudioSource(path, MONO)
     assert source.conversions == ["left out 2000 bytes behind the samples, whose length its header has"]
@@ -266,7 +266,7 @@ BLOCKS = {
     "au g723": 45,
     "aifc ima": 34,
 }
-"""The bytes of a block, which a decoder needs whole: of the rest it makes samples of the block before, or none."""
+"""Kind of file -> the bytes of a block. From an incomplete block at the end, decoders make no samples or wrong ones."""
 
 
 @pytest.mark.parametrize("kind", BLOCKS)
@@ -334,7 +334,7 @@ def test_compressed_sphere_files_are_refused_with_the_command_that_converts_them
 
 
 def test_samples_that_begin_within_the_header_are_damage(tmp_path: Path) -> None:
-    """Without a seek, a decoder reads such a file from another byte on than after a seek."""
+    """A decoder reads such a file from one byte on without a seek, and from another byte on after a seek."""
     (tmp_path / "v.sph").write_bytes(sphere("sample_count -i 16000\n", header=8))
     content = written(tmp_path / "v.au", "au")
     content[4:8] = bytes(4)
@@ -423,7 +423,7 @@ def test_mpeg_frames_in_a_wav_are_counted(tmp_path: Path, coder: str) -> None:
 
 
 def test_a_file_that_has_changed_is_read_anew(tmp_path: Path) -> None:
-    """The layouts of files are kept in a cache; a different time of change shows that a file is another one."""
+    """The layouts of files are kept in a cache. A file whose modification time has changed is read again."""
     path = wav_with(tmp_path / "v.wav", 32000)
     os.utime(path, (1000, 1000))
     assert AudioSource(path, MONO).length == AudioSource(path, MONO).length == 16000

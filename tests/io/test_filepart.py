@@ -13,7 +13,7 @@ CONTENT = bytes(range(100))
 
 @pytest.fixture
 def part(tmp_path: Path) -> FilePart:
-    """Return a FilePart of 5 given bytes, then the bytes 10 to 20 and 50 to 80 of a file."""
+    """Return a FilePart of 5 given bytes, then the bytes 10 to 19 and 50 to 79 of a file."""
     (tmp_path / "v").write_bytes(CONTENT)
     return FilePart(tmp_path / "v", Piece((b"headb", Span(10, 20), Span(50, 80))))
 

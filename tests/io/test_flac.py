@@ -58,9 +58,10 @@ def test_a_file_that_has_fewer_samples_than_promised_is_refused(tmp_path: Path, 
 @pytest.mark.parametrize("n", [1, 15, 16, 255, 256, 4095, 4096, 4097, 16384, 300_000])
 @pytest.mark.parametrize("channels", [1, 2, 8])
 def test_the_last_frame_says_how_long_a_file_is(tmp_path: Path, n: int, channels: int) -> None:
-    """The header of the last frame has its number, in 1 or 2 bytes, and its size, as a code or in 1 or 2 bytes.
+    """The header of the last frame has its number and its size, from which the length of the file follows.
 
-    n: the number of samples of the file, which decides how many bytes are used.
+    The number takes 1 or 2 bytes; the size is a code, or takes 1 or 2 bytes. n: the number of samples of the file,
+    which decides how many bytes are used.
     """
     random = np.random.default_rng(n)
     soundfile.write(tmp_path / "v.flac", random.uniform(-0.9, 0.9, (n, channels)), 44100, "PCM_16")

@@ -12,7 +12,7 @@ Row = tuple[Fraction, Fraction, str]
 
 
 def rows(*given: str) -> list[Row]:
-    """Return intervals for texts "START END LABEL" in seconds."""
+    """Return the intervals for texts "START END LABEL", with times in seconds."""
     return [(Fraction(start), Fraction(end), label) for start, end, label in (row.split(maxsplit=2) for row in given)]
 
 

@@ -19,7 +19,7 @@ pytestmark = needs_ffmpeg
 KINDS = ["mp3 cbr", "mp3 vbr", "mp3 vbr 9", "mp3 vbr without xing", "mp3 cbr without xing"]
 
 CLOSE = 2e-6
-"""The difference of two decoders of MP3 in floats: 8e-7 was measured, full scale is 1."""
+"""The largest difference of two decoders of MP3 in floats, relative to full scale; 8e-7 was measured."""
 
 
 def source(path: Path, channels: int = 1) -> AudioSource:
@@ -183,7 +183,9 @@ FRAMES = {
     "fffb9064": (44100, 2, 417), "fffb9264": (44100, 2, 418), "fff338c4": (16000, 1, 108), "fffb54c0": (48000, 1, 192),
     "ffe318c4": (8000, 1, 72), "fffd8400": (48000, 2, 384),
 }  # fmt: skip
-"""Headers, and the rate, channels and length: 144 * bit rate / rate, 72 * for MPEG 2, rounded down, and 1 of padding."""
+"""A frame header in hexadecimal -> the sample rate in Hz, the channels, and the length of the frame in bytes. The
+length is 144 * bit rate / sample rate, or 72 * for MPEG 2, rounded down, plus 1 if the frame is padded.
+"""
 
 
 @pytest.mark.parametrize("header", FRAMES)

@@ -19,7 +19,7 @@ from helpers.speech import speech
 IN_THE_MIDDLE = "it begins in the middle of a stream"
 WRONG = "its positions do not count its samples, all samples were read"
 CLOSE = {"vorbis": 2e-6, "opus": 5e-4}
-"""The largest difference to ffmpeg. Vorbis is defined to the sample; decoders of Opus differ by 16-bit steps."""
+"""Codec -> the largest difference to ffmpeg: decoders of Vorbis agree, decoders of Opus differ by some 16-bit steps."""
 
 
 def split(path: Path) -> list[Page]:
@@ -95,7 +95,7 @@ CHANGES: dict[Callable[[list[Page]], list[Page]], list[str]] = {
     ended_by_an_empty_page: [WRONG],  # the page before it has padding, which only the last page may have
     cut_and_ended_by_an_empty_page: [],
 }
-"""Changes of the pages with sound, and the note of the file."""
+"""A change of the pages with sound -> the notes about the changed file."""
 
 
 def write(path: Path, source: Path, change: Callable[[list[Page]], list[Page]]) -> Path:

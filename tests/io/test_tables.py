@@ -24,7 +24,7 @@ def test_other_texts_are_as_they_are(text: str) -> None:
 
 
 def test_texts_are_quoted_and_numbers_are_not() -> None:
-    """A program that takes ";" for the end of a cell then does not divide a text."""
+    """Texts are in quotes, so that a program that takes ";" for the end of a cell does not divide them."""
     assert csv_bytes([["a;=1", 1.5, None, -2], ['say "b"', 0, 0.25, 1]]) == (
         b'"a;=1",1.5,"",-2\r\n"say ""b""",0,0.25,1\r\n'
     )
