@@ -63,15 +63,16 @@ def test_a_server_ends_with_a_test_run_that_is_killed(tmp_path: Path, card: Card
 
 
 def signal(seconds: int) -> Array:
-    """Return speech plus weak noise, in which no part occurs twice and no quantum is silent."""
+    """Return [RATE * seconds] of speech plus weak noise, in which no part occurs twice and no quantum is silent."""
     noise = 1e-3 * np.random.default_rng(0).standard_normal(RATE * seconds)
     return (0.4 * np.resize(speech(), RATE * seconds) + noise).astype(np.float32)
 
 
 def place_of(part: Array, whole: Array, first: int = 0) -> int:
-    """Return by how many samples `part` lies later in `whole`: the place of a quantum in `whole`, less that in `part`.
+    """Return the offset of `part` in `whole`, in samples: the place of a quantum in `whole`, less its place in `part`.
 
-    The quantum is the earliest of `part`, from the sample `first` on, that is not silent and occurs once in `whole`.
+    The quantum is the first of `part`, from the sample `first` on, that is not silent and occurs once in `whole`.
+    Raises AssertionError if there is none.
     """
     for at in range(first, len(part) - Q, Q):
         quantum = part[at : at + Q]
@@ -84,7 +85,7 @@ def place_of(part: Array, whole: Array, first: int = 0) -> int:
 
 
 def test_a_loopback_gives_back_every_sample_at_a_constant_delay(card: Card) -> None:
-    """A busy machine may make quanta late, or lose some; each of them is counted."""
+    """On a busy machine, quanta may be late or lost; each of them is counted."""
     graph = Graph({"gain": Gain()}, {"gain.x": "x"}, {"x": Audio(RATE)}, {"y": "gain"})
     x = signal(2)
     with Live(graph, x="default:1", out="default:2", ahead=4) as live:

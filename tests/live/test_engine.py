@@ -444,7 +444,7 @@ def test_what_cannot_be_done_is_answered_and_changes_nothing() -> None:
 
 @pytest.mark.parametrize("inputs", [1, 2])
 def test_the_latency_of_several_ports_is_that_of_one(inputs: int) -> None:
-    """A pulse that all inputs record comes out after `stats.latency`, but for the samples that an edge has to spare."""
+    """A pulse that all inputs record comes out after `stats.latency`, to within 1 ms."""
     names = ["x", "z"][:inputs]
     graph = Graph({"sum": ToySum()}, {"sum.x": names}, dict.fromkeys(names, Audio(RATE)), {"y": "sum", "w": "sum"})
     heard = np.zeros(3 * RATE)
@@ -520,7 +520,7 @@ def test_a_recording_is_whole_and_replaces_nothing(tmp_path: Path) -> None:
 
 
 def test_a_sound_replaces_no_file(tmp_path: Path) -> None:
-    """The name of an input is one that a file of a sound might have. A folder that has a folder `sounds` is refused."""
+    """A sound and an input called like its file have two files. A folder that has a folder `sounds` is refused."""
     recorder = Recorder(tmp_path, {"music_1": Audio(RATE)}, {"y": Audio(RATE)}, {})
     file = recorder.sound("music", 0.5 * X, Audio(RATE))
     recorder.line({"play": "music", "file": file})

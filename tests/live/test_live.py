@@ -244,7 +244,7 @@ def test_a_sound_that_is_refused_leaves_the_file_that_is_played(tmp_path: Path) 
 
 
 def test_seek_concerns_the_file_that_is_playing(tmp_path: Path) -> None:
-    """A sound that is planned for later does not count; seeking is refused after a stop, the end, or another sound."""
+    """Sounds that are planned for later do not count; seeking is refused after a stop, the end, or another sound."""
     soundfile.write(tmp_path / "a.wav", X[:16000], RATE, "FLOAT")
     soundfile.write(tmp_path / "b.wav", X[:8000], RATE, "FLOAT")
     a, b = (FileInput(tmp_path / name, loops=loops) for name, loops in (("a.wav", None), ("b.wav", 1)))
@@ -322,7 +322,10 @@ def test_a_file_is_played_from_start_to_end_and_its_end_is_told(tmp_path: Path) 
 def test_a_process_is_not_killed_while_it_completes_its_recording(
     writes: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It takes 100 s, of a clock that only `join` moves on, and says every 10 s, or does not, that it writes."""
+    """A process that reports every 10 s that it writes may take 100 s; one that reports nothing is killed after 30 s.
+
+    The clock is advanced only by `join`. writes: whether the process reports that it writes.
+    """
     live, now, killed = Live(scaled(1), device=endless()), [0.0], [False]
 
     def join(seconds: float) -> None:
@@ -391,7 +394,7 @@ def run_script(path: Path, lines: str) -> subprocess.CompletedProcess[str]:
 
 
 class Hangs(FakeDevice):
-    """A device that hangs when it opens, or when it starts."""
+    """A device that hangs when it opens or, if `dies` is given, when it starts."""
 
     def open(self, request: DeviceRequest) -> DeviceFormat:
         if self.dies is None:

@@ -1,4 +1,4 @@
-"""Performances: the four laws, and faults that the check of the laws must find."""
+"""Performances: the four laws of dspgraph.testing.performances, and faults that the check of these laws must find."""
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction

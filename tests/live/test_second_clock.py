@@ -19,7 +19,7 @@ from helpers.speech import speech
 from helpers.toys import ToyScale
 
 RATE, N, F = 8000, 400, 500
-"""Samples a second, samples in a quantum, and the frequency of a sine: 25 whole periods in a quantum."""
+"""Samples a second, samples in a quantum, and the frequency of a sine in Hz: 25 whole periods in a quantum."""
 
 CLOCKS: Mapping[str, Mapping[float, float]] = {
     "fast": {0: 50.0},
@@ -194,7 +194,10 @@ def test_samples_that_come_too_late_are_zeros_and_the_next_are_not() -> None:
 @pytest.mark.parametrize("stall", [0.1, 0.5])
 @pytest.mark.parametrize("side", ["playing", "recording"])
 def test_a_stall_is_over_soon_and_bends_no_pitch(side: str, stall: float) -> None:
-    """One device stands still at 30 s, for `stall` seconds, and does not tell. What is lost is what it has missed."""
+    """One device stops at 30 s and reports nothing; as many samples are lost as it has missed.
+
+    side: the device that stops; stall: for how many seconds.
+    """
     clock, span = SecondClock(Fraction(RATE), Fraction(RATE), 1, 80), 0.01
     came, now, seen, drifts = -0.5, 0.0, list[Array](), list[float]()
     while now < 120:
@@ -233,7 +236,7 @@ def test_the_ratio_is_found_as_fast_when_the_device_starts_late(start: float) ->
 
 
 def test_the_delay_grows_by_a_block_at_a_time_and_by_a_fifth_of_a_second_at_most() -> None:
-    """The blocks of half a second come together, again and again; no sample is lost in the device."""
+    """Again and again, the blocks of half a second come late and all at once, but the device loses no sample."""
     clock, came, delays = SecondClock(Fraction(RATE), Fraction(RATE), 1, 80), -0.5, list[float]()
     for k in range(7000):
         while came <= 0.01 * k and not (k > 1000 and k % 150 >= 100):
@@ -249,7 +252,7 @@ def test_the_delay_grows_by_a_block_at_a_time_and_by_a_fifth_of_a_second_at_most
 
 @pytest.mark.parametrize("rate", [4000, 8000, 24000])
 def test_losses_are_counted_at_the_rate_of_the_device(rate: int) -> None:
-    """The device loses 0.1 s, of which the resampler has written a part as zeros before the device tells it."""
+    """The device loses 0.1 s. Before it reports this, the resampler has already replaced a part by zeros."""
     clock, block = SecondClock(Fraction(rate), Fraction(RATE), 1, 80), rate // 100
     came, number = -0.5, 0
     for k in range(3000):

@@ -115,7 +115,10 @@ def test_what_is_skipped_is_not_read_and_changes_no_sample(
 def test_a_file_lies_ready_before_the_engine_gets_its_event(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While a file cannot be read, requests are answered and quanta computed; an error of it is only an answer."""
+    """While a file cannot be read yet, other requests are answered and quanta are computed.
+
+    An error of the file is only an answer to the request: the engine goes on.
+    """
     monkeypatch.setattr(sounds, "READ_WHOLE", 1)
     held, opened, passes = threading.Event(), threading.Event(), FileSound.passes
 
@@ -149,7 +152,7 @@ def test_a_file_lies_ready_before_the_engine_gets_its_event(
 
 
 def test_all_events_of_a_short_file_share_its_samples(file: Path) -> None:
-    """An event that the program keeps and sends has no samples; the process keeps one array, and the same samples."""
+    """An event that is sent to the process has no samples; in the process, all events of a file share one array."""
     setup = Setup(mixing(), {"x": DevicePort()}, {"y": DevicePort()}, Fraction(1, 100), 2, Fraction(0), {}, ("music",))
     engine = Engine(setup, FakeDevice(X).open(device_request(setup)), lambda *_: None)
     control, found = Control(engine, None), list[Any]()
@@ -249,7 +252,7 @@ def test_a_file_that_changes_is_not_played(file: Path) -> None:
 def test_a_file_is_copied_once_and_nobody_waits_for_the_copy(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`Recorder.sound` returns before the file is read; the copy goes on only when `close` says that it waits."""
+    """`Recorder.sound` returns before the file is read. Here, the file can be read only once `close` waits for it."""
     held, blocks = threading.Event(), FileSound.blocks
 
     def slow(self: FileSound, skip: int = 0) -> Iterator[Array]:
