@@ -106,7 +106,7 @@ def test_latents_are_drawn_as_the_node_says(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_more_notes_than_are_computed_together_change_no_sound() -> None:
-    """With a network, the sound of a note depends only on its time and its pitch."""
+    """With a network, the sound of a note depends on its time, its pitch and the seed, but not on the other notes."""
     graph = NoteGraph(load("gansynth_notes", overrides()))
     many = [ScoredNote(0.4 * k, 0.02, 24 + k % 7) for k in range(18)]
     found, alone = play(many, graph, seed=5), play(many[17:], graph, seed=5)
