@@ -193,7 +193,7 @@ def test_a_pipeline_that_cannot_stand_there_is_refused(tmp_path: Path, base: Pat
 
 
 PASS = "inputs: {x: {audio: 16000}, q: {audio: 16000}}\nnodes: {a: {node: toy_scale, x: x}}\noutputs: {y: x, z: a}\n"
-"""Its output y is its input; its input q leads nowhere."""
+"""A pipeline whose output y is its input x, and whose input q is not used."""
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,9 @@ CLASSES = {
     "frames": ("{node: toy_frames, x: x}", "{frames: wave, rate: 100, width: 160}", "{node: toy_energy, frames: q}", "e.level"),
     "symbols": ("{node: toy_symbols, x: x}", "{symbols: coarse, rate: 16000, size: 16}", "{node: toy_codes, codes: q}", "e"),
 }  # fmt: skip
-"""Who gives such a stream, how a file declares it, who takes it there, and what comes out."""
+"""Class of stream -> a node that returns such a stream, how a pipeline file declares it as an input, the node that
+takes this input, and the output of this node.
+"""
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
@@ -317,7 +319,7 @@ def test_a_wrong_precision_names_the_nodes_that_have_such_a_parameter(tmp_path: 
 
 
 def test_precision_and_seed_belong_to_the_whole(tmp_path: Path) -> None:
-    """The precision of the outer pipeline counts. An inner file with another seed is refused."""
+    """The precision of the outer pipeline counts. An inner pipeline with another seed is refused."""
     noise = "inputs: {x: {audio: 16000}}\nnodes: {a: {node: toy_noise, like: x}}\noutputs: {y: a}\n"
     written(tmp_path, "precision: float32\nseed: 5\n" + noise, "noise.yaml")
     written(tmp_path, HEAD + "  end: {pipeline: noise.yaml, x: x}\n" + TAIL, "between.yaml")
@@ -365,7 +367,7 @@ def test_what_is_inside_a_pipeline_can_be_set_and_swapped(tmp_path: Path, base: 
 
 
 def test_a_pipeline_that_stands_in_many_places_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """There are two pipelines in each of 5 levels, 63 pipelines of 6 files in all."""
+    """Each of 5 levels uses the level below twice: 63 pipelines in all, but only 6 files are read."""
     one = "inputs: {x: {audio: 16000}}\nnodes: {a: {node: toy_scale, x: x}}\noutputs: {y: a}\n"
     written(tmp_path, one, "p0.yaml")
     for k in range(1, 6):
@@ -576,7 +578,7 @@ def test_an_unknown_node_names_the_option_for_plugins(tmp_path: Path) -> None:
 
 
 def test_a_hint_names_only_nodes_that_give_what_is_taken(tmp_path: Path) -> None:
-    """`log_magnitude` returns log_magnitude for magnitudes, and log_mel for mel bands."""
+    """The node `log_magnitude` returns log_magnitude for magnitudes, but log_mel, which does not fit, for mel bands."""
     nodes = "nodes:\n  end: {node: cepstrum, log_magnitude: x}\n"
     for kind, hint in [("magnitude", ": put a 'log_magnitude' node between them"), ("mel", "")]:
         text = f"inputs: {{x: {{frames: {kind}, rate: 100, width: 513}}}}\n{nodes}{TAIL}"

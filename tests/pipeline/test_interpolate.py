@@ -30,7 +30,7 @@ FILLED: dict[str, Any] = {
     "\\${a}": "${a}", "\\\\${a}": "\\1", "\\\\\\${a}": "\\${a}", "${a}\\${t}": "1${t}", "$\\${a}": "$${a}",
     "${a}:\\\\${t}": "1:\\x", "${esc}": "${a}", "${esc}!": "${a}!",
 }  # fmt: skip
-"""A text and its value with the vars above. Recorded from OmegaConf 2.4.0, whose marks and escapes these are."""
+"""A text -> its value with the variables of VARS, recorded from OmegaConf 2.4.0, whose syntax this is."""
 
 
 def filled(tmp_path: Path, text: str) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def test_two_uses_of_one_var_are_two_values(tmp_path: Path) -> None:
 
 
 def levels(count: int, last: str, each: str) -> str:
-    """Return the text of `vars` with a0, a1 ..., each made from the next one.
+    """Return the YAML text of `vars` with the variables a0, a1 and so on, each made from the next one.
 
     last: the value of the last variable, number `count`. each: the value of the others, where {next} stands for the
     reference to the next one.

@@ -19,7 +19,7 @@ VALUES: dict[str, Any] = {
     "on": "on", "yes": "yes", "No": "No", "y": "y", "tRUE": "tRUE", "1:30": "1:30", "1_0": "1_0", "0b1": "0b1",
     "-0x1": "-0x1", "2001-01-01": "2001-01-01", "0o8": "0o8", "1.5.2": "1.5.2", "'1'": "1", "inf": "inf",
 }  # fmt: skip
-"""A plain value and what the core schema of YAML 1.2 reads (https://yaml.org/spec/1.2.2/#103-core-schema)."""
+"""A plain value -> the value that the core schema of YAML 1.2 reads (https://yaml.org/spec/1.2.2/#103-core-schema)."""
 
 
 @pytest.mark.parametrize("text", VALUES)
