@@ -16,7 +16,7 @@ from dspgraph.plotting.phone_study import BINS_PER_DECADE, MOST_LABELS, PhoneStu
 from helpers.mixtures import COMPONENTS, RATE, STREAM, mixtures, spoken
 
 SCALES = {name: 10.0**power for name, power in {"aa": -3.25, "s": -1.55, "t": -2.05, "m": -3.65, "sil": -4.95}.items()}
-"""The scale of every phone stands in the middle of a bin."""
+"""Phone -> its scale, which lies in the middle of a bin of the histogram."""
 
 N = 20000
 LABELS = ("(outside)", *sorted(SCALES))
