@@ -1,4 +1,4 @@
-"""Pipelines whose inputs have the rate and the channels of the file: the same results as with numbers."""
+"""Pipelines whose inputs take rate and channels from the file: the results are those with these numbers written out."""
 
 import json
 import shutil
@@ -133,7 +133,7 @@ OTHER: dict[str, Callable[[Path], object]] = {
     "has another rate": lambda path: soundfile.write(path, np.ones(700), 22050),
     "is no audio": lambda path: path.write_text("no audio"),
 }
-"""Changes of a file between two runs."""
+"""Changes of a recording between two runs."""
 
 
 @pytest.mark.parametrize("resume", [False, True])
@@ -142,7 +142,7 @@ OTHER: dict[str, Callable[[Path], object]] = {
 def test_a_file_that_has_changed_is_of_the_same_pipeline(
     tmp_path: Path, corpus: Path, change: str, lost: bool, resume: bool
 ) -> None:
-    """Its result may be replaced without `overwrite`, and the other files are rendered."""
+    """The result of a changed file may be replaced without `overwrite`, and the other files are rendered."""
     files = [corpus / "0_8000_1.wav", corpus / "0_16000_1.wav"]
     render(own(tmp_path), files, tmp_path / "out")
     for path in files if lost else files[:1]:
@@ -213,7 +213,7 @@ def test_a_failed_result_without_a_graph_is_kept_only_for_the_same_reason(tmp_pa
 def test_items_with_equal_numbers_share_them_and_a_file_is_read_once(
     tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A corpus can have a million items, and many parts of one file."""
+    """This saves memory and time: a corpus can have a million items, and many parts of one file."""
     read: list[Path] = []
 
     def reading(path: Path) -> Any:
@@ -247,7 +247,7 @@ class Plug(Node):
 
 
 def test_imports_by_computed_names_are_noted_once(tmp_path: Path, corpus: Path) -> None:
-    """The digest does not cover them: `resume` would keep old results."""
+    """The digest does not cover modules imported like this: if one changes, `resume` would keep old results."""
     plugin = written(tmp_path, PLUG, "plug.py")
     pipeline = Pipeline(written(tmp_path, OWN.replace("mix, x: [x, quiet]", "plug, x: x")), (), None, [plugin])
     notes: list[str] = []
@@ -439,7 +439,7 @@ def test_python_gets_the_graph_of_a_file_or_of_numbers(tmp_path: Path, corpus: P
 def test_the_graph_of_a_file_says_how_to_load_it_without_the_file(
     tmp_path: Path, corpus: Path, overrides: tuple[str, ...]
 ) -> None:
-    """A recording of a live graph names its pipeline by these arguments."""
+    """A recording of a live graph uses these arguments to name its pipeline."""
     graph = load(written(tmp_path, OWN), overrides, {"quiet": "off"}, file=corpus / "0_44100_2.wav")
     assert graph.loaded is not None
     again = load(graph.loaded.name, graph.loaded.overrides, graph.loaded.swap)

@@ -365,7 +365,10 @@ def test_the_error_of_a_late_item_names_its_causes_and_the_way_out() -> None:
 
 @pytest.mark.parametrize("batch", [1, 2, 5, 8, 16])
 def test_an_item_that_never_ends_costs_at_most_twice_its_batch(batch: int, log: Path) -> None:
-    """Each attempt costs the timeout for every open item. A batch with an odd number of items has no equal halves."""
+    """An attempt with k open items costs k times the timeout, until the item is found.
+
+    A batch with an odd number of items has no equal halves, so it may cost two timeouts more.
+    """
     for guilty in range(batch):
         queue, cost, rows = ItemQueue(Deeds(log, batch), plain(batch), 1), 0, list[Any]()
         while chunk := queue.next_chunk():
@@ -443,7 +446,10 @@ def run(pipeline: Path, files: Sequence[Path], out: Path, *options: str) -> tupl
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> list[Path]:
-    """Return seven good clips, and six that cannot be rendered, one of which kills its process."""
+    """Return the paths of seven good clips, and of five that cannot be rendered, one of which kills its process.
+
+    A folder `unreadable.wav`, which cannot be rendered either, lies beside them.
+    """
     folder = tmp_path / "in"
     folder.mkdir()
     clip = speech()[8000:12000]
@@ -464,9 +470,9 @@ SIX = ["exit", "missing", "nan", "raise", "truncated", "unreadable"]
 
 
 def assert_six_fail(corpus: list[Path], pipeline: Path, tmp_path: Path, *options: str) -> None:
-    """Render the corpus with these options; assert that six clips fail, and that the others are as by one process.
+    """Render the corpus and the folder `unreadable.wav` with these options; assert that six of 13 items fail.
 
-    One process renders them for the comparison, without the clip that would kill it.
+    The files and the ledger of the others must be those of a run in one process, without the clip that would kill it.
     """
     unreadable = corpus[0].with_name("unreadable.wav")
     (tmp_path / "manifest.jsonl").write_text(json.dumps({"id": "unreadable", "path": str(unreadable)}))

@@ -32,7 +32,7 @@ STARTED: list[float] = []
 """The factor of the node, once for each signal that was rendered since the test began."""
 
 GUILTY = 0.125
-"""The first sample of a file that the node below fails on."""
+"""The first sample of a file for which the node `Scale` fails."""
 
 
 class Scale(Node):
@@ -116,7 +116,7 @@ def test_a_line_is_in_the_file_as_soon_as_it_is_appended(tmp_path: Path) -> None
 
 @pytest.mark.thorough
 def test_a_row_takes_less_than_300_bytes_of_memory(tmp_path: Path) -> None:
-    """The id and the place in the file take about 170 bytes, however much the line contains."""
+    """The id of a row and its place in the file take about 170 bytes of memory, however much its line contains."""
     n = 20_000
     common = {"status": "done", "notes": ["resampled from 44100 Hz to 16000 Hz"] * 3, "digest": "a" * 64}
     with (tmp_path / "ledger.jsonl").open("w") as file:
@@ -247,7 +247,7 @@ def test_the_unfinished_files_of_a_killed_run_are_swept_away_and_a_folder_withou
 
 @contextmanager
 def holder(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Start another process that has the ledger open and is writing a file."""
+    """Return a context in which another process has the ledger open and is writing a file; it yields this process."""
     code = (
         f"import sys, time; sys.path[:0] = {sys.path!r}\nfrom pathlib import Path\nfrom dspgraph.io.atomic import AtomicFile\n"
         f"from dspgraph.rendering.ledger import Ledger\nledger = Ledger(Path({str(folder)!r}))\nAtomicFile(Path({str(folder / 'a')!r}))\n"
@@ -406,7 +406,7 @@ def test_another_file_of_the_same_name_size_and_time_is_another_file(clips: Path
 def test_another_corpus_under_the_same_relative_path_is_another_corpus(
     clips: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The sidecars alone cannot distinguish the two, because they have relative paths."""
+    """The sidecars alone cannot distinguish the two corpora, because they have relative paths."""
     for name in ("one", "two"):
         shutil.copytree(clips, clips.with_name(name) / "in")
         monkeypatch.chdir(clips.with_name(name))
@@ -517,7 +517,7 @@ def test_without_a_ledger_no_file_of_one_corpus_is_taken_for_that_of_another(
 def test_after_a_kill_between_two_files_of_an_item_the_item_is_rendered_again(
     clips: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At that moment the audio is of the second run, but the ledger and the sidecar are still of the first."""
+    """The audio is of the second run, which was killed, but the ledger and the sidecar are still of the first."""
     out = clips.with_name("out")
     resumed(clips)
     whole = everything(out)
@@ -605,7 +605,10 @@ def test_a_file_that_no_run_has_recorded_is_replaced_only_on_request(clips: Path
 
 
 def test_the_same_result_may_be_made_again(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """This is allowed with other code, for a file that has changed, and beside results of other recordings."""
+    """Without `overwrite`, a result may be made again with other code, and from a file that has changed.
+
+    Results of other recordings with other settings may lie beside it.
+    """
     out = clips.with_name("out")
     render(graph(), [clips / "a.wav"], out)
     monkeypatch.setattr("dspgraph.rendering.job.library_version", lambda name: f"another {name}")
@@ -650,7 +653,9 @@ def test_a_ledger_without_room_keeps_its_lines_and_the_run_ends(tmp_path: Path) 
 
 @pytest.mark.parametrize("room", [0, 100, 400, 1000, 2000, 3000, 4000])
 def test_a_run_without_room_leaves_nothing_in_part_and_goes_on_later(clips: Path, room: int) -> None:
-    """An output has 3 kB, the whole ledger 1.5 kB: there is space for no line, some lines, or lines of failed items
+    """room: the number of bytes that a file can have.
+
+    An output has 3 kB and the whole ledger 1.5 kB, so the ledger can have no line, some lines, or lines of failed items
     only.
     """
     out = clips.with_name("out")

@@ -144,7 +144,7 @@ def test_a_file_of_one_sample_is_rendered(tmp_path: Path) -> None:
 def test_of_several_outputs_all_are_put_in_place_or_none(
     tmp_path: Path, good: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file of the first output is found to be too short when it is closed, after the second file was completed."""
+    """The file of the second output is found to be too short when it is closed, after the first file was completed."""
     two = Graph({"end": ToyScale()}, {"end.x": "x"}, {"x": Audio(16000)}, {"dry": "x", "wet": "end"})
     info = soundfile.info
     calls: list[object] = []
@@ -194,7 +194,7 @@ def test_dither_depends_on_seed_item_and_output_and_on_nothing_else(tmp_path: Pa
 
 
 def test_an_encoder_that_would_die_costs_its_items_only(tmp_path: Path, good: Path) -> None:
-    """Above 200 kHz, libvorbis ends the process."""
+    """libvorbis would end the process above 200 kHz, so such a rate is refused before libvorbis is called."""
     high = Graph({"end": ToyScale()}, {"end.x": "x"}, {"x": Audio(250_000)}, {"y": "end"})
     (row,) = render(high, [good], tmp_path / "out", ".ogg")
     assert re.search("good.ogg cannot be written: ogg:VORBIS holds up to 200000 Hz", row.error)
@@ -338,7 +338,7 @@ def test_a_batch_that_is_none_is_refused(tmp_path: Path, good: Path) -> None:
 
 
 def test_files_are_closed_as_they_are_done(tmp_path: Path, many: Path) -> None:
-    """At the end as many files are open as before, and in between never more than the batch needs."""
+    """At the end no more files are open than before, and in between never more than the batch needs."""
     gc.collect()  # close the files that other tests have left open
     begun, most = len(os.listdir("/proc/self/fd")), []
     render(noisy(), [many], tmp_path / "out", batch=2, done=lambda row: most.append(len(os.listdir("/proc/self/fd"))))
@@ -416,7 +416,7 @@ def test_a_rate_beyond_files_is_a_wrong_request(tmp_path: Path, good: Path) -> N
 def test_looking_whether_a_folder_can_be_written_to_makes_no_name_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So a process that is killed at that moment leaves no file behind."""
+    """The folder is tried with a file that has no name, so a process that is killed meanwhile leaves no file behind."""
     unlinked: list[object] = []
     monkeypatch.setattr("os.unlink", unlinked.append)
     make_folder(tmp_path)

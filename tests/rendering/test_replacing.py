@@ -86,7 +86,7 @@ def test_a_file_of_another_name_in_a_sidecar_stays(tmp_path: Path, good: Path) -
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac"])
 def test_older_outputs_of_other_names_are_removed_with_their_sidecar(tmp_path: Path, good: Path, suffix: str) -> None:
-    """The earlier run had another format or other outputs."""
+    """The earlier run had another format or other outputs, so its files have other names."""
     out = tmp_path / "out"
     render(with_rows(Raises()), [good, copied(good, "other.wav")], out, ".wav")
     others = {name: content for name, content in everything(out).items() if name.startswith("other")}

@@ -140,7 +140,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, noisy: Path) -> tuple[
 
 
 def moments(draw: random.Random, n: int) -> list[int]:
-    """Return for each of three kills how many of the n items are rendered before it, counted from the kill before."""
+    """Return for each of three kills how many of the n items are rendered before it, since the previous kill."""
     middle = draw.randrange(n // 4, n // 2)
     return [0, middle, n - middle - draw.randrange(n // 5, n // 4)]
 

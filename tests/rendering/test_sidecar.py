@@ -77,7 +77,7 @@ def test_the_sidecar_says_what_the_outputs_are_and_where_they_come_from(tmp_path
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_hash_is_of_the_samples_as_they_were_computed(tmp_path: Path, dtype: type) -> None:
-    """So the hash is the same for all file formats."""
+    """The hash is taken before the samples are encoded, so it is the same for all file formats."""
     soundfile.write(tmp_path / "v.wav", speech()[:20000], 16000)
     x = soundfile.read(tmp_path / "v.wav")[0].astype(dtype)
     whole = noisy()
