@@ -6,8 +6,8 @@
 
 An input is determined by the seed, its kind and its number. It is rendered, checked or loaded in a worker process that
 may take 10 s of processor time and 1 GiB of memory. A fault is a traceback, a hang, a crash, too much memory, an exit
-code that is not 0, 1 or 2, an unfinished file in the output folder, control characters or more than 20,000 of them in
-what is printed, and a line that dspgraph has not written. Exit code 1 if there is a fault. Linux only: the memory and
+code that is not 0, 1 or 2, an unfinished file in the output folder, a message of more than 20,000 characters, a control
+character or a line of another program in what is printed. Exit code 1 if there is a fault. Linux only: the memory and
 the time of a process are read from /proc.
 """
 
@@ -43,10 +43,10 @@ CPU_SECONDS, SLEEP_SECONDS, MEMORY = 10.0, 20.0, 2**30
 """Limits of one input: processor time, time asleep without a pause, both in seconds, and resident memory in bytes."""
 
 LONGEST = 20_000
-"""The largest number of characters that may be printed about one input."""
+"""The largest number of characters that may be printed about an input that is refused."""
 
 RUNS_OF_A_WORKER = 300
-"""After so many inputs a worker is replaced, so that what libraries keep in memory does not add up."""
+"""The number of inputs after which a worker is replaced, so that what libraries keep in memory does not add up."""
 
 TICKS, PAGE = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
 
@@ -404,7 +404,7 @@ _PAGE_SUMS = [_page_sum_of(byte) for byte in range(256)]
 
 
 class Outcome(NamedTuple):
-    """The outcome of one input: the exit code, what was printed, and the peak of the memory.
+    """The outcome of one input: the exit code, the printed text, and the peak of the memory in bytes.
 
     code: None if an exception was not caught.
     """
@@ -416,7 +416,7 @@ class Outcome(NamedTuple):
 
 
 def serve(pipe: Connection) -> None:
-    """Run `dspgraph` with every list of arguments that comes, and send the `Outcome`, until None comes."""
+    """Run `dspgraph` with every list of arguments that `pipe` receives, and send back the `Outcome`; end at None."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the program that started this worker
     from dspgraph.cli.main import main
 

@@ -18,7 +18,10 @@ CARD = VOICE.with_suffix(".md")
 
 
 def distance(x: Array, y: Array) -> float:
-    """Return the RMS difference of log spectra in dB. Values are raised to at least 60 dB below the loudest."""
+    """Return the RMS difference of the log spectra of x and y, in dB.
+
+    Values more than 60 dB below the largest one of x count as 60 dB below it.
+    """
     frames = [np.abs(np.fft.rfft(one[: len(one) // 160 * 160].reshape(-1, 160) * np.hanning(160))) for one in (x, y)]
     floor = 1e-3 * frames[0].max()
     a, b = (20 * np.log10(np.maximum(one, floor)) for one in frames)

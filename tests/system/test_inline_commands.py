@@ -1,4 +1,4 @@
-"""Commands that texts name inside their sentences: what they name exists, and pipelines take their options.
+"""Commands inside the sentences of pages and docstrings: all that they name exists, and pipelines take their options.
 
 Commands in blocks of the pages are run by test_pages.py and test_readme.py; here they are parsed too. Words in capitals
 stand for something, such as FILE, and are not checked.
@@ -49,7 +49,7 @@ def commands(text: str) -> list[str]:
 
 
 ENTRY_POINTS = (registry.NODE_GROUP, registry.PIPELINE_GROUP, registry.MODEL_GROUP, registry.METRIC_GROUP)
-"""Groups of entry points, which have names with a dot too."""
+"""Groups of entry points. Their names have dots too, but are no names of modules."""
 
 OTHERS = {"distributed.md": {"--num-cpus"}}
 """Name of a page -> options of other programs that it names."""
@@ -119,7 +119,7 @@ def _check_dspgraph(words: list[str]) -> None:
 
 
 def _can_run(command: str, given: dict[str, object]) -> bool:
-    """Return whether nothing in a parsed command is missing, a placeholder, a plugin or a file."""
+    """Return whether a parsed command can be run: it lacks no pipeline, and has no placeholder, plugin or path."""
     words = [one for value in given.values() for one in (value if isinstance(value, list | tuple) else [value])]
     if any(isinstance(one, str) and (PLACEHOLDER.fullmatch(one) or "/" in one or ".py" in one) for one in words):
         return False
@@ -151,9 +151,10 @@ def _check_names(command: str, given: dict[str, object]) -> None:
 
 
 def _check_graphs(command: str, pipeline: str, given: dict[str, object]) -> None:
-    """Make the graphs of a command.
+    """Make the graphs of a parsed command; a name in it that does not exist raises an error.
 
-    Files of weights, which a reader has, are replaced by files of random weights, and their pitch by 60.
+    Files of weights, which only a reader has, are replaced by files of random weights, and a pitch by 60, which these
+    networks have.
     """
     chosen, swaps = _listed(given.get("overrides"), ""), swap_pairs(_listed(given.get("swaps"), ""))
     if any(one.startswith("weights=") for one in chosen):
@@ -173,7 +174,7 @@ def _check_graphs(command: str, pipeline: str, given: dict[str, object]) -> None
 
 
 def _listed(value: object, separator: str = ",") -> list[str]:
-    """Return the values of an option, but for placeholders.
+    """Return the values of an option, without placeholders.
 
     value: one text or several; separator: divides one text into several values, unless it is empty.
     """
@@ -224,7 +225,7 @@ def options(command: click.Command = main) -> set[str]:
 
 @pytest.mark.parametrize(("page", "code"), spans(r"--?[a-zA-Z].*"))
 def test_an_option_that_is_named_alone_is_one_of_a_command(page: str, code: str) -> None:
-    """The changelog also names options that are gone."""
+    """Pages name only options that exist; the changelog may also name options that are gone."""
     assert page == "CHANGELOG.md" or code.replace("=", " ").split()[0] in options() | OTHERS.get(page, set())
 
 

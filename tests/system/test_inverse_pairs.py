@@ -42,7 +42,8 @@ BY_RATE = {"inverse_filter"}
 """Pairs that compute something from the rate: where a row of the predictor begins. The others see samples alone."""
 
 EDGES = {"pqmf": 62}
-"""Samples at both ends that a pair does not give back: as many as its filters reach."""
+"""First node of a pair -> the number of samples at each end that the pair does not give back: the reach of its filters.
+"""
 
 HERE = [
     (*pair, rate)

@@ -20,11 +20,12 @@ FLOORS = [
     "shown _version closure processes", "errors", "streams parameters", "node", "function_node wiring", "diagram engine", "graph", "io",
     "live", "registry", "testing pipeline nodes", "plotting rendering notes", "training evaluation", "cli", "__main__",
 ]  # fmt: skip
-"""The core from the ground up: a package (or module) imports only from floors below its own."""
+"""The floors of the core, from the lowest to the highest: a package or module imports only from floors below its own.
+"""
 
 FILES = sorted(CORE.rglob("*.py"))
 SCOPES = ("head", "functions", "types")
-"""Where an import can stand: where it runs when the module is imported; in a function; where only type checkers look."""
+"""Where an import can stand: it runs when the module is imported; it is in a function; only type checkers see it."""
 
 
 def module_name(path: Path) -> str:

@@ -77,21 +77,28 @@ PLAIN = {
 machine."""
 
 LIBRARY = {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-AVX,-FMA,-FMA4,-AVX512F,-AVX512VL,-AVX512DQ,-AVX512BW"}
-"""The C library's exp, log, sin ... without fused multiply-add: their last bit changes."""
+"""The C library's exp, log, sin and so on without fused multiply-add: their last bits change."""
 
 FOREIGN = {"cheaptrick", "d4c", "dio", "harvest", "rapt", "swipe", "world", "world_synthesis"}
-"""WORLD and SPTK, behind these nodes, call the C library's functions: their last bits are those of its machine."""
+"""Nodes and pipelines that run WORLD or SPTK, which call functions of the C library: the last bits depend on the
+machine.
+"""
 
 
 A_FEW = ("lpc", "mulaw_decode", "stft", "pulse_noise", "mulaw_bits")
-"""Code that differs most among processors: sums, logarithms, exponentials, transforms and random numbers."""
+"""Nodes and pipelines whose code differs most among processors: sums, logarithms, exponentials, transforms, random
+numbers.
+"""
 
 
 @pytest.mark.slow
 @pytest.mark.thorough
 @pytest.mark.parametrize("names", [A_FEW, ()], ids=["a few", "all"])
 def test_a_plainer_processor_gives_the_same_bits(names: tuple[str, ...], tmp_path: Path) -> None:
-    """A table for decoding once depended on the last bit of numpy's expm1, which depends on AVX-512."""
+    """Results with four threads are those with one thread on a processor without AVX and fused multiply-add.
+
+    A table for decoding once depended on the last bit of numpy's expm1, which depends on AVX-512.
+    """
     signals = tmp_path / "signals.npz"
     here = bits(signals, names, **THREADS)
     assert {_first_word(line) for line in here} >= set(names or {*registry.nodes(), *shipped_pipelines()})

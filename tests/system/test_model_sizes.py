@@ -17,7 +17,7 @@ lpcnet and fargan have more: their gradients are written out, for training on a 
 """
 
 NODES = {"wavenet_autoencoder": ["wavenet_encoder", "wavenet_decoder"]}
-"""The nodes of each model; by default the one of its name."""
+"""Model -> the names of its nodes; by default one node of the same name."""
 
 
 def own(model: str) -> list[Path]:

@@ -19,7 +19,7 @@ PRESCRIBED = {
 
 
 def public_names(path: Path) -> Iterator[str]:
-    """Yield the classes, type aliases and constants that a module defines at its top and that do not begin with _."""
+    """Yield the names at the top level of a module that begin with a capital: classes, type aliases and constants."""
     for item in ast.parse(path.read_text(encoding="utf-8")).body:
         targets = item.targets if isinstance(item, ast.Assign) else [getattr(item, "target", None)]
         found = [inner.id for one in targets if one for inner in ast.walk(one) if isinstance(inner, ast.Name)]

@@ -19,8 +19,8 @@ from helpers.networks import overrides
 from helpers.speech import speech
 
 OTHER_INPUTS = {"gansynth_blend", "gansynth_notes", "noisy", "wavenet_blend"}
-"""Pipelines whose input is not one recording; test_gansynth_notes.py, test_everyday_pipelines.py and
-tests/nodes/mix/test_blend_frames.py put these to the same checks."""
+"""Pipelines whose input is not one recording. The same checks of these are in test_gansynth_notes.py,
+test_everyday_pipelines.py and tests/nodes/mix/test_blend_frames.py."""
 
 EVERY = [(name, swap) for name in shipped_pipelines() if name not in OTHER_INPUTS for swap in variants(name)]
 NAMES = [" ".join([name, *(f"{slot}={variant}" for slot, variant in swap.items())]) for name, swap in EVERY]
@@ -137,7 +137,7 @@ def test_inverse_filter_then_allpole_is_the_identity() -> None:
 
 @pytest.mark.parametrize(("name", "swap"), EVERY, ids=NAMES)
 def test_silence_stays_silence(name: str, swap: dict[str, str]) -> None:
-    """The output is 0, or -147 dB, which is silence in a mel-cepstrum; features are finite."""
+    """An audio output is at most 1e-7, because a mel-cepstrum makes -147 dB of silence; features are finite."""
     graph = load(name, overrides(name), swap)
     drawn = bool(overrides(name)) or "lpcnet" in swap.values()  # by a network of random weights, which knows no silence
     for output, array in graph(speech=np.zeros(5000)).items():

@@ -15,7 +15,7 @@ from helpers.speech import speech
 from helpers.wavenets import tiny, wavenet_file
 
 NETWORK = {"bands": 80, "scales": (16, 16), "rate": 16000, "gain": 3.0, "preemphasis": 0.6}
-"""A network for the features of the pipeline, trained on speech with a gain and pre-emphasis."""
+"""The sizes of a network for the features of the pipeline, whose samples have a gain and pre-emphasis."""
 
 
 def choices() -> list[str]:
