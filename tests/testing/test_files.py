@@ -100,7 +100,7 @@ UNKNOWN = {
     "wav DOUBLE": b"data", "wav ALAW": b"data", "wav ULAW": b"data", "wav IMA_ADPCM": b"data", "wav MS_ADPCM": b"data",
     "wavex": b"data", "aiff": b"SSND", "aifc": b"SSND",
 }  # fmt: skip
-"""The chunk whose length is made unknown."""
+"""Kind of file -> the chunk whose length the test makes unknown."""
 
 
 LENGTHS = (0, 0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
@@ -120,7 +120,7 @@ def test_the_law_holds_at_200_parts_of_files_of_unknown_length(tmp_path: Path, k
 
 
 def test_a_low_rate_in_the_header_makes_no_small_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At 1 Hz, a block of a second would be one sample, and the check of a file of 6 MB took minutes."""
+    """At 1 Hz, a block of a second would be one sample; the check of a file of 6 MB once took minutes."""
     soundfile.write(tmp_path / "v.wav", speech()[:20000], 1)
     blocks, cuts = Decoder.blocks, set[tuple[int, int]]()
 
@@ -134,7 +134,7 @@ def test_a_low_rate_in_the_header_makes_no_small_blocks(tmp_path: Path, monkeypa
 
 
 def test_what_was_not_compared_is_said_and_channels_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The memory that the check needs does not grow with the number of channels."""
+    """With two channels, half as many samples are compared, so that the memory of the check does not grow."""
     monkeypatch.setattr(files, "_LONGEST", 2**12)
     soundfile.write(tmp_path / "v.wav", stereo(5000), 16000)
     assert check_file(tmp_path / "v.wav").endswith(", 5000 samples, the first 2048 compared")
@@ -143,7 +143,7 @@ def test_what_was_not_compared_is_said_and_channels_count(tmp_path: Path, monkey
 def test_a_file_that_breaks_the_law_is_named_with_its_format_the_cut_and_the_sample(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The decoder loses a sample at a cut, as a seek in an MP3 file can do."""
+    """The decoder returns a wrong sample in blocks of 37 samples, as it could after a seek in an MP3 file."""
     path = by_libsndfile(tmp_path / "v.mp3", "mp3", speech()[:16000])
     blocks = Decoder.blocks
 

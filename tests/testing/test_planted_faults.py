@@ -93,7 +93,7 @@ class DelayLine(Node):
 
 
 class Shifted(Node):
-    """Put samples before the signal in place of delaying it, so that the output comes too early."""
+    """Return a row at the first sample of each hop, before the hop has ended, so that the output comes too early."""
 
     x = Input(Audio)
     y = Output(Frames, "wave")
@@ -204,7 +204,7 @@ class Uncopyable(Node):
 
 
 class SharedCopy(Node):
-    """Delay the signal by a buffer that the state and its copies share."""
+    """Smooth the signal. The last sample lies in a list of the class, which the state and its copies share."""
 
     buffers: ClassVar[list[Any]] = []
     x = Input(Audio)
