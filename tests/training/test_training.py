@@ -163,7 +163,10 @@ def test_the_picture_of_a_distribution_is_drawn(tmp_path: Path) -> None:
 
 
 def test_likely_levels_are_light_and_true_levels_are_dotted(tmp_path: Path) -> None:
-    """The model is certain of level 200 in the first half and of 50 in the second; first this is right, then wrong."""
+    """The model is certain of level 200 in the first half and of 50 in the second.
+
+    This is right in the first picture, and wrong in the second.
+    """
     levels = np.repeat([200, 50], 4000)
     certain = np.eye(256, dtype=np.float32)[levels]
     rows = {}
@@ -247,7 +250,7 @@ def test_the_picture_of_a_distribution_has_no_pipeline_to_change(tmp_path: Path)
 
 
 def test_a_manifest_selects_parts_of_recordings(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Manifests are read as they are for `render`."""
+    """`train` reads manifests as `render` does."""
     parts = [{"id": f"part {k}", "path": str(data / "a.wav"), "start": k / 4, "duration": 0.125} for k in range(2)]
     manifest = tmp_path / "m.jsonl"
     manifest.write_text("\n".join(map(json.dumps, parts)))

@@ -14,7 +14,10 @@ from dspgraph.training.weights import shipped_weights
 
 
 def beside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a folder with the pipeline `fargan`, its weights and its card, made the only ones dspgraph comes with."""
+    """Copy the pipeline `fargan`, its weights and its card to a folder, and return the folder.
+
+    For the rest of the test, these are the only shipped pipeline and weights.
+    """
     for suffix in (".yaml", ".safetensors", ".md"):
         shutil.copy(shipped_pipelines()["fargan"].with_suffix(suffix), folder)
     monkeypatch.setattr(weights, "shipped_pipelines", lambda: {"fargan": folder / "fargan.yaml"})
