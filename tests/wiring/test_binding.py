@@ -25,7 +25,7 @@ from dspgraph.wiring.binding import MOST_NUMBERS
 
 
 class Wide(Node):
-    """Return rows of any width; lookahead and blocks can have any size too."""
+    """A node whose row width, hop, lookahead and block size are parameters. It is bound, but never run."""
 
     x = Input(Audio)
     y = Output(Frames)
