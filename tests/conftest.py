@@ -27,7 +27,7 @@ NOT_QUICK = [
                  "testing/test_planted_faults.py")
 ]  # fmt: skip
 """Folders and files that `--quick` leaves out. Their tests compare with other programs, train, draw, use a browser, compare
-variants, render every pipeline, read audio files of every kind in many parts, or check the checks.
+variants, render every pipeline, read audio files of every kind in many parts, or test the checks of nodes and models.
 """
 
 LEFT_OUT_OF_QUICK = {"slow", "process", "browser", "cluster", "training", "thorough"}

@@ -1,4 +1,4 @@
-"""The closure of a module, which is found without importing the module."""
+"""The closure of a module, which is all files that it imports, is found without importing the module."""
 
 import ast
 import sys
@@ -132,14 +132,14 @@ def test_odd_spellings_are_read_as_the_parser_reads_them(what: str, tmp_path: Pa
 
 
 def forget() -> None:
-    """Clear the caches of files and closures, which are empty in a new process."""
+    """Clear the caches of files and closures, as if the process were new."""
     closure.cache_clear()
     read_source.cache_clear()
 
 
 @pytest.fixture
 def pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a package that is not installed, with a module beside it."""
+    """Return a folder on `sys.path`, with a package that is not installed, and with a module beside the package."""
     monkeypatch.syspath_prepend(tmp_path)
     forget()
     files = {

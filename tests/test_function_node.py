@@ -1,4 +1,4 @@
-"""Nodes made from functions: they are nodes like all others, and the laws find functions that read other items."""
+"""Nodes made from functions behave like all others, and the checks of the laws find a function that breaks them."""
 
 # An argument has the class of its stream as annotation, and is an array when the function runs.
 # mypy: disable-error-code="operator, arg-type, call-overload, index, no-any-return, valid-type"

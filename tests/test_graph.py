@@ -105,7 +105,7 @@ def test_a_node_no_output_needs_is_idle() -> None:
 
 
 def test_two_paths_arrive_together() -> None:
-    """The slower way comes later, but not shifted: the sum is 2 * x + x, sample by sample."""
+    """A sum waits for its slower input and shifts no signal: its output is 2 * x + x, sample by sample."""
     x = np.random.default_rng(0).standard_normal(5000)
     np.testing.assert_array_equal(two_paths()(speech=x)["y"], 2 * x + x)
 
@@ -203,7 +203,7 @@ def test_latency_is_the_longest_path_and_names_it(graph: Graph, seconds: Any, pa
 def levels(rate: int, hop: int, late: int) -> Graph:
     """Return a graph that multiplies each sample by the energy of its row.
 
-    A sample waits for the end of its row, and `late` samples more. hop: samples in a row.
+    A sample waits for the end of its row, and for `late` samples more. rate: Hz; hop: samples in a row.
     """
     nodes = {"late": ToyLate(samples=late), "frames": ToyFrames(hop=hop), "energy": ToyEnergy(), "apply": ToyApply()}
     wires = {

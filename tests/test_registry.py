@@ -22,7 +22,7 @@ def written(path: Path, text: str) -> Path:
 
 
 def run(*arguments: object, path: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the command `dspgraph` with some arguments in a new process, and return the ended process.
+    """Run the command `dspgraph` with some arguments in a new process, and return the finished process.
 
     path: a folder that is added to `sys.path`, as after `pip install` of a package in it; None: no folder.
     """
