@@ -1,4 +1,4 @@
-"""A device in virtual time, for tests of live graphs. A script says what happens at which quantum."""
+"""A sound device in virtual time, for tests of live graphs. A script says what happens at which quantum."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from dspgraph.live.running import EngineThread
 from dspgraph.streams import Array, Number, to_fraction
 
 FIRST = 0.5
-"""Seconds by which a device with a clock of its own records earlier than the other one plays."""
+"""Seconds by which the recording begins before the playing, if there are two clocks (see `FakeDevice.clock`)."""
 
 
 @dataclass
 class FakeDevice:
-    """A device that records an array, and keeps the samples that it plays in `played`, [samples, outputs].
+    """A sound device that records an array, and keeps the samples that it plays in `played`, [samples, outputs].
 
     heard: the array that is recorded, [samples] or [samples, inputs], at the rate of the device. The device ends where
     the array ends. outputs: the number of channels that the device plays. rate: its rate, samples per second; None: the
@@ -67,7 +67,7 @@ class FakeDevice:
         return np.concatenate([np.zeros((0, self.outputs), np.float32), *self.blocks])
 
     def open(self, request: DeviceRequest) -> DeviceFormat:
-        """Return the format of this device for a request."""
+        """Return the format in which this device runs. request: the rate, quantum and channels that the graph wants."""
         rate = request.rate if self.rate is None else to_fraction(self.rate)
         samples = max(1, round(request.quantum * rate))
         channels = self.heard.shape[1]
@@ -75,7 +75,7 @@ class FakeDevice:
         return DeviceFormat(rate, samples, self.outputs, request.columns(channels, self.outputs), "fake device", second)
 
     def run(self, engine: Engine, stop: threading.Event) -> None:
-        """Run the script to the end of what is heard, or until `stop` is set."""
+        """Run the script until the array that is recorded ends, or until `stop` is set."""
         engine.report("running", engine.form)
         if self.threads:
             self._run_in_threads(engine, stop)
@@ -92,7 +92,10 @@ class FakeDevice:
             yield number, given
 
     def _heard(self, samples: int) -> Iterator[tuple[Array, int]]:
-        """Yield (samples, number of samples lost before them) for each block that is heard."""
+        """Yield (block [samples, inputs], number of samples lost before it) for each block that is recorded.
+
+        samples: the number of samples in a block.
+        """
         at = number = 0
         while True:
             lost = self.lost.get(number, 0)
@@ -110,8 +113,8 @@ class FakeDevice:
     ) -> Iterator[tuple[int, tuple[Array, int, float]]]:
         """Yield (number, arguments of `Exchange.swap`) for each quantum, if there are two clocks.
 
-        Before each quantum, the blocks that are recorded by then, by their own clock, are given to the exchange.
-        blocks: as `_heard` yields them.
+        Before each quantum, all blocks that the recording side has finished by the time of the quantum are given to the
+        exchange. blocks: as `_heard` yields them.
         """
         assert self.clock is not None
         rate, samples, draw = float(engine.form.rate), engine.form.samples, np.random.default_rng(0)

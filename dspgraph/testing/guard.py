@@ -18,7 +18,10 @@ from dspgraph.streams import Array, first_bad_item
 
 @dataclass(frozen=True)
 class Difference:
-    """The first item in which two arrays differ: its index, and its value in each array; None where an array ends."""
+    """The first item in which two arrays differ: its index, and its value in each array.
+
+    The value is None in an array that has no such item, because it is shorter than the other array.
+    """
 
     item: int
     expected: Any
@@ -102,7 +105,7 @@ def _copied(blocks: Sequence[Any]) -> list[Any]:
 
 
 class _StageGuard:
-    """The checks of one stage. `overwritten` has the last blocks that were filled with ones after their use."""
+    """The checks of one stage. `overwritten` has the last 16 blocks that were filled with ones after their use."""
 
     def __init__(self, where: str, stage: Watched) -> None:
         self.where, self.stage = where, stage

@@ -133,7 +133,7 @@ def check_parameters(example: Example, precision: Any, cuts: Sequence[int] = CUT
 
 
 def check_repeats(example: Example, precision: Any, cuts: Sequence[int] = CUTS) -> None:
-    """Check that a second run gives the same outputs as the first (law 1)."""
+    """Check that a second run with the same signal gives the same outputs as the first run (law 1)."""
     again = seeded_run(example.graph(precision), example.arrays, seed=1)
     what = f"{_where(example, precision)}: a second run, with all that is outside the state unchanged,"
     _differ(1, what, example.whole(precision), again)
@@ -159,9 +159,9 @@ def check_noise(example: Example, precision: Any, cuts: Sequence[int] = CUTS) ->
 
 
 def check_neighbours(example: Example, precision: Any, cuts: Sequence[int] = CUTS) -> None:
-    """Check that a second session of the same graph, pushed in turn with the first, does not change it (law 1).
+    """Check that the outputs of a session are the same if a second session of the graph runs at the same time (law 1).
 
-    cuts: not used.
+    The second session gets another signal, and the blocks of both are pushed in turn. cuts: not used.
     """
     graph, arrays = example.graph(precision), example.arrays
     backwards = {name: array[::-1].copy() for name, array in arrays.items()}
@@ -206,7 +206,10 @@ def check_lookahead(example: Example, precision: Any, cuts: Sequence[int] = CUTS
 
 
 def check_snapshot(example: Example, precision: Any, cuts: Sequence[int] = CUTS) -> None:
-    """Check that a session and a copy of it, made in the middle of the signal, both give the right outputs (law 1)."""
+    """Check that a session, and a copy of it made in the middle of the signal, give the expected outputs (law 1).
+
+    The expected outputs are the outputs for the signal in one block.
+    """
     whole = example.whole(precision)
     _check_snapshot(_where(example, precision), example.graph(precision), example.arrays, whole)
 
@@ -457,7 +460,7 @@ def _guarded_runs(graph: Graph, arrays: Mapping[str, Array], plan: Plan) -> Iter
 
 
 def _check_snapshot(where: str, graph: Graph, arrays: Mapping[str, Any], whole: Outputs) -> None:
-    """Check that a copy of a session, made in the middle of the signal, and then the session itself give `whole`."""
+    """Check that a copy of a session, made in the middle of the signal, and the session itself both give `whole`."""
     session = graph.session()
     blocks = list(blocks_of(graph, arrays, spans(graph, (441,))))
     half = len(blocks) // 2

@@ -54,9 +54,9 @@ class ModelExample:
 
     deterministic: whether the samples are the parameters themselves, so that nothing is drawn; `cumulative` is then
     None. lanes: the numbers of lanes with which `forced` is tried. unseen: the fields of the configuration on which no
-    array depends. frames: the length of the signals. draws: the number of samples for the statistics. tolerance: the
-    largest difference between kernel and network. steps, fall: after `steps` steps the training loss must have fallen
-    by `fall`.
+    array depends. frames: the length of the signals, in frames. draws: the number of samples for the statistics.
+    tolerance: the largest difference between the parameters of kernel and network. steps, fall: after `steps` steps the
+    training loss must have fallen by `fall`.
     """
 
     model: str
@@ -243,9 +243,10 @@ def _require_refusal(example: ModelExample, what: str, path: Path) -> None:
 
 
 def kernel_equals_network(example: ModelExample, folder: Path) -> None:
-    """Raise ModelError unless kernel and network give the same parameters for given samples.
+    """Raise ModelError unless kernel and network give the same parameters for given samples, up to the tolerance.
 
-    The samples are those of another signal. A kernel that cannot be teacher-forced draws its own samples.
+    The samples were drawn for other features. If the kernel cannot be teacher-forced, the network is given the samples
+    that the kernel draws.
     """
     path, features = example.weights(folder), example.features(example.frames, 0)
     given = example.one(path, example.features(example.frames, 1), 1)[0]
@@ -260,7 +261,11 @@ def kernel_equals_network(example: ModelExample, folder: Path) -> None:
 
 
 def free_equals_forced(example: ModelExample, folder: Path) -> None:
-    """Raise ModelError unless kernel and network give the same parameters for the samples that the kernel draws."""
+    """Raise ModelError unless kernel and network give the same parameters for the samples that the kernel draws.
+
+    The network may differ by the tolerance. The teacher-forced kernel, if there is one, must not differ in a single
+    bit.
+    """
     path = example.weights(folder)
     for seed in range(2):
         features = example.features(example.frames, seed)
@@ -326,7 +331,10 @@ def no_future(example: ModelExample, folder: Path) -> None:
 
 
 def no_memory_between_signals(example: ModelExample, folder: Path) -> None:
-    """Raise ModelError unless a signal has the same samples when it is computed before and after another signal."""
+    """Raise ModelError if the results for a signal change, in any bit, after another signal has been computed.
+
+    The results are the samples that the kernel draws, and the parameters that the network returns for these samples.
+    """
     path = example.weights(folder)
     a, b = (example.features(example.frames, seed) for seed in (0, 1))
     before, _, after = (example.one(path, one, seed)[0] for one, seed in ((a, 0), (b, 1), (a, 0)))
@@ -384,9 +392,10 @@ def _require_same(example: ModelExample, what: str, found: Array, expected: Arra
 def draws_follow_the_distribution(example: ModelExample, folder: Path) -> None:
     """Raise ModelError unless samples are distributed as their parameters say.
 
-    The Kolmogorov-Smirnov test is applied to u = F(x-) + v * (F(x) - F(x-)), where F is the cumulative distribution of
-    a sample x and v is uniform: u is uniform if x is drawn from F. A correct model exceeds the limit with a probability
-    of 1 / 100000. The seeds are fixed, so the result is the same in every run.
+    The Kolmogorov-Smirnov test is applied to u = F(x-) + v * (F(x) - F(x-)), where F(x) is the probability of values up
+    to the sample x, F(x-) the probability of values below x, and v is uniform: u is uniform if x is drawn from F. A
+    correct model exceeds the limit with a probability of 1 / 100000. The seeds are fixed, so the result is the same in
+    every run.
     """
     u = _uniform(example, folder, range(_signals(example, folder)))
     n = len(u)
@@ -402,7 +411,10 @@ def draws_follow_the_distribution(example: ModelExample, folder: Path) -> None:
 
 
 def draws_independent(example: ModelExample, folder: Path) -> None:
-    """Raise ModelError unless draws are independent of each other in time, in their parts and between signals."""
+    """Raise ModelError unless draws are uncorrelated: neighbouring samples, the parts of a sample, and two signals.
+
+    The correlations are those of the numbers u in `draws_follow_the_distribution`.
+    """
     seeds = range(_signals(example, folder))
     u = _uniform(example, folder, seeds) - 0.5
     other = _uniform(example, folder, [seed + 1000 for seed in seeds]) - 0.5
@@ -427,7 +439,8 @@ def _signals(example: ModelExample, folder: Path) -> int:
 def _uniform(example: ModelExample, folder: Path, seeds: Sequence[int]) -> Array:
     """Return numbers [n, draws] from 0 to 1 that are uniform and independent if samples follow their distributions.
 
-    seeds: one for each signal that is generated. The formula stands in `draws_follow_the_distribution`.
+    The numbers are u in the formula of `draws_follow_the_distribution`. seeds: one for each signal that is generated;
+    n is the number of samples of all signals together.
     """
     path, found = example.weights(folder), []
     signals = [example.features(example.frames, k) for k in range(len(seeds))]

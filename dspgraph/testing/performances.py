@@ -3,7 +3,8 @@
 law 1  offline is live: events that are added just before their time have the same effect as events known from the start
 law 2  the cut changes nothing: outputs are the same for any lengths of the blocks
 law 3  nothing done, nothing changed: without events the outputs are those of the graph, delayed
-law 4  what is new begins at T: a node that a swap adds runs as in a signal that begins at its first period from T on
+law 4  what is new begins at T, the time of a swap: a node that the swap adds runs as in a signal that begins at the
+       first period of the node that does not begin before T
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def _check_rest(
 ) -> None:
     """Check law 3: no events, events that set controls to their present values, and a swap to the same graph.
 
-    length: the duration of the recording in seconds. seconds: the same, if there are no recorded inputs; otherwise
+    length: the duration of the recording in seconds. seconds: this duration if there are no recorded inputs, otherwise
     None. The other arguments are those of `check_performance`.
     """
     performance = Performance(graph, (), controls, latency=latency)
@@ -91,7 +92,7 @@ def _check_rest(
 def _late(whole: Array, performance: Performance, name: str, length: Fraction) -> Array:
     """Return what a performance gives for one output in `length` seconds: zeros for the delay, then items of `whole`.
 
-    whole: all items that the graph gives for this output. name: of the output.
+    whole: all items that the graph gives for this output. name: the name of the output.
     """
     stream, lateness = performance.graph.outputs[name], performance.lateness(name)
     n = math.floor(length * stream.rate)
@@ -136,7 +137,10 @@ class _Ran:
 
 
 class _Reference:
-    """A reference for a performance: it computes the outputs node by node, on whole arrays."""
+    """A reference for a performance: it computes the outputs node by node, on whole arrays.
+
+    length: the duration of the performance in seconds. The other arguments are those of `check_performance`.
+    """
 
     def __init__(
         self,
@@ -187,7 +191,7 @@ class _Reference:
         return {name: _late(array, self.performance, name, self.length) for name, array in outputs.items()}
 
     def _output(self, graph: Graph, name: str) -> tuple[int, Array]:
-        """Return (number of its first item, items) for the output `name` of a graph."""
+        """Return (number of the first item, counted from time 0; items) for the output `name` of a graph."""
         origin = graph.origins[name]
         source, port = _place(graph, origin)
         ran = self.running[_key(graph, source)]
@@ -280,7 +284,7 @@ def _crossed(old: Array, first: int, new: Array, begin: Fraction, end: Fraction,
 
 
 def _moved(moves: Sequence[Event], value: float, stream: Stream, n: int) -> Array:
-    """Return n items of a control, [n, 1]. moves: events `Set`; value: the value before the first of them."""
+    """Return n items of a control, [n, 1]. moves: the events `Set` of it. value: its value before the first event."""
     curve = Curve(value)
     for move in moves:
         assert isinstance(move, Set)
