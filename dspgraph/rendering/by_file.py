@@ -1,4 +1,4 @@
-"""Rendering with graphs that take the rate or the channels of the file: one job for each set of such numbers."""
+"""Rendering with a pipeline that takes rates or numbers of channels from the files: one graph and job for each set."""
 
 from __future__ import annotations
 
@@ -84,11 +84,11 @@ class ItemsByFile(Generic[J]):
         return next(iter(self.jobs.values()))
 
     def job(self, item: Item) -> J:
-        """Return the job of an item; for a refused item one of the jobs, whichever comes first."""
+        """Return the job of an item; for a refused item, which has no job of its own, the first of all jobs."""
         return self.jobs.get(item.values, self.any_job)
 
     def ledger_line(self, item: Item, line: dict[str, Any]) -> dict[str, Any]:
-        """Return the line that a job has made for the ledger, without digest and recipe if the item was refused."""
+        """Return the line that a job has made for the ledger. If the item was refused, its digest and recipe are ""."""
         return {**line, "digest": "", "recipe": ""} if item.id in self.refused else line
 
     def due(self, skipped: Iterable[str]) -> list[Item]:

@@ -25,7 +25,7 @@ PATHS = ("path", "audio_filepath", "audio", "file_name", "audio_path", "audio_fi
 """Names that the column with the path of the audio file may have. If there is a column `path`, only it is used."""
 
 CLOSE = Fraction(1, 100)
-"""The largest difference in seconds between `end` and `start` + `duration` of a line, whose times may be rounded."""
+"""The largest difference in seconds that is allowed between `end` and `start` + `duration`: times may be rounded."""
 
 LONGEST_PATH = 4096
 """The largest number of bytes of a path, and of an id: the limit of Linux for a path (PATH_MAX)."""
@@ -104,9 +104,9 @@ def line_item(
 
     place: file and line, for error messages. folder: the folder of the manifest. line: name of a column -> value.
     labels: the names of further columns whose values are kept in `Item.labels`. inputs: the names of the inputs of a
-    graph with several; if the line has columns with these names, they have the paths of the files, and the first file
-    is the path of the item. Without an id in the line, the id is the path without suffix and without a leading "/".
-    Raises RequestError for a line without a path, and for values that are wrong or contradict each other.
+    graph with several inputs; if the line has columns with these names, they have the paths of the files, and the first
+    file is the path of the item. Without an id in the line, the id is the path without suffix and without a leading
+    "/". Raises RequestError for a line without a path, and for values that are wrong or contradict each other.
     """
     fields = _fields(place, line)
     files = _input_files(place, line, inputs)
@@ -199,7 +199,7 @@ def _fields(place: str, line: Mapping[str, Any]) -> dict[str, _Field]:
 def _columns(names: tuple[str, ...]) -> list[tuple[str, str, Column | None]]:
     """Return (name, plain name, meaning) of every column that is used. names: the names of all columns.
 
-    The plain name is that of `_plain`. The meaning is None if the column is not a column of times.
+    The plain name is the result of `_plain`. The meaning is None if the column is not a column of times.
     """
     known = {*PATHS, *_CHANNEL, *_CHANNELS, "id"}
     found = [(name, plain := _plain(name[:100]), _time_column(plain)) for name in names]
@@ -313,8 +313,8 @@ def checked_id(place: str, name: Any) -> str:
 def _part(place: str, fields: Mapping[str, _Field]) -> tuple[Fraction, Fraction | None]:
     """Return the start and the duration, in seconds, of the part of a file that a line of a manifest describes.
 
-    place: the place of the line, for messages. fields: the fields of the line, by name. If the duration is None, the
-    part ends with the file. Raises RequestError for values that are no times, or that contradict each other.
+    place: file and line, for messages. fields: the fields of the line, by plain name (see `_plain`). If the duration is
+    None, the part ends with the file. Raises RequestError for values that are no times, or that contradict each other.
     """
     times: dict[str, tuple[str, Fraction]] = {}
     unclear: dict[str, str] = {}

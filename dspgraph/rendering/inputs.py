@@ -28,11 +28,12 @@ def control_hint(controls: Iterable[str]) -> str:
 def with_named_files(
     files: Iterable[Path], inputs: Collection[str], controls: Iterable[str] = ()
 ) -> list[Path | Mapping[str, Path]]:
-    """Return the files of a command, with those that are written NAME=FILE collected in one mapping, name -> file.
+    """Return the files of a command. Arguments of the form NAME=FILE are put into one mapping, name -> file.
 
-    The mapping is the first entry of the list. inputs: the names of the inputs of the graph; an entry whose NAME is not
-    one of these is a path with "=" in it. controls: the names of the inputs that are controls. Raises RequestError if
-    an input is named twice, if some inputs are named but not all, and if one of them is a control.
+    The mapping, if there is one, is the first entry of the list. inputs: the names of the inputs of the graph; an
+    argument whose NAME is not one of these is a path with "=" in it. controls: the names of the inputs that are
+    controls. Raises RequestError if an input is named twice, and, if there are arguments NAME=FILE, for a graph with
+    controls and for an input without a file.
     """
     named, others = named_files(files, inputs)
     if named and (hint := control_hint(controls)):
@@ -43,9 +44,10 @@ def with_named_files(
 
 
 def named_files(files: Iterable[Path], inputs: Collection[str]) -> tuple[dict[str, Path], list[Path]]:
-    """Return (name -> file, other files) for the files of a command, of which some are written NAME=FILE.
+    """Return (name -> file, other files) for the files of a command, some of which may have the form NAME=FILE.
 
-    inputs: the names that can be a NAME. Raises RequestError if an input is named twice, or has no file.
+    inputs: the names that can be a NAME; other texts with "=" are paths. Raises RequestError if an input is named
+    twice, and if nothing follows NAME=.
     """
     named: dict[str, Path] = {}
     others: list[Path] = []
@@ -65,8 +67,9 @@ def named_files(files: Iterable[Path], inputs: Collection[str]) -> tuple[dict[st
 class AlignedFiles:
     """Audio files, one for each input of a graph, that are read together.
 
-    files: name of an input -> (file, stream); the first file decides the duration. `notes` says how each file was
-    converted, cut or lengthened. Raises FileError if a file cannot be read.
+    files: name of an input -> (file, stream); the first file decides the duration. The attribute `notes` says how each
+    file was converted and, after the last block, how it was cut or lengthened. Raises FileError if a file cannot be
+    read.
     """
 
     def __init__(self, files: Mapping[str, tuple[Path, Audio]]) -> None:
@@ -98,7 +101,10 @@ class _Rest:
         self._given = self._added = 0
 
     def until(self, count: int) -> Array:
-        """Return the next samples, until `count` samples were returned in all. After the end of the file they are 0."""
+        """Return the samples after those of the last call, up to sample number `count` of the file, without this one.
+
+        After the end of the file, the samples are 0.
+        """
         needed, pieces = count - self._given, [self._held]
         while (found := sum(map(len, pieces))) < needed:
             block = next(self._blocks, None)
@@ -111,9 +117,9 @@ class _Rest:
         return joined[:needed]
 
     def note(self, first: str) -> str:
-        """Return a sentence that says how the file was cut or lengthened; "" if it was not.
+        """Return a sentence that says how the file was cut or lengthened; "" if it was neither.
 
-        first: the name of the input that decides how long the signal lasts.
+        This is known after the last call of `until`. first: the name of the input that decides the duration.
         """
         if self._added:
             seconds = float(self.stream.seconds(self._added))

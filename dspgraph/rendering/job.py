@@ -56,7 +56,7 @@ class JobWithSummary(Protocol):
     def summary(self) -> Any:
         """Return the summary of everything since the last call, including the values given to `add_summary`.
 
-        It can be pickled. None means that there is nothing to send.
+        The summary can be pickled. None means that there is nothing to send.
         """
 
     def add_summary(self, value: Any) -> None:

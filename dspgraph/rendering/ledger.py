@@ -24,10 +24,10 @@ LEDGER_NAME = "ledger.jsonl"
 class Ledger:
     """The file `ledger.jsonl` of an output folder. Only one run at a time can have it open.
 
-    The constructor makes the file if there is none. If there is one, it removes what a killed run has left: unfinished
-    files in the folder, and an incomplete line at the end of the ledger. For each id, only the place of its last line
-    is kept in memory. Raises RequestError if the file cannot be opened for writing, if another run has it open, and if
-    it is not a ledger.
+    The constructor makes the file if there is none. If there is one, the constructor removes the remains of a killed
+    run: unfinished files in the folder, and an incomplete line at the end of the ledger. For each id, only the place of
+    its last line is kept in memory. Raises RequestError if the file cannot be opened for writing, if another run has it
+    open, and if it is not a ledger.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -62,7 +62,7 @@ class Ledger:
         return row
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Append `row` as one line, without a buffer. If this fails, raises FileError; the file is as it was before."""
+        """Append `row` as one line, at once. Raises FileError if that fails; the file is then as it was before."""
         line, end = json.dumps(row).encode() + b"\n", self._file.seek(0, os.SEEK_END)
         try:
             left = line
@@ -124,7 +124,7 @@ class Ledger:
 
 
 def _row(line: bytes) -> dict[str, Any] | None:
-    """Return the data in a line of JSON; None if it is not a line of a ledger, with an id and a status."""
+    """Return the data in a line of JSON; None if it has no id or no status, and is thus not a line of a ledger."""
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):

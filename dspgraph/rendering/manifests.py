@@ -34,7 +34,7 @@ LONGEST_INTEGER = 300
 """The largest number of digits of an integer in JSON. Such an integer fits a float, whose largest value has 309."""
 
 MOST_UNUSED = 100
-"""The largest number of unused columns whose names are kept for a note. Every line of JSON may have other keys."""
+"""The number of unused columns from which on no more names are kept for a note. Each line of JSON may have new keys."""
 
 _GZIP = ".gz"
 _BEGINNING = 4096  # bytes at the start of a file that show whether it is a file of NSynth
@@ -43,8 +43,8 @@ _BEGINNING = 4096  # bytes at the start of a file that show whether it is a file
 Reader: TypeAlias = Callable[[Path, set[str], Collection[str], Sequence[str]], Iterator[Item]]
 """A function of (path, unused, labels, inputs) that yields the items of a manifest.
 
-It adds the names of columns that are not used to the set `unused`. labels: the names of further columns whose values
-are kept in the items. inputs: the names of columns with the files of an item that has several.
+The function adds the names of columns that are not used to the set `unused`. labels: the names of further columns whose
+values are kept in the items. inputs: the names of the columns with the files of an item that has several files.
 """
 
 
@@ -59,7 +59,7 @@ def _json_lines(path: Path, unused: set[str], labels: Collection[str], inputs: S
     """Yield the items of a file with JSON lines, of a file with one JSON list, or of a file of NSynth.
 
     unused: a set that gets the names of the columns that are not used. labels: the columns that are kept as labels.
-    inputs: the columns with the files of an item that has several.
+    inputs: the columns with the files of an item that has several files.
     """
     folder = path.parent
     if is_nsynth(_beginning(path)):
@@ -138,10 +138,11 @@ def _json_item(
 
 
 def _with_different_ids(found: Iterable[tuple[Item, bool]]) -> Iterator[Item]:
-    """Yield the items, with different ids for items whose lines give no id and have the same file.
+    """Yield the items, with different ids for the parts of one file whose lines give no id.
 
-    The part of the file is added to such an id, for instance "a-000250-000750": start and end in milliseconds. found:
-    pairs (item, whether its line gives it an id).
+    Without an id in its line, an item has the path of its file as id. If several such items have the same file, the
+    part is added to the id, for instance "a-000250-000750": start and end in milliseconds. found: pairs (item, whether
+    its line gives the item an id).
     """
     listed = list(found)
     counts = Counter(item.id for item, own in listed if not own)
@@ -259,7 +260,7 @@ _READERS: dict[str, Reader] = {
 def _lines(path: Path, around: str | None = None) -> Iterator[tuple[str, str]]:
     """Yield (place, text) of every line that is not blank. The place is "FILE, line NUMBER", for error messages.
 
-    around: the characters that are removed at both ends of a line; None for all blanks.
+    around: the characters that are removed at both ends of a line; None for all white space.
     """
     at = 0
     for number, line in enumerate(_byte_lines(path), 1):

@@ -25,7 +25,7 @@ from dspgraph.shown import shown
 from dspgraph.streams import Audio, to_fraction
 
 MOST_EVENT_BYTES = 2**26
-"""The largest file of events that is read."""
+"""The largest size of a file of events that is read, in bytes."""
 
 _KEYS: Mapping[str, tuple[str, ...]] = {
     "set": ("at", "value", "over", "shape"),
@@ -46,8 +46,9 @@ class EventFile:
     """A file with events for a pipeline, one event per line, in JSON.
 
     pipeline, overrides, swaps, plugins: the graph at the beginning, as in `load`. files: the audio files that are
-    rendered, each as FILE or NAME=FILE; inputs can have their rates and channels. `recorded` returns them: name of an
-    input -> (file, stream). Examples of lines:
+    rendered, each as FILE or NAME=FILE. An input that is declared with the rate or the channels `file` gets those of
+    its file. `recorded` returns the files by the names of their inputs. Raises FileError if the file of events cannot
+    be read, or was recorded with another graph. Examples of lines:
 
     {"at": 1.5, "set": "volume", "value": 0.3, "over": 0.5, "shape": "line"}
     {"at": "3/2", "swap": {"excitation": "whisper"}, "overrides": ["lpc.order=20"], "settle": 0.05, "over": 0.02}
@@ -148,7 +149,7 @@ class EventFile:
         return dict(entry)
 
     def events(self) -> Iterator[Event]:
-        """Yield the events in the file. Raises FileError that names the line of an event that cannot be understood."""
+        """Yield the events in the file, line by line. Raises FileError, which names the line, for a faulty event."""
         for _, event in self.numbered():
             yield event
 
@@ -279,11 +280,12 @@ def render_events(
 ) -> list[Path]:
     """Render recordings as a performance with events; return the audio files that were written, one per output.
 
-    The outputs are as long as the first recording, and delayed by the largest latency of all graphs, as in a
-    performance. They are computed and written in blocks. out: the output folder; suffix, subtype: the format of the
-    files, which have the name of the first recording. note: called with sentences, such as that a recording was cut.
-    Raises RequestError for inputs without recordings, for outputs that are not audio, for an output file that would
-    replace an input file, and, without `overwrite`, for output files that exist already.
+    The outputs are as long as the first recording. They are delayed, as in a performance: by the latency that the file
+    of events has recorded or, without it, by the largest latency of all graphs. They are written in blocks. out: the
+    output folder; suffix, subtype: the format of the files, which have the name of the first recording. note: called
+    with sentences, such as that a recording was cut. Raises RequestError for inputs without recordings, for outputs
+    that are not audio, for an output file that would replace an input file, and, without `overwrite`, for output files
+    that exist already.
     """
     graph, happening = events.graph, list(events.numbered())
     check_outputs(graph)

@@ -81,8 +81,8 @@ def render(
     executor: where the work is done. Neither `batch` nor `executor` changes a sample. done: called with every result as
     soon as it is known. started: called once, with the number of items to render and the number of items that keep the
     result of an earlier run. note: called with a line about files that were left out (see `corpus.gather`). profiler:
-    measures the time and memory of each node; at the end its profile is that of all processes together. command: the
-    command line, for the ledger and the sidecars.
+    measures the time and memory of each node; at the end its profile covers all processes. command: the command line,
+    for the ledger and the sidecars.
 
     An item that cannot be rendered has a result with its error; the other items are rendered. If all input files of a
     failed item exist, the outputs that an earlier run has written for that item are removed, so that nothing looks like
@@ -158,15 +158,16 @@ def _gather(
 
 
 def check_profile(graph: Graph | Pipeline) -> None:
-    """Raise RequestError if files can have different graphs, so that there is no profile of one graph."""
+    """Raise RequestError if a pipeline has a graph for each rate of a file: a profile measures one graph only."""
     if isinstance(graph, Pipeline) and graph.wanted:
         raise RequestError("a profile is that of one graph, and here each rate of a file has its own: set the rate")
 
 
 def _refused(work: ItemsByFile[RenderJob], earlier: Mapping[str, Rendered]) -> Iterator[Rendered]:
-    """Yield the failed results of the refused items, those that no job can do (`ItemsByFile.refused`).
+    """Yield a failed result for every item that no job can do; see `ItemsByFile.refused`.
 
-    work: the items and the jobs of the run. earlier: id -> result of an earlier run; these items are left out.
+    work: the items and the jobs of the run. earlier: id of an item -> result of an earlier run; these items are left
+    out.
     """
     for item in work.items:
         if item.id not in earlier and (reason := work.refused.get(item.id)):
@@ -206,9 +207,9 @@ def _check_replaced(
 
     A run may not replace results of another source, part of a file, graph or format. If the run does not continue an
     earlier run (resuming is False), it may not replace files that no run has recorded either. work: the items and the
-    jobs of the run. items: those that will be rendered. graph: what the run renders with. If it is a pipeline without
-    the numbers of files, a result that was made with other numbers, those of the file at that time, is one of the same
-    pipeline.
+    jobs of the run. items: the items that will be rendered. graph: the graph or pipeline with which the run renders. A
+    pipeline may take rates and numbers of channels from the files. A result that it made while a file had other rates
+    or channels counts as a result of the same graph, and may be replaced.
     """
 
     @cache
@@ -256,9 +257,9 @@ class RenderJob:
 
     suffix, subtype: the format of audio files. batch: the number of items that are computed together. profiler:
     measures the nodes, if it is given. digest, reader: the digest of the graph, and the versions of the code that reads
-    audio files, both in the process that made the job; `check` compares them with those of another process. command:
-    the command line that started the run. The constructor raises RequestError for settings that are out of bounds, and
-    for an output that cannot be written.
+    audio files, in the process that made the job; `check` compares them with the digest and versions in the process
+    that runs the job. command: the command line that started the run. The constructor raises RequestError for settings
+    that are out of bounds, and for an output that cannot be written.
     """
 
     graph: Graph

@@ -95,9 +95,9 @@ def other_result(
 
     The run may replace files that were made from the same source, part, graph and format: such a result may be made
     again, for instance because the code has changed. line: the last line of the item in the ledger. sidecar: the
-    sidecar that this run would write. outputs: the output files of the item. is_same: returns whether a recipe
-    (`Wiring.recipe`) is that of the graph of this run. resuming: whether files that have neither line nor sidecar may
-    be replaced; a killed run can have left such files.
+    sidecar that this run would write. outputs: the output files of the item. is_same: a function that returns whether a
+    recipe (`Wiring.recipe`) belongs to the graph of this run. resuming: whether files that have neither line nor
+    sidecar may be replaced; a killed run can have left such files.
     """
     if line is not None and is_comparison(line):
         return f"it was compared{_by(line)}"

@@ -66,9 +66,10 @@ def _stamped(path: Path) -> dict[str, Any]:
 class Sidecar:
     """The sidecar of one item: a JSON file that says how the output of the item was made.
 
-    Its content does not depend on when, where or how the item was rendered. path: where it is written. settings: the
-    result of `item_settings`. graph: the description of the graph as JSON. command: the part of the command line that
-    made the graph; empty if no command line did.
+    Its content depends on the item, its file, the graph and the settings only, and not on the time, the machine or the
+    number of workers of a run. path: where the sidecar is written. settings: the result of `item_settings`. graph: the
+    description of the graph as JSON. command: the part of the command line that made the graph; empty if no command
+    line did.
     """
 
     path: Path
@@ -89,7 +90,8 @@ class Sidecar:
     def matching_notes(self, stamp: FileStamp) -> tuple[str, ...] | None:
         """Return the notes in the sidecar on the disk; None if it was written for another input or with other settings.
 
-        The input is the same if the path in the sidecar is that of the item, and the stamp in the sidecar is `stamp`.
+        stamp: the stamp of the input file now. The input is the same if the sidecar has the path of the item and this
+        stamp. None is also returned if there is no sidecar.
         """
         content = self.read()
         notes = content.get("notes")

@@ -21,7 +21,7 @@ def output_paths(graph: Graph, out: Path, id: str, suffix: str) -> dict[str, Pat
     """Return name of an output -> file, for all outputs of a graph, for the item `id` in the folder `out`.
 
     Audio outputs have one file each, with `suffix`. If there are several, each file name contains the name of the
-    output, with a dot for each slash. All other outputs share one .npz file.
+    output, in which dots replace slashes. All other outputs share one .npz file.
     """
     audio = [name for name, stream in graph.outputs.items() if isinstance(stream, Audio)]
     paths = {}
@@ -39,8 +39,8 @@ def _middle(name: str) -> str:
 def check_outputs(graph: Graph) -> None:
     """Raise RequestError for an output of a graph that cannot be written to a file.
 
-    Such an output is audio with a rate that no audio file can have, or it has a name that is reserved, or the same file
-    as another output.
+    An output cannot be written if it is audio with a rate that no audio file can have, if its name is reserved, or if
+    its file would be the file of another output.
     """
     audio = [name for name, stream in graph.outputs.items() if isinstance(stream, Audio)]
     for name, stream in graph.outputs.items():

@@ -130,8 +130,8 @@ def _next_results(worker: Worker, queue: ItemQueue[R]) -> Iterator[R]:
 class Worker:
     """A worker process, as seen by the process that started it.
 
-    payload: the pickled job. open_items: as in the job. timeout: see `Processes`. The attribute `chunk` contains the
-    items that the worker was given and has not yet returned a result for.
+    payload: the pickled job. open_items: as in `Job`. timeout: see `Processes`. The attribute `chunk` contains the
+    items that were sent to the worker and have no result yet.
 
     Messages from the worker are pairs (kind, value): first ("ready", None), or ("error", error) if it cannot run the
     job; then ("opened", id) and ("result", result) for every item, and ("summary", value) for a `JobWithSummary`.
@@ -211,7 +211,10 @@ class Worker:
         return self.deadline is not None and time.monotonic() >= self.deadline and not self.pipe.poll()
 
     def exit_reason(self) -> str:
-        """Return how the worker died, as the end of a sentence: "was killed by SIGKILL"."""
+        """Return how the worker died, as the end of a sentence: "was killed by SIGKILL".
+
+        The pipe is closed, and a process that still runs is killed.
+        """
         self.pipe.close()
         self.process.join(1)
         self.stop()  # the pipe is closed, but the process may still run

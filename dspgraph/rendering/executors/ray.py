@@ -140,7 +140,7 @@ def _run_actors(ray: Any, actors: Sequence[_RemoteActor], queue: ItemQueue[R]) -
 
 
 class _RemoteActor:
-    """An actor, as seen by the main process: whether it is ready, and its chunks of items, in order of computation.
+    """An actor of Ray, as seen by the main process: whether it is ready, and its chunks of items, in their order.
 
     ray: the module ray. payload, open_items, timeout: as in `Worker`.
 

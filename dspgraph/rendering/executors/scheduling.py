@@ -44,9 +44,10 @@ def check_timeout(timeout: float | None) -> float | None:
 class ItemQueue(Generic[R]):
     """Items that wait for a worker.
 
-    When a worker fails (it dies, or an item takes too long), one of its open items is the cause. The open items are put
-    back as two chunks, each with half of the items. If such a chunk fails, it is halved again, until a chunk has one
-    item. An item that fails alone is tried alone once more (MAX_TRIES), then reported as failed.
+    When a worker fails (it dies, or an item takes too long), one of its open items is the cause: an item that the
+    worker has begun and not finished. The open items are put back as two chunks, each with half of the items. If such a
+    chunk fails, it is halved again, until a chunk has one item. An item that fails alone is tried alone once more
+    (MAX_TRIES), then reported as failed.
 
     job: the job that the workers run. workers: the number of workers; chunks are smaller if there are more workers.
     """
@@ -82,7 +83,8 @@ class ItemQueue(Generic[R]):
         """Put the unfinished items of a worker that failed back into the queue.
 
         An item that has failed alone MAX_TRIES times is not put back: its failed result is yielded. chunk: the
-        unfinished items; the open items come first. reason: what happened to the worker. advice: what may be the cause.
+        unfinished items; the open items come first. reason, advice: what happened to the worker, and a likely cause,
+        for the message.
         """
         suspects = chunk[: self.job.open_items]
         self.put_back(chunk[self.job.open_items :])
