@@ -61,11 +61,11 @@ def convert_weights(
 def _converted(
     model: str, arrays: Mapping[str, Array], given: Mapping[str, Any]
 ) -> tuple[Any, dict[str, Array], Sequence[str]]:
-    """Return the result of `WeightsConversion.convert` of a model. Raises ValueError for most errors in `convert`.
+    """Return the result of `WeightsConversion.convert` of a model. Raises ValueError for arguments that do not fit.
 
-    model: the name of the model. arrays, given: the arguments `found` and `given` of `convert`. `convert` can raise
-    errors of many classes for an array with a wrong number of axes, or for a setting of a wrong type. They are all due
-    to the arguments, because `convert` reads nothing else.
+    model: the name of the model. arrays, given: the arguments `found` and `given` of `convert`. For an array with a
+    wrong number of axes, or a setting of a wrong type, `convert` can raise errors of many classes. All of them are
+    turned into ValueError, because only the arguments can be their cause: `convert` reads nothing else.
     """
     try:
         return conversion(model).convert(arrays, given)

@@ -29,12 +29,12 @@ _STATES = ("state_dict", "model_state_dict", "model", "generator", "network")
 def read_checkpoint(path: Path) -> dict[str, Array]:
     """Return name -> array, for the arrays in a checkpoint.
 
-    path: a file of torch (in its present or its first format), safetensors, numpy (.npz) or HDF5; or a checkpoint of
-    TensorFlow: its index, one of its data files, or the path NAME that these files share. From a file of torch that has
-    several parts, only the state of the network is returned. Values that are not arrays are left out.
+    path: a file of torch (a ZIP file, or in the older format a pickle), safetensors, numpy (.npz) or HDF5; or a
+    checkpoint of TensorFlow: its index, one of its data files, or the path NAME that these files share. From a file of
+    torch that has several parts, only the state of the network is returned. Values that are not arrays are left out.
 
     Nothing in the file is executed: torch reads only plain data, and refuses everything else. Raises FileError if the
-    file cannot be read, is in another format, or is refused.
+    file cannot be read, is in another format, or is refused, and RequestError for HDF5 if h5py is not installed.
     """
     if index := index_of(path):
         return read_tensorflow(index, _LARGEST)

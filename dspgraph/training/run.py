@@ -1,4 +1,4 @@
-"""Training runs, which compute a file of weights from recordings, and the distributions that trained models predict."""
+"""Training of a model on recordings, and the distributions that a trained model predicts for a recording."""
 
 from __future__ import annotations
 

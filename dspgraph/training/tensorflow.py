@@ -67,7 +67,11 @@ def read_tensorflow(index: Path, largest: int) -> dict[str, Array]:
 
 
 class _Entry:
-    """The entry of one array in the index: its type, shape, data file, place and size."""
+    """The entry of one array in the index of a checkpoint, parsed from a message of protocol buffers.
+
+    dtype: the number of its type, see `_TYPES`. shape: its shape. shard: the number of its data file. offset, size: the
+    place of its numbers in this file and their size, in bytes.
+    """
 
     def __init__(self, message: bytes) -> None:
         fields = dict(_fields(message))
@@ -103,7 +107,7 @@ def _numbers(index: Path, name: str, entry: _Entry) -> Array:
 def _table(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield (key, value) for all entries of an index. content: the bytes of the index file.
 
-    Raises ValueError or IndexError if it is damaged.
+    Raises ValueError or IndexError if the index is damaged.
     """
     footer = content[-_FOOTER:]
     if len(footer) < _FOOTER or int.from_bytes(footer[-8:], "little") != _MAGIC:
@@ -154,7 +158,11 @@ def _block(content: bytes, offset: int, size: int) -> Iterator[tuple[bytes, byte
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Yield (number of the field, value) for the fields of a message of protocol buffers."""
+    """Yield (number of the field, value) for the fields of a message of protocol buffers.
+
+    The value is an integer if it is stored as a varint, and bytes otherwise. Raises ValueError if the message is
+    damaged.
+    """
     at = 0
     while at < len(message):
         tag, at = _varint(message, at)
@@ -173,7 +181,8 @@ def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
 def _varint(content: bytes, at: int) -> tuple[int, int]:
     """Return (number, offset after it) for the number that begins at the offset `at` of `content`.
 
-    Each byte of the number has seven of its bits, the lowest first. A byte below 128 is the last one.
+    The number is a varint: each byte has seven of its bits, the lowest seven first, and the last byte is below 128.
+    Raises IndexError if `content` ends before the number does, and ValueError if the number has more than ten bytes.
     """
     value = 0
     for k in range(10):

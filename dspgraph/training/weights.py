@@ -45,16 +45,18 @@ class WeightsDescription:
 
     @property
     def count(self) -> int:
-        """The number of weights, without the scales and diagonals that files in eight bits have beside a matrix.
+        """The number of weights of the model, which does not depend on the precision of the file.
 
-        The elements of the diagonal are counted as elements of the matrix.
+        A file in eight bits stores the scales, and for some matrices the diagonal, as arrays of their own: "NAME.scale"
+        and "NAME.diagonal" beside the matrix NAME. They are not counted; the matrix itself has an element for each
+        weight.
         """
         parts = {f"{name}.{kind}" for name in self.shapes for kind in ("scale", "diagonal")}
         return sum(math.prod(shape) for name, shape in self.shapes.items() if name not in parts)
 
 
 _PRECISIONS = {"I8": "int8", "F16": "float16", "F32": "float32"}
-"""Type of numbers in safetensors -> precision of a file that has such numbers and none of an earlier type."""
+"""Type of numbers in safetensors -> name of a precision. The first type that occurs in a file gives its precision."""
 
 
 def describe_weights(weights: Path) -> WeightsDescription:
@@ -103,7 +105,7 @@ class ShippedWeights:
 
     @property
     def intact(self) -> bool:
-        """True if the file is unchanged, that is, if its SHA-256 is the one that its card states."""
+        """True if the file is unchanged, that is, if its SHA-256 is equal to the SHA-256 in its card."""
         return self.expected == self.digest
 
 
@@ -161,7 +163,7 @@ def write_eight_bits(weights: Path, out: Path) -> dict[str, tuple[float, float]]
 
 
 _LEAST = 1e-30
-"""A divisor for arrays of zeros."""
+"""The least divisor of an error, so that an array of zeros does not lead to a division by 0."""
 
 
 def _write(weights: Path, out: Path, numbers: str) -> dict[str, Array]:
