@@ -4,7 +4,7 @@ wiring       nodes, wires, inputs and outputs, checked when they are put togethe
 binding      one node bound to the streams at its ports
 duration     how long a stream lasts, compared with the inputs
 latency      the delay from the inputs of a graph to its outputs
-cones        a node with all that it takes from
+cones        hashes of nodes, each with all nodes and inputs that it takes from
 merge        several graphs as one, in which common nodes occur once
 provenance   the code and library versions of a graph, for its digest
 """

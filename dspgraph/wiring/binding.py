@@ -25,7 +25,8 @@ class Binding:
     """The streams at the ports of a node, and how the engine cuts blocks for the node.
 
     takes: the stream at every input port; a tuple of streams at a port with `many=True`. gives: the stream at every
-    output port. lookahead, in seconds, and block_size, in items of the first input, are what the node declares.
+    output port. lookahead, block_size: the results of the methods of the node with these names, in seconds and in items
+    of the first input.
     """
 
     takes: tuple[Stream | tuple[Stream, ...], ...]
@@ -42,7 +43,7 @@ class Binding:
 
     @property
     def flat(self) -> tuple[Stream, ...]:
-        """The input streams, one per wire."""
+        """The input streams, one per wire: `takes` without the tuples."""
         return tuple(stream for taken in self.takes for stream in (taken if isinstance(taken, tuple) else (taken,)))
 
     @property
@@ -145,10 +146,12 @@ def _checked_outputs(name: str, node: Node, gives: Any) -> tuple[Stream, ...]:
 
 
 def _period(name: str, flat: list[Stream], block_size: int | None) -> Fraction:
-    """Return the period of a binding, in seconds. flat: the input streams, one per wire.
+    """Return the period of a node: the span of the shortest blocks that the node can get, in seconds.
 
-    With a block size, the period is the span of `block_size` items of the first stream. Raises ParameterError if
-    another stream does not have a whole number of items in this span.
+    Without a block size, it is the shortest span in which every stream has a whole number of items. With a block size,
+    it is the span of `block_size` items of the first stream. Raises ParameterError if another stream then does not have
+    a whole number of items in the span. name: the name of the node, for messages. flat: the input streams, one per
+    wire.
     """
     if block_size is None:
         return 1 / reduce(gcd, (stream.rate for stream in flat))

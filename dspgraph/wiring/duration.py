@@ -20,7 +20,10 @@ class Duration:
         return self.stretch * seconds + self.extra
 
     def then(self, stretch: Fraction, extra: Fraction) -> Duration:
-        """Return the duration of a stream after a node. stretch, extra: those of the node."""
+        """Return the duration of the outputs of a node whose inputs have this duration.
+
+        stretch, extra: the results of `Node.stretch` and `Node.extra`, the latter in seconds.
+        """
         return Duration(self.stretch * stretch, self.extra * stretch + extra)
 
     def __str__(self) -> str:

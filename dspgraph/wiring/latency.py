@@ -14,8 +14,8 @@ from dspgraph.wiring.wiring import Wiring
 class Latency:
     """The delay of a graph.
 
-    seconds: the longest time from the end of an output item's span until the item comes out. path: the names of the
-    nodes that cause this delay.
+    seconds: the longest time from the end of an output item's span until the item comes out; infinity if a node needs
+    the whole signal or changes the tempo. path: the names of the nodes that cause this delay.
     """
 
     seconds: Fraction | float

@@ -17,9 +17,9 @@ def merge(graphs: Sequence[W]) -> W:
     """Return one graph that gives all outputs of several graphs.
 
     Output `y` of graphs[0] is called "v0/y", output `y` of graphs[1] "v1/y", and so on. Every output has the same
-    samples as in its own graph. Two nodes become one if they are equal, take from the same inputs and merged nodes,
-    and use the same noise (if they use noise). Raises GraphError if the graphs differ in their inputs or in their
-    seeds, and if `graphs` is empty.
+    samples as in its own graph. Two nodes become one if they are equal, take from the same inputs and from nodes that
+    become one, and use the same noise (if they use noise). Raises GraphError if the graphs differ in their inputs or in
+    their seeds, and if `graphs` is empty.
     """
     if not graphs:
         raise GraphError("merge takes at least one graph; found none")
@@ -59,7 +59,10 @@ def _follow(wire: Wire, there: Mapping[str, str]) -> Wire:
 
 
 def _free(name: str, k: int, taken: Set[str]) -> str:
-    """Return `name`, with "vK/" put before it until it is not in `taken`. k: the number K, as in "v0/lpc"."""
+    """Return a name that is not in `taken`: `name` itself or, if it is taken, "vK/" and `name`, such as "v0/lpc".
+
+    k: the number K. If the longer name is taken too, "vK/" is put before it again.
+    """
     own = name
     while own in taken:
         own = f"v{k}/{own}"

@@ -1,6 +1,7 @@
 """The identity of the code that a graph runs, for its digest: hashes of source files, and versions of libraries.
 
-`dspgraph.closure` finds the source files: those of the engine, and those of every node type with all that they import.
+The source files are those of the engine, those of every type of node in the graph, and all that these files import
+(see `dspgraph.closure`).
 """
 
 from __future__ import annotations
@@ -34,10 +35,10 @@ def provenance(kinds: Iterable[type[Node]]) -> dict[str, Any]:
 
 
 def computed_imports(kinds: Iterable[type[Node]]) -> list[str]:
-    """Return the places, "file:line", where code of nodes imports a module whose name is computed.
+    """Return the places, "file:line", where code of nodes imports a module by a name that is computed as it runs.
 
-    kinds: the node classes of a graph. A change in such a module does not change the digest of the graph. The files of
-    dspgraph and of its own nodes are left out.
+    kinds: the node classes of a graph. A change in such a module does not change the digest of the graph. Places in the
+    files of dspgraph and dspgraph_nodes are left out.
     """
     return sorted({place for kind in kinds for place in closure(kind.__module__).computed_elsewhere})
 
@@ -60,7 +61,7 @@ def computed_imports_note(kinds: Iterable[type[Node]]) -> str:
 def library_version(package: str) -> str:
     """Return the version of the distribution that contains a package, such as "2.1.0".
 
-    "absent" if no such package is found; "unknown" if the package belongs to no distribution.
+    Return "absent" if no such package is found, and "unknown" if the package belongs to no distribution.
     """
     from importlib.metadata import PackageNotFoundError, packages_distributions, version
 

@@ -47,8 +47,8 @@ def _in_order(takers: Mapping[str, Sequence[str]], by_name: bool = False) -> lis
 
     Names in a loop are left out, as are names that take from a loop, directly or through other names.
 
-    takers: name -> the names that take from it, one for each wire. by_name: choose the next of the possible names by
-    alphabetical order; by default, choose the name that has been possible for the longest time.
+    takers: name -> the names that take from it, one for each wire. by_name: where several names can come next, choose
+    the first one in alphabetical order; by default, choose the name that could come next for the longest time.
     """
     waiting = Counter(name for names in takers.values() for name in names)
     ready, order = [name for name in takers if not waiting[name]], []
@@ -153,10 +153,10 @@ class Wiring:
 
     @property
     def canonical_order(self) -> tuple[str, ...]:
-        """The names in `order`, sorted into the order in which the nodes run.
+        """The same names as in `order`, in the order in which the nodes run.
 
-        This second order does not depend on the order of `nodes` and `wires` in the constructor. Equal graphs therefore
-        have equal plans, and a session of one can restore a snapshot of the other.
+        This order does not depend on the order of `nodes` and `wires` in the constructor. Equal graphs therefore have
+        equal plans, and a session of one can restore a snapshot of the other.
         """
         running = frozenset(self.order)
         return tuple(name for name in _in_order(self._takers(), by_name=True) if name in running)
@@ -262,10 +262,11 @@ class Wiring:
         )
 
     def tap(self, *origins: str) -> Self:
-        """Return a copy with more outputs: the streams of these origins, each under the name of its origin.
+        """Return a copy with more outputs: the stream of each origin, under the name that is given for the origin.
 
         origins: "node.port", or the name of a node that has only one output. Raises UnknownName for an origin that does
-        not exist, WireError for a node with several outputs, and GraphError if another output has the name.
+        not exist, WireError for a node with several outputs, and GraphError if an output for another stream has the
+        same name.
         """
         more = {origin: self._origin(origin, f"the tap '{origin}'") for origin in origins}
         for name, origin in more.items():
@@ -390,7 +391,10 @@ class Wiring:
         )
 
     def _bind(self) -> dict[str, Binding]:
-        """Return name of a node -> binding, for all nodes. Check every wire, in the order in which the streams flow."""
+        """Check every wire, in the order in which the streams flow; return name of a node -> binding, for all nodes.
+
+        Also set `durations`: origin of a stream -> its duration. Raises LoopError, WireError, and the errors of `bind`.
+        """
         takers = self._takers()
         order = _in_order(takers)
         if len(order) < len(takers):
