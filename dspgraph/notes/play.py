@@ -16,7 +16,7 @@ from dspgraph.notes.score import ScoredNote, note_name
 from dspgraph.streams import Array, Audio, Frames, Symbols
 
 RISE, FADE = 0.01, 0.3
-"""Seconds in which a note rises to its loudness, and fades after its end."""
+"""Seconds in which a note rises to its full loudness, and seconds in which it fades after its end."""
 
 LOUDEST = 0.5
 """The largest absolute value of the samples of a score."""
@@ -25,7 +25,7 @@ MOST_SECONDS = 3600.0
 """The longest score that is played, in seconds: its samples are held in memory."""
 
 _SHORTEST, _USUAL = 0.1, 1.0
-"""Seconds that a note lasts by default: _USUAL, or less if a sound ends before, but not less than _SHORTEST."""
+"""Seconds that a note lasts by default: _USUAL, or less if the sounds of the graph are shorter; at least _SHORTEST."""
 
 NOTES_AT_ONCE = 16
 """The number of notes whose sounds are computed together."""
@@ -36,11 +36,11 @@ class NoteGraph:
 
     Its inputs are frames of the kind "latent" and symbols of the kind "pitch", one item for each note; a pitch is the
     number of semitones above the lowest pitch. The node that takes the pitch has an attribute `lowest_pitch`, the MIDI
-    number of the lowest one. It may have an attribute `latent_draws`, the means and standard deviations of the numbers
-    of a latent vector, two arrays [width]; by default they are 0 and 1. The one audio output has the sounds.
+    number of the lowest pitch. The node may have an attribute `latent_draws`, the means and standard deviations of the
+    numbers of a latent vector, two arrays [width]; by default they are 0 and 1. The one audio output has the sounds.
 
-    The attributes `latent`, `pitch` and `audio` are these streams, `lowest` is `lowest_pitch`, and `longest` the
-    seconds after which a note fades at the latest. Raises RequestError for a graph that differs from this description.
+    The attributes `latent`, `pitch` and `audio` are these streams; `lowest` is `lowest_pitch`; `longest` is the longest
+    time in seconds before a note begins to fade. Raises RequestError for a graph that differs from this description.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -70,12 +70,20 @@ class NoteGraph:
         return max(_SHORTEST, min(_USUAL, self.longest))
 
     def latent_at(self, place: float, seed: int) -> Array:
-        """Return the latent vector [width] of the function `latent_at`, scaled and shifted as `latent_draws` says."""
+        """Return the latent vector [width] at a place on the path of random vectors that belongs to a seed.
+
+        The vector is means + deviations * v, with the means and deviations of `latent_draws` and with the result v of
+        the function `latent_at`, which explains the path.
+        """
         found: Array = self._means + self._deviations * latent_at(place, self.latent.width, seed)
         return found
 
     def sounds(self, latents: Array, pitches: Sequence[int]) -> list[Array]:
-        """Return the sound of every note, [n] or [n, channels]. latents: [notes, width]. pitches: [notes]."""
+        """Return the sound of every note, [n] or [n, channels] with n samples.
+
+        latents: [notes, width], the latent vector of each note. pitches: for each note, the semitones above the lowest
+        pitch of the graph. Raises the first error of a note.
+        """
         latent, pitch, output = self._names
         signals = [
             {latent: row[None].astype(self.latent.dtype), pitch: np.array([k], self.pitch.dtype)}
@@ -115,11 +123,12 @@ def play(
     """Return the samples of a score, [n] or [n, channels], with the peak LOUDEST; zeros if all notes are silent.
 
     notes: at least one, in the order in which they begin. seed: the seed of the latent vectors. change: the seconds
-    from one random latent vector to the next; a note that begins after t seconds has the vector at the place t / change
-    (see `latent_at`). note: a function that is called with each line for the user, about notes that are left out or
-    cut. The sound of a note is scaled to a peak of 1, rises in RISE seconds, fades in FADE seconds after the end of the
-    note, and is multiplied by the velocity. A note that is longer than its sound ends with the sound. Raises
-    RequestError if no note has a pitch that the graph makes, or if the score is longer than MOST_SECONDS.
+    from one random latent vector to the next: a note that begins after t seconds has the vector at the place t / change
+    of a path through random vectors (see `latent_at`). note: a function that is called with each line for the user,
+    about notes that are left out or cut. The sound of a note is scaled to a peak of 1, rises in RISE seconds, fades in
+    FADE seconds after the end of the note, and is multiplied by the velocity. A note that is longer than its sound ends
+    with the sound. Raises RequestError if no note has a pitch that the graph makes, or if the score is longer than
+    MOST_SECONDS.
     """
     rate, size, lowest = int(graph.audio.rate), graph.pitch.size, graph.lowest
     playable = [one for one in notes if 0 <= one.pitch - lowest < size]
@@ -147,9 +156,9 @@ def play(
 
 
 def _add(mixed: Array, one: ScoredNote, sound: Array, rate: int, seconds: float) -> None:
-    """Add the sound of the note `one`, [n, channels], to `mixed`, the samples of the score.
+    """Add the sound of the note `one`, with its envelope and velocity, to `mixed`, the samples of the score.
 
-    rate: of both, Hz. seconds: how long the note lasts.
+    mixed, sound: [n, channels]. rate: samples per second of both. seconds: the time until the note begins to fade.
     """
     begin = round(one.begin * rate)
     count = min(len(sound), len(mixed) - begin, round((seconds + FADE) * rate))
@@ -164,8 +173,8 @@ def _add(mixed: Array, one: ScoredNote, sound: Array, rate: int, seconds: float)
 def latent_at(place: float, width: int, seed: int) -> Array:
     """Return the latent vector [width] at a place on a path through random vectors.
 
-    At the place k, a whole number, the path has the random vector k, whose numbers are drawn from N(0, 1) by a
-    generator seeded with `seed` and k. Between two of them the path is interpolated by `slerp`.
+    At each whole number k, the path passes through a random vector, whose numbers are drawn from N(0, 1) by a generator
+    that is seeded with `seed` and k. Between two of these vectors the path is interpolated by `slerp`.
     """
     k = floor(place)
     a, b = (generator(seed + (n << 64)).standard_normal(width) for n in (k, k + 1))

@@ -27,8 +27,10 @@ _DRUMS = 9  # the channel of drums, counted from 0
 
 @dataclass(frozen=True)
 class ScoredNote:
-    """A note of a score. begin, seconds: when it begins and how long it lasts, in s; pitch: its MIDI number; velocity:
-    its loudness, from 0 to 1.
+    """A note of a score.
+
+    begin: the time of its beginning, in seconds from the beginning of the score. seconds: its duration. pitch: its MIDI
+    number. velocity: its loudness, from 0 to 1.
     """
 
     begin: float
@@ -40,9 +42,10 @@ class ScoredNote:
 def read_score(text: str, seconds: float = 1.0) -> list[ScoredNote]:
     """Return the notes of a score that is written as text, in the order in which they begin.
 
-    text: names of notes, "C4 E4 G4"; those with a space between them are played together. A comma ends a chord, and the
-    next one begins: "C4, D4, E4 G4". C4 is middle C, MIDI 60; "#" raises a note by a semitone, "b" lowers it. seconds:
-    how long each chord lasts. Raises ParameterError for a text that is no score.
+    text: names of notes. Notes with a space between them, as in "C4 E4 G4", are a chord: they are played together.
+    Chords with a comma between them, as in "C4, D4, E4 G4", are played one after the other. C4 is middle C, MIDI 60;
+    "#" raises a note by a semitone, "b" lowers it. seconds: the duration of each chord. Raises ParameterError for a
+    text that is no score.
     """
     chords = [chord.split() for chord in text.split(",")]
     if not all(chords):
@@ -76,7 +79,7 @@ def note_name(pitch: int) -> str:
 
 
 def read_midi(path: Path) -> tuple[list[ScoredNote], list[str]]:
-    """Return the notes of a MIDI file in the order in which they begin, and lines for the user on what was left out.
+    """Return the notes of a MIDI file in the order in which they begin, and lines for the user about notes left out.
 
     The drums, channel 10, are left out. A note that is not ended lasts to the end of the file. Raises FileError if the
     file cannot be read or has no notes, and RequestError if the package mido is missing.

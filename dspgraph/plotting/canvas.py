@@ -25,7 +25,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def label(axis: Axes, title: str, x: str = "s", y: str = "Hz") -> None:
-    """Set the title, and the units x and y of the axes. A `$` in the title does not begin a formula."""
+    """Set the title and the labels of the axes, x and y. A `$` in the title does not begin a formula."""
     axis.set_title(title.encode(errors="replace").decode(), parse_math=False)  # a file name may be invalid as text
     axis.set(xlabel=x, ylabel=y)
 
@@ -33,7 +33,7 @@ def label(axis: Axes, title: str, x: str = "s", y: str = "Hz") -> None:
 def row_edges(frequencies: Array) -> tuple[float, float]:
     """Return the lower edge of the first row of an image and the upper edge of its last row, in Hz.
 
-    frequencies: the centres of the rows, equally spaced.
+    frequencies: the centres of the rows in Hz, two or more, equally spaced.
     """
     half = float(frequencies[1] - frequencies[0]) / 2
     return float(frequencies[0]) - half, float(frequencies[-1]) + half

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
 RANGE_DB = 80.0
-"""The range of colours of rows in dB, from the largest value down."""
+"""The range in dB that the colours of an image show, from the largest value down."""
 
 MOST_LINES = 40
-"""Frames without frequencies and with at most so many columns are drawn as lines, wider ones as an image."""
+"""The largest number of columns of frames that are drawn as lines. Wider frames, and spectra, are drawn as an image."""
 
 _TOP = 1500.0
 """The highest frequency in Hz of the spectrogram behind a pitch, unless the pitch is higher."""
@@ -46,9 +46,10 @@ class Panel:
 
 
 def file_panels(file: Path, names: Sequence[str]) -> list[Panel]:
-    """Return panels for the named streams in an .npz file that `render` wrote, or for all streams without names.
+    """Return one panel for each stream of an .npz file that `render` wrote.
 
-    Raises FileError for a file that cannot be read, and RequestError for a stream that it does not have.
+    names: the names of the streams to draw; if empty, all streams of the file. Raises FileError for a file that cannot
+    be read, and RequestError for a stream that it does not have.
     """
     stored = read_arrays(file)
     for name in names:
@@ -153,9 +154,10 @@ def _draw_rows(axis: Axes, panel: Panel, times: Array) -> AxesImage:
 
 
 def _decibels(array: Array, kind: str) -> Array:
-    """Return rows in dB, limited to 80 dB below the largest value; rows with negative numbers are returned unchanged.
+    """Return rows in dB; values more than 80 dB below the largest are raised to this limit.
 
-    Complex rows and those of the kind "magnitude" are amplitudes; all others are taken for powers.
+    An array with negative numbers is returned unchanged. array: [n, width]. kind: the kind of the frames. Complex rows,
+    and rows of the kind "magnitude", are taken for amplitudes; all other rows are taken for powers.
     """
     if array.dtype.kind != "c" and array.min() < 0:
         return array

@@ -34,8 +34,9 @@ def study_files(
     or, if there is none, of a kind in SCALES. form, tier, utterance, offset: as in `read_alignment`. folds: as in
     `Alignment.folded`.
 
-    Recordings without an alignment are left out; a note says how many. Raises FileError for files that cannot be used,
-    and RequestError if no recording has an alignment, or if one alignment is given for several recordings.
+    Recordings without an alignment are left out; the attribute `notes` of the study says how many. Raises FileError for
+    files that cannot be used, and RequestError if no recording has an alignment, or if one alignment is given for
+    several recordings.
     """
     files = sorted(frames.rglob(f"*{SUFFIX}")) if frames.is_dir() else [frames]
     if not files:
@@ -99,8 +100,9 @@ def _finder(
 ) -> Callable[[str], Alignment | None]:
     """Return a function that takes the name of a recording and returns its alignment, or None if there is none.
 
-    path: the file or folder of alignments. recordings: the number of recordings. The other arguments are those of
-    `read_alignment`. Raises RequestError if the file has one alignment for several recordings.
+    path: the file or folder of alignments. recordings: the number of recordings. form, tier, utterance, offset: as in
+    `read_alignment`. Raises RequestError if the file has one alignment for several recordings, and if an utterance is
+    named for a folder.
     """
     if path.is_dir():
         if utterance is not None:
@@ -142,7 +144,11 @@ def _add_file(study: PhoneStudy, reports: _Reports, file: Path, alignment: Align
 
 
 def _stream(file: Path, streams: Mapping[str, Stream], name: str | None) -> tuple[str, Frames]:
-    """Return the name and the stream of the array to study in a file. Raises FileError if there is none, or several."""
+    """Return the name and the stream of the array to study in a file.
+
+    streams: name of an array -> stream, for the arrays in the file. name: the name that the user has given; None for
+    the only array that fits, see `study_files`. Raises FileError if there is no such array, or if several fit.
+    """
     fitting = {key: one for key, one in streams.items() if isinstance(one, Frames) and _fits(one)}
     listed = ", ".join(f"'{key}' ({one})" for key, one in list(streams.items())[:10]) or "none that is described"
     if name is None:

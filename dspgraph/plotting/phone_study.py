@@ -59,9 +59,9 @@ class Extreme(NamedTuple):
 
 
 def _extreme(log10_scale: float) -> Extreme:
-    """Return the first value of `PhoneRow.least` or `PhoneRow.greatest`, which the first sample then replaces.
+    """Return the value that `PhoneRow.least` or `PhoneRow.greatest` has before any sample was counted.
 
-    log10_scale: infinity, with the sign for which every sample counts as smaller, or as greater.
+    log10_scale: infinity for `least`, minus infinity for `greatest`, so that the first sample replaces the value.
     """
     return Extreme(log10_scale, "", 0, 0.0, np.zeros(0))
 
@@ -84,12 +84,18 @@ class PhoneRow:
 
     @property
     def mean(self) -> float:
-        """The mean over the samples of the phone of L, the mean log10(scale) of a sample."""
+        """The mean of L over the samples of the phone.
+
+        L is the mean of log10(scale) over the components of one sample, by weight.
+        """
         return self.total / self.samples
 
     @property
     def deviation(self) -> float:
-        """The standard deviation over the samples of the phone of L, the mean log10(scale) of a sample."""
+        """The standard deviation of L over the samples of the phone.
+
+        L is the mean of log10(scale) over the components of one sample, by weight.
+        """
         return math.sqrt(max(self.squares / self.samples - self.mean**2, 0.0))
 
 
@@ -117,7 +123,8 @@ class PhoneStudy:
         """Count the frames of one block of a recording.
 
         recording: its name. stream: the stream of the frames. first: the number of the block's first frame in the
-        recording. rows: [n, width], the frames. codes: [n]; the phone of row k is labels[codes[k]].
+        recording. rows: [n, width], the frames. codes: [n]; the phone of row k is labels[codes[k]]. Raises RequestError
+        if the study then has more than MOST_LABELS labels.
         """
         log_scales, weights = _scales(stream.kind, rows)
         expected = (weights * log_scales).sum(axis=1)
@@ -208,7 +215,8 @@ def _cells(one: Extreme) -> tuple[float, str, float]:
 def _scales(kind: str, rows: Array) -> tuple[Array, Array]:
     """Return log10(scale) and the weight of every component, both [n, K] in float64.
 
-    kind: the kind of the frames, MIXTURE or one of SCALES. rows: [n, width], the frames. In SCALES, K is 1.
+    kind: the kind of the frames, MIXTURE or one of SCALES. rows: [n, width], the frames. For a kind in SCALES, each
+    row has one component: K is 1, and the weight is 1.
     """
     wide = rows.astype(np.float64)
     if kind != MIXTURE:

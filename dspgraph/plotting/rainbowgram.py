@@ -1,4 +1,4 @@
-"""Rainbowgrams: the brightness of a point shows its magnitude, the hue shows how fast its phase advances."""
+"""Rainbowgrams: spectrograms whose brightness shows the magnitude, and whose hue shows how fast the phase advances."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ def rainbowgram(magnitude: Array, advance: Array, frequencies: Array, seconds: f
     """Draw a rainbowgram of `seconds` seconds.
 
     magnitude: [n, bins], natural logarithms. advance: [n, bins], the advance of the phase from row to row, divided by
-    pi, from -1 to 1. frequencies: [bins], the centres of the bins in Hz. If the first one is above 0 Hz, the bins must
-    be geometrically spaced, and the axis has a mark at every octave. Otherwise the bins must be equally spaced.
+    pi, from -1 to 1. frequencies: [bins], the centres of the bins in Hz. If the first centre is above 0 Hz, the centres
+    must be geometrically spaced, and the axis has a mark at every octave. Otherwise they must be equally spaced.
     """
     figure = new_figure(9, 4.8)
     axis = figure.subplots()

@@ -128,9 +128,10 @@ def miniatures(files: Sequence[Path]) -> Miniatures:
 
 
 def _miniature(path: Path, seconds: float, top: float) -> Array:
-    """Return the mean energy of a file in every pixel: [rows, columns]. Row 0 has the lowest frequencies.
+    """Return the mean energy of a file in every pixel of a small spectrogram: [rows, columns], see MINIATURE.
 
-    seconds, top: the time at the right edge, and the frequency in Hz at the upper edge; both axes begin at 0.
+    Row 0 has the lowest frequencies. seconds, top: the time at the right edge, and the frequency in Hz at the upper
+    edge; both axes begin at 0.
     """
     columns, rows = MINIATURE
     total, counts = np.zeros((columns, rows)), np.zeros((columns, 1))
@@ -160,7 +161,7 @@ def _miniature(path: Path, seconds: float, top: float) -> Array:
 
 
 def _levels(energy: Array, loudest: float) -> Array:
-    """Return energies, [rows, columns], as levels from 0 (80 dB below `loudest`, or less) to 1 (`loudest`)."""
+    """Return energies, [rows, columns], as levels that are linear in dB: 1 at `loudest`, 0 at 80 dB below or less."""
     levels: Array = np.clip(1 + 10 * np.log10(np.maximum(energy / loudest, _SILENCE)) / 80, 0, 1)
     return levels
 
@@ -172,8 +173,8 @@ def _difference(levels: Array, reference: Array) -> bytes:
 def _png(shares: Array, colours: str, count: int = _LEVELS) -> bytes:
     """Return the bytes of a PNG file, high frequencies at the top.
 
-    shares: [rows, columns], places in the colour map from 0 to 1; row 0 has the lowest frequencies. count: number of
-    colours.
+    shares: [rows, columns], numbers from 0 (the first colour) to 1 (the last colour); row 0 has the lowest frequencies.
+    colours: the name of a colour map of matplotlib. count: the number of colours.
     """
     from matplotlib import colormaps
     from PIL import Image
@@ -186,9 +187,9 @@ def _png(shares: Array, colours: str, count: int = _LEVELS) -> bytes:
 
 
 def draw_spectrogram(axis: Axes, samples: Array, rate: float) -> AxesImage:
-    """Draw the spectrogram of a signal: its power density in dB. The hop is a quarter of the window.
+    """Draw the spectrogram of a signal on `axis`, and return the image. Its values are power densities in dB re 1/Hz.
 
-    samples: [n]; rate: in Hz.
+    The windows are Hann windows of 32 ms, and the hop is a quarter of a window. samples: [n]. rate: in Hz.
     """
     half = max(1, round(rate * HALF_WINDOW))
     length = 2 * half
