@@ -150,10 +150,10 @@ class _Builder:
             wire, at = self.inner[name].given[key], ("nodes", name, key)
 
     def _given_by(self, wire: Any, at: KeyPath) -> str | tuple[str, str]:
-        """Return the origin of a wire, as `_follow` does, but only one step back. Arguments: as in `_follow`.
+        """Return the origin of a wire, as `_follow` does, but do not follow a wire through a pipeline.
 
-        A pipeline that is used as a node may have an output that is one of its own inputs. For a wire from such an
-        output, the result is (name of the node, name of this input), and `_follow` goes on from there.
+        wire, at: as in `_follow`. A pipeline that is used as a node may have an output that is one of its own inputs.
+        For a wire from such an output, the result is (name of the node, name of this input).
         """
         if not isinstance(wire, str):
             self._refuse(at, f"a port takes the name of a node or input; found {shown(wire)}")
@@ -196,8 +196,10 @@ class _Builder:
     def _taken_by(self, name: str, entry: PortInput) -> Stream:
         """Return the stream of an input that is declared by a port, as in `inputs: {x: {port: note.latent}}`.
 
-        name, entry: the name of the input ("x") and its entry. Raises PipelineError if there is no such port, or if its
-        stream does not follow from the parameters of its node.
+        The stream of the port follows from the parameters of its node (`Node.takes`).
+
+        name, entry: the name of the input ("x") and its entry. Raises PipelineError if there is no such port, or if the
+        parameters do not decide its stream.
         """
         at, (owner, _, port) = ("inputs", name, "port"), entry.port.partition(".")
         if owner not in self.document.nodes:

@@ -184,7 +184,7 @@ def describe_key(key: str, tag: str | None = None) -> str:
 
 
 def known_keys(depth: int) -> list[str]:
-    """Return the known keys of a pipeline file, to suggest one of them.
+    """Return the keys that a pipeline file can have, so that a message can suggest one of them.
 
     depth: 1 for the keys at the top of the file; any other number for the keys of entries of `inputs`.
     """

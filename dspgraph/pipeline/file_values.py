@@ -32,17 +32,17 @@ class Wanted(NamedTuple):
 
 
 Values: TypeAlias = tuple[tuple[Wanted, Fraction], ...]
-"""The numbers of the files of one item: pairs (what is wanted, number)."""
+"""Rates and numbers of channels of the files of one item: pairs (`Wanted`, number)."""
 
 NOMINAL = {"audio": Fraction(48000), "channels": Fraction(1)}
-"""The numbers that stand in for those of a file where there is no file, as in `show`."""
+"""The rate in Hz and the number of channels that are used where there is no file, as in `show`."""
 
 
 def wanted_values(source: Source) -> dict[Wanted, KeyPath]:
     """Return the numbers that a pipeline takes from files: number -> the path of the value `file` that stands for it.
 
-    source: the data of the pipeline file. The path is that of the key in the entry of the input or, if a var has the
-    value `file`, that of the var.
+    source: the data of the pipeline file. A path leads to a key in the entry of an input, or to the var that has the
+    value `file`.
 
     Raises PipelineError if one var stands for a rate and for a number of channels.
     """
@@ -82,8 +82,8 @@ def _written(data: dict[str, Any], path: KeyPath) -> KeyPath | None:
 def put_values(source: Source, wanted: Mapping[Wanted, KeyPath], values: Mapping[Wanted, Fraction]) -> None:
     """Write numbers into the data of a pipeline in place of `file`.
 
-    source: the data, which are changed. wanted: what stands for a number, as `wanted_values` returns it. values: the
-    numbers that are known; for the others 48000 Hz and 1 channel (NOMINAL) are written.
+    source: the data, which are changed. wanted: number -> path of the value `file` that stands for it, the result of
+    `wanted_values`. values: the numbers that are known; for the others 48000 Hz and 1 channel (NOMINAL) are written.
     """
     for one, path in wanted.items():
         number = values.get(one, NOMINAL[one.key])
@@ -137,7 +137,7 @@ def values_of(
 
 
 def values_in(wanted: tuple[Wanted, ...], inputs: Mapping[str, Any]) -> Values | None:
-    """Return the numbers with which a graph was made; None if its inputs do not say all numbers of `wanted`.
+    """Return the numbers in `wanted` as the inputs of an existing graph have them; None if an input lacks one of them.
 
     inputs: name of an input -> its stream as plain data, the entry "inputs" of `Wiring.description`.
     """
@@ -152,7 +152,7 @@ _NAMES = {"audio": "rate", "channels": "channels"}
 
 
 def nominal(wanted: tuple[Wanted, ...]) -> Values:
-    """Return numbers for all that a pipeline takes from files, where there is no file: 48000 Hz and 1 channel."""
+    """Return the numbers to use where there is no file: 48000 Hz and 1 channel. wanted: the numbers that are needed."""
     return tuple((one, NOMINAL[one.key]) for one in wanted)
 
 

@@ -4,9 +4,9 @@
     "lpc.order=24"               override: a new value for the parameter `order` of the node `lpc`
     "hop=80"                     override: a new value for the var `hop`, or for one of the settings `precision`, `seed`
 
-A dot, or a slash as in the names of a graph, leads into a pipeline that is used as a node: "codec.excitation" is the
-slot `excitation` of the pipeline that is used as the node `codec`. Swaps and overrides of such an inner pipeline are
-not applied here: the functions return them, by the name of the node. They are applied when the inner pipeline is read.
+A dot, or a slash as in names of nodes of a graph, leads into a pipeline that is used as a node: "codec.excitation" is
+the slot `excitation` of the pipeline that is used as the node `codec`. Swaps and overrides of such an inner pipeline
+are not applied here: the functions return them, and they are applied when the inner pipeline is read.
 """
 
 from __future__ import annotations

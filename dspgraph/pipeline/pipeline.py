@@ -92,8 +92,8 @@ class Pipeline:
 
     An input may have the rate or the number of channels of the file that is rendered (see `file_values`). values: such
     numbers, as far as they are known. The attribute `from_file` has all of them: number -> path at which `file` is
-    written for it. The attribute `wanted` lists those that are not known yet. As long as it is not empty, there is no
-    `graph`: `given` and `for_file` return a copy of the pipeline that has the numbers and a graph.
+    written for it. The attribute `wanted` lists the numbers that are not known yet. As long as there are any, the
+    pipeline has no `graph`: `given` and `for_file` return a copy of the pipeline that has the numbers and a graph.
     """
 
     def __init__(
@@ -185,7 +185,8 @@ class Pipeline:
     def _loaded(self) -> Loaded | None:
         """Return the arguments with which `load` makes the same graph without a file.
 
-        A number of a file becomes an override of its var. Return None if `file` is not the value of a var.
+        Where the value of a var is `file`, an override sets the var to the number from the file. Return None if `file`
+        is written where no override can replace it: in an input itself, or inside the value of a var.
         """
         name, overrides, swap, _ = self._arguments
         for one, number in self._values.items():
@@ -198,7 +199,7 @@ class Pipeline:
 
     @property
     def controls(self) -> dict[str, float]:
-        """Name of an input that is a control -> its value before the first event."""
+        """The inputs that are controls: name -> value before the first event."""
         return {name: one.control for name, one in self.document.inputs.items() if isinstance(one, ControlInput)}
 
     def _take_vars(self, outer: Pipeline, node: str) -> None:
@@ -283,7 +284,7 @@ def _swaps(swap: Mapping[str, str] | str | None) -> Mapping[str, str]:
 
 
 def variants(name: str | Path) -> list[dict[str, str]]:
-    """Return the possible swaps of a pipeline: first {}, which swaps nothing, then {slot: variant} for every variant.
+    """Return a list of swaps: first {}, which swaps nothing, then {slot: variant} for every variant of a pipeline.
 
     name: the name of the pipeline, or the path of its file.
     """

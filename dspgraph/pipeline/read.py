@@ -81,7 +81,10 @@ class Marks:
 
 
 class Source:
-    """Plain data that were read from files, with the marks of all values. values: the number of values in the files."""
+    """Plain data that were read from files, with the marks of all values (see `Marks`).
+
+    values: the number of values in the files.
+    """
 
     def __init__(self, data: Any, marks: Marks, values: int) -> None:
         self.data = data
@@ -227,7 +230,7 @@ def _extended(own: Source, name: Any, path: Path, chain: tuple[Path, ...]) -> Pa
 
 
 def _lay_over(base: Source, own: Source, at: KeyPath) -> None:
-    """Put the values of `own` over those of `base`, in the mapping at the path `at` and in all mappings inside it.
+    """Merge the values of `own` into `base`, in the mapping at the path `at` and in all mappings inside it.
 
     base: the data of the file that is extended; they are changed. own: the data of the file that extends it. If both
     have a mapping under the same key, the two are merged. But a mapping in `own` with the key `node` or `pipeline`
@@ -315,8 +318,8 @@ for _name, (_pattern, _letters, _) in _KINDS.items():
 def parse(text: str, where: str, lines: bool = False) -> Source:
     """Return a text in YAML as plain data with marks.
 
-    where: the origin of the text: the path of a file, or an override. lines: whether marks have line numbers. Raises
-    PipelineError if the text is not YAML, has a tag or a merge key, or exceeds a limit.
+    where: the origin of the text for the marks: the path of a file, or an override. lines: whether the marks have line
+    numbers. Raises PipelineError if the text is not YAML, has a tag or a merge key, or exceeds a limit.
     """
     if len(text) > MOST_BYTES:
         raise PipelineError(f"{where}: more than {MOST_BYTES} bytes: this is not a pipeline")

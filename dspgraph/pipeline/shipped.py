@@ -4,7 +4,7 @@ VOCODER = "lpc_vocoder"
 """The pipeline whose variants `dspgraph demo` compares."""
 
 VOCODER_SLOT = "excitation"
-"""The slot of VOCODER whose variants it compares."""
+"""The slot of VOCODER whose variants `dspgraph demo` compares."""
 
 PITCH = "f0"
 """The pipeline that estimates the pitch for the metrics of pitch.

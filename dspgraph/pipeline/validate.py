@@ -61,7 +61,7 @@ def validate(source: Source, plugins: Iterable[str | Path] = ()) -> Document:
 
 
 def _sentence(source: Source, plugins: Iterable[str | Path], detail: Any) -> str:
-    """Return one complaint of pydantic as a sentence: file, line, path, and what is wrong.
+    """Return one complaint of pydantic as a sentence that says the file, the line, the path and the fault.
 
     source: the data that were checked, with the places of the values. plugins: Python files with nodes. detail: one
     entry of `ValidationError.errors()`.
