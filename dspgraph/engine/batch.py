@@ -37,7 +37,8 @@ class Batch:
     def render(self, signals: Iterable[Signal]) -> Iterator[tuple[int, dict[str, Array] | Exception]]:
         """Yield (number of a signal, its whole outputs or the error that ended it), as soon as the signal has ended.
 
-        Signals are numbered from 0, in the order of `signals`. They may end in another order.
+        signals: whole signals, or signals in blocks (see `blocks.Signal`). They are numbered from 0, and may end in
+        another order. The outputs are a mapping, output name -> array.
         """
         parts: dict[int, list[dict[str, Array]]] = {}
         for number, part, ended in self.stream(signals):
@@ -52,8 +53,9 @@ class Batch:
     def stream(self, signals: Iterable[Signal]) -> Iterator[tuple[int, dict[str, Array] | Exception, bool]]:
         """Yield (number of a signal, next part of its outputs, whether the signal has ended).
 
-        Signals are numbered from 0, in the order of `signals`. In every round each signal of the batch takes one block
-        and gives one part, a mapping of output name to items. For a signal that fails, the last part is the error.
+        signals: whole signals, or signals in blocks (see `blocks.Signal`), numbered from 0. In every round each signal
+        of the batch takes one block and gives one part, a mapping of output name to items. For a signal that fails, the
+        last part is the error.
         """
         waiting = enumerate(signals)
         places: dict[int, _Place] = {}
@@ -128,7 +130,7 @@ def _blocks_of_any(graph: Wiring, signal: Signal) -> Iterator[Arrays]:
 
 
 def _run_group(stage: Stage, group: list[_Place]) -> None:
-    """Run one node for one round of a group of signals. An error is stored in `error` of the signal's place.
+    """Run one node for one round of a group of signals. An error is not raised, but stored in `_Place.error`.
 
     stage: the node in the plan. group: the places of the signals; only one if the node has no `step_many` of its own.
     """

@@ -62,10 +62,10 @@ def _move(old: SessionState, before: Stage, state: SessionState, stage: Stage) -
 
 
 def _begin(state: SessionState, plan: Plan, stage: Stage, begins: Mapping[str, Fraction], at: Fraction) -> Fraction:
-    """Start the node of `stage`, a stage of the new plan, in the new state; return its first time in seconds.
+    """Start the node of `stage`, a stage of the new plan, in the new state; return the time at which the node begins.
 
-    begins: name of a node -> the time at which it begins, for nodes that were started earlier. at: the earliest time at
-    which the node may begin. The nodes that it takes from must be in `state` already.
+    Times are in seconds. begins: name of a node -> the time at which it begins, for nodes that were started earlier.
+    at: the earliest time at which the node may begin. The nodes that it takes from must be in `state` already.
     """
     sources = (origin.rpartition(".")[0] for _, origin in plan.graph.sources(stage.name))
     earliest = max([at, *(begins[source] for source in sources if source in begins)])

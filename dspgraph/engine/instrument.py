@@ -36,7 +36,7 @@ class Watched(Protocol):
 
 
 class Instrument(Protocol):
-    """An observer of all calls of the nodes of a plan: `Plan(wiring, instrument)`.
+    """An observer of all calls of the nodes of a plan, given to the plan as in `Plan(wiring, instrument)`.
 
     A new plan calls `around_step`, `around_step_many` and `around_flush` of its instrument once for every node. The
     sessions of the plan then call the functions that these methods returned, in place of the node's own methods.

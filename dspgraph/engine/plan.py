@@ -80,7 +80,7 @@ class SessionState:
         """
         self.node_states: list[State] = [stage.start() if begun else None for stage in plan.stages]
         self.queues = [stage.queues() for stage in plan.stages]
-        """One list per stage: (slot, queue, items per period) for each wire; empty if the stage takes any block."""
+        """For each stage, a list of (slot, queue, items per period), one for each wire; see `Stage.queues`."""
         self.inputs = [Queue() for _ in plan.inputs]
         """Items of each input that wait until the other inputs have reached the same time."""
         self.slots: list[Array | None] = [None] * plan.size
@@ -92,17 +92,18 @@ class SessionState:
         self.begins: dict[int, Fraction] = {}
         """Number of a stage -> the time in seconds at which its node begins; without an entry, it begins at 0."""
         self.late: dict[int, dict[int, int]] = {}
-        """Number of a stage -> slot -> the number of items of this stream that come before the node begins.
+        """Number of a stage -> slot -> how many of the next items in this slot the node does not get.
 
-        They will still come. A stage without such items has no entry.
+        These items lie before the time at which the node begins. A stage without such items has no entry.
         """
 
 
 class Stage:
     """One node in a plan, with the slots of its inputs and outputs, and the rules by which blocks are cut for it.
 
-    index: the number of the stage, from 0. name: the name of the node in `graph`. slots: origin of a stream -> number
-    of its slot. instrument, binding: those of this node, see `Plan`.
+    index: the number of the stage, from 0. name: the name of the node in `graph`. slots: origin of a stream (the name
+    of an input of the graph, or "node.port") -> number of its slot. instrument: an observer of the calls of the node,
+    or None. binding: the streams at the ports of the node, and the length of its blocks.
     """
 
     def __init__(
@@ -153,7 +154,10 @@ class Stage:
         return tuple(groups)
 
     def queues(self) -> list[tuple[int, Queue, int]]:
-        """Return (slot, new queue, items per period) for each wire; [] if the stage takes blocks of any length."""
+        """Return (slot, new queue, items per period) for each wire into the node.
+
+        The list is empty for a stage that needs no queue, because it takes the block in its only slot, of any length.
+        """
         if self.takes_any_block:
             return []
         return [(slot, Queue(), count) for slot, count in zip(self.sources, self.counts, strict=True)]
@@ -172,8 +176,8 @@ class Stage:
     def take(self, state: SessionState) -> Any:
         """Return the blocks for one call of `step`, one entry per input port; None if there is nothing to compute yet.
 
-        The blocks have all whole periods in the queues, or are the block in the slot if the node takes blocks of any
-        length. Use this method only for nodes that take any number of periods.
+        The blocks have all whole periods that are in the queues. If the node takes blocks of any length, the only block
+        is the block in its slot. Use this method only for nodes that take any number of periods.
         """
         if self.takes_any_block:
             block = state.slots[self.source]
@@ -185,7 +189,7 @@ class Stage:
         return self._grouped(blocks) if self.port_groups else blocks
 
     def _receive(self, state: SessionState) -> int:
-        """Put the blocks of this round into the queues; return how many whole periods every queue now has."""
+        """Put the blocks of this round into the queues; return the number of whole periods that all queues now have."""
         slots, periods = state.slots, -1
         for source, queue, count in state.queues[self.index]:
             block = slots[source]
@@ -198,10 +202,11 @@ class Stage:
         return periods
 
     def _cut_apart(self, state: SessionState, periods: int) -> list[list[Array]]:
-        """Return the blocks, one per wire, for every call of a node that does not take all periods in one call.
+        """Return the blocks for the calls of `step` in this round: for each call, a list with one block per wire.
 
-        periods: the number of whole periods in the queues. A node with a block size gets one call per period. When the
-        signal has ended, one more call gets all remaining items; for a node that waits for the end it is the only call.
+        periods: the number of whole periods in the queues. A node with a block size gets one call per period; another
+        node gets no call before the end of the signal. When the signal has ended, one last call gets all items that are
+        left. (`take` returns the blocks for nodes that take any number of periods, before the end.)
         """
         queues, taken = state.queues[self.index], []
         if self.takes_fixed_blocks:
@@ -273,7 +278,7 @@ class Stage:
         return None
 
     def failure(self, error: Exception, what: str) -> NodeError:
-        """Return a NodeError for an error in the node's own code. what: a text such as "start failed"."""
+        """Return a NodeError for an error in the node's own code. what: what failed, such as "start failed"."""
         return NodeError(f"{self.name} ({self.node.type_name}) {what}: {failure_sentence(self.node, error)}")
 
     def failed_at(self, state: SessionState, error: Exception) -> NodeError:
@@ -362,7 +367,7 @@ def check_block(where: str, stream: Stream, block: Any) -> None:
 
 
 def keyed(node: Node, seed: int, name: str) -> Node:
-    """Return a copy of the node whose parameter `seed` is the 128-bit key for `generator`.
+    """Return a copy of the node in which the parameter `seed` is a key of 128 bits for `dspgraph.generator`.
 
     The key is a hash of `seed` (the seed of the graph), `name` (the name of the node, or its noise key), and the node's
     own seed. A node without a parameter `seed` is returned as it is.

@@ -66,9 +66,9 @@ class Peak:
 class Profile:
     """Time and memory of the nodes of one graph, over all signals. It can be pickled, and merged with other profiles.
 
-    The fields from `names` to `held`, except `quantum`, `wait` and `whole`, have one value for each node, in running
-    order, and a last one for the engine; `Row` says what they mean. quantum: the length of a quantum, in seconds. wait:
-    the latency of the graph, in seconds. whole: the names of the nodes that need the whole signal.
+    names, types, calls, seconds, worst, at_end, held: each has one value for each node, in running order, and a last
+    one for the engine; `Row` says what the values mean. quantum: the length of a quantum, in seconds. wait: the latency
+    of the graph, in seconds. whole: the names of the nodes that need the whole signal. peak: the slowest quantum.
     """
 
     names: tuple[str, ...]

@@ -158,9 +158,10 @@ class Profiler:
 
     @contextmanager
     def around_round(self, states: Sequence[SessionState]) -> Iterator[None]:
-        """Return a context manager that measures the time of one round, and now and then the memory of the sessions.
+        """Return a context manager that measures the time of one round, which runs inside it.
 
-        The memory is measured at intervals, and when a signal ends. states: as in `Instrument.around_round`.
+        The memory of the sessions is measured too, at intervals of the signal (MEMORY_INTERVAL) and when a signal ends.
+        states: the `SessionState` of each signal.
         """
         if self._rehearsing:
             yield
@@ -243,7 +244,10 @@ class _Clock:
 
 
 class _Progress:
-    """The time that a signal has reached, and the time that its present quantum has taken so far."""
+    """The time that a signal has reached, and the seconds that its present quantum has taken so far, for each node.
+
+    like: an array with one number for each node and one for the engine; only its shape is used.
+    """
 
     def __init__(self, like: Array) -> None:
         self.reached = Fraction(0)
@@ -255,7 +259,8 @@ class _Progress:
 def _at_quanta(graph: Wiring, blocks: Iterable[Arrays], quantum: Fraction) -> Iterator[tuple[int | None, Arrays]]:
     """Cut the blocks of a signal wherever a quantum begins; yield (number of the quantum, block) for each part.
 
-    blocks: mappings, input name of `graph` -> array. quantum: in seconds; the first has the number 0.
+    blocks: mappings, input name of `graph` -> array. quantum: the length of a quantum in seconds. The quanta are
+    numbered from 0.
 
     A block that a session would refuse is yielded uncut, with None as its number: the session then raises the error.
     """

@@ -21,7 +21,7 @@ from dspgraph.wiring.wiring import Wiring
 def render_arrays(session: Session, signals: Arrays) -> dict[str, Array]:
     """Run a whole signal; return output name -> whole array. session: a new session. signals: input name -> array.
 
-    The input is not copied, because the caller cannot change the arrays before this function returns.
+    The arrays of the input are not copied, because the caller cannot change the arrays before this function returns.
     """
     parts = []
     for blocks in blocks_of(session.graph, signals):
@@ -61,13 +61,17 @@ class Session:
         self.spent = ""
 
     def push(self, /, **blocks: Any) -> dict[str, Array]:
-        """Process the next items of one or more inputs; return for every output the items that are now known."""
+        """Process the next items of one or more inputs; return output name -> the items that are now known.
+
+        blocks: input name -> array, as keyword arguments: `push(speech=x)`. Raises UnknownName for a name that is no
+        input, SignalError for an array that does not fit its input, and SessionError after `flush` or an error.
+        """
         self.feed(blocks)
         self._run_watched()
         return self.collect()
 
     def flush(self) -> dict[str, Array]:
-        """End the signal; return the remaining items of every output.
+        """End the signal; return output name -> the remaining items.
 
         In total an output then has ceil(T * rate) items, where T is the length of the signal in seconds. The outputs of
         nodes that change the duration are longer or shorter: see `dspgraph.wiring.duration`.
@@ -235,7 +239,7 @@ class Session:
         }
 
     def pushed_time(self) -> Fraction:
-        """Return the time, in seconds, that every input has reached."""
+        """Return the time, in seconds, up to which the items of every input have been pushed."""
         state = self.state
         each = zip(self.plan.inputs, state.inputs, strict=True)
         return min(stream.seconds(state.emitted[slot] + queue.held) for (_, slot, stream), queue in each)
