@@ -69,7 +69,10 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Return a public name. Its module is imported at the first use of the name, so that `import dspgraph` is fast."""
+    """Return the public class or function called `name`. Raises AttributeError for any other name.
+
+    Its module is imported now, at the first use of the name, so that `import dspgraph` itself is fast.
+    """
     if name not in __all__:
         raise AttributeError(f"module 'dspgraph' has no attribute '{name}'")
     home = next((module for module, names in _HOMES.items() if name in names), "errors")

@@ -1,7 +1,8 @@
 """The closure of a module: its source file and every source file that it imports, directly or through others.
 
-`closure` finds the files by reading them; it imports nothing. Two things go out of date when one of these files
-changes: the digest of a graph (`dspgraph.wiring.provenance`), and the machine code that is kept for a compiled kernel.
+Files of libraries are left out. `closure` finds the files by reading them; it imports nothing. Two things go out of
+date when one of these files changes: the digest of a graph (`dspgraph.wiring.provenance`), and the machine code that is
+kept for a compiled kernel.
 
 Closures and contents of files are remembered from their first use until the process ends, because a later edit of a
 file does not change the code that this process has already imported. Plugins and kernels are remembered when they are
@@ -56,14 +57,15 @@ _BY_CALL = ("import_module", "__import__")
 class SourceFile:
     """The hash of a source file and the modules that it imports, as `read_source` returns them.
 
-    digest: the hash of the contents. imports: pairs (name of a module, names that are imported from this module).
+    digest: the SHA-256 of the contents. imports: pairs (name of a module, names that are imported from this module).
     computed: the line numbers of calls such as `import_module(name)`, whose argument is computed or a relative name.
+    runs: False for a file that has only comments and strings.
     """
 
     digest: str
     imports: tuple[tuple[str, tuple[str, ...]], ...] = ()
     computed: tuple[int, ...] = ()
-    """The line numbers of calls such as `import_module(name)`, from which the imported module is not known."""
+    """The line numbers of calls such as `import_module(name)`. Which module such a call imports is not known."""
     runs: bool = True
     """False for a file that has only comments and strings."""
 
@@ -115,8 +117,9 @@ def closure(*modules: str) -> Closure:
     The closure contains the files of three kinds of modules: modules of the top-level packages of `modules`, modules of
     this project, and modules that are not installed as a library, which are the user's own. Imports inside functions
     count. Three kinds of imports do not: those under `if TYPE_CHECKING:`, those of the package `dspgraph` itself, which
-    only forwards names (FACE), and those of the module that draws graphs (PICTURES). The closure of a module without a
-    file, as in an interactive session, is empty.
+    only forwards names (FACE), and those of the module that draws graphs (PICTURES). A file with only comments and
+    strings, such as an empty `__init__` file, is left out. The closure of a module without a file, as in an interactive
+    session, is empty.
     """
     own = {*(module.partition(".")[0] for module in modules), *_OWN_PACKAGES}
     files: dict[str, Path] = {}
@@ -158,8 +161,8 @@ def _parents(name: str) -> list[str]:
 def _imported(name: str, path: Path, source: SourceFile) -> Iterator[str]:
     """Yield the name of every module that a file imports.
 
-    A name that is imported from a package, as in `from package import name`, is yielded too, because it may be a
-    module. name, path: the name and the file of the module that imports. source: the contents of this file.
+    For `from package import name`, both "package" and "package.name" are yielded, because `name` may be a module of the
+    package. name, path: the name and the file of the module that imports. source: the result of `read_source` for it.
     """
     # The public names of FACE are not modules. On a disk that ignores case, the name `Node` would find node.py.
     public = getattr(sys.modules.get(FACE), "__all__", ())
@@ -187,7 +190,10 @@ def _may_hold_modules(name: str) -> bool:
 
 @cache
 def read_source(path: Path) -> SourceFile:
-    """Return the hash and the imports of a file, as the file was when this function was first called for it."""
+    """Return the hash and the imports of a file, as the file was when this function was first called for it.
+
+    A file that is not Python source, or has a syntax error, has a hash and no imports.
+    """
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     if path.suffix != ".py":
@@ -265,19 +271,26 @@ def _inside(folder: Path, part: str) -> Path | None:
 
 
 def is_library(top: str) -> bool:
-    """Return whether a top-level package is a library, not the user's own code: it is installed, or it has no file."""
+    """Return whether the top-level package `top` is a library, and not the user's own code.
+
+    A library lies in a folder of installed packages, or has no file.
+    """
     file, folders = _top_level(top)
     places = [str(file)] if file else list(folders)
     return not places or any({"site-packages", "dist-packages"} & set(Path(place).parts) for place in places)
 
 
 def is_there(top: str) -> bool:
-    """Return whether a top-level package is found. The package is not imported, so its import may still fail."""
+    """Return whether Python finds the top-level package `top`. It is not imported, so its import may still fail."""
     return _top_level(top) != (None, ())
 
 
 def _top_level(top: str) -> tuple[Path | None, tuple[str, ...]]:
-    """Return the file and the folders of a top-level module; (None, ()) if it is not found or has neither."""
+    """Return (file, folders) of a top-level module; (None, ()) if it is not found or has neither.
+
+    The file of a package is its `__init__` file, or None if it has none. The folders are those in which Python searches
+    for the modules of a package; () for a module that is not a package.
+    """
     module = sys.modules.get(top)
     if module is not None:
         file, folders = getattr(module, "__file__", None), getattr(module, "__path__", ())

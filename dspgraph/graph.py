@@ -21,7 +21,8 @@ from dspgraph.wiring.wiring import Wiring
 class Loaded:
     """The arguments with which `load` made a graph.
 
-    name: the name or the path of the pipeline. overrides: the changed values, as texts. swap: slot -> chosen variant.
+    name: the name or the path of the pipeline. overrides: the changed values, as texts such as "lpc.order=24". swap:
+    slot -> chosen variant.
     """
 
     name: str

@@ -153,8 +153,9 @@ class Node(BaseModel):
     def stretch(self, *inputs: Any) -> Fraction:
         """Return how many seconds of output the node gives for each second of input, as an exact fraction above 0.
 
-        With a stretch s, item k of an output of rate r stands for the input from k / (r * s) to (k + 1) / (r * s). The
-        lookahead counts seconds of input from the end of this span. All inputs of a node must have the same duration.
+        With a stretch s, item k of an output of rate r stands for the input from k / (r * s) to (k + 1) / (r * s)
+        seconds. The lookahead counts seconds of input from the end of this span. All inputs of a node must have the
+        same duration.
         """
         return Fraction(1)
 
@@ -229,9 +230,9 @@ def first_stream(inputs: tuple[Any, ...]) -> Stream:
 
 
 def failure_sentence(node: Node, error: BaseException) -> str:
-    """Return a sentence about an error in a node's own code: its class, its message and, if known, its place.
+    """Return an error in a node's own code as a sentence: class and message of the error and, if known, file and line.
 
-    The place is the innermost line of the traceback that lies in the file of the node's module. For a MemoryError or an
+    The line is the innermost one of the traceback that lies in the file of the node's module. For a MemoryError or an
     OverflowError, the sentence lists the parameters of the node instead and advises smaller values.
     """
     if isinstance(error, MemoryError | OverflowError):

@@ -13,9 +13,10 @@ from dspgraph.errors import suggest
 
 
 def __getattr__(name: str) -> Any:
-    """Return the class or the function of a node, by its name.
+    """Return the class of a node for a name such as "Lpc", and its function for a name such as "lpc".
 
-    Raises AttributeError for any other name; the message suggests the most similar one.
+    Raises AttributeError for a node that has no function, and for any other name; the message then suggests the most
+    similar name.
     """
     found = registry.nodes()
     classes = {_class_name(node): node for node in found}

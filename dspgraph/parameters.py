@@ -1,4 +1,4 @@
-"""Parameters: the type `File`, and functions that describe the rules of parameters, and what breaks them, in words."""
+"""Parameters of nodes: the type `File`, and functions that put their rules, and errors in their values, into words."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ _MOST_COMPLAINTS = 5
 
 
 def sentences(error: ValidationError, sentence: Callable[[ErrorDetails], str]) -> list[str]:
-    """Return the first five complaints of pydantic as sentences, and a last sentence with the number of the others.
+    """Return the first five complaints of pydantic as sentences. If there are more, a last sentence gives their number.
 
     error: the error that pydantic raised, with one or more complaints. sentence: a function that puts one complaint, an
     entry of `ValidationError.errors()`, into words.

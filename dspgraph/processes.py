@@ -1,4 +1,4 @@
-"""Processes that the signals of a terminal do not end."""
+"""Protection of processes from the signals of a terminal: Ctrl-C (SIGINT), and the end of the terminal (SIGHUP)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from multiprocessing import resource_tracker
 
 IGNORED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name))
-"""Signals that a process ignores: a terminal sends them to all processes of a command, which then ends this one."""
+"""Signals that a terminal sends to all processes of a command. The main process acts on them and ends the others."""
 
 
 def ignore_signals() -> None:
-    """Ignore the signals that a terminal sends to all processes of a command, in this process."""
+    """Make this process ignore the signals that a terminal sends to all processes of a command (IGNORED)."""
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
 
@@ -21,8 +21,8 @@ def ignore_signals() -> None:
 def signals_blocked() -> Iterator[None]:
     """Block the signals that a terminal sends to all processes of a command, until the `with` block ends.
 
-    They are also blocked in the processes that are started inside the block, so that none of them is ended by a signal
-    that comes before it has called `ignore_signals`. On Windows nothing is blocked.
+    A process that is started inside the block inherits the blocking. Such a signal therefore cannot end it before it
+    has called `ignore_signals`. On Windows nothing is blocked.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield

@@ -73,7 +73,7 @@ class Announced:
     loader: Callable[[], Any]
 
     def load(self) -> Any:
-        """Import and return the object. If the import fails, raises RequestError that names the package."""
+        """Import and return the object. Raises RequestError, which names the package, if the import fails."""
         kind = self.group.rpartition(".")[2].removesuffix("s")
         return _load(f"the {kind} '{self.name}' of {self.pack} ({self.where})", self.loader)
 
@@ -184,7 +184,10 @@ class NodeSource:
     loader: Callable[[], Any]
 
     def load(self) -> type[Node]:
-        """Return the node class. If there is no such class, raises RequestError that names the file or entry point."""
+        """Import and return the node class.
+
+        Raises RequestError, which names the file or entry point, if the import fails or does not give a node class.
+        """
         what = f"the node '{self.name}' of {self.domain} ({self.where})"
         kind = _load(what, self.loader)
         if isinstance(kind, type) and issubclass(kind, Node):
@@ -210,7 +213,8 @@ class NodeSource:
 def nodes(plugins: Iterable[str | Path] = ()) -> dict[str, NodeSource]:
     """Return name -> source, for built-in nodes, nodes that installed packages announce, and nodes of plugin files.
 
-    Plugin files are imported. Raises RequestError if two nodes have the same name.
+    plugins: the plugin files, which are imported. Raises RequestError if two nodes have the same name, or if a plugin
+    cannot be imported.
     """
     everything = dict(_installed())
     for path in dict.fromkeys(Path(os.path.realpath(plugin)) for plugin in plugins):
@@ -229,9 +233,10 @@ def load_all(plugins: Iterable[str | Path] = ()) -> dict[str, type[Node]]:
 
 
 def find(name: str, plugins: Iterable[str | Path] = ()) -> type[Node]:
-    """Return the node class called `name`. If there is none, raises UnknownName that suggests a similar name.
+    """Return the node class called `name`.
 
-    plugins: Python files with nodes, which are searched too.
+    plugins: Python files with nodes, which are searched too. Raises UnknownName, which suggests a similar name, if
+    there is no such node, and RequestError if the node cannot be imported.
     """
     everything = nodes(plugins)
     if name not in everything:
@@ -282,9 +287,10 @@ def _nodes_of(module: ModuleType) -> list[type[Node]]:
 
 
 def imported_file(path: Path, kind: str) -> ModuleType:
-    """Return the module of a user's own Python file; the file is imported once. kind: "plugin" or "metric", for errors.
+    """Import a user's own Python file and return its module. A file that was imported before is not imported again.
 
-    Raises RequestError if the file is not a Python file, or if its import fails.
+    kind: "plugin" or "metric", for error messages. Raises RequestError if the file is not a Python file, or if its
+    import fails.
     """
     name = _module_name(path)
     if name in sys.modules:
@@ -313,10 +319,10 @@ def _module_name(path: Path) -> str:
 
 
 def _plugin(path: Path) -> ModuleType:
-    """Return the module of a plugin file; the file is imported once.
+    """Import a plugin file and return its module. A file that was imported before is not imported again.
 
-    Its nodes can be pickled and sent to other processes, as long as the file is not moved or removed. Raises
-    RequestError if the file is not a Python file, if its import fails, or if it defines no Node class.
+    The nodes of the plugin can be pickled and sent to other processes, as long as the file is not moved or removed.
+    Raises RequestError if the file is not a Python file, if its import fails, or if it defines no Node class.
     """
     known = _module_name(path) in sys.modules
     module = imported_file(path, "plugin")
@@ -345,10 +351,10 @@ def _check_file(path: Path, kind: str) -> None:
 
 
 def revive(path: str, kind: str) -> Node:
-    """Return a node without parameters, of a class in a plugin file.
+    """Return a node of a class in a plugin file, whose parameters are not set yet.
 
-    Pickle calls this function and then sets the parameters. path: the plugin file. kind: the name of the node class.
-    Raises RequestError if the file no longer defines this class.
+    Unpickling a node calls this function and then sets the parameters. path: the plugin file. kind: the name of the
+    node class. Raises RequestError if the file no longer defines this class.
     """
     found = vars(_plugin(Path(path))).get(kind)
     if not (isinstance(found, type) and issubclass(found, Node)):

@@ -78,7 +78,10 @@ class Stream:
         return replace(self, **changes)
 
     def count(self, seconds: Fraction) -> int:
-        """Return the number of items in a signal of `seconds`. A last item that is only partly inside counts too."""
+        """Return the number of items in a signal that lasts `seconds`: ceil(seconds * rate).
+
+        A last item of which only a part lies in the signal counts too.
+        """
         return math.ceil(seconds * self.rate)
 
     def seconds(self, items: int) -> Fraction:
@@ -88,8 +91,8 @@ class Stream:
     def times(self, items: int) -> Array:
         """Return the times of the first `items` items in seconds: [items], float64.
 
-        The time of item k is k / rate + centre. For frames it is the centre of the window; for all other streams
-        `centre` is 0, and it is the start of the item.
+        The time of item k is k / rate + centre: for frames the centre of the window; for all other streams, whose
+        `centre` is 0, the start of the item.
         """
         step, centre = 1 / self.rate, getattr(self, "centre", Fraction(0))
         whole = math.lcm(step.denominator, centre.denominator)  # all times are whole multiples of 1 / whole
