@@ -59,7 +59,7 @@ def faster(name: str, ours: float, peer: float, least: float) -> Row:
 
 
 def at_most(name: str, ours: float, peer: float, most: float, unit: str = "ms") -> Row:
-    """Return a row with the promise that `ours` is at most `most` times `peer`, the number of another program.
+    """Return a row with the promise that `ours` is at most `most` times `peer`, the number to compare with.
 
     unit: of both numbers.
     """

@@ -68,7 +68,7 @@ def features_for(settings: Settings) -> FeatureFunction:
 class Table:
     """The rows of the table: measures of the sounds of a generator, compared with the real notes.
 
-    notes: the real notes. settings: the settings of the training; all sounds are analysed by the pipeline with them.
+    notes: the real notes. settings: those of the pipeline by which all sounds are analysed.
     """
 
     def __init__(self, notes: list[MadeNote], settings: Settings) -> None:

@@ -149,7 +149,7 @@ def score(
 ) -> None:
     """Measure by every metric how far DEGRADED is from REFERENCE.
 
-    Both are audio files of the same sentence. A metric without a value has a '-'; where the metric knows why, the
+    Both are audio files of the same sentence. A metric without a value has a '-'; if the metric gives a reason, the
     reason is printed to stderr.
     """
     from dspgraph.evaluation import metrics

@@ -119,7 +119,7 @@ class Reporter:
     def row(self, row: Rendered) -> None:
         """Count the result of one item, and print its line.
 
-        In text output, an item that an earlier run has rendered has no line.
+        In text output, an item that an earlier run has rendered without an error has no line.
         """
         if self.as_json:
             click.echo(json.dumps(_machine(row)))

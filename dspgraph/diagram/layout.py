@@ -111,7 +111,7 @@ class Layout:
         return at
 
     def _beside(self, k: int, side: int, at: list[float]) -> list[float]:
-        """Return where the wires of the box or point `k` end in the next layer on one side.
+        """Return the places at which the wires of the box or point `k` end in the next layer on one side.
 
         side: 1 for the layer to the left, -1 for the layer to the right. at: the place of each box or point in its
         layer. An end is the place of the neighbour, plus a fraction below 1 that grows from port to port.

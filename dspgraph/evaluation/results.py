@@ -43,8 +43,9 @@ _BLOCK = 2**20
 class Metric:
     """The description of a metric.
 
-    unit: the unit of the values. better: which values are the best. about: a sentence for users. version: the version
-    of the code that computes the values. settings: everything else that the values depend on.
+    unit: the unit of the values. better: the best values are the lowest ("lower"), the highest ("higher") or the
+    nearest to 0 ("zero"). about: a sentence for users. version: the version of the code that computes the values.
+    settings: everything else that the values depend on.
     """
 
     name: str
@@ -227,7 +228,10 @@ class Results:
         return f"<table>{''.join(rows)}</table>"
 
     def missing_values(self) -> list[str]:
-        """Return a sentence for each metric that has no value in some scores for known reasons, with one example."""
+        """Return a sentence for each metric that has no value in some scores, if the reasons are known.
+
+        The sentence has the number of these scores, and one example.
+        """
         sentences = []
         for metric in self.metrics:
             missing = [score for score in self.scores if metric.name in score.reasons]

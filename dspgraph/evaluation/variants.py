@@ -128,7 +128,7 @@ def choices(
     plugins: Iterable[str | Path] = (),
     vary: Sequence[str] | None = None,
 ) -> list[Choice | OpenChoice]:
-    """Return the graphs of a pipeline to compare.
+    """Return the choices to compare: graphs of one pipeline, each with a name.
 
     overrides: "name=value" changes all graphs; "name=value,value" makes one graph for each value. swaps: slot ->
     "variant", for all graphs, or slot -> "variant,variant", for one graph with each variant. plugins: Python files with
@@ -211,9 +211,9 @@ def _swaps(
 def _swap_names(slots: Mapping[str, Sequence[str]], swap: Mapping[str, str], vary: Sequence[str] | None) -> list[str]:
     """Return the parts of the name of a graph that name its variants: one text for each slot in `swap`.
 
-    slots: slot -> names of its variants. swap: slot -> chosen variant. vary: the slots that all graphs vary, if they
-    are the same. The text is the name of the variant if `vary` is given or if the pipeline has one slot; otherwise it
-    is "slot=variant".
+    slots: slot -> names of its variants. swap: slot -> chosen variant. vary: the slots that are varied in all graphs;
+    None if one slot at a time is varied. The text is the name of the variant if `vary` is given or if the pipeline has
+    one slot; otherwise it is "slot=variant".
     """
     if vary is not None or len(slots) == 1:
         return list(swap.values())

@@ -290,7 +290,7 @@ class _Samples(NamedTuple):
 
 
 def _is_mark(length: int, size: int) -> bool:
-    """Return whether a length in a header only stands for an unknown length: a program wrote it before the samples.
+    """Return whether a length in a header stands for an unknown length: programs write it before the samples.
 
     Such numbers are -1, the largest signed or unsigned number, 7FFFF000 and 7F000000 (sox, espeak), and each of these
     minus the length of the header. size: the bytes that the length has in the header: 4 or 8.

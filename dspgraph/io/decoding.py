@@ -112,7 +112,10 @@ class Decoder:
 
     @property
     def _rows(self) -> int:
-        """The number of samples per channel in one read of a lossy format. It does not depend on the user's blocks."""
+        """The number of samples per channel in one read of a lossy format.
+
+        It does not depend on the parameter `rows` of `blocks`.
+        """
         return max(1, min(2**15, _BLOCK // self.channels))
 
     def _take_header(self, file: _Forward) -> None:

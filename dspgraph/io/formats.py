@@ -29,7 +29,7 @@ class AudioFormat:
 
     @property
     def name(self) -> str:
-        """The name in `--format`, for instance "wav:PCM_16"."""
+        """The value of `--format` that selects this format, for instance "wav:PCM_16"."""
         return f"{self.suffix[1:]}:{self.subtype}"
 
     @property

@@ -10,7 +10,8 @@ from unicodedata import is_normalized, normalize
 def missing(path: Path) -> str:
     """Return the message for a path that does not exist.
 
-    If a file exists whose name differs from it only in the Unicode form, the message names this file.
+    If there is a file whose path differs only in the Unicode form, the message names this file. If the path is relative
+    and the working directory no longer exists, the message says so.
     """
     try:
         os.getcwd()

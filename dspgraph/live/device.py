@@ -17,10 +17,10 @@ OUT = "out:"
 class DeviceRequest:
     """The request of a live graph to a device.
 
-    rate: the sample rate of the graph, Hz. quantum: the duration of a quantum in seconds. ports: name -> the channels
-    of a device, for each input of the graph that a device records, and each output that a device plays. The name of an
-    output begins with OUT, so that it differs from that of an input. streams: the same names -> the streams of these
-    inputs and outputs.
+    rate: the wanted sample rate, Hz: that of an audio stream of the graph. quantum: the duration of a quantum in
+    seconds. ports: name -> the channels of a device, for each input of the graph that a device records, and each output
+    that a device plays. The name of an output begins with OUT, so that it differs from that of an input. streams: the
+    same names -> the streams of these inputs and outputs.
     """
 
     rate: Fraction

@@ -401,7 +401,7 @@ def _audio(name: str, stream: Stream) -> Audio:
 
 
 def _with_lost(quanta: Sequence[Quantum], columns: Sequence[int]) -> Array:
-    """Return some channels of recorded quanta, [n, columns], with zeros in place of the samples that were lost."""
+    """Return the channels `columns` of recorded quanta, [n, len(columns)], with zeros in place of lost samples."""
     parts = []
     for quantum in quanta:
         if quantum.lost:

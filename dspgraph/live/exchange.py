@@ -34,7 +34,7 @@ class Quantum:
 
 @dataclass(frozen=True)
 class SecondBlock:
-    """Samples of a recording device with a clock of its own; the arguments of `SecondClock.put`."""
+    """Samples of a recording device with a clock of its own. The fields are the arguments of `SecondClock.put`."""
 
     block: Array
     time: float

@@ -48,8 +48,9 @@ class Performance:
     name are added. latency: in seconds, at least the latency of the graph, which is the default; the latency of a graph
     that is swapped in must not be higher.
 
-    Raises UnknownName for a name that the graph does not have, RequestError for a graph or an input that cannot be
-    used so, and ParameterError for a number that is not allowed.
+    Raises UnknownName for a name that the graph does not have, RequestError for a graph that cannot run in a
+    performance and for a control into which sounds would be played, and ParameterError for a number that is not
+    allowed.
     """
 
     def __init__(
@@ -143,7 +144,7 @@ class Performance:
         return stamped
 
     def _checked(self, event: Event) -> Event:
-        """Return an event, with its sound as the input takes it. Raises the errors of `checked`."""
+        """Check an event, and return it with its sound as the input takes it. Raises the errors of `checked`."""
         self._stamped(event)
         if isinstance(event, Set):
             self._control(event.name)
@@ -201,7 +202,7 @@ class Performance:
     def ended(self) -> list[tuple[str, Fraction]]:
         """Return (input, time in seconds) for each sound that has ended since the last call, in order of time.
 
-        A sound ends with its last loop; one that is stopped or replaced, with its fade-out.
+        A sound ends with its last loop or, if it is stopped or replaced, with its fade-out.
         """
         found = [(name, over) for name, player in self._players.items() for over in player.ended(self.time)]
         return sorted(found, key=lambda one: one[1])

@@ -78,10 +78,10 @@ class FileInput:
             raise ParameterError(f"FileInput.speed is above 0 and at most 1024; found {shown(self.speed)}")
 
     def sound(self, stream: Audio) -> FileSound:
-        """Return the part from `start` to `end`, at the rate of a stream. Its samples are not read yet.
+        """Return the part from `start` to `end`, at the rate of a stream. No samples are read yet.
 
-        They are rounded to float32, as a recording stores them. Raises FileError for a part that the file does not
-        have.
+        The samples are rounded to float32, as a recording stores them. Raises FileError for a part that the file does
+        not have.
         """
         start, end = to_fraction(self.start), None if self.end is None else to_fraction(self.end)
         if start < 0 or (end is not None and end <= start):

@@ -180,7 +180,7 @@ def _run(device: Device, engine: Engine, stop: threading.Event, send: Sender) ->
 
 
 def device_request(setup: Setup) -> DeviceRequest:
-    """Return the request of a live graph to its device. Raises RequestError for a stream that is not audio."""
+    """Return the request of a live graph to its device. Raises RequestError if a stream at the device is not audio."""
     graph = setup.graph
     ports: dict[str, DevicePort] = {}
     streams: dict[str, Audio] = {}
@@ -268,7 +268,7 @@ class Control:
         self._last = last
 
     def _prepared(self, events: tuple[Event, ...]) -> tuple[tuple[Event, ...], Graph]:
-        """Return checked events, whose swaps are prepared, and the graph after the last swap."""
+        """Check events and prepare their swaps. Return the events, and the graph after the last swap."""
         engine, last = self.engine, self._last
         engine.check_running()
         ready: list[Event] = []

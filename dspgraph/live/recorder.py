@@ -170,7 +170,7 @@ class Recorder:
 
     @contextmanager
     def _holding(self) -> Iterator[None]:
-        """Keep an error that is raised in a `with` block, if it is the first, in `error`, and go on.
+        """Catch every error in the `with` block. Keep the first error of the recording in the attribute `error`.
 
         The engine reads `error`, and `close` raises it.
         """

@@ -71,8 +71,8 @@ def interpolation_table(ratio: float) -> Array:
 def interpolate(x: Array, positions: Array, table: Array) -> Array:
     """Return the values of a signal between its samples, [m, channels].
 
-    x: [n, channels]. positions: [m], in samples from the first one of x, at least half - 1 and below n - half. table:
-    as `interpolation_table` returns it, [1025, 2 half].
+    x: [n, channels]. positions: [m], in samples from the first sample of x, at least half - 1 and below n - half.
+    table: [1025, 2 * half], as `interpolation_table` returns it.
     """
     width = table.shape[1]
     whole = np.floor(positions).astype(np.int64)
@@ -229,8 +229,7 @@ class SecondClock:
         return self._wrong >= max(2, _RESET / self._span)
 
     def _read_elsewhere(self, time: float) -> None:
-        """Move the position of the resampler so that the delay is again as before the stall. Skipped samples count as
-        lost.
+        """Move the position of the resampler so that the delay is as before the stall. Samples that it skips are lost.
 
         time: that of the quantum, as in `take`.
         """
@@ -280,7 +279,7 @@ class SecondClock:
         self._place = self._place[0] - grows, self._place[1]
 
     def _lose(self, count: int) -> None:
-        """Count samples that are lost. Those of quanta that follow one another are one run in `losses`."""
+        """Count lost samples. Losses in quanta that follow one another are one run in `losses`."""
         self.lost += count
         if self.losses and self._quanta <= self._losing + 1:
             time, before = self.losses[-1]

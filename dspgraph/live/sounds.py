@@ -180,7 +180,7 @@ class ReadAhead:
     def passes(self, loops: int | None, skip: int) -> Iterator[Array]:
         """Yield the blocks that were read. Call this once only.
 
-        loops, skip: not used; those given to the constructor count.
+        loops, skip: not used; the constructor was given these values.
         """
         try:
             while self._ready:

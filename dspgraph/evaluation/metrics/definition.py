@@ -66,10 +66,10 @@ def metric(
 
     The metric has the name of the function; the first line of the docstring of the function describes it to users.
 
-    unit: the unit of the values. better: which values are the best. settings: everything that the values depend on.
-    package: the package that computes the values, if any. The version of the package is then the version of the metric;
-    if the package is not installed, the metric is not available. own_version: the version of a metric without a
-    package.
+    unit: the unit of the values. better: the best values are the lowest ("lower"), the highest ("higher") or the
+    nearest to 0 ("zero"). settings: everything that the values depend on. package: the package that computes the
+    values, if any. The version of the package is then the version of the metric; if the package is not installed, the
+    metric is not available. own_version: the version of a metric without a package.
     """
 
     def describe(of: Callable[[Pair], float | None]) -> Measure:

@@ -51,8 +51,8 @@ def stoi(pair: Pair) -> float | None:
     """Short-time objective intelligibility, at most 1.
 
     Both signals are resampled to 16 kHz. A signal over a minute is cut into equal pieces of at most a minute, and the
-    value is the mean over the pieces. None if either signal is silent in a piece, and if less than 0.4 s of a piece is
-    not silent.
+    value is the mean over the pieces. None if either signal is silent in a piece, and if a piece has less than 0.4 s of
+    sound.
 
     Source: C. H. Taal, R. C. Hendriks, R. Heusdens and J. Jensen, An algorithm for intelligibility prediction of
     time-frequency weighted noisy speech, IEEE Transactions on Audio, Speech, and Language Processing 19(7), 2011;

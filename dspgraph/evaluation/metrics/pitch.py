@@ -100,9 +100,10 @@ def _f0(pair: Pair) -> tuple[Array, Array]:
 
 
 def _track(pair: Pair) -> tuple[Array, Array, str]:
-    """Return the pitch of both signals, [t] in Hz, 0 in unvoiced frames, and why it cannot be compared, or "".
+    """Return (pitch of the reference, pitch of the degraded signal, reason why they cannot be compared or "").
 
-    The pitch is tracked also outside the range, so that a voice outside the range is not taken for an unvoiced signal.
+    Pitch: [t] in Hz, 0 in unvoiced frames; empty if there is a reason. The pitch is tracked also outside the range, so
+    that a voice outside the range is not taken for an unvoiced signal.
     """
     low, high = pair.f0_range
     graph = _tracker()

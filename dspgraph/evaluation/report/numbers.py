@@ -60,7 +60,7 @@ def mean_rows(results: Results) -> list[list[dict[str, Any]]]:
 
 
 def test_rows(results: Results) -> list[dict[str, Any]]:
-    """Return the rows of the table of paired tests: for each test its numbers as texts, by name."""
+    """Return the rows of the table of paired tests: for each test a dictionary with its names and numbers."""
     return [
         {
             "metric": test.metric,

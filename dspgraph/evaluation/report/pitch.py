@@ -19,9 +19,9 @@ STEP = 100.0
 class PitchCurves:
     """The curves of the pitch of several sounds, on one scale.
 
-    files: number of a sound -> audio file. seconds: the time at the right edge of the picture. top: the pitch at its
-    upper edge, Hz. paths: number of a sound -> the curve as the text of an SVG path, in a view that is 1000 wide and
-    100 high. A curve is broken where the sound is unvoiced.
+    files: number of a sound -> audio file. seconds: the time at the right edge of the picture. top: the pitch at the
+    upper edge of the picture, Hz. paths: number of a sound -> the curve as the text of an SVG path, in a view that is
+    1000 wide and 100 high. A curve is broken where the sound is unvoiced.
     """
 
     def __init__(self, files: Mapping[int, Path], seconds: float) -> None:
