@@ -46,7 +46,7 @@ print(json.dumps([y, sum(used.stats.cache_hits.values()), sum(used.stats.cache_m
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """Return a copy of the sources, with a kernel that calls a function in another file."""
+    """Return the folder of a copy of the sources, with a kernel that calls a kernel in another file."""
     copied(tmp_path)
     (tmp_path / KERNELS / "helper_of_test.py").write_text(HELPER.format(factor=2))
     (tmp_path / KERNELS / "user_of_test.py").write_text(USER)
@@ -113,7 +113,10 @@ def test_a_folder_for_caches_that_is_given_is_used(tree: Path, tmp_path: Path) -
 
 
 def test_where_nothing_can_be_kept_kernels_are_compiled_all_the_same_and_that_is_said_once(tree: Path) -> None:
-    """The installation is as if it were read-only: a file has the name `__pycache__`. There is no home folder."""
+    """Without a folder that can be written, kernels are compiled in every process, with one warning on stderr.
+
+    A file with the name `__pycache__` makes the installation as if it were read-only, and there is no home folder.
+    """
     shutil.rmtree(tree / KERNELS / "__pycache__", ignore_errors=True)
     (tree / KERNELS / "__pycache__").write_text("")
     nowhere = {
@@ -150,7 +153,7 @@ def test_a_full_disk_costs_the_cache_and_not_the_result(
 
 
 WRITERS = {"llvmlite", "numba.core.cgutils", "numba.extending"}
-"""What writes machine code."""
+"""The packages and modules that write machine code."""
 
 
 def test_machine_code_is_written_in_one_file() -> None:

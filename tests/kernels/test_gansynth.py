@@ -58,7 +58,10 @@ def test_the_pictures_have_the_published_shapes_and_pads(frames: int, bins: int,
 @pytest.mark.parametrize("midi", MIDI)
 @pytest.mark.parametrize(("bins", "variant"), [(1024, "gansynth"), (512, "plain")])
 def test_a_note_comes_back_without_its_nyquist_bin(bins: int, variant: str, midi: int) -> None:
-    """The lowest measured SNR is 89.1 dB with 1024 bins and 85.6 dB with 512 (float32 rows, float64 in the nodes)."""
+    """Without its bin at the Nyquist frequency, a note is restored with an SNR of 85 dB (80 below MIDI 36) or more.
+
+    The lowest measured SNR is 89.1 dB with 1024 bins and 85.6 dB with 512. Rows are float32; nodes compute in float64.
+    """
     x = note(midi)
     y = passed("gansynth_if", x, spectrogram=variant)
     assert len(y) == 64000
@@ -68,9 +71,10 @@ def test_a_note_comes_back_without_its_nyquist_bin(bins: int, variant: str, midi
 @pytest.mark.parametrize("midi", MIDI)
 @pytest.mark.parametrize("bins", [1024, 512])
 def test_a_note_comes_back_without_its_dc_bin_as_far_as_it_can(bins: int, midi: int) -> None:
-    """The measured SNR is 52 to 112 dB with 1024 bins, 45 to 109 dB with 512.
+    """Without its bin at 0 Hz, a note is restored with an SNR of 65 dB (42 below MIDI 48) or more.
 
-    The lowest notes have the most energy in the bin at DC.
+    The measured SNR is 52 to 112 dB with 1024 bins, 45 to 109 dB with 512. The lowest notes have the most energy in the
+    bin at 0 Hz.
     """
     x = note(midi)
     graph = load("gansynth", ["precision=float32", "drop=dc", f"bins={bins}"])
@@ -79,7 +83,7 @@ def test_a_note_comes_back_without_its_dc_bin_as_far_as_it_can(bins: int, midi: 
 
 @pytest.mark.parametrize("midi", MIDI)
 def test_a_note_with_silence_on_both_sides_comes_back_to_its_end(midi: int) -> None:
-    """The lowest measured SNR is 89.1 dB."""
+    """With silence after it, a note is restored up to its end, with an SNR of 70 dB or more; measured: 89.1 dB."""
     x = note(midi)
     y = passed("gansynth_if", np.append(x, np.zeros(END)))[:64000]
     assert snr(x, y, end=0) >= 70
@@ -196,7 +200,7 @@ def test_the_mel_matrices_are_those_of_the_published_program(bins: int) -> None:
 def test_normalised_mel_rows_and_the_way_back_are_those_of_the_published_program() -> None:
     """The recorded data are two notes of 1024 samples, 16 frames of 128 bins.
 
-    Angles are compared in bands above -60 dB.
+    Angles are compared in bands whose logarithm is more than 6 nats above the floor, ln(1e-6).
     """
     with np.load(RECORDED / "gansynth_small_specgrams.npz") as recorded:
         notes = {name: recorded[name] for name in recorded.files}
@@ -239,7 +243,7 @@ def fundamental(x: Array, near: float) -> float:
 
 @pytest.mark.parametrize("midi", MIDI)
 def test_mel_bands_keep_the_pitch(midi: int) -> None:
-    """The error is in cents; the largest measured value is 0.01."""
+    """After mel bands and back, the pitch of a note is right to 1 cent; measured: 0.01 cents."""
     y = passed("gansynth_mel", note(midi))
     assert abs(fundamental(y.astype(np.float64), pitch(midi))) < 1
 
@@ -267,7 +271,7 @@ def test_mel_bands_lose_little_magnitude_much_phase_and_less_as_phasors(midi: in
 @pytest.mark.parametrize("variant", ["constant_q", "stft"])
 @pytest.mark.parametrize("frequency", [261.6, 1000, 3000])
 def test_a_steady_tone_has_one_hue(variant: str, frequency: float) -> None:
-    """The hue must show wrap(2 * pi * f * hop / rate), to a thousandth of a radian. Measured: 8e-6 rad at most."""
+    """The hue at the peak of a tone shows 2 * pi * f * hop / rate, wrapped, to 1e-3 radians; measured: 8e-6."""
     x = 0.5 * np.cos(2 * np.pi * frequency * np.arange(48000) / RATE)
     rows = load("rainbowgram", (), {"spectrum": variant})(speech=x)
     inside = slice(30, -30)  # half the longest window from either end

@@ -60,8 +60,9 @@ SIZES = [SMALL, sized(16, 16), sized(32, 32), sized(80, 48)]
 
 @pytest.mark.parametrize("config", [*SIZES, Config()], ids=lambda c: f"{c.gru_a}/{c.gru_b}")
 def test_a_lane_has_the_bits_its_signal_has_alone(config: Config) -> None:
-    """The batches have 2, 16 and 17 signals of different lengths: some lanes are idle, all are in use, or are used
-    again.
+    """Each signal has the same samples and states in a batch of 2, 16 or 17 signals as alone.
+
+    The signals have different lengths: some lanes are idle, all are in use, or lanes are used again.
     """
     network = pack_weights(random_arrays(config))
     for count in (2, 16, 17):
@@ -102,9 +103,10 @@ def test_teacher_forced_it_is_the_network_of_torch(config: Config) -> None:
 
 @pytest.mark.skipif(not GOLDEN.is_file(), reason="what the C program gave is recorded beside the repository")
 def test_teacher_forced_it_is_the_published_program() -> None:
-    """The network of the recorded run has random weights and the published sizes; the run has 640 samples.
+    """Conditions, logits and states of GRU_B agree with a recorded run of the C program over 640 samples.
 
-    The test is skipped if the record, which is kept beside the repository, is not there.
+    The network of the run has random weights and the published sizes. The test is skipped if the record, which is kept
+    beside the repository, is not there.
     """
     golden = np.load(GOLDEN)
     model = from_keras({name: golden[name] for name in golden if name.startswith("weights/")})
@@ -159,9 +161,9 @@ def test_free_running_at_full_size_it_draws_the_same_codes_as_torch_for_a_second
 
 
 def test_tables_are_the_embeddings_times_the_weights() -> None:
-    """The tables have 256 rows for each of the three codes.
+    """The tables equal the embedding times the input weights of GRU_A, in float64, to 1e-5; measured: 1e-7.
 
-    They equal E W, computed in float64, to 1e-5; measured: 1e-7.
+    There are 256 rows for each of the three codes.
     """
     config = Config()
     arrays = random_arrays(config)
@@ -186,9 +188,10 @@ def dense(one: Blocks, columns: int) -> Array:
 
 @pytest.mark.parametrize("density", [0.0, 0.01, 0.1, 0.5, 1.0])
 def test_every_kept_block_is_there_once_and_no_other(density: float) -> None:
-    """The matrix for 192 units has 6912 blocks of 16 rows and one column; `density` is the share that is kept.
+    """A packed matrix has exactly the blocks of the given matrix that are not 0, besides padding.
 
-    The kernel takes four rows of blocks together, so the shorter of these rows are filled up with zeros.
+    The matrix for 192 units has 6912 blocks of 16 rows and one column; `density` is the share that is not 0. The kernel
+    takes four rows of blocks together, so the shorter of these rows are filled up with zeros.
     """
     kept: Array = np.zeros(36 * 192, bool)
     kept[: round(density * len(kept))] = True
@@ -289,9 +292,10 @@ def test_levels_are_drawn_by_the_inverse_of_their_distribution(lanes: int) -> No
 
 
 def test_one_and_sixteen_draw_the_same_where_the_last_bit_decides() -> None:
-    """All levels have nearly the same probability, of which only a ten thousandth is left after the threshold.
+    """One signal and sixteen draw the same codes, although the last bit of a sum matters.
 
-    So a difference in the last bit of their sum changes what is left by a thousandth.
+    All levels have nearly the probability 1/256, of which the threshold, 0.003905, leaves less than a thousandth. So a
+    difference in the last bit of their sum would change the rest noticeably.
     """
     for seed in range(10):
         network = constant_network(1e-3 * drawn(256, seed=seed))

@@ -11,7 +11,10 @@ from dspgraph_nodes._kernels.signal.mulaw import floor_levels, floor_samples
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_levels_are_those_of_the_formula(dtype: Any) -> None:
-    """Samples near the edges of levels, where the last bit of a logarithm decides, are left out."""
+    """Levels equal the formula of `WavenetEncoder`, in float64.
+
+    Samples near the edges of levels, where the last bit of a logarithm decides, are left out.
+    """
     x = np.linspace(-1, 1, 20011).astype(dtype)
     y = np.sign(x) * np.log1p(255 * np.abs(x.astype(np.float64))) / np.log(256) * 128
     clear = np.abs(y - np.rint(y)) > 1e-4

@@ -73,7 +73,7 @@ SIZES = [
 
 @pytest.mark.parametrize("config", SIZES)
 def test_teacher_forced_and_free_running_it_is_the_network_of_torch(config: Config) -> None:
-    """For a free-running kernel, torch is given the samples that were drawn, and must give the same parameters."""
+    """The parameters agree with torch to 1e-5; for a free run, torch is given the samples that the kernel has drawn."""
     arrays, rows = random_arrays(config), generator(5).standard_normal((9, config.bands))
     network, count = packed(config, arrays), 9 * config.hop
     silence, centres = (32, network.form.centres) if config.kind == "categorical" else (0, None)
@@ -110,7 +110,10 @@ def test_a_lane_has_the_bits_its_signal_has_alone(config: Config) -> None:
 
 @pytest.mark.parametrize("scales", [(4, 4, 4, 4), (4, 5), (2,), (1, 3)])
 def test_the_table_of_factors_and_the_upsampling_in_torch_are_a_chain_of_convolutions(scales: tuple[int, ...]) -> None:
-    """The signals are shorter and longer than the frames that a sample depends on. Frames beyond the ends count as 0."""
+    """Both agree to 1e-12 with repetition and convolution in numpy, once for each scale.
+
+    The signals are shorter and longer than the frames that a sample depends on. Frames beyond the ends count as 0.
+    """
     stretch = Stretch(tiny(scales=scales))
     taps = [generator(k).random(2 * s + 1) for k, s in enumerate(scales)]
     stretch.taps = torch.nn.ParameterList(torch.from_numpy(one) for one in taps)
@@ -142,7 +145,7 @@ def test_frames_before_the_last_do_not_need_the_end() -> None:
 @pytest.mark.parametrize("name", ["head", "y2018"])
 @pytest.mark.parametrize("many", [ALONE, TOGETHER])
 def test_with_the_recorded_random_numbers_it_draws_the_samples_of_the_published_program(name: str, many: int) -> None:
-    """The whole recorded signal is compared, and the parameters, free-running and teacher-forced."""
+    """Samples and parameters agree with the recorded ones to 1e-4, free-running and teacher-forced."""
     path = GOLDEN / f"wavenet_{name}.npz"
     if not path.is_file():
         pytest.skip("what the programs gave is recorded beside the repository")

@@ -40,8 +40,8 @@ def gru(w: Callable[[str], Array], name: str, x: Array, h: Array) -> Array:
 def restated(arrays: dict[str, Array], condition: Array, period: int, memory: Array, state: list[Array]) -> Array:
     """Return the samples of one sub-frame, computed from the published equations in float64.
 
-    condition: that of the sub-frame; period: in samples; memory: [MEMORY], the samples before the sub-frame; state: the
-    inputs of the sub-frame before, then the states of the three GRUs; it is changed in place.
+    condition: the condition of the sub-frame; period: in samples; memory: [MEMORY], the samples before the sub-frame;
+    state: the inputs of the sub-frame before, then the states of the three GRUs; it is changed in place.
     """
 
     def w(name: str) -> Array:
@@ -97,7 +97,7 @@ def small(dtype: torch.dtype = torch.float64) -> tuple[FARGAN, dict[str, Array]]
 
 
 def test_torch_and_kernel_compute_the_published_equations() -> None:
-    """The measured differences, for samples up to 1: 1e-15 for torch in float64, 3e-7 for the kernel."""
+    """Samples up to 1 agree with the equations; measured: to 1e-15 in torch (float64), to 3e-7 in the kernel."""
     network, arrays = small()
     given = fargan_features(12)
     given["pitch"][:3] = [[-1.36], [-1.3], [3.1]]  # 32 and 35 samples, which a sub-frame goes beyond, and 255
@@ -141,7 +141,7 @@ def test_places_repeat_a_short_period_and_stay_in_the_memory() -> None:
 
 @pytest.mark.parametrize("training", [False, True])
 def test_the_gradients_are_those_of_autograd(training: bool) -> None:
-    """Autograd computes one sub-frame after the other, with the same noise.
+    """Samples and gradients equal those of autograd through `FARGAN.subframe`, with the same noise.
 
     The largest measured difference is 1e-14 of the largest gradient.
     """
@@ -207,8 +207,9 @@ def test_bfloat16_changes_the_gradients_little() -> None:
 
 
 def test_the_first_frame_has_the_true_past_and_is_not_judged() -> None:
-    """A network that made the true signal after the first frame would have no loss, whatever it made in the first
-    frame.
+    """A network that makes the true signal after the first frame has no loss.
+
+    In the first frame, for which it gets true samples as its past, it makes another signal here.
     """
     config = SMALL.replace(hop=160, rate=16000)
 

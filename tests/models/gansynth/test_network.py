@@ -99,7 +99,7 @@ def test_the_first_convolution_is_a_dense_layer_with_the_filter_turned() -> None
 
 
 def test_the_convolution_of_one_pixel_is_that_of_the_pixel_between_zeros() -> None:
-    """The largest measured difference of an output is 2e-15."""
+    """`StartConvolution` agrees with `Convolution` of a padded pixel to 1e-13; measured: 2e-15."""
     short = StartConvolution(5, 3, (4, 8)).double()
     padded = Convolution(5, 3, (4, 8), (3, 7)).double()
     padded.load_state_dict(short.state_dict())
@@ -119,7 +119,7 @@ def test_the_penalty_can_be_differentiated() -> None:
 
 @pytest.mark.slow
 def test_a_small_generator_learns_a_single_picture() -> None:
-    """The picture is noise of 8 x 64 pixels. The mean square error after 300 updates by Adam, 6 seconds, was 0.005."""
+    """After 300 updates (6 s), a picture of noise of 8 x 64 pixels is made with a mean square error of 0.005."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -233,7 +233,7 @@ def layer_outputs(pair: GansynthPair, inputs: Mapping[str, Any]) -> dict[str, Te
 @recorded
 @pytest.mark.parametrize("case", ["a", "b"])
 def test_every_layer_of_both_networks_gives_what_it_gives_in_the_published_program(case: str) -> None:
-    """The largest measured difference is 4e-5 of the largest number of a layer."""
+    """Outputs agree to 1e-4 of the largest number of a layer; measured: 4e-5."""
     given, inputs = step(case)
     found = layer_outputs(published_pair(torch.float32), inputs)
     theirs = {name: array for name, array in given.items() if name.startswith("act/")}
@@ -288,7 +288,7 @@ def test_two_updates_of_both_networks_are_those_of_the_published_program() -> No
 
 
 def features_of_zeros(config: Config) -> dict[str, Array]:
-    """Return made features of a note in place of the outputs of the pipeline, by name: [rows, bins] each, all 0."""
+    """Return zeros in place of the features of a note, by name: [rows, bins] each."""
     return dict.fromkeys(("magnitude", "angle"), np.zeros((config.rows, config.bins)))
 
 

@@ -80,9 +80,9 @@ def generate(
 ) -> list[tuple[Array, Array | None]]:
     """Return, for each signal, the drawn codes of its excitation [n], and if `tap` their distributions [n, 256].
 
-    The codes are found from the samples that the kernel makes: a sample less its prediction is a decoded code.
-    path: the file of weights; signals: the features of each signal; seeds: of the random numbers of each signal; cut:
-    frames in a block, None for one block; eight_bits: whether the weights are rounded to eight bits.
+    The codes are found from the samples that the kernel makes: a sample less its prediction is a decoded code. path:
+    the file of weights; signals: the features of each signal; seeds: the seed of the random numbers of each signal;
+    cut: frames in a block, None for one block; eight_bits: whether the weights are rounded to eight bits.
     """
     network = packed(path, eight_bits)
     draws = [np.random.Generator(np.random.Philox(key=seed)) for seed in seeds]

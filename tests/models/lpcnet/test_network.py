@@ -45,8 +45,9 @@ def test_the_shapes_are_those_of_the_network(config: Config) -> None:
 
 
 def test_the_full_network_has_as_many_weights_as_the_published_one() -> None:
-    """The published network has 1.24 million weights, with 54 rows of the first convolution for features that are
-    always 0.
+    """The published network has 1.24 million weights, of which 54 * 128 are for features that are always 0.
+
+    These are 18 features in the three taps of the first convolution, which has 128 outputs.
     """
     assert sum(int(np.prod(shape)) for shape in shapes(Config()).values()) + 54 * 128 == 1_239_904
 
@@ -134,7 +135,7 @@ def sigmoid(x: Array) -> Array:
 def keras_step(w: dict[str, Array], name: str, x: Array, h: Array) -> Array:
     """Return the next state of a GRU by the equations of Keras (reset_after, gates z, r, h).
 
-    w: the weights of the network, by name; name: of the GRU; x: its inputs; h: its state.
+    w: the weights of the network, by name; name: the name of the GRU; x: its inputs; h: its state.
     """
     n = len(h)
     a, b = x @ w[f"{name}/kernel"] + w[f"{name}/bias"][0], h @ w[f"{name}/recurrent"] + w[f"{name}/bias"][1]
@@ -325,7 +326,7 @@ def test_a_configuration_that_is_nested_deeply_is_refused(tmp_path: Path) -> Non
 def test_a_foreign_file_is_refused_before_its_arrays_are_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file is sparse: it has a few bytes on the disk, and an array of any size."""
+    """The file declares an array of 2**40 bytes; it is sparse, so that it takes only a few bytes on the disk."""
     header = json.dumps(
         {"__metadata__": WEIGHTS.metadata(SMALL), "x": {"dtype": "F32", "shape": [2**38], "data_offsets": [0, 2**40]}}
     )
@@ -345,7 +346,7 @@ def test_numbers_that_numpy_lacks_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not GOLDEN.is_file(), reason="what the C program gave is recorded beside the repository")
 def test_the_published_network_is_computed() -> None:
-    """The record has conditions, logits and states of GRU_B of the published program.
+    """Conditions, logits and states of GRU_B agree with a recorded run of the published program.
 
     The test is skipped if the record, which is kept beside the repository, is not there.
     """
@@ -363,7 +364,7 @@ def test_the_published_network_is_computed() -> None:
 
 
 def test_weights_are_read_and_synthesised_without_torch() -> None:
-    """So a graph does not depend on the version of torch, and rendering does not wait for its import."""
+    """Reading weights and synthesis do not import torch, so rendering does not depend on its version or wait for it."""
     modules = "dspgraph_nodes.models.lpcnet.weights, dspgraph_nodes._kernels.neural.lpcnet_stream"
     code = f"import sys, dspgraph_nodes.neural.lpcnet, {modules}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

@@ -108,7 +108,7 @@ def test_a_run_leaves_weights_logs_and_few_blocks(tmp_path: Path) -> None:
 
 
 def test_a_run_is_heard_if_it_is_asked_for(tmp_path: Path) -> None:
-    """Half a second of the recording for validation is synthesised by the kernel with the weights of the run."""
+    """A quarter of a second of the validation recording is synthesised by the kernel with the weights of the run."""
     trained(tmp_path, steps=2, audio=0.25)
     y, rate = soundfile.read(tmp_path / "audio" / "00000002_speech.wav")
     assert (len(y), rate) == (4000, 16000)
@@ -171,8 +171,9 @@ def test_the_loss_in_validation_is_that_of_the_clean_chunks(tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_a_chunk_learnt_in_parts_has_the_loss_of_the_whole(tmp_path: Path) -> None:
-    """Without noise, with a learning rate near 0, and with all chunks in one batch, the loss is the mean over the
-    chunks.
+    """The loss of chunks learnt in 1 or 4 parts is the mean loss of the whole chunks.
+
+    There is no noise, the learning rate is near 0, and all chunks are in one batch.
     """
     clip = {"a": speech()[16000:23840]}  # 49 frames: 15 chunks of 3 and the context
     for updates in (1, 4):
@@ -385,7 +386,7 @@ def test_training_on_a_missing_gpu_is_refused(tmp_path: Path, monkeypatch: pytes
 
 @pytest.mark.parametrize("where", ["training", "validation"])
 def test_a_run_whose_loss_is_not_finite_ends(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The weights of the last good validation are kept."""
+    """A run whose loss becomes NaN raises RequestError and keeps the weights of the last validation before."""
 
     def runs_away(run: trainer.Run) -> dict[str, float]:
         if run.batches == 4 and where == "training":
@@ -443,7 +444,10 @@ def test_every_sample_has_a_distribution_and_the_best_fixed_one_costs_its_entrop
 
 
 def test_the_distribution_of_a_sample_is_in_its_row(tmp_path: Path) -> None:
-    """The recording has a click at sample 1000, so the excitation is loud there and silent before."""
+    """Row n of the result belongs to sample n.
+
+    The recording has a click at sample 1000, so the excitation is loud there and silent before.
+    """
     torch.manual_seed(0)
     save(WEIGHTS, LPCNet(Settings(**TINY).config), tmp_path / "w.safetensors")
     x = np.zeros(2000)

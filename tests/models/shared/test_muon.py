@@ -10,7 +10,7 @@ from dspgraph_nodes.models.shared.muon import Muon, hidden_matrices, orthogonal
 
 @pytest.mark.parametrize("shape", [(64, 64), (48, 16), (16, 80)])
 def test_updates_are_those_of_torch(shape: tuple[int, int]) -> None:
-    """torch.optim.Muon computes in bfloat16, so its steps differ by some hundredths of their length."""
+    """Updates differ from those of torch.optim.Muon, which computes in bfloat16, by less than 5 % of their length."""
     generator = torch.Generator().manual_seed(1)
     ours, theirs = (nn.Parameter(torch.zeros(shape)) for _ in range(2))
     mine, other = Muon([ours], 0.5), torch.optim.Muon([theirs], 0.5, weight_decay=0)

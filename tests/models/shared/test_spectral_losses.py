@@ -52,7 +52,7 @@ def test_the_gradient_of_the_spectral_loss_is_its_slope(samples: int) -> None:
 
 
 def test_the_kernel_of_the_spectral_loss_is_its_formula_in_torch() -> None:
-    """Bins below the least power have no gradient."""
+    """Kernel and torch give the same distance and gradient; bins below the least power have no gradient."""
     draw = torch.Generator().manual_seed(0)
     true, made = torch.randn(2, 50, 33, generator=draw, dtype=torch.complex128).unbind(0)
     made[3, 4:9], true[5, 6] = 1e-9, 0
@@ -64,7 +64,11 @@ def test_the_kernel_of_the_spectral_loss_is_its_formula_in_torch() -> None:
 
 
 def test_the_cepstral_loss_is_the_metric() -> None:
-    """Frame k of the loss begins at sample 80 k of what it gets; frame t of `mcd` at 80 t - 200."""
+    """The loss is the mean distance that the metric `mcd` finds in the same frames.
+
+    Frame t of `mcd` begins at sample 80 t - 200. The loss gets the signal from sample 40 on, so its frame k is frame k
+    + 3 of `mcd`.
+    """
     a, b = np.random.default_rng(0).standard_normal((2, 4000))
     (of_a, _), (of_b, _) = (_cepstra(one, Fraction(16000)) for one in (a, b))
     expected = np.sqrt(np.square(of_a - of_b).sum(1))[3:48].mean()

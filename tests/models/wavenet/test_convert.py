@@ -168,7 +168,10 @@ def test_what_cannot_be_converted_says_why(tmp_path: Path) -> None:
 
 
 def test_the_helper_of_these_tests_computes_what_the_program_computes() -> None:
-    """`published` and `restated` describe the same network, so a fault in one of them would be noticed."""
+    """Weights that go through `published` and `convert` give the outputs of the original weights.
+
+    `restated` computes the outputs. A fault in `published` or `restated` would be noticed here.
+    """
     config = tiny(layers=2, stacks=1, context=0)
     arrays = random_arrays(config)
     weights = convert(published(config, arrays), given(config, arrays))[1]

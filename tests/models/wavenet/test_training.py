@@ -164,7 +164,10 @@ def test_a_sample_gets_the_nearest_level(mulaw: Any) -> None:
 
 @pytest.mark.slow
 def test_one_second_of_a_tone_is_learnt() -> None:
-    """300 batches train 46,000 weights. Uniform noise has 11.09 nats per sample, the best constant mixture 10.10."""
+    """After 300 batches, a network of 46,000 weights predicts a tone with at most 8 nats per sample; measured: 7.54.
+
+    A uniform distribution has ln 65536 = 11.09 nats, the best mixture that is the same for all samples 10.10.
+    """
     from dspgraph_nodes.models.wavenet.network import WaveNet
 
     torch.manual_seed(0)

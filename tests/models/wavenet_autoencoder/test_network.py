@@ -83,7 +83,10 @@ def test_frames_and_logits_are_those_of_the_equations() -> None:
 
 
 def test_a_frame_depends_on_samples_within_its_reach_and_on_no_others() -> None:
-    """All weights and samples are positive, so that no ReLU hides the effect of a sample."""
+    """A frame depends on 15 = 1 + 2 * (1 + 2 + 4) samples before and after it.
+
+    All weights and samples are positive, so that no ReLU hides the effect of a sample.
+    """
     arrays, hop = {name: np.abs(one) for name, one in random_arrays(TINY).items()}, TINY.hop
     model, given = network(TINY, arrays).double(), torch.from_numpy(128 + levels(8 * hop) // 4)
     assert TINY.reach == 15  # 1 + 2 (1 + 2 + 4)
@@ -141,7 +144,7 @@ def test_the_encoding_has_a_row_for_every_whole_frame_and_other_lengths_are_refu
 
 
 def test_the_decoder_reads_the_one_hot_code_of_the_pitch_beside_every_frame() -> None:
-    """So another pitch adds the difference of two columns of the condition's matrix."""
+    """`with_pitch` and `frames_read` append the code to every frame, and another pitch changes the logits."""
     z = torch.randn(2, 4, PITCHED.latent, generator=torch.Generator().manual_seed(0))
     rows = with_pitch(z, torch.tensor([2, 0]), PITCHED)
     assert torch.equal(rows[..., : PITCHED.latent], z)

@@ -104,7 +104,7 @@ def test_the_loss_has_the_information_of_the_encoding_and_training_has_its_noise
 
 
 def test_with_partners_the_encoder_reads_a_recording_of_the_same_timbre_at_the_same_frames() -> None:
-    """A recording is a partner of itself too."""
+    """Every recording of the timbre of a crop can be its partner, also the crop's own recording."""
     settings = Settings(**{**SMALL, "partners": True, "validation_share": 0.0, "lowest": 60, "pitches": 4})
     recordings = {name: np.random.default_rng(k).uniform(-1, 1, 400) for k, name in enumerate("abcd")}
     labels = {name: {"pitch": str(60 + k), "timbre": "xxyx"[k]} for k, name in enumerate("abcd")}
@@ -123,7 +123,7 @@ def test_with_partners_the_encoder_reads_a_recording_of_the_same_timbre_at_the_s
 
 
 def test_the_timbre_loss_is_that_of_the_formula() -> None:
-    """The crop whose timbre no other crop has is left out."""
+    """The loss equals its formula in numpy; the crop whose timbre no other crop has is left out."""
     z, timbre = np.random.default_rng(0).standard_normal((6, 3)), [0, 1, 0, 2, 1, 0]
     surprises = []
     for i in (0, 1, 2, 4, 5):

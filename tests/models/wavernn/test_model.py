@@ -30,7 +30,7 @@ UNSEEN = {
     "mixture": frozenset({"bits", "biases"}),
     "one bias": frozenset({"components", "auxiliary", "compute", "blocks", "pad"}),
 }
-"""The fields of the configuration that no array of the kind depends on, besides those of all kinds."""
+"""Kind -> fields of the configuration on which its arrays do not depend; `example` adds those of all kinds."""
 
 
 def frames(config: Config, count: int, seed: int) -> ModelFeatures:
@@ -45,7 +45,7 @@ def write(config: Config, path: Path, seed: int) -> None:
 def inputs(config: Config, drawn: Array) -> Array:
     """Return the inputs [n, d] of the network: for every sample the one before it, and its own coarse half, if any.
 
-    drawn: what the network has drawn, samples or levels [n], or pairs (coarse half, fine half) [n, 2].
+    drawn: the draws of the network, samples or levels [n], or pairs (coarse half, fine half) [n, 2].
     """
     values = (
         drawn.reshape(len(drawn), -1)

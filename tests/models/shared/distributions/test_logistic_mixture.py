@@ -50,8 +50,9 @@ def test_the_loss_is_that_of_the_interval_of_the_level() -> None:
 
 @pytest.mark.parametrize("mean", [0.0, 0.99, 0.9995, -0.9995, -1.0])
 def test_the_probabilities_of_all_levels_add_up_to_one(mean: float) -> None:
-    """By the published formula, which opens all levels beyond +-0.999 to infinity, the sum reaches 30 for narrow
-    mixtures.
+    """The sum is 1, but not by the published formula, which opens all levels beyond +-0.999 to infinity.
+
+    For narrow mixtures the sum by that formula reaches 30.
     """
     y = torch.linspace(-1, 1, 65536, dtype=torch.float64)
     for log_scale in (-2.0, -4.0, -9.0, -12.0):
@@ -65,7 +66,7 @@ def test_the_probabilities_of_all_levels_add_up_to_one(mean: float) -> None:
 
 
 def test_only_the_outermost_levels_are_open() -> None:
-    """float32(0.999), which the published formula takes for an outermost level, has the probability of its own level."""
+    """Levels beyond +-0.999, outermost ones in the published formula, have the probabilities of their own intervals."""
     row = torch.tensor([0.0, 0.0, -2.0])
     loss = LogisticMixture(1).loss(row.expand(4, -1), torch.tensor([0.9995, 1.0, -0.9995, -1.0]))
     tail = math.log1p(math.exp((1 - 1 / 65535) * math.exp(2)))
