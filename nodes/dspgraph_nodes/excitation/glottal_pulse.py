@@ -81,10 +81,10 @@ class GlottalPulse(Node):
         Rg = Rk / 4 * (0.5 + 1.2 * Rk) / (0.11 * Rd - Ra * (0.5 + 1.2 * Rk))
         ta = Ra,    te = (1 + Rk) / (2 * Rg),    w = 2 * pi * Rg;    e * ta = 1 - exp(-e * (1 - te))
 
-    The growth a is the one with which the flow returns to 0 in every period. Rd is 0.3 for a pressed voice, about 1 for
-    a normal voice, 2.7 for a breathy voice. The phase is the sum of f0 / rate over the samples before; a pulse begins
-    where it passes a whole number. Where the pitch is 0 there is silence. Sample n has the pitch of the frame in which
-    the sample begins.
+    The growth rate a is chosen so that the flow returns to 0 in every period. Rd is 0.3 for a pressed voice, about 1
+    for a normal voice, 2.7 for a breathy voice. The phase is the sum of f0 / rate over the samples before; a pulse
+    begins where it passes a whole number. Where the pitch is 0 there is silence. Sample n has the pitch of the frame in
+    which the sample begins.
 
     Source: G. Fant, J. Liljencrants and Q. Lin, A four-parameter model of glottal flow, STL-QPSR 4, 1985; G. Fant, The
     LF-model revisited: transformations and frequency domain analysis, STL-QPSR 2-3, 1995 (Rd).

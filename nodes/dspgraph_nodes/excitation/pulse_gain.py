@@ -49,7 +49,7 @@ class PulseGain(Node):
     The gain of a predictor gives white noise the power of the speech. A pulse train has power at the harmonics of its
     pitch only. Where the filter has a peak that is narrower than the pitch, such as that of a tone, pulses are up to 6
     dB too loud if a harmonic meets the peak, and too soft if all harmonics miss it. For speech the gain is within 2 dB
-    of 1. The line of the pulses at 0 Hz, which cannot be heard, does not count as power.
+    of 1. The spectral line of the pulses at 0 Hz, which cannot be heard, does not count as power.
 
     Set `coef` to the coefficient of a deemphasis that follows the filter, because a deemphasis makes low sounds
     stronger. The powers are then those after the deemphasis: A in the formulas is A(z) * (1 - coef / z). If `coef` is

@@ -10,7 +10,7 @@ from dspgraph import Array, Audio, Field, Input, Node, Output, ParameterError, S
 def butterworth_sections(kind: Literal["lowpass", "highpass"], order: int, cycles: float) -> Array:
     """Return second-order sections (b0, b1, b2, a1, a2) of a Butterworth filter, [ceil(order / 2), 5].
 
-    cycles: the corner, where the gain is sqrt(1/2), in cycles per sample, between 0 and 1/2.
+    order: number of poles; cycles: the corner, where the gain is sqrt(1/2), in cycles per sample, between 0 and 1/2.
     """
     from dspgraph_nodes._kernels.maths.elementary import cos, sin
     from dspgraph_nodes._kernels.signal.biquad import design

@@ -43,9 +43,9 @@ class LpcnetPitch(Node):
     weight * xc(T); the two weights of a frame are proportional to |e|**2 and sum to 2. From one half to the next it
     pays 0.02 * d**2 for a change of T by d <= 4 samples, or 6 for a larger change. Frame k takes its two lags T1 and T2
     from the best path up to the end of frame k + `ahead`: later frames tell which of several lags was right, most of
-    all where a voice begins. Its pitch is (min(T1 + T2, 510) - 200) / 100, which lies between -1.34 and 3.1. Its
-    correlation is the weighted mean of its two xc, minus 0.5. A silent frame has weights of 0: it keeps the lags of the
-    frame before it (256 samples at the start) and has correlation -0.5.
+    all where a voice begins. The pitch of the frame is (min(T1 + T2, 510) - 200) / 100, which lies between -1.34 and
+    3.1. The correlation of the frame is the weighted mean of its two xc, minus 0.5. A silent frame has weights of 0: it
+    keeps the lags of the frame before it (256 samples at the start) and has correlation -0.5.
 
     x is the pre-emphasised signal of full scale +-1; the node multiplies it by 32768, because the 1 in xc is the energy
     of one 16-bit step. lpc has a predictor of x for every 160 samples, from a window centred on the start of the span;

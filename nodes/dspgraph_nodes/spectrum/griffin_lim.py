@@ -16,7 +16,7 @@ from dspgraph_nodes._kernels.signal.windows import Window, window_values
 def griffin_lim(
     magnitude: Array, phase: Array, window: Array, hop: int, first: int, iterations: int = 32, momentum: float = 0.99
 ) -> Array:
-    """Return a signal [K * hop] whose spectra have magnitudes near the given ones.
+    """Return a signal [K * hop] whose short-time spectra have magnitudes near the given ones, found by iteration.
 
     magnitude: [K, n_fft / 2 + 1]; phase: initial phases, radians, of the same shape; window: [length], above 0 on the
     whole span of its own frame; hop: samples from one frame to the next; first: where the window of a frame begins, in

@@ -26,7 +26,7 @@ def segment_statistics(frames: Array, floor: float) -> tuple[Array, Array]:
 
 
 class SegmentStatistics(Node):
-    """Compute the mean and the variance of every segment of `length` frames, held over the segment.
+    """Compute the mean and the variance of every segment of `length` frames, repeated for each frame of the segment.
 
         m[k] = 1 / n * sum_j x[j],    v[k] = max(1 / n * sum_j (x[j] - m[k])**2, floor)
 

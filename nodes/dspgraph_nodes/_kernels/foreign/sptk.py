@@ -39,11 +39,11 @@ _lock = Lock()
 def rapt(x: Array, rate: Fraction, hop: int, low: float, high: float, bias: float) -> Array:
     """Return the pitch by RAPT: one value in Hz for every `hop` samples, [ceil(n / hop)] float32; 0 where unvoiced.
 
-    x: [n] samples, n >= 1, full scale +-1; low, high: the range of the pitch, Hz; bias: the parameter voice_bias of
-    rapt: the higher, the more frames are voiced. rapt searches from low / 1.5 to high * 1.2, within its own limits and
-    those of the rate; a pitch outside low .. high, or at an end, becomes 0. The caller must ensure 8000 <= rate <=
-    96000, hop <= rate / 10 and 20 <= low < high < rate / 2. Raises ValueError that names the first sample beyond 100
-    times full scale.
+    x: [n] samples, n >= 1, full scale +-1; rate: the sampling rate, Hz; low, high: the range of the pitch, Hz; bias:
+    the parameter voice_bias of rapt: the higher, the more frames are voiced. rapt searches from low / 1.5 to high *
+    1.2, within its own limits and those of the rate; a pitch outside low .. high, or at an end, becomes 0. The caller
+    must ensure 8000 <= rate <= 96000, hop <= rate / 10 and 20 <= low < high < rate / 2. Raises ValueError that names
+    the first sample beyond 100 times full scale.
     """
     _check_loudness(x)
     count = -(-len(x) // hop)
@@ -91,10 +91,10 @@ def _check_loudness(x: Array) -> None:
 
 
 def _rapt_reach(rate: float, low: float) -> int:
-    """Return how many samples rapt reads from the start of its last frame on. low: the lowest pitch, Hz.
+    """Return how many samples rapt reads from the start of its last frame on.
 
     These are half the length of the decimation filter plus the longer of two windows: that of the correlation and that
-    of the stationarity measure.
+    of the stationarity measure. rate: the sampling rate, Hz; low: the lowest pitch, Hz.
     """
     longest_period = math.floor(rate / low + 0.5)
     correlation = math.floor(_CORRELATION_WINDOW * rate + 0.5) + longest_period + 1

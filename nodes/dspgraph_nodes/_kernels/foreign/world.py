@@ -133,7 +133,7 @@ def check_fft(x: Any, n_fft: int | None) -> int:
 def fft_size(rate: Fraction, low: float = 71.0) -> int:
     """Return the FFT length that WORLD chooses: the power of two above three periods of the lowest pitch.
 
-    low: the lowest pitch, Hz.
+    rate: the sampling rate, Hz; low: the lowest pitch, Hz.
     """
     return int(2 << math.floor(math.log2(3 * float(rate) / low + 1)))
 
@@ -205,8 +205,8 @@ def _pitch(f0: Array, rate: Fraction) -> Array:
 def harvest(x: Array, rate: Fraction, hop: int, low: float, high: float) -> Array:
     """Return the pitch by Harvest: one value in Hz for every `hop` samples, [ceil(n / hop)]; 0 where unvoiced.
 
-    x: [n], n >= 1; low, high: the range of the pitch, Hz. Harvest searches from an octave below to 20 % above this
-    range; a pitch outside the range, or at an end, becomes 0.
+    x: [n], n >= 1; rate: the sampling rate, Hz; low, high: the range of the pitch, Hz. Harvest searches from an octave
+    below to 20 % above this range; a pitch outside the range, or at an end, becomes 0.
     """
     f0: Array
     lowest, highest = low / HARVEST_BELOW, min(high * SEARCH_MARGIN, float(rate / 4))
@@ -220,9 +220,10 @@ def harvest(x: Array, rate: Fraction, hop: int, low: float, high: float) -> Arra
 def dio(x: Array, rate: Fraction, hop: int, low: float, high: float, allowed_range: float, refine: bool) -> Array:
     """Return the pitch by DIO: one value in Hz for every `hop` samples, [ceil(n / hop)]; 0 where unvoiced.
 
-    x: [n], n >= 1; low, high: the range of the pitch, Hz; allowed_range: DIO's threshold, with small values more frames
-    are unvoiced; refine: whether StoneMask refines the result. DIO searches a range that is 20 % wider at both ends; a
-    pitch outside low .. high, or at an end, becomes 0.
+    x: [n], n >= 1; rate: the sampling rate, Hz; low, high: the range of the pitch, Hz; allowed_range: the largest
+    relative change of the pitch from frame to frame: with small values more frames are unvoiced; refine: whether
+    StoneMask refines the result. DIO searches a range that is 20 % wider at both ends; a pitch outside low .. high, or
+    at an end, becomes 0.
     """
     world, samples = pyworld(), _at_least(_samples(x), rate / 20)
     lowest, highest = low / SEARCH_MARGIN, min(high * SEARCH_MARGIN, float(rate / 4))
@@ -243,8 +244,9 @@ def dio(x: Array, rate: Fraction, hop: int, low: float, high: float, allowed_ran
 def _refined(x: Array, rate: Fraction, f0: Array, times: Array, high: float) -> Array:
     """Return the pitch after refinement by StoneMask, [frames] in Hz.
 
-    x: [n], the signal; f0: [frames], DIO's pitch at each of the times [frames], in seconds; high: the upper end of the
-    range. A pitch more than 10 % above `high` is not refined, because it will be set to 0.
+    x: [n], the signal; rate: the sampling rate, Hz; f0: [frames], DIO's pitch at each of the times [frames], in
+    seconds; high: the upper end of the range, Hz. A pitch more than 10 % above `high` is not refined, because it will
+    be set to 0.
     """
     reached = f0 <= rate / _STONEMASK_RATE
     found: Array = pyworld().stonemask(x, np.where(reached, f0, 0), times, int(rate))
@@ -258,7 +260,8 @@ def _refined(x: Array, rate: Fraction, f0: Array, times: Array, high: float) -> 
 def _checked(x: Array, rate: Fraction, hop: int, f0: Array, low: float, high: float) -> Array:
     """Return the pitch [frames] in Hz, with subharmonics raised to the true pitch, and 0 outside the range low to high.
 
-    x: [n], the signal; f0: [frames or more], the pitch that WORLD found, in Hz; hop: samples per frame.
+    x: [n], the signal; rate: the sampling rate, Hz; hop: samples per frame; f0: [frames or more], the pitch that WORLD
+    found, in Hz.
     """
     count = -(-len(x) // hop)
     at = np.arange(count) * float(hop)
@@ -274,8 +277,9 @@ def _at_least(x: Array, samples: Fraction | float) -> Array:
 def cheaptrick(x: Array, rate: Fraction, f0: Array, times: Array, n_fft: int, q1: float) -> Array:
     """Return power spectra by CheapTrick, [frames, n_fft / 2 + 1]. Where every sample is 0 they are about 1e-17.
 
-    x: [n], n >= 1; f0: [frames], the pitch in Hz at each of the times [frames], in seconds; q1: CheapTrick's
-    parameter of spectral recovery. The caller must ensure that n_fft is a power of two and at least shortest_fft(rate).
+    x: [n], n >= 1; rate: the sampling rate, Hz; f0: [frames], the pitch in Hz at each of the times [frames], in
+    seconds; q1: CheapTrick's parameter of spectral recovery. The caller must ensure that n_fft is a power of two and at
+    least shortest_fft(rate).
     """
     samples, pitch = _samples(x), _pitch(f0, rate)
     power: Array = pyworld().cheaptrick(samples, pitch, times, int(rate), q1=q1, fft_size=n_fft)
@@ -285,7 +289,7 @@ def cheaptrick(x: Array, rate: Fraction, f0: Array, times: Array, n_fft: int, q1
 def d4c(x: Array, rate: Fraction, f0: Array, times: Array, n_fft: int, threshold: float) -> Array:
     """Return the aperiodicity by D4C, from 0 to 1, [frames, n_fft / 2 + 1].
 
-    threshold: the threshold of the voicing test; x, f0, times and n_fft: as in `cheaptrick`.
+    threshold: the threshold of the voicing test; the other arguments: as in `cheaptrick`.
     """
     samples, pitch = _samples(x), _pitch(f0, rate)
     faster = 1 if rate >= VOICING_RATE else 2

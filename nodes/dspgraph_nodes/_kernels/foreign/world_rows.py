@@ -1,8 +1,8 @@
 """CheapTrick and D4C row by row: WORLD is given the samples around one row at a time.
 
-Both read only a window around the time of a row. They add noise, so that no spectrum is 0. Its random numbers begin
-anew with each call of WORLD, while in one call for a whole signal they go on from row to row. So a row computed alone
-differs from the same row of one call for the whole signal, by the effect of other noise.
+Both read only a window around the time of a row. They add noise, so that no spectrum is 0. The random numbers of the
+noise begin anew with each call of WORLD, while in one call for a whole signal they go on from row to row. So a row
+computed alone differs from the same row of one call for the whole signal, by the effect of other noise.
 """
 
 import math

@@ -54,7 +54,7 @@ def _between(bands: int, rate: float, length: int) -> Array:
     """Return the matrix [bands, bins] that interpolates linearly between values at the peaks of the bands.
 
     A row of values, one per band, times this matrix is a row of values for the bins 0 .. length / 2. The value at the
-    last bin is always 0.
+    last bin is always 0. The arguments are those of `band_peaks`.
     """
     edges = band_peaks(bands, rate, length)
     weights = np.zeros((bands, length // 2 + 1))
@@ -70,7 +70,7 @@ def _triangles(bands: int, rate: float, length: int) -> Array:
     """Return the matrix [bins, bands] that turns a row of powers of bins into the energies of the bands.
 
     A bin between two peaks counts for both bands, with weights that sum to 1. The first and the last band have only
-    half a triangle; their weights are doubled.
+    half a triangle; their weights are doubled. The arguments are those of `band_peaks`.
     """
     weights = _between(bands, rate, length).T.copy()
     weights[:, [0, -1]] *= 2
@@ -139,6 +139,7 @@ def _lag_rows(bands: int, rate: float, length: int, order: int) -> Array:
     A wide band has a larger energy than a narrow one with the same power per bin. So each energy is divided by the sum
     of the weights of its triangle and multiplied by 4, the sum for LPCNet's narrowest bands. These values, joined by
     straight lines, are a power spectrum; its inverse transform, without the factor 1 / length, is the autocorrelation.
+    bands, rate, length: as in `band_peaks`.
     """
     compensation = 4 / _triangles(bands, rate, length).sum(axis=0)
     bins, lags = np.arange(length // 2 + 1)[:, None], np.arange(order + 1)

@@ -18,7 +18,10 @@ class CombState:
 
 
 def comb_start(samples: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> CombState:
-    """Return the state before the first sample. samples: the delay, at least 1; shape: the shape of one sample."""
+    """Return the state of a comb filter before the first sample.
+
+    samples: the delay, at least 1; shape: the shape of one sample, () or (channels,); dtype: the dtype of the samples.
+    """
     return CombState(*(DelayLine(np.zeros((samples, *shape), dtype)) for _ in range(2)))
 
 

@@ -71,8 +71,8 @@ def constant_q_filters(frequencies: tuple[float, ...], lengths: tuple[float, ...
 def constant_q_rows(frames: Array, bank: ConstantQFilters) -> Array:
     """Return the constant-Q transforms of frames, complex [n, bins]: the inner products of frames and filters.
 
-    frames: [n, 2 * half_window(N) + 1], where N is the longest filter. Each sum runs from the middle of the frame
-    outwards.
+    frames: [n, 2 * half_window(N) + 1], where N is the length of the longest filter; bank: the filters. Each sum runs
+    from the middle of the frame outwards.
     """
     middle = len(bank.counts) - 1
     rows = np.zeros((2, len(frames), bank.bins))

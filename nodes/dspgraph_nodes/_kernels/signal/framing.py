@@ -50,7 +50,7 @@ class Framing:
         return self._rows(padded, self.first - begin, count)
 
     def start(self, dtype: np.dtype[Any]) -> FrameBuffer:
-        """Return the buffer for the beginning of a signal."""
+        """Return the buffer for the beginning of a signal. dtype: the dtype of the samples."""
         return FrameBuffer(np.zeros(max(0, -self.first), dtype), max(0, self.first), self.hop + self.beyond)
 
     def step(self, held: FrameBuffer, x: Array) -> Array:
@@ -60,7 +60,10 @@ class Framing:
         return self._give(held, max(0, 1 - -(-held.wait // self.hop)))
 
     def flush(self, held: FrameBuffer) -> Array:
-        """Return the frames [m, length] that are not complete at the end of the signal, filled up with zeros."""
+        """Return the frames [m, length] that are not complete at the end of the signal, filled up with zeros.
+
+        held: the buffer.
+        """
         begun = self.hop + self.beyond - held.wait  # samples received since the start of the span of the next frame
         count = -(-begun // self.hop)
         missing = held.at + (count - 1) * self.hop + self.length - len(held.samples)

@@ -96,7 +96,7 @@ def log_power_to_mcep_matrix(n_fft: int, order: int, alpha: float) -> Array:
 def mc2b(mcep: Array, alpha: float) -> Array:
     """Return the coefficients b [n, order + 1] of MLSA filters for mel-cepstra c [n, order + 1], in the same dtype.
 
-    b[order] = c[order], and b[m] = c[m] - alpha * b[m + 1] for m < order.
+    b[order] = c[order], and b[m] = c[m] - alpha * b[m + 1] for m < order. mcep: c; alpha: the all-pass constant of c.
     """
     b = mcep.copy()
     _mc2b(alpha, b)

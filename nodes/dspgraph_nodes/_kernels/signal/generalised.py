@@ -25,7 +25,7 @@ def normalise_gain(c: Array, gamma: float) -> Array:
 
 
 def restore_gain(c: Array, gamma: float) -> Array:
-    """Return cepstra from rows (K, c'[1], c'[2] ...): the inverse of `normalise_gain`."""
+    """Return cepstra from rows (K, c'[1], c'[2] ...), [n, order + 1]: the inverse of `normalise_gain`. c: the rows."""
     y = c.copy()
     if gamma == 0:
         y[:, 0] = log(c[:, 0])

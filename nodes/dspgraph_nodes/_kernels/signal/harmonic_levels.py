@@ -32,7 +32,8 @@ def relative_level(x: Array, rate: float, at: float, f: float, m: int) -> float:
     compared, at least up to number 2 * m. If number 2 * m is beyond half the rate, there are too few harmonics to
     compare, and the result is 1.
 
-    x: [n]; at: the sample in the middle of the first window, which is moved inwards if x ends too soon; f: Hz.
+    x: [n]; rate: the sampling rate, Hz; at: the sample in the middle of the first window, which is moved inwards if x
+    ends too soon; f: Hz.
     """
     if 2 * m * f > rate / 2:
         return 1.0
@@ -57,7 +58,10 @@ def relative_level(x: Array, rate: float, at: float, f: float, m: int) -> float:
 
 @kernel
 def _magnitudes(x: Array, rate: float, at: float, f: float, count: int) -> Array:
-    """Return the magnitudes of the spectrum of x around the sample `at`, at f, 2 * f ... count * f: [count]."""
+    """Return the magnitudes of the spectrum of x around the sample `at`, at f, 2 * f ... count * f: [count].
+
+    rate: the sampling rate, Hz; f: Hz. The window is a Hann window of eight periods of f.
+    """
     length = min(int(WINDOW_PERIODS * rate / f), len(x))
     begin = min(max(0, int(at - length / 2)), len(x) - length)
     twice = 2 * np.cos(2 * np.pi * f / rate * np.arange(1, count + 1))

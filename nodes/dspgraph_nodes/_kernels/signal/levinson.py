@@ -88,10 +88,10 @@ def residual_power(r: Array, rows: Array) -> Array:
 def levinson(r: Array, silence: float, least: float = 0.0) -> Array:
     """Return the predictors (gain, a[1..order]), [n, order + 1], of the autocorrelations r [n, order + 1].
 
-    They solve sum_k a[k] * r[|j - k|] = -r[j], j = 1 .. order; the gain is the square root of the residual power. A row
-    with r[0] <= silence gives zeros. The recursion stops when the residual power is at most `least` * r[0], or as small
-    as the rounding error of r; the rest of a, which would be noise, is 0. A reflection coefficient that rounding brings
-    to 1 or -1 is limited to a magnitude just below 1, so that 1 / A(z) is stable.
+    The coefficients solve sum_k a[k] * r[|j - k|] = -r[j], j = 1 .. order; the gain is the square root of the residual
+    power. A row with r[0] <= silence gives zeros. The recursion stops when the residual power is at most `least` *
+    r[0], or as small as the rounding error of r; the rest of a, which would be noise, is 0. A reflection coefficient
+    that rounding brings to 1 or -1 is limited to a magnitude just below 1, so that 1 / A(z) is stable.
     """
     count, width = r.shape
     rows = np.zeros((count, width))

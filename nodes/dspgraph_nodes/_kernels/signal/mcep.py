@@ -77,7 +77,7 @@ def _newton(
     r: [n, 2 * order + 1], as in `mel_cepstrum`, for the trials. level: [n], ln(r[0]) / 2, the change of c[0] that gives
     the best gain; in a row with r[0] > _FAR only c[0] is changed. slope: (-alpha)**m. trial, accepted: [n, order + 1],
     the trial and the best mel-cepstrum of each row, changed in place. found: [n, 2], E and r[0] of the accepted rows,
-    updated. moving: [n], set to False for rows that are finished.
+    updated. moving: [n], set to False for rows that are finished, else to True. tolerance: as in `mel_cepstrum`.
     """
     width = len(slope)
     a, step = np.empty((width, width)), np.empty(width)

@@ -26,7 +26,7 @@ def mel_filterbank(
     The centres, with f_min before the first and f_max after the last, are equally spaced in mel. A triangle rises,
     linearly in Hz, from 0 at the centre of the band before to 1 at its own centre, and falls to 0 at the centre of the
     band after. With norm="slaney" it is divided by half its width in Hz, so that its area is 1. rate: the sampling rate
-    in Hz.
+    in Hz; f_min, f_max: Hz; scale: as in `hertz_to_mel`.
 
     Source: librosa reference, `librosa.filters.mel` and `librosa.hz_to_mel`.
     """

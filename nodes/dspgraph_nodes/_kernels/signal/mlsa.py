@@ -67,8 +67,8 @@ def mlsa(x: Array, b: Array, up: int, down: int, alpha: float, pade: Array, sour
 
     x: [n], already multiplied by the gain exp(b[0]). b: [frames + 1, width], rows of MLSA coefficients. There are up /
     down frames per sample: the coefficients of sample n lie on the line from row floor(n * up / down) to the next row.
-    pade: the coefficients p_1 .. p_L of the Pade approximation. sources, e: one pair of `initial_state`, updated in
-    place.
+    alpha: the constant of the all-pass. pade: the coefficients p_1 .. p_L of the Pade approximation. sources, e: one
+    pair of `initial_state`, updated in place.
     """
     frames, width, order = len(b) - 1, b.shape[1], len(e) - 1
     stages = len(pade)

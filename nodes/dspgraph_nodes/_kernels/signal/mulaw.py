@@ -95,8 +95,9 @@ def _expanded(levels: int) -> Array:
 def even_samples(levels: int, mulaw: bool = True) -> Array:
     """Return the samples that the levels 0 .. levels - 1 stand for: [levels] float64, from -1 to 1; none of them is 0.
 
-    y = 2 * k / mu - 1, where mu = levels - 1; with mu-law, sgn(y) * ((1 + mu)**abs(y) - 1) / mu. Several published
-    vocoders use these levels. The samples of `mulaw_decode` differ from them by about half a level.
+    The sample of level k is y = 2 * k / mu - 1, where mu = levels - 1, or, if `mulaw` is true, sgn(y) * ((1 +
+    mu)**abs(y) - 1) / mu. Several published vocoders use these levels. The samples of `mulaw_decode` differ from them
+    by about half a level.
     """
     mu = levels - 1
     y = 2 * np.arange(levels) / mu - 1
@@ -109,8 +110,8 @@ def even_samples(levels: int, mulaw: bool = True) -> Array:
 def even_levels(x: Array, levels: int, mulaw: bool = True) -> Array:
     """Return the level [n] int64 of every sample x, the inverse of `even_samples`. x: [n] float64, from -1 to 1.
 
-    The level is floor((y + 1) / 2 * mu + 1/2), mu = levels - 1, where y is x, or with mu-law sgn(x) * ln(1 + mu *
-    abs(x)) / ln(1 + mu).
+    The level is floor((y + 1) / 2 * mu + 1/2), where mu = levels - 1, and y is x or, if `mulaw` is true, sgn(x) * ln(1
+    + mu * abs(x)) / ln(1 + mu).
     """
     mu = levels - 1
     y = np.sign(x) * np.log1p(mu * np.abs(x)) / np.log1p(mu) if mulaw else x

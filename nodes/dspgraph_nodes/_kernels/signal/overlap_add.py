@@ -27,9 +27,10 @@ class OverlapState:
 
 
 def start(length: int, hop: int, first: int, dtype: np.dtype[Any]) -> OverlapState:
-    """Return the state before the first frame. length, hop: of the frames, in samples.
+    """Return the state of an overlap-add before the first frame.
 
-    A frame begins `first` samples after the start of its span, first <= 0, and reaches at least to the end of its span.
+    length, hop: the length of a frame and the distance from one frame to the next, samples. A frame begins `first`
+    samples after the start of its span, first <= 0, and reaches at least to the end of its span. dtype: of the samples.
     """
     return OverlapState(np.zeros(length - hop, dtype), np.zeros(length - hop, dtype), -first, -first)
 

@@ -16,7 +16,10 @@ _TURN = 2.0**53  # steps of the phase in a cycle before they are shifted to 64 b
 
 
 ClockedSource: TypeAlias = Callable[[Array, Array], Array]
-"""A function of pitch, Hz, and phase, [m] each, that returns m samples. Phases are uint64 in 2**-64 cycles."""
+"""A function of pitch and phase, [m] each, that returns m samples.
+
+The pitch is in Hz; the phase is uint64, in units of 2**-64 cycles.
+"""
 
 
 @dataclass

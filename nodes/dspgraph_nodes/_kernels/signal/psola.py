@@ -161,9 +161,9 @@ class PsolaSignal:
 
 @dataclass
 class NearestRows:
-    """Rows of frames, of which each sample gets the one that is nearest in time.
+    """A buffer of rows with one value each, which returns for every sample the value of the row nearest in time.
 
-    rate: samples per second; frames: rows per second; centre: the time of row 0 in seconds; held: the rows that are
+    rate: samples per second; frames: rows per second; centre: the time of row 0 in seconds; held: the values that are
     kept, [m].
     """
 

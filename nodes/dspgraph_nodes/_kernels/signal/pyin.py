@@ -85,7 +85,10 @@ class PitchPath:
 
 
 def start_path(grid: PitchGrid, wait: int) -> PitchPath:
-    """Return the paths before the first frame. wait: how many later frames decide about the pitch of a frame."""
+    """Return the paths before the first frame.
+
+    grid: the fixed parts of the search; wait: how many later frames decide about the pitch of a frame.
+    """
     bins = len(grid.pitches)
     return PitchPath(np.zeros(2 * bins), np.zeros((wait + 1, 2 * bins), np.int32), np.zeros((wait + 1, bins)))
 
@@ -93,7 +96,7 @@ def start_path(grid: PitchGrid, wait: int) -> PitchPath:
 def extend_path(grid: PitchGrid, path: PitchPath, frames: Array) -> Array:
     """Add frames to the paths; return the pitch, in Hz, of the frames that have enough later frames; 0 where unvoiced.
 
-    frames: [n, length], longer than the longest lag. path: updated in place.
+    grid: the fixed parts of the search; path: updated in place; frames: [n, length], longer than the longest lag.
     """
     f0 = np.empty(max(0, path.seen + len(frames) + 1 - len(path.origin) - path.given))
     _extend(
@@ -118,9 +121,10 @@ def end_path(path: PitchPath) -> Array:
 
 
 def candidates(grid: PitchGrid, frame: Array) -> tuple[Array, Array]:
-    """Return the probability of every bin for one frame, [bins], and the exact pitch of its candidate, [bins] Hz, or 0.
+    """Return (probability, pitch) of every bin for one frame, [bins] each: of the candidate in the bin, or 0 and 0.
 
-    frame: [length], longer than the longest lag.
+    The pitch is the exact pitch of the candidate, Hz. grid: the fixed parts of the search; frame: [length], longer than
+    the longest lag.
     """
     d, x = np.zeros(grid.longest + 1), np.concatenate((frame, np.zeros(grid.longest + 1)))
     probability, pitch = np.zeros((2, len(grid.pitches)))
@@ -160,9 +164,10 @@ def _candidates(
 ) -> None:
     """Write the probability and the exact pitch, in Hz, of every bin that has a candidate; other bins stay as they are.
 
-    d: normalised differences for the lags from 0 on; shortest, pitches, weights: as in `PitchGrid`. A candidate is a
-    local minimum of d at a lag of at least `shortest`. For each threshold, the minima below it share its weight: each
-    is exp(-2) times as probable as the minimum before it.
+    d: normalised differences for the lags from 0 on; shortest, rate, pitches, weights: as in `PitchGrid`. A candidate
+    is a local minimum of d at a lag of at least `shortest`. For each threshold, the minima below it share its weight:
+    each is exp(-2) times as probable as the minimum before it. If no minimum lies below a threshold, the lowest minimum
+    gets 1 % of its weight.
     """
     last, count, deepest = len(d) - 1, 0, 0
     lags, heights, shares = np.empty(len(d), np.int64), np.empty(len(d)), np.zeros(len(d))
@@ -233,7 +238,7 @@ def _extend(
     frames: Array, shortest: int, longest: int, rate: float, pitches: Array, moves: Array, norms: Array, weights: Array,
     score: Array, origin: Array, found: Array, seen: int, f0: Array,
 ) -> None:  # fmt: skip
-    """Add frames to the paths; write the pitch of the frames for which enough later frames have come to f0.
+    """Add frames to the paths; write to f0 the pitch of the frames for which enough later frames have come.
 
     The arrays from `score` to `found` are the state (see `PitchPath`), updated in place. seen: the number of frames so
     far. The other arguments are those of `PitchGrid`.
@@ -277,7 +282,7 @@ def _extend(
 
 @kernel
 def _trace(score: Array, origin: Array, found: Array, first: int, end: int, f0: Array) -> None:
-    """Follow the best path backwards from frame `end` - 1; write the pitch of the frames from `first` on to f0.
+    """Follow the best path backwards from frame `end` - 1; write to f0 the pitch of the frames from `first` on.
 
     f0: [m], for the frames `first` to `first` + m - 1; score, origin, found: as in `PitchPath`.
     """

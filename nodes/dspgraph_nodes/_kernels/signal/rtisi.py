@@ -54,7 +54,7 @@ def rtisi_push(how: Rtisi, held: RtisiState, magnitude: Array) -> Array | None:
     """Add a frame, magnitude [bins]; return the final spectrum of the frame `ahead` frames before it, if there is one.
 
     The earlier frames that overlap the new one are added up. The phases of the sum's spectrum are the initial phases of
-    the new frame.
+    the new frame. how: the settings; held: the state, updated in place.
     """
     blank = np.zeros((1, how.n_fft // 2 + 1), held.spectrum.dtype)
     begun = _analysed(how, _sum(how, held, np.concatenate((held.spectrum, blank))))[-1:]
@@ -64,7 +64,10 @@ def rtisi_push(how: Rtisi, held: RtisiState, magnitude: Array) -> Array | None:
 
 
 def rtisi_pop(how: Rtisi, held: RtisiState) -> Array:
-    """Make the first frame that is held final: return its spectrum [bins], and remove it from the state."""
+    """Iterate over the held frames, then make the first of them final: return its spectrum [bins], and drop the frame.
+
+    how: the settings; held: the state, updated in place.
+    """
     for _ in range(how.iterations):
         held.spectrum = _with_magnitude(_analysed(how, _sum(how, held, held.spectrum)), held.magnitude)
     final: Array = held.spectrum[0].copy()
@@ -77,7 +80,7 @@ def rtisi_pop(how: Rtisi, held: RtisiState) -> Array:
 def _pieces(how: Rtisi, spectrum: Array) -> Array:
     """Return the inverse Fourier transforms of spectra, multiplied by the window for synthesis: [n, length].
 
-    spectrum: [n, bins].
+    how: the settings; spectrum: [n, bins].
     """
     from scipy.fft import irfft
 

@@ -31,7 +31,10 @@ def spectra(frames: Array, window: Array, n_fft: int) -> Array:
 
 
 def spectra_in_pieces(frames: Array, window: Array, n_fft: int) -> Iterator[Array]:
-    """Yield the transforms that `spectra` returns, in pieces [m, n_fft // 2 + 1], each an array of its own."""
+    """Yield the transforms that `spectra` returns for these arguments, in pieces [m, n_fft // 2 + 1], m rows at a time.
+
+    Each piece is an array of its own.
+    """
     from scipy.fft import rfft
 
     length = len(window)
@@ -123,5 +126,5 @@ def window_start(rows: SpectrumRows, hop: int, length: int | None, window: Windo
 
 
 def rows_per_piece(n_fft: int, dtype: np.dtype[Any]) -> int:
-    """Return how many frames of n_fft samples fit in a piece, at least 1."""
+    """Return how many frames of n_fft samples fit in a piece, at least 1. dtype: the dtype of the samples."""
     return max(1, _PIECE_BYTES // (n_fft * dtype.itemsize))

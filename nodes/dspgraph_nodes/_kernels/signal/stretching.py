@@ -74,14 +74,17 @@ class StretchState:
 
 
 def stretch_start(how: Stretching, channels: int, dtype: np.dtype[np.floating]) -> StretchState:
-    """Return the state before the first sample. how: the settings; channels, dtype: of the samples."""
+    """Return the state before the first sample. how: the settings; channels: their number; dtype: of the samples."""
     before = how.length // 2 + how.hop + how.reach
     tails = [overlap.start(how.length, how.hop, -(how.length // 2), dtype) for _ in range(channels)]
     return StretchState(np.zeros((channels, before), dtype), -before, tails)
 
 
 def stretch_step(how: Stretching, held: StretchState, x: Array) -> Array:
-    """Add input samples x [channels, n]; return the output samples [channels, m] that are now determined."""
+    """Add input samples x [channels, n]; return the output samples [channels, m] that are now determined.
+
+    how: the settings; held: the state, updated in place.
+    """
     held.samples = np.concatenate((held.samples, x), axis=1)
     held.received += x.shape[1]
     until = held.frames
@@ -95,7 +98,7 @@ def stretch_step(how: Stretching, held: StretchState, x: Array) -> Array:
 def stretch_flush(how: Stretching, held: StretchState) -> Array:
     """Return the rest of the output [channels, m] at the end of the signal.
 
-    n input samples give ceil(n * factor) samples in all.
+    n input samples give ceil(n * factor) output samples in all. how: the settings; held: the state.
     """
     total = -(-held.received * how.up // how.down)
     until = max(held.frames, -(-total // how.hop))
@@ -106,7 +109,10 @@ def stretch_flush(how: Stretching, held: StretchState) -> Array:
 
 
 def _frames_until(how: Stretching, held: StretchState, until: int) -> Array:
-    """Compute the frames up to, not including, number `until`; return the complete output samples, [channels, m]."""
+    """Compute the frames up to, not including, number `until`; return the samples that are now complete, [channels, m].
+
+    how: the settings; held: the state, updated in place.
+    """
     if until == held.frames:
         return held.samples[:, :0].copy()
     make = _shifted_frames if how.reach else _locked_frames
@@ -124,7 +130,7 @@ def _frames_until(how: Stretching, held: StretchState, until: int) -> Array:
 def _cut(how: Stretching, held: StretchState, middles: Array) -> Array:
     """Return frames that are cut from the input, [channels, n, length].
 
-    middles: [n], the index of each frame's middle sample.
+    middles: [n], the number of each frame's middle sample in the whole input.
     """
     windows = np.lib.stride_tricks.sliding_window_view(held.samples, how.length, axis=1)
     frames: Array = windows[:, middles - how.length // 2 - held.at]

@@ -27,7 +27,8 @@ The odd harmonics of a voice hold more: 8 % if its first formant lies on the sec
 def raise_subharmonics(x: Array, rate: float, f0: Array, at: Array, top: float) -> Array:
     """Return the pitch [frames], Hz, where each subharmonic f0 is replaced by p * f0, p = 2, 3, 5, 7 ..., repeatedly.
 
-    x: [n]; f0: [frames], the pitch at each of the samples `at` [frames], 0 where unvoiced; top: the highest pitch, Hz.
+    x: [n]; rate: the sampling rate, Hz; f0: [frames], the pitch at each of the samples `at` [frames], 0 where unvoiced;
+    top: the highest pitch, Hz, up to which f0 is raised.
     f0 is a subharmonic of p * f0 if, with r(lag) the normalised correlation of two windows of two periods,
 
         mean over j = 1 .. p of r(j / (p * f0)) >= (1 - MOST_REST) * r(1 / f0),    r(1 / f0) >= 1/2

@@ -102,8 +102,8 @@ class Tables(NamedTuple):
 def swipe(x: Array, rate: float, hop: int, low: float, high: float) -> tuple[Array, Array]:
     """Return the pitch with the greatest strength, in Hz, and its strength, every `hop` samples: [ceil(n / hop)] each.
 
-    x: [n]; its level does not matter. low, high: the ends of the range that is searched, Hz. The pitch is 0 in silence,
-    and where the strongest pitch is at an end of the range.
+    x: [n]; its level does not matter. rate: the sampling rate, Hz. low, high: the ends of the range that is searched,
+    Hz. The pitch is 0 in silence, and where the strongest pitch is at an end of the range.
     """
     tables = _tables(rate, low, high)
     peak = np.abs(x).max(initial=0.0)
@@ -179,10 +179,9 @@ def _is_one_or_prime(most: int) -> Array:
 
 
 def _interpolation(at: Array, bins: int) -> tuple[Array, Array]:
-    """Return the first of the four bins used for each place, and weights [4, places] of a cubic interpolation.
+    """Return the first of the four bins used for each position, [n], and the weights [4, n] of a cubic interpolation.
 
-    at: [places], positions between bins; bins: the number of bins. The cubic passes through the values of the four
-    bins.
+    at: [n], positions in units of bins; bins: the number of bins. The cubic passes through the values of the four bins.
     """
     first = np.clip(np.floor(at).astype(int) - 1, 0, max(0, bins - 4))
     u = at - first
@@ -214,7 +213,10 @@ def _strengths(x: Array, at: Array, tables: Tables) -> Array:
 
 
 def _loudness(x: Array, begin: int, step: int, count: int, window: WindowTables) -> Array:
-    """Return L_w (see module) of `count` windows, [count, points], centred at the samples begin, begin + step ..."""
+    """Return L_w (see the module) of `count` windows, [count, points], centred at the samples begin, begin + step ...
+
+    x: [n], the signal; window: the tables for windows of this length.
+    """
     from scipy.fft import rfft
 
     length = len(window.hann)
