@@ -102,7 +102,7 @@ class Closure:
 
     @property
     def computed_elsewhere(self) -> tuple[str, ...]:
-        """The places in `computed` without those in files of dspgraph and dspgraph_nodes."""
+        """The places in `computed` that are not in files of dspgraph or dspgraph_nodes."""
         return self._computed(name for name in self.files if name.partition(".")[0] not in _OWN_PACKAGES)
 
     def _computed(self, names: Iterable[str]) -> tuple[str, ...]:

@@ -249,7 +249,10 @@ def failure_sentence(node: Node, error: BaseException) -> str:
 
 
 def require_mono(stream: Audio, node: Node) -> None:
-    """Raise ParameterError if `stream` has more than one channel. Nodes for mono audio call it in `streams`."""
+    """Raise ParameterError if `stream` has more than one channel.
+
+    Call this function in the method `streams` of a node for mono audio. node: this node, for the message.
+    """
     if stream.channels > 1:
         raise ParameterError(f"{node.type_name} takes one channel; found {stream}: put a mono 'mix' before it")
 

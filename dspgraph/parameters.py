@@ -143,8 +143,7 @@ def sentences(error: ValidationError, sentence: Callable[[ErrorDetails], str]) -
 def complaint_sentence(detail: ErrorDetails, place: str | None = None) -> str:
     """Return a complaint of pydantic as a sentence: the place, what is wrong, and the value that was found.
 
-    If a validator of dspgraph made the complaint, its message is already a whole sentence: only the place is put before
-    it.
+    The message of a validator of dspgraph is already a whole sentence: only the place is put before it.
 
     detail: one entry of `ValidationError.errors()`. place: the first words; by default the path of the field.
     """

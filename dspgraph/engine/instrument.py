@@ -20,7 +20,7 @@ class Watched(Protocol):
 
     @property
     def index(self) -> int:
-        """The place of the node in the order in which the nodes run, from 0."""
+        """The position of the node in the order in which the nodes run, from 0."""
 
     @property
     def name(self) -> str:

@@ -156,7 +156,10 @@ class Session:
             self._release(slot, queue, math.floor(reached * stream.rate) - state.emitted[slot])
 
     def finish(self) -> None:
-        """Mark the end of all inputs. Raises SignalError if they last for different times."""
+        """Mark the end of the signal, and put the items that wait at the inputs into the slots.
+
+        Raises SignalError if the inputs have different durations.
+        """
         self._check_alive()
         plan, state = self.plan, self.state
         end = self.pushed_time()

@@ -176,8 +176,8 @@ _INPUTS: dict[str, type[BaseModel]] = {
 def describe_key(key: str, tag: str | None = None) -> str:
     """Return the description of a key; "" for an unknown key.
 
-    tag: "audio", "frames", "symbols", "control" or "port" for a key in such an entry of `inputs`; None for a key at the
-    top of a file.
+    tag: the kind of the entry of `inputs` that has the key: "audio", "frames", "symbols", "control" or "port". None for
+    a key at the top of a file.
     """
     model: type[BaseModel] = _INPUTS[tag] if tag else Document
     return model.model_fields[key].description or "" if key in model.model_fields else ""

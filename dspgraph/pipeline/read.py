@@ -61,9 +61,9 @@ class Marks:
         return copied
 
     def along(self, path: KeyPath) -> Iterator[Marks]:
-        """Yield these marks, then those of each value on the way to the value at `path`, as far as there are marks.
+        """Yield these marks, then the marks of each value on the way to the value at `path`, as far as there are any.
 
-        path: keys, from this value inwards.
+        path: the keys that lead from the value of these marks to a value inside it.
         """
         marks: Marks | None = self
         for key in (*path, None):

@@ -102,9 +102,9 @@ def spectrogram(samples: Array, rate: float, title: str) -> Figure:
 class Miniatures:
     """Small pictures of audio files, without axes, each as the bytes of a PNG file.
 
-    spectrograms: one for each file, in dB. differences: for each file its spectrogram minus that of the first file, in
-    dB, from blue (softer by DIFFERENCE dB or more) to red (louder by as much). Before the subtraction, levels below the
-    range of 80 dB are raised to its lower end.
+    spectrograms: one for each file, in dB. differences: for each file its spectrogram minus the spectrogram of the
+    first file, in dB, from blue (softer by DIFFERENCE dB or more) to red (louder by as much). Before the subtraction,
+    levels below the range of 80 dB are raised to its lower end.
     """
 
     spectrograms: list[bytes]

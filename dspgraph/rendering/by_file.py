@@ -80,7 +80,7 @@ class ItemsByFile(Generic[J]):
 
     @property
     def any_job(self) -> J:
-        """One of the jobs, for what all of them have in common, such as the names of outputs."""
+        """The first job, for properties that all jobs have in common, such as the names of outputs."""
         return next(iter(self.jobs.values()))
 
     def job(self, item: Item) -> J:

@@ -101,7 +101,7 @@ class _Rest:
         self._given = self._added = 0
 
     def until(self, count: int) -> Array:
-        """Return the samples after those of the last call, up to sample number `count` of the file, without this one.
+        """Return the next samples, as many as are missing so that `count` samples have been returned in all calls.
 
         After the end of the file, the samples are 0.
         """

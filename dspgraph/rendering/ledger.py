@@ -83,7 +83,10 @@ class Ledger:
         self._file.close()
 
     def _lock(self) -> None:
-        """Lock the file. The operating system unlocks it when this process ends, even if it is killed."""
+        """Lock the file. Raises RequestError if another run has locked it, or if it cannot be locked.
+
+        The operating system unlocks the file when this process ends, even if the process is killed.
+        """
         import fcntl  # Windows does not have it
 
         try:

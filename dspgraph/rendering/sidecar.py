@@ -102,8 +102,8 @@ class Sidecar:
     def earlier_origin(self) -> dict[str, Any] | None:
         """Return the source and settings of the outputs beside the sidecar on the disk; None without a sidecar.
 
-        The keys are those of a line of the ledger: "source", "recipe", "format", "start", "duration", "channel" and
-        "command", as far as they are known. A sidecar of another item counts as none.
+        The keys are as in a line of the ledger: "source", "recipe", "format", "start", "duration", "channel" and
+        "command". A key whose value is not known is missing. A sidecar of another item counts as none.
         """
         content = self.read()
         if content.get("id") != self.item.id or "digest" not in content:

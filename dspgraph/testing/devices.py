@@ -37,10 +37,10 @@ class FakeDevice:
     quantum; they are skipped in `heard`. asks: events without a time that are asked for just before the quantum; those
     of one list take effect together. dies: the number of the quantum at which the device is lost.
 
-    clock: time in seconds -> by how many millionths the clock of the recording side is faster than that of the playing
-    side, interpolated linearly between these times; None: there is one clock. With two clocks, blocks and quanta have
-    times, and come later by random times up to `jitter` seconds; `lost` then counts blocks that are recorded, not
-    quanta.
+    clock: time in seconds -> by how many millionths the clock of the recording side is faster than the clock of the
+    playing side, interpolated linearly between these times; None: there is one clock. With two clocks, recorded blocks
+    and quanta come at times of their own, each delayed by a random time up to `jitter` seconds, and the keys of `lost`
+    are numbers of recorded blocks, not of quanta.
     """
 
     heard: Array

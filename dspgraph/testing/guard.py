@@ -49,8 +49,8 @@ def first_difference(expected: Array, found: Array) -> Difference | None:
 class BlockGuard:
     """An instrument that checks every block that goes into a node or comes out of it.
 
-    Nodes get copies of blocks, and copies of their outputs are passed on. After each step the blocks that the node got
-    and those that it returned are overwritten, so that a node that kept one of them gives wrong outputs later.
+    Nodes get copies of blocks, and copies of their outputs are passed on. After each step, the blocks that the node got
+    and the blocks that it returned are overwritten. A node that has kept one of these blocks then gives wrong outputs.
 
     where: the first words of messages.
     """
@@ -63,7 +63,7 @@ class BlockGuard:
         return self._guards.setdefault(stage.name, _StageGuard(self.where, stage))
 
     def around_step(self, stage: Watched, step: Step) -> Step:
-        """Return a function that calls `step` with copies and checks its blocks."""
+        """Return a function that calls `step` with copies of the blocks, checks all blocks and then overwrites them."""
         guard = self._guard(stage)
 
         def guarded(state: Any, *blocks: Any) -> tuple[Any, ...]:
@@ -76,7 +76,7 @@ class BlockGuard:
         return guarded
 
     def around_step_many(self, stage: Watched, step_many: StepMany) -> StepMany:
-        """Return a function that calls `step_many` with copies and checks its blocks."""
+        """Return a function that calls `step_many` with copies of the blocks, checks all blocks and overwrites them."""
         guard = self._guard(stage)
 
         def guarded(states: list[Any], *lists: Any) -> tuple[list[Any], ...]:

@@ -212,7 +212,7 @@ def _misconfigured(config: Mapping[str, Any], unseen: frozenset[str]) -> Iterato
 
 
 def _contents(example: ModelExample, folder: Path) -> tuple[Path, dict[str, Array], dict[str, str]]:
-    """Return a file of weights, its arrays and its metadata."""
+    """Return (path, name -> array, metadata) of a file of random weights in the folder."""
     from safetensors import safe_open
 
     path = example.weights(folder)

@@ -74,10 +74,11 @@ def _check_rest(
     length: Fraction,
     seconds: Any,
 ) -> None:
-    """Check law 3: no events, events that set controls to their present values, and a swap to the same graph.
+    """Check law 3: without events, and with events that change nothing, the outputs are those of the graph, delayed.
 
-    length: the duration of the recording in seconds. seconds: this duration if there are no recorded inputs, otherwise
-    None. The other arguments are those of `check_performance`.
+    Events that change nothing set controls to their present values, and swap the graph for the same graph. length: the
+    duration of the recording in seconds. seconds: this duration if there are no recorded inputs, otherwise None. The
+    other arguments are those of `check_performance`.
     """
     performance = Performance(graph, (), controls, latency=latency)
     resting = {name: stream for name, stream in graph.inputs.items() if is_control(stream)}
@@ -106,7 +107,7 @@ def _spans(graph: Graph, sizes: Sequence[int]) -> Iterator[Fraction]:
 
 
 def _adding(performance: Performance, events: Sequence[Event], spans: Iterable[Fraction]) -> Iterator[Fraction]:
-    """Yield the durations in `spans`. Before each of them, add the events that take effect in it to the performance."""
+    """Yield the durations in `spans`. Before each span, add the events that take effect in it to the performance."""
     waiting, end = list(events), Fraction(0)
     for span in spans:
         end += span

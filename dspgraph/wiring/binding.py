@@ -112,8 +112,9 @@ def _checked_seconds(name: str, hook: str, found: Any) -> Fraction:
 def _check_sizes(what: str, binding: Binding) -> None:
     """Raise ParameterError if the blocks of a node would be too large for the memory. what: the node, for messages.
 
-    Two sizes are checked: the numbers in one second of every stream; and the numbers that the node must hold of every
-    input stream, those of one period or of the span of one output item, whichever is longer, plus the lookahead.
+    MOST_NUMBERS limits two sizes: the numbers in one second of each stream, and the numbers of each input stream that
+    the node must hold. The node must hold one period, or the span of one output item if that is longer, plus the
+    lookahead.
     """
     way_out = f"{MOST_NUMBERS} are the most: choose smaller lengths and sizes, a larger hop or a lower rate"
     for stream in (*binding.flat, *binding.gives):

@@ -412,7 +412,7 @@ class Wiring:
         return bindings
 
     def _common_duration(self, name: str) -> Duration:
-        """Return the duration of the streams at the inputs of a node. Raises WireError if they differ."""
+        """Return the duration of the streams at the inputs of a node. Raises WireError if their durations differ."""
         (port, first), *others = [(f"{name}.{port.name}", origin) for port, origin in self.sources(name)]
         for to, origin in others:
             if self.durations[origin] != self.durations[first]:
