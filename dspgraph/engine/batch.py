@@ -87,7 +87,7 @@ class Batch:
 
 @dataclass
 class _Place:
-    """A place in a batch: one signal, its session, its remaining blocks, and the error that ended it, if any.
+    """One signal of a batch, with its session, its remaining blocks, and the error that ended it, if any.
 
     graph, plan: the graph that the signal runs through, and its plan, from which the session is made.
     """
@@ -132,7 +132,7 @@ def _blocks_of_any(graph: Wiring, signal: Signal) -> Iterator[Arrays]:
 def _run_group(stage: Stage, group: list[_Place]) -> None:
     """Run one node for one round of a group of signals. An error is not raised, but stored in `_Place.error`.
 
-    stage: the node in the plan. group: the places of the signals; only one if the node has no `step_many` of its own.
+    stage: the node in the plan. group: the signals; only one if the node has no `step_many` of its own.
     """
     states = [place.session.state for place in group]
     errors: list[Exception | None] = [None] * len(group)

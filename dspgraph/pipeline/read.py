@@ -234,8 +234,8 @@ def _lay_over(base: Source, own: Source, at: KeyPath) -> None:
 
     base: the data of the file that is extended; they are changed. own: the data of the file that extends it. If both
     have a mapping under the same key, the two are merged. But a mapping in `own` with the key `node` or `pipeline`
-    describes a whole stage: below the top level it replaces the old mapping. Any other value replaces the old one. null
-    removes the old value, if there is one.
+    describes a whole stage: below the top level it replaces the mapping in `base`. Any other value replaces the value
+    in `base`. null removes the value in `base`, if there is one.
     """
     under, over = value_at(base.data, at), value_at(own.data, at)
     *_, marks = own.marks.along(at)
@@ -298,7 +298,7 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """Return the next YAML node, as the base class does. Raises PipelineError for too many nodes or levels.
 
-        PyYAML calls this method. parent, index: the node around the next one, and the key or number of the next one.
+        PyYAML calls this method. parent, index: the node that contains the returned node, and its key or number there.
         """
         self.composed += 1
         self.level += 1

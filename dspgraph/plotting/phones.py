@@ -91,9 +91,9 @@ def _mixture(row: Array) -> tuple[Array, Array, Array]:
 
 
 def logistic_density(x: Array, mean: Array, scale: Array) -> Array:
-    """Return the density of the logistic distribution with mean m and scale s: 1 / (4 * s * cosh((x - m) / (2 * s))**2).
+    """Return the density of a logistic distribution at x: 1 / (4 * s * cosh((x - m) / (2 * s))**2).
 
-    x: where the density is computed. mean, scale: m and s. The three arrays are broadcast.
+    mean, scale: m and s. The three arrays are broadcast.
     """
     decay = np.exp(-np.minimum(np.abs((x - mean) / scale), 700))
     density: Array = decay / (scale * (1 + decay) ** 2)

@@ -36,8 +36,8 @@ class Job(Protocol[R_co]):
     def run(self, items: Iterable[Item]) -> Generator[R_co, None, None]:
         """Yield one result for every item, whether it succeeds or fails.
 
-        An item is opened when it is taken from `items`. Items are taken one by one, in order, as places in the
-        batch become free.
+        An item is opened when it is taken from `items`. Items are taken one by one, in order: the next one as soon as
+        fewer items than `open_items` are open.
         """
 
     def failed_result(self, item: Item, reason: str) -> R_co:

@@ -34,8 +34,8 @@ class FakeDevice:
 
     The script: late, lost and asks are mappings from the number of a quantum, from 0. late: the seconds that the engine
     takes for this quantum; it takes 0 s for others. lost: the number of samples that the device loses before the
-    quantum; they are skipped in `heard`. asks: events without a time that are asked for just before the quantum; those
-    of one list take effect together. dies: the number of the quantum at which the device is lost.
+    quantum; they are skipped in `heard`. asks: lists of events without a time, which are asked for just before the
+    quantum; the events of one list take effect together. dies: the number of the quantum at which the device is lost.
 
     clock: time in seconds -> by how many millionths the clock of the recording side is faster than the clock of the
     playing side, interpolated linearly between these times; None: there is one clock. With two clocks, recorded blocks
@@ -154,8 +154,9 @@ class FakeDevice:
         engine.exchange.deliver = lambda *block: ready.append((free, *block))  # type: ignore[method-assign]
 
         def compute(until: Fraction | None) -> None:
-            """Let the engine compute the quanta that it begins before the time `until`, in seconds; None: all that
-            wait.
+            """Let the engine compute all waiting quanta that it begins before the time `until`.
+
+            until: in seconds; None to compute all quanta that wait.
             """
             nonlocal free
             while waiting:

@@ -75,7 +75,7 @@ def check_node(
 
 
 def check_graph(graph: Graph, arrays: Mapping[str, Any], cuts: Sequence[int] = CUTS) -> None:
-    """Check laws 0, 1, 2 and 4 of a whole graph: every block, several cuts, a copy made midway, a batch.
+    """Check laws 0, 1, 2 and 4 of a whole graph: all blocks, several cuts, a copy of a running session, and a batch.
 
     For law 3, only the number of items of every output is checked, and not the lookahead. Raises LawError that names
     the first node, in running order, whose output differs, and the first item that differs.

@@ -71,8 +71,8 @@ class Wiring:
     inputs: name -> Stream.
     outputs: name -> origin.
     seed: the noise of a node depends on this seed, the name of the node, and the node's own seed.
-    noise_keys: name of a node -> the name that replaces it for the noise. A node that was copied from another graph
-    under a new name keeps its noise in this way.
+    noise_keys: name of a node -> the name from which its noise is computed in place of its own. With the old name as
+    its key, a node that was copied from another graph under a new name keeps its noise.
 
     Raises GraphError, WireError, LoopError, ParameterError or UnknownName for anything that does not fit, and LawError
     or NodeError for a faulty node. All checks are made here: a graph that was made can run.
@@ -262,7 +262,7 @@ class Wiring:
         )
 
     def tap(self, *origins: str) -> Self:
-        """Return a copy with more outputs: the stream of each origin, under the name that is given for the origin.
+        """Return a copy with more outputs: for each text in `origins`, the stream of this origin, named by this text.
 
         origins: "node.port", or the name of a node that has only one output. Raises UnknownName for an origin that does
         not exist, WireError for a node with several outputs, and GraphError if an output for another stream has the
