@@ -256,11 +256,11 @@ def constant_network(logits: Array) -> Network:
 
 
 def codes_of(network: Network, numbers: Array, sharp: float, threshold: float, lanes: int) -> Array:
-    """Return the codes that random numbers draw. They are found from the samples, which are decoded codes here.
+    """Return the codes that random numbers draw, found from the samples.
 
-    Nothing is added to a decoded code, because the predictors are 0. numbers: divided equally among the signals; sharp:
-    the sharpness of every frame; threshold: the probability that is subtracted from each level; lanes: the number of
-    signals.
+    A sample is a decoded code here: the predictors are 0, so that no prediction is added. numbers: the random numbers,
+    divided equally among the signals; sharp: the sharpness of every frame; threshold: the probability that is
+    subtracted from each level; lanes: the number of signals.
     """
     n = len(numbers) // lanes
     parts = []

@@ -153,8 +153,9 @@ def test_the_distribution_is_that_of_the_draws(name: str, temperature: float) ->
 
 
 def test_levels_go_from_minus_one_to_one() -> None:
-    """mu-law is decoded as in fatchord/WaveRNN: sgn(y) * ((1 + mu)**|y| - 1) / mu, with y = 2 * k / mu - 1 and mu =
-    511.
+    """Levels are evenly spaced, or decoded from mu-law as in fatchord/WaveRNN.
+
+    Level k of 512 gives sgn(y) * (512**|y| - 1) / 511 with y = 2 * k / 511 - 1.
     """
     for mulaw in (False, True):
         values = even_samples(512, mulaw)

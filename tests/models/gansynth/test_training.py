@@ -191,7 +191,7 @@ def test_train_makes_weights_that_the_pipeline_of_notes_plays(preset: str, form:
 
 
 def test_a_picture_is_that_of_the_published_program() -> None:
-    """The picture has 3 rows of silence, then the rows of `gansynth_spectrogram` for the first 64000 samples, 4 s."""
+    """The picture equals the result of `gansynth_spectrogram` for the first 64000 samples, 4 s."""
     from dspgraph_nodes.spectrum.gansynth_spectrogram import gansynth_spectrogram
 
     settings = Settings(preset="gansynth")

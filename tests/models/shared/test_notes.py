@@ -103,7 +103,7 @@ def test_the_example_writes_notes_and_a_manifest_with_their_labels(
 
 
 def test_a_note_can_be_made_with_another_pitch_or_timbre() -> None:
-    """Its other random numbers stay: the note with its own pitch and timbre is the note itself."""
+    """A given pitch or timbre does not change a note's other random numbers; its own ones change nothing."""
     note = made_note(0, 3, 4000, 60, 67)
     again = made_note(0, 3, 4000, 60, 67, note.pitch, note.timbre)
     assert np.array_equal(note.samples, again.samples)

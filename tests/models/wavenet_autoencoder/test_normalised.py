@@ -168,9 +168,10 @@ def test_in_training_the_statistics_are_those_of_the_batch(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.training
 def test_4096_samples_of_a_tone_are_learnt() -> None:
-    """The loss of a uniform distribution is 5.55 nats; the measured loss after 60 batches is 0.018.
+    """After 60 batches the loss is below 0.1 nats; measured: 0.018.
 
-    The encoder reads the same samples that the decoder predicts.
+    A uniform distribution has the loss ln 256 = 5.55 nats. The encoder reads the same samples that the decoder
+    predicts.
     """
     settings = Settings(
         preset="wavenet_autoencoder-normalised", rate=16000, frames=8, batch=1, steps=60, learning_rate=3e-3, ema=0.0,

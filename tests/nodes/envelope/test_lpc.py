@@ -124,7 +124,7 @@ def test_predictable_frames_are_finite_and_stable(dtype: type) -> None:
 def reflections(a: Array) -> list[float]:
     """Return the reflection coefficients of the predictor a[1..order], the last one first, by the step-down recursion.
 
-    The filter is stable if all magnitudes are below 1. The list ends with the first one that is not.
+    The filter is stable if all magnitudes are below 1. The list ends with the first coefficient whose magnitude is not.
     """
     found = []
     while len(a):

@@ -171,9 +171,7 @@ def gradient(frames: Array, found: Array, alpha: float) -> float:
 
 
 def hard() -> Array:
-    """Return difficult frames: whistles, clicks, an offset, decays, and noise in a few of 257 bins, from soft to very
-    loud.
-    """
+    """Return difficult frames: whistles, clicks, an offset, decays, and bands of noise, from soft to very loud."""
     n, window, draw = np.arange(512), get_window("blackman", 512), np.random.default_rng(0)
     frames = [np.sin(0.3 * n), window * np.sin(2.0 * n), n == 0, n == 511, np.ones(512), window, 0.5**n, 1e15 * window]
     for _ in range(12):

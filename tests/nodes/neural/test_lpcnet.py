@@ -102,7 +102,7 @@ def test_batch_and_cuts_change_no_bit_together() -> None:
 
 @pytest.mark.parametrize("threshold", [0.0, 0.002])
 def test_a_tap_shows_all_levels_and_changes_no_sample(threshold: float) -> None:
-    """With `tap` a row has the probabilities of all levels; without, it has that of the drawn level, the same bits."""
+    """With `tap` a row has the probabilities of all levels; without, only that of the drawn level, bit for bit."""
     signal = features(12)
     whole, short = (graph(hop=40, tap=tap, threshold=threshold)(**signal) for tap in (True, False))
     assert_array_equal(whole["y"], short["y"])

@@ -1,4 +1,7 @@
-"""The inverse MDCT, compared with a transposed matrix of cosines. tests/system/test_inverse_pairs.py tests the pair."""
+"""The inverse MDCT, compared with a transposed matrix of cosines.
+
+The pair of transforms is tested in tests/system/test_inverse_pairs.py.
+"""
 
 import numpy as np
 import pytest

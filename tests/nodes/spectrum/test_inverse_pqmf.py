@@ -1,6 +1,6 @@
 """Synthesis from sub-bands, compared with ParallelWaveGAN's formulas.
 
-tests/system/test_inverse_pairs.py tests the pair.
+The pair of transforms is tested in tests/system/test_inverse_pairs.py.
 """
 
 import numpy as np

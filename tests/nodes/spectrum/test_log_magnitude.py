@@ -51,7 +51,10 @@ def test_rate_and_centre_are_kept() -> None:
 
 
 def test_a_constant_q_transform_has_logarithms_of_its_own() -> None:
-    """They have a kind that `cepstrum` does not take, because its cosines belong to the bins of a Fourier transform."""
+    """These logarithms have a kind that the node `cepstrum` does not take.
+
+    The cosines of a cepstrum belong to the bins of a Fourier transform.
+    """
     (found,) = LogMagnitude().streams(STREAM.like(kind="constant_q_magnitude"))
     assert found.kind == "constant_q_log_magnitude"
 

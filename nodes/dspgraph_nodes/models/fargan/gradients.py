@@ -97,7 +97,7 @@ class SubframeLoop:
         return torch.addcmul(self.given.noise[number][t], x, gate, out=out)
 
     def _index(self, t: int) -> Tensor:
-        """Return the indices in `signal` of the past period of sub-frame t, [batch, subframe + 4]; see `places`."""
+        """Return the indices in `signal` of the past period for sub-frame t, [batch, subframe + 4]: see `places`."""
         return self.given.places[t * len(self.given.places) // self.count] + t * self.size
 
     def forward(self) -> Tensor:

@@ -38,17 +38,18 @@ class FARGAN(nn.Module):
     """FARGAN as a torch module: the frame-rate network and the sub-frame network.
 
     The formulas are for a sub-frame of 40 samples. c is its condition, T its pitch period in samples, s the signal
-    before it, l(x) is x limited to -1 .. 1, G x = x * sigmoid(W x) is a gate; each W and b has values of its own; k has
-    four numbers, k[0] to k[3]:
+    before it, l(x) is x limited to -1 .. 1, G x = x * sigmoid(W x) is a gate; each W and b has values of its own; p is
+    the "past period", the samples one period earlier and two more on either side, and q the last sub-frame, both
+    relative to the gain g; k has four numbers, k[0] to k[3]:
 
         g = e**(W c + b),    p = l(s[-T-2 .. -T+41] / (g + 1e-5)),    q = l(s[-40 .. -1] / (g + 1e-5))
         f = p[2 .. 41],    u = [c, p, q],    y0 = G tanh(W [u of the sub-frame before, u]),    k = sigmoid(W y0 + b)
         yi = G hi,    hi = GRUi([y(i-1), k[i-1] * f, q])    for i = 1, 2, 3
         z = G tanh(W [y1, y2, y3, y0, k[3] * f, q]),    output = g * tanh(W z)
 
-    If the period is shorter than 42 samples, the past period is repeated. The signal is pre-emphasised, full scale
-    +-1. In training, uniform noise from -1 / 254 to 1 / 254 is added to c, p, q, to every h and y, and to the inner
-    tanh of z.
+    If T is shorter than 42, samples of the past period that are not known yet are replaced by those of one period
+    before. The signal is pre-emphasised, full scale +-1. In training, uniform noise from -1 / 254 to 1 / 254 is added
+    to c, p, q, to every h and y, and to the inner tanh of z.
     """
 
     def __init__(self, config: Config) -> None:
