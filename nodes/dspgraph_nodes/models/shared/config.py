@@ -51,7 +51,7 @@ class EmphasisConfig(ModelConfig):
 def size(default: int, description: str, multiple: int = 1, largest: int = 4096) -> Any:
     """Return a field of pydantic for a whole number from 1 to `largest` that is a multiple of `multiple`.
 
-    default: its value by default; description: what it means, in words for users.
+    default: the default value; description: the meaning of the field, in words for users.
     """
     bounds: dict[str, Any] = {"multiple_of": multiple} if multiple > 1 else {}
     return Field(default, ge=1, le=largest, description=description, **bounds)

@@ -43,9 +43,9 @@ def renamed(found: Mapping[str, Array], patterns: Mapping[str, str]) -> dict[str
 
 
 def numbered(found: Mapping[str, Array], folder: str) -> list[str]:
-    """Return the names of the layers that are called "...FOLDER.N" and have an array "weight", in the order of N.
+    """Return the names of the layers that end in "FOLDER.N" and have an array "weight", in the order of the numbers N.
 
-    folder: FOLDER, such as "conv_layers".
+    found: name -> array; folder: FOLDER, such as "conv_layers".
     """
     matches = (re.fullmatch(rf"(.*\b{folder}\.(\d+))\.weight", name) for name in found)
     return [match[1] for match in sorted(filter(None, matches), key=lambda match: int(match[2]))]

@@ -1,4 +1,4 @@
-"""Training data of models: recordings with their features, altered copies of them, and the crops in their order.
+"""Training data of models: recordings with their features, altered copies of recordings, and the order of crops.
 
 Every random number depends on a key of whole numbers, such as (seed, epoch, place), and on nothing else. So a run that
 resumes at any batch gets the same data as an unbroken run.
@@ -157,7 +157,7 @@ class Crops:
         return len(self.places)
 
     def at(self, epoch: int, place: int) -> tuple[int, int]:
-        """Return the place of a crop in an epoch: the number of its recording, and the number of its first frame.
+        """Return where a crop lies in an epoch: (number of its recording, number of its first frame).
 
         place: the index of the crop in `places`. The context before the first frame is not counted.
         """

@@ -17,9 +17,9 @@ from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes.models.shared.data import rng
 
 SIGNIFICANCE = 0.05
-"""The share of bins that are found different, in the mean, if made and real sounds have the same distribution."""
+"""The mean share of bins that are found different if made and real sounds have the same distribution."""
 
-_ROUNDS = 20  # of k-means
+_ROUNDS = 20  # rounds of k-means
 _PENALTY = 1e-3  # weight of half the squared weights in the loss of the classifier
 
 
@@ -38,11 +38,12 @@ class VoronoiBins:
 
     @classmethod
     def of(cls, rows: Array, bins: int, seed: int) -> Self:
-        """Return the bins of real rows [n, features]; bins: their number, at most n; seed: seed of the random numbers.
+        """Return the bins that k-means finds in real rows.
 
-        The first centres for k-means are rows drawn one after another; the probability of a row is proportional to the
-        squared distance from the nearest of the rows drawn before. Source: D. Arthur and S. Vassilvitskii, k-means++:
-        The Advantages of Careful Seeding, SODA 2007.
+        rows: [n, features]; bins: the number of bins, at most n; seed: the seed of the random numbers. The first
+        centres for k-means are rows drawn one after another; the probability of a row is proportional to the squared
+        distance from the nearest of the rows drawn before. Source: D. Arthur and S. Vassilvitskii, k-means++: The
+        Advantages of Careful Seeding, SODA 2007.
         """
         rows, draw = rows.astype(np.float64), rng(seed)
         centres, apart = np.empty((bins, rows.shape[1])), np.ones(len(rows))
@@ -59,10 +60,10 @@ class VoronoiBins:
         return cls(centres, _shares(rows, centres), len(rows))
 
     def different(self, rows: Array) -> float:
-        """Return the share of the bins in which made rows [n, features] are more or less frequent than real ones.
+        """Return the share of the bins in which made rows [m, features] are more or less frequent than real ones.
 
-        The paper calls the number of these bins NDB; the result is NDB divided by the number of all bins. A bin that
-        holds the share p of n real rows and the share q of m made rows is one of them if
+        The result is NDB, the number of different bins in the paper, divided by the number of all bins. A bin that
+        holds the share p of n real rows and the share q of m made rows is different if
 
             |p - q| > 1.96 * sqrt(s * (1 - s) * (1 / n + 1 / m)),    s = (n * p + m * q) / (n + m)
 
@@ -93,9 +94,10 @@ class Classifier:
 
     @classmethod
     def of(cls, rows: Array, labels: Array, classes: int) -> Self:
-        """Return the classifier with the least cross-entropy on rows [n, features], by L-BFGS from weights of 0.
+        """Return the classifier that L-BFGS finds for rows [n, features], from weights of 0.
 
-        labels: [n], the class of each row, from 0 to classes - 1.
+        The loss is the cross-entropy plus 0.0005 times the sum of the squared weights. labels: [n], the class of each
+        row, from 0 to classes - 1; classes: the number of classes.
         """
         mean = rows.mean(0)
         given, wanted = torch.from_numpy(rows - mean).float(), torch.from_numpy(labels).long()
@@ -124,12 +126,12 @@ class Classifier:
 
 
 def inception_score(p: Array) -> float:
-    """Return e**(mean over n of sum over classes of p_n * ln(p_n / q)), q the mean of p_n: from 1 to `classes`.
+    """Return e**(mean over n of sum over classes of p_n * ln(p_n / q)), where q is the mean of all p_n.
 
-    p: [n, classes], the probabilities that a classifier finds for n sounds. A set of sounds has a high score if the
-    classifier is sure of each, and finds all classes equally often. The published score, T. Salimans et al., Improved
-    Techniques for Training GANs, NeurIPS 2016, arXiv:1606.03498, takes the classifier Inception: scores by other
-    classifiers cannot be compared with it.
+    p: [n, classes], the probabilities that a classifier finds for n sounds. The score lies between 1 and `classes`. A
+    set of sounds has a high score if the classifier is sure of each, and finds all classes equally often. The published
+    score, T. Salimans et al., Improved Techniques for Training GANs, NeurIPS 2016, arXiv:1606.03498, takes the
+    classifier Inception: scores by other classifiers cannot be compared with it.
     """
     return float(np.exp(np.mean(np.sum(p * (_log(p) - _log(p.mean(0))), axis=1))))
 
@@ -140,13 +142,13 @@ def mean_entropy(p: Array) -> float:
 
 
 def frechet_distance(real: Array, made: Array) -> float:
-    """Return the Fréchet distance of the normal distributions with the means and covariances of two sets of rows.
+    """Return the Fréchet distance between the normal distributions with the means and covariances of two sets of rows.
 
         |m - m'|**2 + trace(C + C' - 2 * (C C')**(1 / 2))
 
     m and C are the mean and the covariance of `real`, m' and C' those of `made`. real, made: [n, features] and [n',
     features]. Source: M. Heusel et al., GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash
-    Equilibrium, NeurIPS 2017, arXiv:1706.08500, with features of the classifier Inception.
+    Equilibrium, NeurIPS 2017, arXiv:1706.08500, whose rows are features of the classifier Inception.
     """
     one, two = (np.atleast_2d(np.cov(rows.astype(np.float64), rowvar=False)) for rows in (real, made))
     roots = np.linalg.eigvals(one @ two).real.clip(0)

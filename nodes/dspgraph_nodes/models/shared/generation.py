@@ -1,4 +1,4 @@
-"""Parts of `step_many` and `flush` that the nodes that generate samples from frames share."""
+"""The work of `step_many` and `flush` for nodes that generate samples from frames."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def next_items(
 def last_items(generate: Generate, state: State, width: int) -> tuple[Array, Array]:
     """Do the work of a node's `flush`: return the last samples and the last rows of a signal (see `Generate`).
 
-    generate: see `Generate`; state: the signal's pair of state and dtype, see `next_items`; width: how many numbers a
-    frame has.
+    generate: see `Generate`; state: the signal's pair of state and dtype, see `next_items`; width: the width of a
+    frame.
     """
     _, (samples,), (rows,) = next_items(generate, [state], [np.zeros((0, width))], last=True)
     return samples, rows

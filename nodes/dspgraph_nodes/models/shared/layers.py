@@ -107,7 +107,8 @@ gru: Callable[..., Tensor] = _GRU.apply
 
 x: [samples, batch, 3 * units], inputs times the input matrix, plus the biases; recurrent, bias: as `gru_recurrent`
 returns them; state: [batch, units], before the first sample. h: [samples, batch, units]. With `eight_bits` the products
-read `rounded_state(h)`, except for the diagonals of the recurrent matrix; the gradients are those without the rounding.
+read `rounded_state(h)`, except for the diagonals of the recurrent matrix; the backward pass treats the rounding as the
+identity.
 """
 
 

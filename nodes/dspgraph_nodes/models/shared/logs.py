@@ -73,8 +73,8 @@ class Logs:
     def audio(self, step: int, name: str, samples: Array, rate: int) -> None:
         """Write a WAV file and a sound for TensorBoard.
 
-        step: the number of batches so far; name: of the sound; rate: Hz. samples: [n], full scale +-1; samples beyond
-        it are clipped.
+        step: the number of batches so far; name: the name of the sound; samples: [n], full scale +-1; samples beyond it
+        are clipped; rate: Hz.
         """
         folder = self._out / "audio"
         folder.mkdir(exist_ok=True)
@@ -85,9 +85,10 @@ class Logs:
         self._board.add_audio(name, from_numpy(x)[None], step, rate)
 
     def picture(self, step: int, name: str, colours: Array) -> None:
-        """Write a PNG file and a picture for TensorBoard. step: the number of batches so far; name: of the picture.
+        """Write a PNG file and a picture for TensorBoard.
 
-        colours: [bins, columns, 3], red, green and blue from 0 to 1, with row 0 at the bottom.
+        step: the number of batches so far; name: the name of the picture; colours: [bins, columns, 3], red, green and
+        blue from 0 to 1, with row 0 at the bottom.
         """
         folder = self._out / "pictures"
         folder.mkdir(exist_ok=True)

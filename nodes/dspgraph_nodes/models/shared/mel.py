@@ -30,7 +30,7 @@ from dspgraph_nodes.models.shared.trainer import LoggedSound, Task
 from dspgraph_nodes.models.shared.weights import WeightsFormat
 
 _READ_NOISE = 2
-"""A number in the key of the random numbers of `ReadNoise`, which no other random numbers have."""
+"""A number in the key of the random numbers of `ReadNoise`; the keys of other random numbers do not have it."""
 
 Speech = Callable[[Any, Mapping[str, Array], Array, np.random.Generator], Array]
 """A function that synthesises a signal: (configuration, arrays of a file of weights, frames as the network reads them,

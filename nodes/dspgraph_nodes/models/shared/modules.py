@@ -46,7 +46,7 @@ def load(weights: WeightsFormat[Config], make: Callable[[Config], Module], path:
 class Norm(nn.Module):
     """A layer of batch normalisation for arrays [batch, channels, frames].
 
-    All its buffers are float32, as in a file of weights; torch also counts batches in an integer.
+    All its buffers are float32, as in a file of weights; the layer of torch also has an integer that counts batches.
     """
 
     running_mean: Tensor

@@ -46,9 +46,10 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """Return a nearly orthogonal matrix, of the same shape [rows, columns].
+    """Return `matrix`, [rows, columns], with its singular values replaced by values between 0.7 and 1.2.
 
-    If U S V' is the singular value decomposition of `matrix`, the result is U f(S) V' with f(S) between 0.7 and 1.2.
+    If U S V' is the singular value decomposition of `matrix`, the result is U f(S) V', nearly an orthogonal matrix.
+    Singular values below 0.002 times the root of the sum of all squared elements can stay below 0.7.
     """
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.mT
     x: Tensor = wide / (wide.norm() + 1e-7)

@@ -1,4 +1,4 @@
-"""Notes made by formulas, for training without recordings: every pitch in several timbres, each with its own details.
+"""Notes made by formulas, for training without recordings: every pitch in several timbres, with random details.
 
 A note has a pitch p, its MIDI number, and the frequency f = 440 * 2**((p - 69) / 12) Hz. All partials are multiples of
 f, and lie below half the sample rate. Random numbers depend on the seed and the index of a note alone.
@@ -40,12 +40,12 @@ def made_note(
     seed: int, index: int, rate: int = 16000, lowest: int = LOWEST_PITCH, highest: int = HIGHEST_PITCH,
     pitch: int | None = None, timbre: str | None = None,
 ) -> MadeNote:  # fmt: skip
-    """Return note number `index` of the set of notes with a seed, 4 s long.
+    """Return note number `index` of the endless set of notes that belongs to a seed; a note is 4 s long.
 
-    rate: the sample rate in Hz; lowest, highest: the range of the pitches, as MIDI numbers. In every round of (highest
-    - lowest + 1) * 5 notes each pitch occurs once in each timbre, in a random order. pitch, timbre: if they are given,
-    they replace the pitch and the timbre of the note; its other random numbers do not change. The peak is 0.9 *
-    velocity / 127.
+    rate: the sample rate in Hz; lowest, highest: the range of the pitches, as MIDI numbers. In every group of (highest
+    - lowest + 1) * 5 notes, counted from note 0, each pitch occurs once in each timbre, in a random order. pitch,
+    timbre: if they are given, they replace the pitch and the timbre of the note; its other random numbers do not
+    change. The peak is 0.9 * velocity / 127.
     """
     pitches = highest - lowest + 1
     turn, place = divmod(index, pitches * len(TIMBRES))
@@ -70,7 +70,7 @@ def frequency_of(pitch: float) -> float:
 def heard_pitch(samples: Array, rate: float) -> float:
     """Return the pitch of a note as a MIDI number with a fraction, or 0 if no pitch is found.
 
-    The method is SWIPE'; the result is the median of the pitches at about 16 places. samples: [n]; rate: the sample
+    The method is SWIPE'; the result is the median of the pitches at about 16 moments. samples: [n]; rate: the sample
     rate in Hz.
     """
     hop = max(1, len(samples) // 16)

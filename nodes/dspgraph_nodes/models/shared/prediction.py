@@ -92,6 +92,6 @@ def mixture_levels(parameters: Tensor) -> Tensor:
 def mixture_level_of(samples: Tensor) -> Tensor:
     """Return the number of the interval in which each sample lies, int64, in the shape of `samples`.
 
-    `mixture_levels` says which intervals there are.
+    The intervals are those of `mixture_levels`.
     """
     return torch.floor((samples.clamp(-1, 1) + 1) / 2 * (MIXTURE_LEVELS - 1) + 0.5).long()

@@ -30,9 +30,9 @@ class ReadNoise:
     companded: bool = False
 
     def added(self, signal: Array, random: np.random.Generator) -> Array:
-        """Return a copy of a signal [n] with noise, in the dtype of `signal` and within its bounds.
+        """Return a signal [n] with noise, in its dtype and within its bounds; if `largest` is 0, `signal` itself.
 
-        random: draws the noise.
+        random: the generator of the noise.
         """
         if not self.largest:
             return signal

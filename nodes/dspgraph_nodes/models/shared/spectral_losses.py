@@ -26,10 +26,11 @@ def cepstral_loss(true: Tensor, made: Tensor) -> Tensor:
 
         mean over frames of sqrt(sum over m = 1..24 of (c_m - c'_m)**2)
 
-    c is the mel-cepstrum of ln|X|, warped by an all-pass filter of constant 0.42, in frames of 25 ms every 5 ms with
-    Hann windows. 10 * sqrt(2) / ln(10) times the mean is the metric `mcd`. As there, powers are at least 1e-10 of the
-    largest power of their frame, and frames whose true energy is more than 60 dB below that of the loudest frame of the
-    batch do not count. The precision is that of the signals, also where torch would round products to 16 bits.
+    c and c' are the mel-cepstra of ln|X| of the two signals, warped by an all-pass filter of constant 0.42, in frames
+    of 25 ms every 5 ms with Hann windows. 10 * sqrt(2) / ln(10) times the mean is the metric `mcd`. As in that metric,
+    powers are at least 1e-10 of the largest power of their frame, and frames whose true energy is more than 60 dB below
+    that of the loudest frame of the batch do not count. The precision is that of the signals, also where torch would
+    round products to 16 bits.
     """
     with torch.autocast(made.device.type, enabled=False):
         (x, energy), (y, _) = (_log_powers(one) for one in (true, made))
@@ -40,7 +41,7 @@ def cepstral_loss(true: Tensor, made: Tensor) -> Tensor:
 
 
 def _log_powers(signal: Tensor) -> tuple[Tensor, Tensor]:
-    """Return ln|X|**2, [batch, frames, bins], and the energy, [batch, frames], of every frame. signal: [batch, n].
+    """Return ln(|X|**2), [batch, frames, bins], and the energy, [batch, frames], of every frame. signal: [batch, n].
 
     X is the spectrum of a frame.
     """
@@ -102,7 +103,7 @@ def _distance_on_cpu(true: Tensor, made: Tensor) -> tuple[float, Tensor]:
 def _mode(length: int, samples: int) -> str:
     """Return the mode in which `torch.nn.functional.pad` extends a signal: "reflect", or "constant" for a short signal.
 
-    length: the length of the window; samples: that of the signal.
+    length: the length of the window; samples: the length of the signal.
     """
     return "reflect" if length // 2 < samples else "constant"
 

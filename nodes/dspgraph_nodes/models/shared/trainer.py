@@ -257,7 +257,7 @@ class Run:
     def step(self) -> dict[str, float]:
         """Train on the next batch; return the numbers for the logs, such as "loss", by name.
 
-        Each is the mean over the updates of the weights that the batch makes.
+        Each number is the mean over the updates of the weights in this batch.
         """
         number = self.batches * self.group.count + self.group.number
         torch.manual_seed(int(rng(self.settings.seed, number, 0, 2).integers(2**62)))

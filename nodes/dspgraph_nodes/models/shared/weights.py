@@ -29,7 +29,7 @@ from dspgraph_nodes.models.shared.config import ModelConfig
 Config = TypeVar("Config", bound=ModelConfig)
 
 FORMAT = "1"
-"""The version of the layout. Files of the first version say no version and have the key `model` in `config`."""
+"""The version of the layout. The oldest files state no version and have the key `model` in `config`."""
 
 EIGHT_BIT_FORMAT = "2"
 """The version of the layout of files in eight bits."""
@@ -49,7 +49,7 @@ class WeightsFormat(Generic[Config]):
     name -> shape for every array; way_out: the last part of the error for a file that is not safetensors, which says
     what to do; by default it names the commands that make and convert weights; optional: the fields of the
     configuration that older files do not have. Such a field then has its default value. matrices: the arrays that are
-    stored as int8 in a file in eight bits, name -> number of leading axes that count the rows; if it is empty, the
+    stored as int8 in a file in eight bits, name -> number of leading axes that index the rows; if it is empty, the
     model has no files in eight bits; diagonals: the names of those `matrices` whose diagonals are stored separately.
     """
 
@@ -272,19 +272,19 @@ def _single(array: Array) -> Array:
 def layer_shapes(name: str, outputs: int, *inputs: int, bias: bool = True) -> dict[str, tuple[int, ...]]:
     """Return name -> shape for the arrays of a layer: its weight and, with `bias`, its bias.
 
-    name: of the layer; outputs: the number of outputs; inputs: the number of inputs, followed by the number of taps if
-    the layer is a convolution.
+    name: the name of the layer; outputs: the number of outputs; inputs: the number of inputs, followed by the number of
+    taps if the layer is a convolution.
     """
     found: dict[str, tuple[int, ...]] = {f"{name}.weight": (outputs, *inputs)}
     return {**found, f"{name}.bias": (outputs,)} if bias else found
 
 
 def norm_shapes(name: str, channels: int) -> dict[str, tuple[int, ...]]:
-    """Return name -> shape for the arrays of a layer of batch normalisation. name: of the layer."""
+    """Return name -> shape for the arrays of a layer of batch normalisation. name: the name of the layer."""
     return {f"{name}.{kind}": (channels,) for kind in ("weight", "bias", "running_mean", "running_var")}
 
 
 def gru_shapes(name: str, inputs: int, units: int) -> dict[str, tuple[int, ...]]:
-    """Return name -> shape for the arrays of a torch GRU of one layer. name: of the GRU."""
+    """Return name -> shape for the arrays of a torch GRU of one layer. name: the name of the GRU."""
     matrices = {f"{name}.weight_ih_l0": (3 * units, inputs), f"{name}.weight_hh_l0": (3 * units, units)}
     return {**matrices, f"{name}.bias_ih_l0": (3 * units,), f"{name}.bias_hh_l0": (3 * units,)}

@@ -90,7 +90,7 @@ class Config(EmphasisConfig):
 
     @property
     def wait(self) -> int:
-        """The number of later frames that the samples of a frame depend on: see the field `upsampling`."""
+        """The number of later frames that the samples of a frame depend on; 0 for transposed convolutions."""
         if self.upsampling == "transposed":
             return 0
         return self.context + reach(self.scales, [2 * s + 1 for s in self.scales])

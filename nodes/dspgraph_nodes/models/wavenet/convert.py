@@ -29,7 +29,7 @@ _THEIRS = {
     "gain": "global_gain_scale",
     "loss_floor": "log_scale_min",
 }
-"""Fields of `Config` that have another name in the settings of the program, with that name."""
+"""Field of `Config` -> its name in the settings of the program, for fields whose names differ."""
 
 _UNTOLD = ("stacks", "skip_sum", "loss_floor", "draw_floor", "rate", "gain", "preemphasis")
 """Fields of `Config` that do not follow from the arrays of a checkpoint."""

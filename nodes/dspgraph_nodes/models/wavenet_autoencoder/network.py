@@ -14,8 +14,8 @@ The decoder predicts the level of sample t from the samples before it and from t
     x_(i+1)[t] = x_i[t] + W g + b,    s = s + V g + c
     logits = W relu(V relu(s) + c + C z[j] + e) + b
 
-Every formula has weights and biases of its own. A decoder that is given the pitch of a note reads (z[j], one-hot code
-of the pitch) in place of z[j].
+W, V and C are matrices, b, c and e vectors of biases; every formula has values of its own. A decoder that is given the
+pitch of a note reads (z[j], one-hot code of the pitch) in place of z[j].
 
 Source: J. Engel et al., Neural Audio Synthesis of Musical Notes with WaveNet Autoencoders, ICML 2017,
 arXiv:1704.01279; magenta, models/nsynth/wavenet/h512_bo16.py.

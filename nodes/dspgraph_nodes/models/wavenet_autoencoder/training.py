@@ -190,7 +190,7 @@ def task(
     """Return the `Task` of a training run of the WaveNet autoencoder: its network, batches, losses and validation.
 
     recordings: samples [n], by name; features: the function that computes the pipeline of the model, whose output is
-    the samples; labels: of each recording, see `train`.
+    the samples; labels: the labels of each recording, see `train`.
     """
     config: Config = settings.config
     pitches = dict.fromkeys(recordings, 0)
@@ -258,7 +258,8 @@ def figures_of(
     instead of z in training, where e is drawn from N(0, 1).
 
     With a `separation` above 0, "timbre_loss", the `timbre_loss` of the mean frames of all crops, is returned too, and
-    added to the loss with this weight. In training it is that of the crops that are decoded and of those that are read.
+    added to the loss with this weight. In training, both the encodings of the crops that are decoded and those of the
+    crops that the encoder reads count.
 
     levels: [crops, frames * hop] int64; pitch: [crops], semitones above the network's lowest pitch; read: the levels
     that the encoder reads, by default `levels`; timbre: [crops] int64, numbers of the timbres.

@@ -104,7 +104,7 @@ class Config(EmphasisConfig):
 
     @property
     def outputs(self) -> int:
-        """The width of a row of the predicted distribution: of one or two softmaxes, or of a mixture's parameters."""
+        """The number of parameters of the distribution of a sample: logits, or the parameters of a mixture."""
         return {"coarse_fine": 2 * self.levels, "categorical": self.levels, "mixture": 3 * self.components}[self.kind]
 
 

@@ -130,8 +130,7 @@ def _dual(found: _Arrays, given: Mapping[str, Any]) -> _Converted:
 def _mkotha(found: _Arrays, given: Mapping[str, Any]) -> _Converted:
     """Convert the network of mkotha/WaveRNN, which has a GRU of torch; see `convert`.
 
-    The coarse half of the state does not read the coarse half of the present sample, because that half is predicted
-    from this half of the state.
+    The coarse half of the state does not read the coarse half of the present sample, which is predicted from it.
     """
     inner = found["wavernn.gru.weight_ih_l0"]
     gates = inner.reshape(3, len(inner) // 3, -1)

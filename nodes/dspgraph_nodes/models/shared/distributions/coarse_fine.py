@@ -38,7 +38,7 @@ class CoarseFine:
         return codes // self.levels, codes % self.levels
 
     def inputs(self, codes: Tensor) -> Tensor:
-        """Return c and f [..., 2] as a network reads them, from -1 to 1. codes: [...]."""
+        """Return the halves c and f of codes [...] as a network reads them: [..., 2], from -1 to 1."""
         return torch.stack(self.halves(codes), -1).float() / ((self.levels - 1) / 2) - 1
 
     def losses(self, parameters: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
