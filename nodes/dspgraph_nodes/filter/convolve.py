@@ -82,7 +82,7 @@ def convolved(held: ConvolutionState, x: Array) -> Array:
 
 
 def convolution_tail(held: ConvolutionState, shape: tuple[int, ...]) -> Array:
-    """Return the m - 1 samples that follow the last block, for an impulse response of m samples.
+    """Return the m - 1 output samples after the end of the input, for an impulse response of m samples.
 
     held: the state, updated in place; shape: the shape of one sample of the result, () or (channels,).
     """

@@ -18,8 +18,8 @@ def instantaneous_frequency(phase: Array, before: Array | None = None) -> Array:
         d = p[k] - p[k - 1],    IF[k] = (mod(d + pi, 2 * pi) - pi) / pi,    but 1 instead of -1 where d > 0
 
     phase: p, [n, bins], radians; before: [bins], the row before the first; 0 by default, so that row 0 of the result is
-    the phase itself over pi. For float32 phases pi is rounded to float32, so that a change by this number is exactly
-    half a turn. Returns [n, bins] in the dtype of the phase.
+    the phase itself over pi. For float32 phases pi is rounded to float32, so that a change by np.float32(np.pi) gives
+    exactly 1. Returns [n, bins] in the dtype of the phase.
     """
     phase = floating(phase)
     halves: Array = 2 * wrap_phase(_turned(phase, before))

@@ -48,11 +48,11 @@ class Normaliser:
     angle: tuple[float, float]  # scale, shift
 
     def forward(self, magnitude: Array, angle: Array) -> tuple[Array, Array]:
-        """Return magnitudes and angles of any shape, scaled and clipped to the range of the network."""
+        """Return (magnitude, angle), of any shape, scaled and clipped to -1 .. 1, the range of the network."""
         return tuple(np.clip(x * a + b, -1, 1) for x, (a, b) in self._pairs(magnitude, angle))  # type: ignore[return-value]  # a pair of pairs
 
     def backward(self, magnitude: Array, angle: Array) -> tuple[Array, Array]:
-        """Return magnitudes and angles as they were before `forward`. Values that `forward` clipped stay clipped."""
+        """Return (magnitude, angle) as they were before `forward`. Values that `forward` clipped stay clipped."""
         return tuple((y - b) / a for y, (a, b) in self._pairs(magnitude, angle))  # type: ignore[return-value]  # as above
 
     def _pairs(self, magnitude: Array, angle: Array) -> tuple[tuple[Array, tuple[float, float]], ...]:
@@ -112,7 +112,7 @@ class GansynthLayout:
 
     @property
     def silent(self) -> float:
-        """The largest magnitude, in the scaling of the rows, that counts as silence."""
+        """The largest log magnitude that counts as silence, scaled as the rows are."""
         least = self.normaliser.forward(np.array(_SILENT), np.array(0.0))[0] if self.normaliser else _SILENT
         return float(
             np.nextafter(np.float32(least), np.float32(np.inf))

@@ -40,8 +40,9 @@ def step(tail: OverlapState, pieces: Iterable[Array], count: int, gain: Array, w
 
         y[n] = (sum_k gain[i] * f_k[i]) / (sum_k weight[i]),    i = n - k * hop - first
 
-    pieces: the next `count` frames f_k, as consecutive arrays [m, length]; gain, weight: [length]; tail: the state,
-    updated in place. The sums of a sample run with k ascending, however the frames are divided into pieces.
+    pieces: the next `count` frames f_k, as consecutive arrays [frames, length]; gain, weight: [length]; hop: samples
+    from one frame to the next; tail: the state, updated in place. `first` is the argument of `start`. The sums of a
+    sample run with k ascending, however the frames are divided into pieces.
     """
     over = len(tail.total)
     done = count * hop

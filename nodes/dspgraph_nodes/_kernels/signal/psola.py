@@ -32,9 +32,9 @@ class PsolaSignal:
     """The state of PSOLA for a signal that arrives in blocks: samples, marks, and the sum of the grains.
 
     `push` takes samples of the input and returns the samples of the output that are determined by then. The output has
-    the pitch times `ratio`. Marks: the largest peak of every period, from 0.8 to 1.2 periods after the mark before it,
-    or within a period at the beginning of a voiced sound; every 5 ms where the signal is unvoiced. Peaks are maxima of
-    x or, if the largest magnitude of all samples up to the end of the search is negative, of -x.
+    the pitch of the input times `ratio`. Marks: the largest peak of every period, from 0.8 to 1.2 periods after the
+    mark before it, or within a period at the beginning of a voiced sound; every 5 ms where the signal is unvoiced.
+    Peaks are maxima of x or, if the sample of the largest magnitude up to the end of the search is negative, of -x.
 
     A grain is x times a Hann window that reaches from one period before a mark to one period after it. Grains are added
     to the output every period / ratio samples where the signal is voiced, and every 5 ms elsewhere. At each of these

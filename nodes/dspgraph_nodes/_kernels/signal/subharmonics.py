@@ -28,8 +28,8 @@ def raise_subharmonics(x: Array, rate: float, f0: Array, at: Array, top: float) 
     """Return the pitch [frames], Hz, where each subharmonic f0 is replaced by p * f0, p = 2, 3, 5, 7 ..., repeatedly.
 
     x: [n]; rate: the sampling rate, Hz; f0: [frames], the pitch at each of the samples `at` [frames], 0 where unvoiced;
-    top: the highest pitch, Hz, up to which f0 is raised.
-    f0 is a subharmonic of p * f0 if, with r(lag) the normalised correlation of two windows of two periods,
+    top: the highest pitch, Hz, up to which f0 is raised. f0 is a subharmonic of p * f0 if, with r(lag) the normalised
+    correlation of two windows of two periods,
 
         mean over j = 1 .. p of r(j / (p * f0)) >= (1 - MOST_REST) * r(1 / f0),    r(1 / f0) >= 1/2
 
@@ -61,7 +61,7 @@ def _low_passed(x: Array, rate: float) -> tuple[Array, int]:
 def _low_pass(half: int, band: float) -> Array:
     """Return the taps [2 * half + 1] of a low-pass filter: a sinc under a Hamming window, with the sum 1.
 
-    band: where the gain is 1/2, as a share of the sampling rate.
+    band: the frequency at which the gain is 1/2, as a share of the sampling rate.
     """
     offsets = np.arange(-half, half + 1)
     window = window_values("hamming", "none", 2 * half, np.dtype(np.float64))
