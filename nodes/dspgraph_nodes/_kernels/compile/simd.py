@@ -150,7 +150,7 @@ class Code:
         return self.builder.load(self._vector_at(name, at), align=self.dtype.itemsize)
 
     def load_halves(self, name: str, at: Any) -> Any:
-        """Return a vector of float32 that is read as 16-bit floats.
+        """Return a vector of 16-bit floats from memory, converted to float32.
 
         name: an array of 16-bit integers that holds the bits of the floats; at: the position of the first one.
         """
@@ -171,7 +171,7 @@ class Code:
         return self.builder.load(address, align=4)
 
     def load_words(self, name: str, at: Any) -> Any:
-        """Return the vector of 16-bit integers that begins at a position of an array of them."""
+        """Return the vector of 16-bit integers that begins at position `at` of the array `name`."""
         words = ir.VectorType(INT16, self.width)
         return self.builder.load(self.builder.bitcast(self.address(name, at), words.as_pointer()), align=2)
 
@@ -322,7 +322,7 @@ class Code:
         return self.builder.sitofp(a, self.vector)
 
     def rounded(self, a: Any) -> Any:
-        """Return the nearest integers of a vector of float32 below 2**22; halves become even."""
+        """Return the nearest integers of a vector of float32 below 2**22; halves are rounded to the even integer."""
         bits = self.builder.bitcast(self.add(a, self.constant(ROUND)), self.integers)
         zero = ir.Constant(self.integers, [int(np.float32(ROUND).view(np.int32))] * self.width)
         return self.builder.sub(bits, zero)

@@ -120,10 +120,10 @@ def add_products(net: Any, room: Any, w: int, taps: int, columns: int, y: int, b
 
     blocks: the number of blocks of sixteen rows in the matrix.
 
-    net: has the field `weights` with all matrices, in the order of `in_blocks`. room: has the fields `state`, [1, n]
-    or [1, n, 16], and `places`, [taps] int64, where the input of each tap begins in the state. w: where the matrix
-    begins in `weights`. taps, columns: how many taps the matrix has, and columns per tap. y: where the sums begin in
-    the state.
+    net: the packed weights, with the field `weights` for all matrices, in the order of `in_blocks`. room: the working
+    memory, with the fields `state`, [1, n] or [1, n, 16], and `places`, [taps] int64, where the input of each tap
+    begins in the state. w: where the matrix begins in `weights`. taps, columns: how many taps the matrix has, and
+    columns per tap. y: where the sums begin in the state.
     """
     if room.state.ndim == 2:
         whole = blocks - blocks % TOGETHER

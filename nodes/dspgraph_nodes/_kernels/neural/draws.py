@@ -80,10 +80,10 @@ class SampleDraws(NamedTuple):
 
 
 def sample_draws(levels: int, temperature: float, floor: float, numbers: Array) -> SampleDraws:
-    """Return `SampleDraws` with these fields.
+    """Return `SampleDraws` with these fields; for a mixture, apply the temperature to `numbers` first, in place.
 
-    For a mixture, the last column of `numbers` is multiplied by the temperature. This column is the noise of the value;
-    multiplying it has the same effect as larger scales. It is changed in place.
+    For a mixture (levels = 0), the last column of `numbers`, which is the noise of the drawn value, is multiplied by
+    the temperature. This has the same effect as multiplying all scales by it.
     """
     if not levels:
         numbers[:, -1] *= temperature

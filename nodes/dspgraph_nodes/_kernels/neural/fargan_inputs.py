@@ -33,8 +33,8 @@ def frame_inputs(cepstrum: Array, pitch: Array, correlation: Array) -> Array:
 
         cepstrum,    log2(256 / T) - 3 / 2,    ln(1 + e**(5 c)) / ln(1 + e**5) - 1 / 2
 
-    T is the pitch period, c the pitch correlation. cepstrum: [n, bands]; pitch, correlation: [n], LPCNet's features;
-    its correlation is c - 1 / 2.
+    T is the pitch period in samples, c the pitch correlation. cepstrum: [n, bands]; pitch, correlation: [n], LPCNet's
+    features. The feature `correlation` is c - 1 / 2.
     """
     height = log(256 / periods(pitch)) / np.log(2) - 1.5
     c = correlation.astype(np.float64) + 0.5

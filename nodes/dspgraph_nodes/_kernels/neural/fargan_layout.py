@@ -72,7 +72,7 @@ class FarganMemory(NamedTuple):
 
 
 def layout_of(sizes: Array) -> Array:
-    """Return the position in the state at which each of its parts begins, and the end: [17] int64.
+    """Return the position in the state at which each of its 18 parts begins, and the end: [19] int64.
 
     The parts are: the inputs of the last sub-frame; the present condition; the past period; the last sub-frame; the
     result of the first layer before and after its gate; the past period times each of its four gains; the states of

@@ -69,7 +69,7 @@ def pack(arrays: Mapping[str, Array]) -> PackedGenerator:
 
 
 def generate(network: PackedGenerator, latent: Array, pitch: int) -> Array:
-    """Return the picture of a note, [2, rows, bins]: normalised log-magnitude and phase.
+    """Return the picture of a note, [2, rows, bins]: its log magnitudes and its angles, normalised to -1 .. 1.
 
     latent: [latent], the latent vector, which may be all zeros; pitch: in semitones above the lowest pitch of the
     network.

@@ -96,7 +96,7 @@ def in_lanes(
 
 
 def _joined(frames: list[Any]) -> Any:
-    """Return the frames of all signals in one named tuple: those of the first signal, then of the second ..."""
+    """Return the frames of all signals in one named tuple: the frames of the first signal first, and so on."""
     return frames[0] if len(frames) == 1 else type(frames[0])._make(map(np.concatenate, zip(*frames, strict=True)))
 
 

@@ -59,7 +59,10 @@ def units_of_tile(net: SampleNetwork) -> int:
 
 @kernel
 def place(unit: int, lane: int, lanes: int, tile: int) -> int:
-    """Return the position of one number in an array [units, lanes] of the workspace. tile: see `units_of_tile`."""
+    """Return the position of the number of a unit and a lane in a flattened array [units, lanes] of the workspace.
+
+    lanes: the number of lanes; tile: see `units_of_tile`.
+    """
     return (unit // tile * lanes + lane) * tile + unit % tile
 
 
@@ -70,7 +73,7 @@ def in_tiles(x: Array, tile: int) -> Array:
 
 
 def out_of_tiles(x: Array, tile: int) -> Array:
-    """Return an array in the order of `in_tiles`, reordered to [..., units, lanes], its shape."""
+    """Return an array in the order of `in_tiles`, reordered to [..., units, lanes]; the shape stays the same."""
     y: Array = x.reshape(*x.shape[:-2], -1, x.shape[-1], tile).swapaxes(-1, -2).reshape(x.shape)
     return y
 

@@ -114,10 +114,10 @@ def _predict(taps: Array, past: Array, prediction: Array) -> None:
 
 @part_of_kernel
 def _find_rows(places: Array, row: Array, codes: Array, width: int) -> None:
-    """Write to `places` the positions of the four rows of numbers that a step adds up for GRU_A.
+    """Write to `places` [4, lanes] the positions of the four rows of numbers that a step adds up for GRU_A.
 
-    places: [4, lanes]. They are the row row[lane] of the frames' inputs, and one row of each of the three tables,
-    chosen by codes [lanes, 3]. width: the length of a row.
+    The four rows of a lane are the row row[lane] of the frames' inputs, and one row of each of the three tables, chosen
+    by codes [lanes, 3]. width: the length of a row.
     """
     for lane in range(len(row)):
         places[0, lane] = row[lane] * width
@@ -127,7 +127,7 @@ def _find_rows(places: Array, row: Array, codes: Array, width: int) -> None:
 
 @part_of_kernel
 def _gru_a_of_one(net: SampleNetwork, workspace: Workspace, h: int, new: int) -> None:
-    """Compute the new state of GRU_A for one signal, and from it the input sums of GRU_B.
+    """Compute the new state of GRU_A for one signal, then the sums of GRU_B's gates over its inputs and its old state.
 
     h, new: the positions in `workspace.state` at which the old and the new states begin. Every stage runs for all
     blocks of sixteen units before the next stage begins: the instructions of a stage wait for each other, and the
@@ -156,7 +156,7 @@ def _gru_a_of_one(net: SampleNetwork, workspace: Workspace, h: int, new: int) ->
 
 @part_of_kernel
 def _gru_a_of_many(net: SampleNetwork, workspace: Workspace, h: int, new: int) -> None:
-    """Compute the new state of GRU_A for sixteen signals, and from it the input sums of GRU_B.
+    """Compute the new state of GRU_A for sixteen signals, then the sums of GRU_B's gates (see `_gru_a_of_one`).
 
     h, new: the positions in `workspace.state` at which the old and the new states begin. All stages run for two blocks
     of sixteen units before the next two blocks begin, so that the numbers stay in the cache of the processor.
@@ -231,12 +231,10 @@ def _dual_fc_of_many(net: SampleNetwork, workspace: Workspace, new: int) -> None
 
 @part_of_kernel
 def _show(q: Array, total: Array, drawn: Array, out: LPCNetOutputs, n: int, tile: int) -> None:
-    """Store the probabilities q / total of sample n in `out`: of the drawn codes and, if wanted, of all codes.
+    """Store the probabilities q / total of sample n in `out`: those of the drawn codes in out.shares.
 
-    They are stored for all codes if out.rows has a row n.
-
-    q: unnormalised probabilities in the order of `level_order`; total: [lanes], their sums; drawn: [lanes], the codes;
-    tile: see `units_of_tile`.
+    If out.rows has a row n, the probabilities of all codes are stored there. q: unnormalised probabilities in the order
+    of `level_order`; total: [lanes], their sums; drawn: [lanes], the drawn codes; tile: see `units_of_tile`.
     """
     lanes, per = len(drawn), LEVELS // WIDTH
     for lane in range(lanes):

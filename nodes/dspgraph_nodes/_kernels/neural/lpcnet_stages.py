@@ -72,10 +72,10 @@ def sum_of_rows(code: NetworkCode, block: Any, slot: Any) -> None:
 
 
 def _sum_of_words(code: NetworkCode, block: Any, gate: int, lane: Any) -> Callable[[Any], Any] | None:
-    """Return a function that adds what the codes of a sample add to a gate to a vector; or None, if not in eight bits.
+    """Return a function that adds to a vector the numbers that the codes of a sample add to a gate.
 
-    The tables then have 16-bit integers, whose sum is exact; it is multiplied by `table_scale`. For gate n, the numbers
-    of the condition take the place of the vector.
+    The result is None if the network is not in eight bits. In eight bits the tables have 16-bit integers, whose sum is
+    exact; it is multiplied by `table_scale`. For gate n, the numbers of the condition take the place of the vector.
     """
     if not code.eight_bits:
         return None

@@ -30,8 +30,9 @@ def speech(
 ) -> Array:  # fmt: skip
     """Return the samples [n * hop] of a whole signal of n frames, full scale +-1.
 
-    The arguments are those of the node `lpcnet`. draw: the generator of random numbers. hop: samples per frame. coef:
-    of the de-emphasis. Raises ValueError for features that are not finite.
+    cepstrum, pitch, correlation, lpc, temperature, threshold: the inputs and parameters of the node `lpcnet`. draw: the
+    generator of random numbers. hop: samples per frame. coef: the coefficient of the de-emphasis. Raises ValueError for
+    features that are not finite.
     """
     check_finite(lpc, "LPCNet", "lpc")
     state = SpeechState(network, cepstrum.shape[1], lpc.shape[1], cepstrum.dtype, hop, draw)
@@ -63,9 +64,10 @@ class FrameClock:
         self.received += frames
 
     def advance(self, frames: int, last: bool = False) -> tuple[int, int]:
-        """Move on by `frames` frames; return (how many samples they determine, how many of these the first frame does).
+        """Move on by `frames` frames; return (number of samples that they determine, part of the first frame).
 
-        last: whether these are the last frames of the signal.
+        The second number says how many of these samples the first of the frames determines. last: whether these are the
+        last frames of the signal.
         """
         begin = self._first_sample(self.done)
         end = self.hop * self.received if last else self._first_sample(self.done + frames)

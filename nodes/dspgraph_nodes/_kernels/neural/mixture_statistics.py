@@ -26,9 +26,9 @@ _ROOM = 2**15
 
 
 class Mixture(NamedTuple):
-    """The parameters of n mixtures of K logistic distributions: log_weights, means and log_scales, [K, n] float64 each.
+    """The parameters of n mixtures of K logistic distributions; every field is [K, n] float64.
 
-    The weights of a mixture sum to 1.
+    The weights of a mixture sum to 1; log_weights are their natural logarithms, log_scales those of the scales.
     """
 
     weights: Array
@@ -62,8 +62,8 @@ def expected_log_scale(given: Mixture) -> Array:
 def log_deviation(given: Mixture) -> Array:
     """Return the natural logarithm of the standard deviation of each mixture, [n].
 
-    The variance is sum_k w_k * (s_k**2 * pi**2 / 3 + (m_k - m)**2), with m = sum_k w_k * m_k. It is added up in
-    logarithms, so that scales of any size neither overflow nor vanish.
+    The variance is sum_k w_k * (s_k**2 * pi**2 / 3 + (m_k - m)**2), with m = sum_k w_k * m_k. The sum is computed from
+    logarithms of its terms, so that scales of any size neither overflow nor vanish.
     """
     mean = added(given.weights * given.means)
     within = given.log_weights + 2 * given.log_scales + math.log(math.pi**2 / 3)
@@ -184,10 +184,11 @@ def _fill_distances(quantiles: Array, centre: Array, width: Array, distance: Arr
 
 @kernel
 def _add_densities(factor: Array, height: Array, distance: Array, power: Array, total: Array, weighted: Array) -> None:
-    """Add v = factor * e / (1 + e)**2 to `total` and v * ln v to `weighted`, with e = power = e**-distance.
+    """Add v = factor * q / (1 + q)**2 to `total` and v * ln v to `weighted`, where q = exp(-distance) is `power`.
 
-    ln v = height - distance - 2 * ln(1 + e), and ln(1 + e) = 2 * artanh(s), where s = e / (2 + e) <= 1/3; the series
-    of artanh is summed up to s**17, with an error below 1e-10. factor, height: [n]; the other arrays: [points, K, n].
+    height is ln(factor), so ln v = height - distance - 2 * ln(1 + q). ln(1 + q) = 2 * artanh(s), where s = q / (2 + q)
+    <= 1/3; the series of artanh is summed up to s**17, with an error below 1e-10. factor, height: [n]; the other
+    arrays: [points, K, n].
     """
     for j in range(power.shape[0]):
         for k in range(power.shape[1]):

@@ -105,8 +105,9 @@ def _same(
     """Write vector code that computes sixteen bins of TILE_CHANNELS channels of the result of a 3 x 3 convolution.
 
     own: where the weights begin. first_channel, to: the first channel of the result, and where its first pixel is
-    written. at: where the first pixel that is read stands, one row above and one bin before. inputs: the number of
-    input channels. x_plane, x_row, y_plane: the lengths of a channel of x, a row of x and a channel of y.
+    written. at: where the first pixel that is read stands, one row above and one bin before the pixel of the first
+    result. inputs: the number of input channels. x_plane, x_row, y_plane: the lengths of a channel of x, a row of x and
+    a channel of y.
     """
     sums = _biases(code, first_channel, TILE_CHANNELS)
     with code.loop(inputs) as i:

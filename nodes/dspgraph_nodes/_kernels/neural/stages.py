@@ -82,11 +82,11 @@ class NetworkCode(Code):
         return next((path for path, kind in DOT_BLOCKS.items() if self.tuples.get(matrix) is kind), "")
 
     def sums(self, matrix: str, y: str, at: Any, row: Any, r: Any, start: Callable[[], Any]) -> Any:
-        """Return sums of products of a matrix, as a vector of floats; it begins at position `at` of the array y.
+        """Return the sixteen sums of products from position `at` of the array y on, as a vector of floats.
 
         matrix, y: names of arrays. row, r: the row of the matrix to which the sums belong, as `at` and r in `unit`.
-        start: a function that returns the vector to add to the sums of a matrix of 8-bit numbers; those of a matrix of
-        floats contain it.
+        start: a function that returns the vector to add to the sums of a matrix of 8-bit numbers; the sums of a matrix
+        of floats contain this vector already.
         """
         if not self.path(matrix):
             return self.load(y, at)
@@ -410,6 +410,6 @@ def pair_of(k: int, count: int) -> tuple[int, int]:
 def neighbours(k: int, count: int) -> tuple[int, int]:
     """Return the two blocks that are computed together as pair number k of `count` blocks in eight bits: 2k, 2k + 1.
 
-    If count is odd, the last pair is the last block twice. The pair after the last is the last block too.
+    If count is odd, the last pair is the last block twice. For a k after the last pair, too, both are the last block.
     """
     return min(2 * k, count - 1), min(2 * k + 1, count - 1)

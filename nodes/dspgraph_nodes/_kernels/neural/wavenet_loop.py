@@ -109,8 +109,8 @@ def begin_layer(code: NetworkCode, x: Any, y: Any, bias: Any, blocks: Any) -> No
 
     r counts the channels of `blocks` blocks of sixteen.
 
-    These are the sums of a layer's output, before the products with its weights are added. f: `residual_factor`, which
-    is sqrt(1/2) in WaveNet.
+    The products with the layer's weights are added to these sums later. f: `residual_factor`, which is sqrt(1/2) in
+    WaveNet.
     """
     factor = code.broadcast(code.element("residual_factor", 0))
     of_x, of_y = code.times(x, code.each), code.times(y, code.each)

@@ -39,8 +39,9 @@ class Conditioner(NamedTuple):
 class StackedNetwork(NamedTuple):
     """The packed weights of the sample-rate network with two GRUs and three dense layers.
 
-    columns: the weights with which the last sample is added to the gates of the first GRU, and to its output. inner2:
-    from the sum x of this output and what frames and last sample add to it, to the gates of the second GRU.
+    columns: [1, 4 * units], the weights with which the last sample is added to the gates of the first GRU, and then to
+    the output of this GRU. The output, with the numbers that the frames and the last sample add to it, is called x.
+    inner2: the matrix from x to the gates of the second GRU.
     """
 
     columns: Array  # [1, 4 * units]: weights of the last sample: to the gates of the first GRU, then to x
@@ -71,8 +72,9 @@ class WaveRNNWeights(NamedTuple):
 
     levels: the number of levels of a softmax; 0 for a mixture. draws: how many random numbers are needed for a sample.
     drawn: 2 if a sample is drawn as a coarse and a fine half, otherwise 1. values, table: [levels], the network input
-    and the sample that each level stands for; for halves, the sample of a coarse half with the fine half 0. start:
-    [drawn], the inputs before the first sample.
+    and the sample that each level stands for; for halves, the sample of a coarse half with the fine half 0. start: the
+    inputs before the first sample: [1], or [3] for halves: the two halves of the last sample, and a 0 in the place of
+    the new coarse half.
     """
 
     frame: Conditioner
@@ -85,7 +87,7 @@ class WaveRNNWeights(NamedTuple):
     drawn: int  # how many numbers are drawn for a sample: two halves, or one class or amplitude
     values: Array  # [levels] float32: the input of the network that stands for a class
     table: Array  # [levels] float64: the sample that a class stands for; for halves: a coarse half with fine half 0
-    start: Array  # [d] float32: the inputs before the first sample
+    start: Array  # [1] or, for halves, [3] float32: the inputs before the first sample
     emphasis: Emphasis
 
 

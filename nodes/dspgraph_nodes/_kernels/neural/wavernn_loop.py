@@ -55,27 +55,28 @@ class SampleInputs(NamedTuple):
 
     rows: [lanes], the row of each lane's first frame in `ConditionRows`. taps: [hop, around], the weights with which
     the rows of a frame and its neighbours are interpolated. values: the network input of each level. draws: the random
-    numbers. forced: [m, d, lanes], inputs for the first m samples in place of drawn samples; d is 2 for samples in two
-    halves, otherwise 1.
+    numbers. forced: [m, inputs, lanes], the inputs for the first m samples in place of drawn samples. There is one
+    input, the last sample; for samples in two halves there are three: both halves of the last sample, and the coarse
+    half of the present sample.
     """
 
     rows: Array  # [lanes]: the row of the first frame in `ConditionRows`
     taps: Array  # [hop, around]: the weights of the rows that are interpolated
     values: Array  # [levels] float32: see `wavernn_layout.WaveRNNWeights`
     draws: SampleDraws
-    forced: Array  # [m, d, lanes]: the inputs of the first m samples, in place of samples that were drawn
+    forced: Array  # [m, inputs, lanes]: the inputs of the first m samples, in place of samples that were drawn
 
 
 class SampleOutputs(NamedTuple):
-    """The results of a run of n samples. For each sample d numbers are drawn: two halves, or one number.
+    """The results of a run of n samples. For each sample d numbers are drawn: two halves (d = 2), or one number.
 
     The one number is a level or, from a mixture of logistics, a number from -1 to 1. last: the network's inputs for the
-    next sample; when the run begins, those for the first sample. drawn: the d numbers, and after them a probability:
-    that of the level, the product for two halves, or 1 for a number from a mixture. outputs: the parameters of the
-    distributions.
+    next sample, as in `SampleInputs.forced`; when the run begins, those for the first sample. drawn: the d numbers, and
+    after them a probability: that of the level, the product for two halves, or 1 for a number from a mixture. outputs:
+    the parameters of the distributions.
     """
 
-    last: Array  # [d, lanes]
+    last: Array  # [inputs, lanes]
     drawn: Array  # [n, d + 1, lanes]
     outputs: Array  # [n, outputs * lanes], or [0, outputs * lanes] if they are not wanted
 
@@ -114,7 +115,8 @@ def _blend(work: LoopArrays, weights: Array, columns: Array, values: Array) -> N
 
         x[u] = constants[u] + sum_j weights[j] * rows[j, u] + sum_k values[k] * columns[k, u]
 
-    weights: [around]; columns: [k, n]; values: [k, lanes], the last samples.
+    weights: [around]; columns: [inputs, n], see the fields `columns` in `wavernn_layout`; values: [inputs or more,
+    lanes], the last samples.
     """
     x, (_, count) = work.x, columns.shape
     _copy(work.constants, x, count * values.shape[1])
