@@ -12,7 +12,7 @@ from helpers.commands import TOYS, dspgraph
 
 
 def test_the_list_of_commands_fits_into_eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A summary that is too long for a line would be cut off, with dots at its end."""
+    """No summary in the list is cut off: a summary that is too long for its line would have dots at its end."""
     monkeypatch.setenv("COLUMNS", "80")
     listing = dspgraph("--help").output.partition("Commands:\n")[2].splitlines()
     assert [line.split()[0] for line in listing] == sorted(main.commands)

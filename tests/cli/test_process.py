@@ -253,7 +253,7 @@ def test_signals_that_follow_do_not_interrupt_the_cleaning_up(tmp_path: Path, cl
 
 
 def test_a_hangup_that_is_ignored_stays_ignored(tmp_path: Path, clips: Path) -> None:
-    """The program starts with SIGHUP ignored, as under nohup."""
+    """A program that starts with SIGHUP ignored, as under nohup, completes its run after a SIGHUP."""
     process = started(tmp_path, clips, hangup=signal.SIG_IGN)
     os.killpg(process.pid, signal.SIGHUP)
     process.communicate(timeout=60)

@@ -250,7 +250,10 @@ def test_a_terminal_shows_a_progress_bar_and_a_pipe_plain_lines(tmp_path: Path, 
 
 
 def test_unprintable_characters_of_a_file_name_are_escaped(tmp_path: Path, wav: Path, scale: Path) -> None:
-    """Unescaped, an escape sequence would colour the terminal, and a line end would look like a second file."""
+    """A name is printed with escapes.
+
+    Unescaped, an escape sequence would colour the terminal, and a line end would look like a second file.
+    """
     odd = wav.rename(wav.with_name("a\x1b[31m\nb.wav"))
     result = dspgraph("render", scale, odd, "-o", tmp_path / "out", "--plugin", TOYS)
     assert result.exit_code == 0

@@ -49,7 +49,7 @@ def test_show_of_a_wrong_graph_prints_nothing_but_the_error(tmp_path: Path) -> N
 
 
 def test_a_node_can_be_set_by_the_name_that_show_prints(tmp_path: Path) -> None:
-    """The node belongs to a pipeline within a pipeline. It is set by its name in the graph, and by its path."""
+    """A node of a pipeline within a pipeline is set by its name in the graph, and by its path."""
     swap = ("--swap", "excitation=mulaw_residual")
     for name in ("excitation.codes", "excitation/codes"):
         result = dspgraph("show", "lpc_vocoder", *swap, "-s", f"{name}.levels=64")
@@ -58,7 +58,7 @@ def test_a_node_can_be_set_by_the_name_that_show_prints(tmp_path: Path) -> None:
 
 
 def test_show_escapes_the_text_of_a_file(tmp_path: Path) -> None:
-    """The text `about`, the names of variants and the kinds of streams may have any characters."""
+    """Control characters in the text `about`, in the names of variants and in the kinds of streams are escaped."""
     path = tmp_path / "mine.yaml"
     path.write_text(
         'about: "a\\e]0;title\\a\\nforged"\ninputs: {x: {frames: "k\\e[31m", rate: 100, width: 1}}\n'
