@@ -452,7 +452,7 @@ def test_a_node_that_holds_the_whole_signal_is_marked() -> None:
 @pytest.mark.slow
 @pytest.mark.process
 def test_two_runs_give_the_same_files() -> None:
-    """The two runs hash strings differently, so no order in the files may depend on a set."""
+    """Two interpreters that hash strings differently write the same files, so no order depends on a set."""
     code = f"import runpy; g = runpy.run_path({__file__!r}); print(*(f(x) for f in g['FORMATS'].values() for x in g['GRAPHS'].values()))"
     runs = {
         subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONHASHSEED": seed}, check=True,
@@ -568,7 +568,7 @@ def test_a_chain_is_drawn_as_one_straight_line() -> None:
 
 
 def test_wires_that_need_not_cross_do_not() -> None:
-    """The two chains of nodes are declared in an order in which their wires would cross."""
+    """Two chains of nodes, declared in an order in which their wires would cross, are drawn without a crossing."""
     nodes = {name: Weigh() for name in ("a", "b", "a2", "b2")}
     inputs = {"one": Audio(Fraction(16000)), "two": Audio(Fraction(16000))}
     graph = Graph(nodes, {"a.x": "two", "b.x": "one", "a2.x": "b", "b2.x": "a"}, inputs, {"p": "b2", "q": "a2"})
@@ -578,7 +578,10 @@ def test_wires_that_need_not_cross_do_not() -> None:
 
 @every_graph
 def test_labels_stay_in_their_boxes(graph: Graph) -> None:
-    """A letter is taken to be 0.6 em wide, about as in DejaVu Sans Mono, the widest font that the file names."""
+    """No label is wider than its box.
+
+    A letter is taken to be 0.6 em wide, about as in DejaVu Sans Mono, the widest font that the file names.
+    """
     for box in boxes_in(ElementTree.fromstring(svg(graph))):
         width = float(str(box[1].get("width")))
         for label in box.iter(f"{SVG}text"):
@@ -595,7 +598,7 @@ def luminance(colour: str) -> float:
 @pytest.mark.parametrize("colours", [_LIGHT, _DARK], ids=["light", "dark"])
 @pytest.mark.parametrize("ink", ["ink", "grey", "audio", "frames", "symbols", "whole"])
 def test_every_label_can_be_read(colours: dict[str, str], ink: str) -> None:
-    """WCAG 2 (success criterion 1.4.3) asks for a contrast of 4.5 : 1 for small text."""
+    """Every label has a contrast of 4.5 : 1 or more, as WCAG 2 (success criterion 1.4.3) asks for small text."""
     for ground in ("paper", "fill", *(["pill"] if ink in ("ink", "grey") else [])):
         dark, light = sorted((luminance(colours[ink]), luminance(colours[ground])))
         assert (light + 0.05) / (dark + 0.05) >= 4.5, f"{ink} on {ground}"

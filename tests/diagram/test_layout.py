@@ -57,7 +57,10 @@ def test_two_crossed_chains_are_uncrossed() -> None:
 
 
 def test_a_complete_bipartite_pair_has_its_one_crossing() -> None:
-    """Two layers with 2 and 2 boxes, all joined, need one crossing; with 2 and 3 boxes they need three."""
+    """A layout has no more crossings than it needs.
+
+    Two layers with 2 and 2 boxes, all joined, need one crossing; with 2 and 3 boxes they need three.
+    """
     two = laid_out("iioo", [(a, b) for a in (0, 1) for b in (2, 3)])
     assert two._crossings(two.layers) == 1
     three = laid_out("iiooo", [(a, b) for a in (0, 1) for b in (2, 3, 4)])
