@@ -360,7 +360,11 @@ class ToyTogether(Node):
 
 
 def test_a_batch_is_timed_round_by_round(clock: None) -> None:
-    """The signals have 4 and 2 quanta: two rounds have both, the shorter one ends in the third, the longer goes on."""
+    """The figures of a round are those of all signals in it.
+
+    The signals have 4 and 2 quanta. Two rounds have both; in the third the shorter signal ends, and the longer one goes
+    on.
+    """
     graph = chain(a=ToySpend(), together=ToyTogether())
     profiler = Profiler(graph)
     signals = [cut_up(spending(1, 2, 3, 4)), cut_up(spending(5, 6))]
