@@ -471,7 +471,10 @@ def resumed(found: Sequence[Choice], files: Path, out: Path, *metrics: str) -> l
 def test_an_interrupted_comparison_goes_on_with_the_same_results(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The results contain noise, the reasons why values are missing, and notes."""
+    """An interrupted and resumed comparison writes the files of one that was not interrupted.
+
+    They contain noise, reasons why values are missing, and notes.
+    """
 
     def stop(*arguments: Any) -> Any:
         raise KeyboardInterrupt
@@ -670,7 +673,7 @@ def test_a_system_without_locks_is_a_wrong_request(tmp_path: Path, monkeypatch: 
 
 
 def test_two_comparisons_at_a_time_take_two_folders(tmp_path: Path) -> None:
-    """In one folder, one comparison would remove files that the other is writing."""
+    """A comparison into a folder to which another one writes is refused: it would remove files of the other."""
     clips(tmp_path / "in", 1, 0.2)
     (tmp_path / "out").mkdir()
     with Ledger(tmp_path / "out"), pytest.raises(RequestError, match="another run is writing"):

@@ -457,7 +457,10 @@ def test_a_file_that_is_no_file_of_answers_is_refused(tmp_path: Path, k: int) ->
 
 
 def test_an_error_names_the_line_in_the_file(tmp_path: Path) -> None:
-    """The file has two sessions and a cell of two lines, so the row with the wrong score is in the fifth line."""
+    """Lines are counted as an editor counts them.
+
+    The file has two sessions and a cell of two lines, so the row with the wrong score is in the fifth line.
+    """
     rows: list[Row] = [
         {"a": "reference", "score": 100, "recording": "two\nlines"},
         {"a": "comb", "score": 50, "session": "other"},

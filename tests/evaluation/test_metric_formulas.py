@@ -77,7 +77,10 @@ def test_distortion_is_that_of_other_programs(snr: float, melcd: float, pymcd: f
 
 
 def test_the_path_of_warping_is_that_of_librosa() -> None:
-    """The signals have 0.75 s, 150 frames, so that the limit of 200 frames has no effect on the path."""
+    """`mcd_dtw` is the distortion along librosa's path.
+
+    The signals have 0.75 s, 150 frames, so that the limit of 200 frames has no effect on the path.
+    """
     x, y = speech()[8000:20000], np.concatenate([speech()[9000:17000], speech()[15500:20000]])[:12000]
     pair = Pair(x, y, RATE)
     a, b, heard = cepstral.cepstra(pair)

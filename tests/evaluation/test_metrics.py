@@ -174,8 +174,9 @@ def test_the_settings_of_pitch_are_those_of_its_pipeline() -> None:
     ("low", "high"), [(225, 450), (190, 380), (240, 480), (250, 500), (50, 55), (150, 300), (200, 210), (400, 800)]
 )
 def test_two_vowels_of_known_pitch_differ_by_their_interval(low: float, high: float) -> None:
-    """The tolerance is 15 cents: pulses lie at whole samples, so the measured period of 20 to 70 samples is off by up
-    to 0.8 %.
+    """The pitch error of two vowels is the interval between them, to 15 cents.
+
+    Pulses lie at whole samples, so the measured period of 20 to 70 samples is off by up to 0.8 %.
     """
     found = value("log_f0_rmse", vowel(low), vowel(high))
     assert found == pytest.approx(1200 * math.log2(high / low), abs=15)
@@ -192,7 +193,7 @@ def semitones() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("f0", "formants"), [*semitones()])
 def test_a_vowel_a_semitone_higher_is_100_cents_higher(f0: float, formants: str) -> None:
-    """The tolerance excludes the 1200 cents of an octave error by far."""
+    """The pitch error is 100 cents, to 60 cents, which excludes the 1200 cents of an octave error by far."""
     found = value("log_f0_rmse", vowel(f0, formants), vowel(f0 * 2 ** (1 / 12), formants))
     assert found == pytest.approx(100, abs=60)
 
@@ -273,7 +274,10 @@ def test_a_delay_of_one_sample_is_heard_by_waveform_metrics_only() -> None:
 
 
 def test_warping_undoes_a_delay_of_whole_frames() -> None:
-    """The delay is 0.1 s, 20 frames. On the path, every frame meets its copy, except for the first 20 frames."""
+    """A delay costs `mcd_dtw` less than a tenth of what it costs `mcd`.
+
+    The delay is 0.1 s, 20 frames. On the path, every frame meets its copy, except for the first 20 frames.
+    """
     x = speech(48000)
     delayed = np.concatenate([np.zeros(1600), x])
     plain, warped = value("mcd", x, delayed), value("mcd_dtw", x, delayed)
@@ -281,11 +285,11 @@ def test_warping_undoes_a_delay_of_whole_frames() -> None:
 
 
 def test_white_noise_at_a_known_snr_gives_that_si_sdr() -> None:
-    """As a ratio of powers, SI-SDR is (1 + c * r)**2 / (1 - c**2) / r**2.
+    """SI-SDR is the SNR at which the noise was added, within the bound that follows from its formula.
 
-    c is the correlation of noise and signal, r the norm of the noise divided by that of the signal. Over n samples, c
-    has a standard deviation of 1 / sqrt(n). If c is four of these, the ratio changes by the factor 1 + 8 * r / sqrt(n),
-    to first order; the tolerance is a little more.
+    As a ratio of powers, SI-SDR is (1 + c * r)**2 / (1 - c**2) / r**2. c is the correlation of noise and signal, r the
+    norm of the noise divided by that of the signal. Over n samples, c has a standard deviation of 1 / sqrt(n). If c is
+    four of these, the ratio changes by the factor 1 + 8 * r / sqrt(n), to first order; the tolerance is a little more.
     """
     x = speech()
     x -= x.mean()
@@ -324,8 +328,9 @@ def test_orthogonal_noise_gives_si_sdr_exactly_whatever_the_gain_and_the_means()
 
 @pytest.mark.parametrize("factor", [1.05, 0.8, 1.5])
 def test_a_pitch_shift_by_a_factor_is_1200_log2_of_it_cents(factor: float) -> None:
-    """The tolerance is 7 cents: SWIPE' interpolates strengths of pitches that are 12.5 cents apart; measured: 4.7
-    cents.
+    """The pitch error is 1200 * log2(factor) cents, to 7 cents.
+
+    SWIPE' interpolates strengths of pitches that are 12.5 cents apart; 4.7 cents were measured.
     """
     found = value("log_f0_rmse", pulses(120.0), pulses(120.0 * factor))
     assert found == pytest.approx(abs(1200 * math.log2(factor)), abs=7)
@@ -337,7 +342,10 @@ def test_a_pitch_shift_in_a_file_of_another_rate_is_the_same() -> None:
 
 
 def test_a_signal_silenced_halfway_has_half_its_voicing_wrong() -> None:
-    """The tolerance is 5 frames of 400, 1.25 %: the tracker finds the end of a voice some frames too early or too late."""
+    """The voicing error is 50 %, to within 5 frames of 400, 1.25 %.
+
+    The tracker finds the end of a voice some frames too early or too late.
+    """
     x = pulses(120.0, 2.0)
     half = x * (np.arange(len(x)) < len(x) // 2)
     assert value("voicing_error", x, half) == pytest.approx(50, abs=1.25)

@@ -74,7 +74,10 @@ def test_an_interval_is_the_same_each_time_and_however_much_is_drawn_at_once(mon
 
 
 def test_intervals_of_many_recordings_need_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """10,000 drawings of 100,000 recordings would take 8 GB if they were drawn at once."""
+    """Drawings are made in blocks of at most 16 MiB.
+
+    10,000 drawings of 100,000 recordings would take 8 GB if they were drawn at once.
+    """
     monkeypatch.setattr(results, "RESAMPLINGS", 30)
     low, high = interval(np.full(100_000, 2.0))
     assert (low, high) == (2.0, 2.0)
