@@ -39,7 +39,10 @@ def test_every_sample_has_its_phone_and_samples_outside_have_a_label_of_their_ow
 
 
 def test_10_ms_phones_at_22050_hz_do_not_drift() -> None:
-    """A phone has 220.5 samples. If each had 220, the thousandth phone would begin 500 samples too early."""
+    """Every phone of 220.5 samples begins at its exact time, rounded to a sample.
+
+    If each had 220 samples, the thousandth phone would begin 500 samples too early.
+    """
     phones = [Interval(Fraction(k, 100), Fraction(k + 1, 100), "ab"[k % 2]) for k in range(1000)]
     found = phone_symbols(phones, 22050, 220500)
     assert found.coverage == 1
@@ -96,7 +99,10 @@ def test_no_items_and_no_intervals_are_no_error() -> None:
 
 
 def test_an_offset_moves_every_time_exactly(tmp_path: Path) -> None:
-    """A model that puts 768 zeros before every recording makes the audio 768 samples later than the alignment."""
+    """An offset such as 768 / 22050 s is added to every time without rounding.
+
+    A model that puts 768 zeros before every recording makes the audio 768 samples later than the alignment.
+    """
     path = tmp_path / "a.lab"
     path.write_text("0 1000000 a\n1000000 2000000 b\n")
     moved = read_alignment(path, offset="768/22050").intervals
@@ -163,7 +169,10 @@ def test_a_folder_and_a_file_of_many_have_the_alignments_of_a_corpus(tmp_path: P
 
 
 def test_transcripts_and_descriptions_beside_an_alignment_are_not_in_its_way(tmp_path: Path) -> None:
-    """TIMIT has the files a.phn, a.wrd and a.txt side by side; the output folder of `render` has a.json."""
+    """An alignment is found beside other files of its name.
+
+    TIMIT has the files a.phn, a.wrd and a.txt side by side; the output folder of `render` has a.json.
+    """
     (tmp_path / "a.phn").write_text("0 16000 x\n")
     (tmp_path / "a.wrd").write_text("0 16000 word\n")
     (tmp_path / "a.txt").write_text("0 16000 A whole sentence.\n")

@@ -110,9 +110,10 @@ def test_an_interrupted_file_is_not_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rows", [4, 2000])
 def test_a_full_disk_is_one_error_and_leaves_nothing(tmp_path: Path, rows: int) -> None:
-    """The disk has room for 50 bytes. Few rows fail when the file is closed, because they wait in a buffer until then.
+    """If the disk has room for 50 bytes, one error is raised and no file is left.
 
-    Many rows do not fit into the buffer, so writing them fails.
+    Few rows fail when the file is closed, because they wait in a buffer until then. Many rows do not fit into the
+    buffer, so writing them fails. rows: the number of rows.
     """
     sink = ArraySink(tmp_path / "a.npz", {"lpc": STREAMS["lpc"]})
 

@@ -62,7 +62,11 @@ def test_a_whole_file_is_read_whole(tmp_path: Path, kind: str, n: int) -> None:
 @pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize("left", [0.33, 0.67, 0.99, 1])
 def test_a_file_that_lost_its_end_is_refused(tmp_path: Path, kind: str, left: float) -> None:
-    """At least one byte is missing. An MP3 header states frames, not bytes, so an MP3 file must miss more."""
+    """A file that lacks a byte or more at its end is refused.
+
+    An MP3 header states frames, not bytes, so an MP3 file lacks 1000 bytes or more. left: the share of the bytes that
+    are left.
+    """
     content = written(tmp_path / "whole", kind, speech()[:32000]).read_bytes()
     lost = 1000 if kind == "mp3" else 1
     (tmp_path / "cut").write_bytes(content[: min(int(len(content) * left), len(content) - lost)])
@@ -164,9 +168,9 @@ def test_a_converted_file_is_the_same_in_blocks_of_any_length(tmp_path: Path, mo
 
 @pytest.mark.parametrize(("rate", "channels"), [(48000, 1000), (2**31 - 1, 2)])
 def test_the_rate_and_channels_of_a_header_cost_no_memory(tmp_path: Path, rate: int, channels: int) -> None:
-    """The header says that a second of the file takes 366 MiB or 32 GiB in memory; all samples of the file take 64 MiB.
+    """A block has at most 8 MiB, whatever the header says, and reading takes at most four times as much memory.
 
-    A block has at most 8 MiB, and reading takes at most four times as much.
+    By the header, a second of the file takes 366 MiB or 32 GiB in memory; all samples of the file take 64 MiB.
     """
     n = 2**23 // channels
     soundfile.write(tmp_path / "v.wav", np.zeros((n, channels), "i2"), rate, "PCM_U8")
@@ -217,7 +221,10 @@ def test_a_part_is_that_slice_of_the_whole(tmp_path: Path, kind: str, start: str
 
 
 def test_parts_that_meet_neither_share_a_sample_nor_lose_one(tmp_path: Path) -> None:
-    """A third of a second is no whole number of samples: the parts have 5333 or 5334 samples."""
+    """Parts of a third of a second, joined, are the whole file.
+
+    A third of a second is no whole number of samples: the parts have 5333 or 5334 samples.
+    """
     path = written(tmp_path / "v.wav", "wav", speech()[:32000])
     ends = [Fraction(k, 3) for k in range(7)]
     parts = [AudioSource(path, MONO, begin, end - begin).read() for begin, end in pairwise(ends)]

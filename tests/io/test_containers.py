@@ -113,7 +113,7 @@ def test_any_other_length_that_is_not_there_is_a_truncated_file(tmp_path: Path, 
 
 
 def test_a_file_without_samples_has_none(tmp_path: Path) -> None:
-    """The length 0 in the header is right if nothing follows, or only other chunks."""
+    """The length 0 in the header is right, and not unknown, if nothing follows, or only other chunks."""
     path = wav_with(tmp_path / "v.wav", 0)
     head = path.read_bytes()[: path.read_bytes().index(b"data") + 8]
     for behind in (b"", b"LIST\4\0\0\0INFO", b"LIST\4\0\0\0INFOid3 \2\0\0\0ab"):
@@ -123,7 +123,10 @@ def test_a_file_without_samples_has_none(tmp_path: Path) -> None:
 
 
 def test_bytes_behind_the_samples_that_are_no_chunk_are_left_out_and_it_is_said(tmp_path: Path) -> None:
-    """The header is older than the last samples, as if a recorder had been switched off."""
+    """2000 bytes after the end that the header states are left out, with a note.
+
+    A recorder that is switched off leaves a header that is older than the last samples.
+    """
     path = wav_with(tmp_path / "v.wav", 30000)
     source = AudioSource(path, MONO)
     assert source.conversions == ["left out 2000 bytes behind the samples, whose length its header has"]
@@ -138,7 +141,7 @@ def test_chunks_and_zeros_behind_the_samples_are_no_samples(tmp_path: Path, behi
 
 
 def test_a_wav_of_more_than_4_gib_is_refused(tmp_path: Path) -> None:
-    """The file is sparse: it takes no space on the disk."""
+    """The message has the command that converts the file. The file is sparse: it takes no space on the disk."""
     for length in (0xFFFFFFFF, 0, 1000, 0x7FFFF000):
         path = wav_with(tmp_path / "v.wav", length)
         with path.open("rb+") as file:
@@ -181,7 +184,10 @@ AIFF = ["aiff", "aiff 8", "aifc", "aifc ima"]
 def test_an_aiff_with_another_number_of_samples_is_read_to_its_end_and_it_is_said(
     tmp_path: Path, kind: str, promised: int
 ) -> None:
-    """The wrong number is in the chunk COMM. The length of the samples, in the chunk SSND, is right."""
+    """All samples of the chunk SSND are read, with a note, if the chunk COMM states another number of samples.
+
+    promised: the wrong number.
+    """
     content = written(tmp_path / "v.aiff", kind)
     whole = AudioSource(tmp_path / "v.aiff", MONO).read()
     at = content.index(b"COMM") + 10
@@ -194,7 +200,7 @@ def test_an_aiff_with_another_number_of_samples_is_read_to_its_end_and_it_is_sai
 
 @pytest.mark.parametrize("kind", AIFF)
 def test_samples_of_an_aiff_may_stand_some_bytes_later(tmp_path: Path, kind: str) -> None:
-    """The chunk SSND states an offset of 10 bytes."""
+    """Samples are read from the offset that the chunk SSND states, here 10 bytes."""
     content = written(tmp_path / "v.aiff", kind)
     whole = AudioSource(tmp_path / "v.aiff", MONO).read()
     at = content.index(b"SSND") + 4
@@ -290,7 +296,7 @@ def test_an_incomplete_block_at_the_end_is_left_out_and_it_is_said(tmp_path: Pat
 
 @pytest.mark.parametrize("kind", ["aiff", "aifc", "caf"])
 def test_a_length_that_counts_no_sample_is_unknown(tmp_path: Path, kind: str) -> None:
-    """The length counts 8 bytes besides the samples in AIFF (offset and block size), and 4 in CAF (edit count)."""
+    """A length of 8 bytes in AIFF (offset and block size), or of 4 in CAF (edit count), counts as unknown."""
     content = written(tmp_path / "v", kind)
     name, size = (b"data", 8) if kind == "caf" else (b"SSND", 4)
     at = content.index(name) + 4
@@ -334,7 +340,10 @@ def test_compressed_sphere_files_are_refused_with_the_command_that_converts_them
 
 
 def test_samples_that_begin_within_the_header_are_damage(tmp_path: Path) -> None:
-    """A decoder reads such a file from one byte on without a seek, and from another byte on after a seek."""
+    """A file whose samples begin within its header is refused.
+
+    A decoder reads such a file from one byte on without a seek, and from another byte on after a seek.
+    """
     (tmp_path / "v.sph").write_bytes(sphere("sample_count -i 16000\n", header=8))
     content = written(tmp_path / "v.au", "au")
     content[4:8] = bytes(4)
@@ -403,7 +412,7 @@ def test_a_second_chunk_of_samples_is_left_out_and_it_is_said(tmp_path: Path) ->
 @pytest.mark.parametrize("coder", ["pcm_s16le", "pcm_s24le", "pcm_f32le", "pcm_f64le", "pcm_alaw", "pcm_mulaw"])
 @pytest.mark.parametrize("channels", [1, 6])
 def test_a_w64_with_the_extensible_header_has_the_samples_of_ffmpeg(tmp_path: Path, coder: str, channels: int) -> None:
-    """libsndfile takes the floats and the A-law codes of such a file for integers."""
+    """Floats and A-law codes are decoded as such, although libsndfile takes them for integers in such a file."""
     path = tmp_path / "v.w64"
     soundfile.write(tmp_path / "source.wav", SAMPLES, 16000)
     run_ffmpeg("-i", tmp_path / "source.wav", "-ac", channels, "-c:a", coder, path)
@@ -423,7 +432,7 @@ def test_mpeg_frames_in_a_wav_are_counted(tmp_path: Path, coder: str) -> None:
 
 
 def test_a_file_that_has_changed_is_read_anew(tmp_path: Path) -> None:
-    """The layouts of files are kept in a cache. A file whose modification time has changed is read again."""
+    """A file whose modification time has changed is read again, although the layouts of files are kept in a cache."""
     path = wav_with(tmp_path / "v.wav", 32000)
     os.utime(path, (1000, 1000))
     assert AudioSource(path, MONO).length == AudioSource(path, MONO).length == 16000

@@ -69,7 +69,7 @@ UNCHECKED = {
 def test_a_format_whose_length_is_not_checked_is_not_read(
     tmp_path: Path, suffix: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """In these formats, libsndfile reads a truncated file, or the bytes after the samples, without an error."""
+    """Formats are refused in which libsndfile reads a truncated file, or bytes after the samples, without an error."""
     form, subtype = UNCHECKED[suffix]
     soundfile.write(tmp_path / f"v.{suffix}", speech()[:2000], 8000, subtype, format=form)
     with pytest.raises(FileError, match=rf"{form[:3]}.* is not supported: convert it: ffmpeg -i v.{suffix} out.wav"):

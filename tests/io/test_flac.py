@@ -156,7 +156,11 @@ def test_the_end_of_a_file_is_searched_once(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("at", [0, 1, 2**20 - 43, 2**20 - 3, 2**20 + 5])
 def test_a_second_file_is_found_wherever_it_begins(tmp_path: Path, at: int) -> None:
-    """The file is searched in pieces of 2**20 bytes. at: where the second file begins, also near the end of a piece."""
+    """A second file is found at any place.
+
+    The file is searched in pieces of 2**20 bytes. at: the bytes before the second file, which also begins near the end
+    of a piece.
+    """
     content = with_length(tmp_path / "v.flac", 20000).read_bytes()
     (tmp_path / "v.flac").write_bytes(content[:42] + bytes(at) + content)
     with (tmp_path / "v.flac").open("rb") as file:

@@ -40,7 +40,10 @@ def test_phones_begin_where_the_one_before_ends_and_omitted_keys_are_no_error(tm
 
 
 def test_a_thousand_durations_add_up_exactly(tmp_path: Path) -> None:
-    """In floats, a thousand times 0.01 is 9.999999999999831; rounded to samples at 22050 Hz one by one, it is 9.977."""
+    """A thousand durations of 0.01 s are 10 s.
+
+    In floats, their sum is 9.999999999999831; rounded to samples at 22050 Hz one by one, it is 9.977.
+    """
     phones = [{"duration": 0.01, "phone": "a"}] * 1000
     found = read_alignment(written(tmp_path, {"words": [{"start": 0.005, "phones": phones}]}))
     assert found.intervals[-1].end == Fraction("10.005")

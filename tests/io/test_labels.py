@@ -26,7 +26,7 @@ def written(folder: Path, name: str, text: str, encoding: str = "utf-8") -> Path
 
 
 def test_whole_numbers_of_htk_are_units_of_100_ns(tmp_path: Path) -> None:
-    """One sample at 22050 Hz is 453.5 units, so only fractions keep the times exact."""
+    """Times are fractions: one sample at 22050 Hz is 453.5 units of 100 ns, so only fractions are exact."""
     path = written(tmp_path, "a.lab", "0 1500000 sil\n1500000 2000453 a -83.2\r\n2000453 4000000 b -1 word -2\n\n")
     found = read_alignment(path)
     assert list(found.intervals) == rows("0 0.15 sil", "0.15 0.2000453 a", "0.2000453 0.4 b")
@@ -34,7 +34,10 @@ def test_whole_numbers_of_htk_are_units_of_100_ns(tmp_path: Path) -> None:
 
 
 def test_a_decimal_point_anywhere_means_seconds(tmp_path: Path) -> None:
-    """The first line, `0 1 sil`, could be in either unit."""
+    """One decimal point makes all times of a file seconds.
+
+    The first line, `0 1 sil`, could be in either unit.
+    """
     path = written(tmp_path, "a.lab", "0 1 sil\n1 1.25 a\n1.25 2 b\n")
     assert list(read_alignment(path).intervals) == rows("0 1 sil", "1 1.25 a", "1.25 2 b")
     path = written(tmp_path, "a.lab", "0 0.5e0 a\n")
@@ -78,14 +81,14 @@ def test_an_interval_without_end_reaches_to_the_next(tmp_path: Path) -> None:
 
 
 def test_escaped_bytes_and_quotes_are_letters_again(tmp_path: Path) -> None:
-    """HTK writes letters beyond ASCII as octal bytes. The backslashes of X-SAMPA are not escapes."""
+    """Octal bytes, by which HTK writes letters beyond ASCII, become letters; the backslashes of X-SAMPA stay."""
     text = '0 1000000 \\303\\244\n1000000 2000000 \\344\n2000000 3000000 r\\\n3000000 4000000 "a"\n4000000 5000000 "\n'
     labels = [one.label for one in read_alignment(written(tmp_path, "a.lab", text)).intervals]
     assert labels == ["\u00e4", "\u00e4", "r\\", "a", '"']
 
 
 def test_times_in_another_unit_get_a_note(tmp_path: Path) -> None:
-    """The file is an alignment of TIMIT in a .lab file: 3050 samples, read in units of 100 ns, would be 0.3 ms."""
+    """An alignment of TIMIT in a .lab file gets a note: 3050 samples, read in units of 100 ns, would be 0.3 ms."""
     path = written(tmp_path, "a.lab", "0 3050 h#\n3050 4559 sh\n")
     (note,) = read_alignment(path).notes
     assert note.startswith(
@@ -127,7 +130,10 @@ MLF = """#!MLF!#
 
 
 def test_a_long_row_of_digits_takes_no_time(tmp_path: Path) -> None:
-    """A regular expression that tries all ways to divide the digits would take minutes."""
+    """A line of 300,000 digits is refused at once.
+
+    A regular expression that tries all ways to divide the digits would take minutes.
+    """
     with pytest.raises(FileError, match="line 1 must be START END LABEL with two times; found '0999"):
         read_alignment(written(tmp_path, "a.lab", f"0{'9' * 300_000}x 1 a\n"))
 

@@ -58,7 +58,7 @@ def test_a_layer_2_file_is_read_whole(tmp_path: Path) -> None:
 
 
 def test_joined_files_are_read_to_the_end_and_it_is_said(tmp_path: Path) -> None:
-    """After `cat a.mp3 b.mp3`, the tag of the first file describes only that file."""
+    """After `cat a.mp3 b.mp3`, all frames are read, although the tag of the first file counts only its own."""
     first = by_ffmpeg(tmp_path, "mp3 cbr", speech()[:20000], 44100).read_bytes()
     path = tmp_path / "both.mp3"
     path.write_bytes(first * 2)

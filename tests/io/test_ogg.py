@@ -90,7 +90,10 @@ def page(number: int, flags: int, content: bytes) -> bytes:
 @pytest.mark.parametrize("kind", ["vorbis", "opus"])
 @pytest.mark.parametrize("first", [b"fishead\0" + bytes(56), b"\x80theora" + bytes(35)])
 def test_streams_without_sound_are_left_out_and_it_is_said(tmp_path: Path, kind: str, first: bytes) -> None:
-    """The streams without sound are Skeleton, which describes a file, and a film."""
+    """A Skeleton stream, which describes a file, and a film are left out, with a note.
+
+    first: the beginning of the first page of such a stream.
+    """
     path = by_libsndfile(tmp_path / "v.ogg", kind, np.tile(speech(), 2))
     content, whole = split(path), AudioSource(path, MONO).read()
     middle = [page(k, 0, b"picture") for k in (1, 2)]
@@ -143,7 +146,10 @@ def test_bytes_between_pages_are_damage_and_behind_them_are_not(tmp_path: Path) 
 
 @pytest.mark.parametrize("kind", ["vorbis", "opus"])
 def test_a_recorded_broadcast_is_read_to_its_end(tmp_path: Path, kind: str) -> None:
-    """The headers are followed by pages from the middle of a broadcast, whose positions count from its start."""
+    """Headers followed by pages from the middle of a broadcast are read to the end, with a note.
+
+    The positions of these pages count from the start of the broadcast.
+    """
     path = by_libsndfile(tmp_path / "v.ogg", kind, speech())
     content = split(path)
     heads = 2 if kind == "opus" else next(k for k, page in enumerate(content) if int.from_bytes(page[6:14], "little"))

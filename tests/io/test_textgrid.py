@@ -117,7 +117,10 @@ EXPECTED = [
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("text", [LONG, SHORT, FREE], ids=["long", "short", "free"])
 def test_all_forms_say_the_same(tmp_path: Path, text: str, end: str, encoding: str) -> None:
-    """Of three tiers `phones` is read; a number inside a name, as in `item [1]:`, is ignored; an empty text is silence."""
+    """All three text formats, with any line ends and encoding, give the same intervals.
+
+    Of three tiers `phones` is read; a number inside a name, as in `item [1]:`, is ignored; an empty text is silence.
+    """
     path = tmp_path / "a.TextGrid"
     path.write_bytes(text.replace("\n", end).encode(encoding))
     found = read_alignment(path)
@@ -186,7 +189,10 @@ def test_other_files_are_refused(tmp_path: Path, text: str, message: str) -> Non
 
 
 def test_an_open_quote_in_a_long_file_takes_no_time(tmp_path: Path) -> None:
-    """A regular expression that backtracks over every quote would take hours."""
+    """A file that ends in a long text without a closing quote is read at once.
+
+    A regular expression that backtracks over every quote would take hours.
+    """
     path = tmp_path / "a.TextGrid"
     path.write_text(LONG + '"' + 'a""' * 200_000)
     assert list(read_alignment(path).intervals) == EXPECTED
