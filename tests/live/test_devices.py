@@ -85,7 +85,10 @@ def place_of(part: Array, whole: Array, first: int = 0) -> int:
 
 
 def test_a_loopback_gives_back_every_sample_at_a_constant_delay(card: Card) -> None:
-    """On a busy machine, quanta may be late or lost; each of them is counted."""
+    """Every quantum comes back with the same delay, except for those that are late or lost on a busy machine.
+
+    Each of these is counted.
+    """
     graph = Graph({"gain": Gain()}, {"gain.x": "x"}, {"x": Audio(RATE)}, {"y": "gain"})
     x = signal(2)
     with Live(graph, x="default:1", out="default:2", ahead=4) as live:
@@ -99,7 +102,10 @@ def test_a_loopback_gives_back_every_sample_at_a_constant_delay(card: Card) -> N
 
 @pytest.mark.parametrize("seconds", [3, pytest.param(10, marks=pytest.mark.slow)])
 def test_a_vocoder_with_swaps_is_the_performance_and_renders_again(card: Card, seconds: int, tmp_path: Path) -> None:
-    """The performance has a swap every half second, two of them quick, and a control that moves."""
+    """The recorded output is that of `perform` for the recorded input and events, and `render` writes its bytes again.
+
+    There is a swap every half second, two of them quick, and a control that moves. seconds: the length of the signal.
+    """
     pipeline, take = tmp_path / "mine.yaml", tmp_path / "take"
     pipeline.write_text(PIPELINE)
     graphs = [load(pipeline, swap={"excitation": name}) for name in ("residual", "whisper")]

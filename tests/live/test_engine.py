@@ -117,7 +117,7 @@ def test_a_stall_of_95_ms_is_8_silent_quanta() -> None:
 
 
 def test_the_time_of_a_gap_counts_the_samples_that_were_lost_before() -> None:
-    """The device loses 0.5 s at 0.1 s, so quantum 30 begins at 0.8 s. The engine is 35 ms late for this quantum."""
+    """The device loses 0.5 s at 0.1 s, so quantum 30, for which the engine is 35 ms late, is a gap at 0.8 s."""
     engine = play(scaled(1), FakeDevice(np.tile(X, 2), lost={10: 8000, 33: 100}, late={30: "0.035"}))
     stats = engine.stats()
     assert stats.gaps == ((0.8, 320),)
@@ -520,7 +520,10 @@ def test_a_recording_is_whole_and_replaces_nothing(tmp_path: Path) -> None:
 
 
 def test_a_sound_replaces_no_file(tmp_path: Path) -> None:
-    """A sound and an input called like its file have two files. A folder that has a folder `sounds` is refused."""
+    """The first sound of `music` and the recording of an input called `music_1` have different files.
+
+    A folder that already has a folder `sounds` is refused.
+    """
     recorder = Recorder(tmp_path, {"music_1": Audio(RATE)}, {"y": Audio(RATE)}, {})
     file = recorder.sound("music", 0.5 * X, Audio(RATE))
     recorder.line({"play": "music", "file": file})

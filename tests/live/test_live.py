@@ -160,7 +160,10 @@ def test_nothing_is_dropped_without_a_device_however_late_it_is_pulled(tmp_path:
 
 
 def test_wait_for_sounds_returns_when_none_is_left(tmp_path: Path) -> None:
-    """Sounds end by themselves, by `stop`, or because another sound replaces them, which is then waited for."""
+    """`wait` returns when the sound has ended: by itself, by `stop`, or because another sound replaced it.
+
+    The other sound is then waited for.
+    """
     soundfile.write(tmp_path / "a.wav", X[:160], RATE, "DOUBLE")
     inputs = {"x": AUDIO, "music": AUDIO}
     graph = Graph({"sum": ToySum()}, {"sum.x": ["x", "music"]}, inputs, {"y": "sum"})
@@ -419,7 +422,7 @@ def test_a_device_that_hangs_as_it_opens_or_starts_is_an_error(
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="this system has no masks of signals")
 def test_ctrl_c_while_the_process_starts_does_not_end_it(tmp_path: Path) -> None:
-    """The process gets the signal while it imports the script; the program, which ends the process, has no traceback."""
+    """A signal that comes while the process imports the script has no effect, and nothing prints a traceback."""
     interrupt = 'if __name__ == "__mp_main__":\n    os.kill(os.getpid(), signal.SIGINT)\n'
     done = run_script(tmp_path / "script.py", interrupt + 'if __name__ == "__main__":\n    run()\n')
     assert (done.returncode, done.stdout, done.stderr) == (0, "runs False\n", "")
