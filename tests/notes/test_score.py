@@ -52,7 +52,7 @@ def midi_file(path: Path, *messages: mido.Message | mido.MetaMessage) -> Path:
 
 
 def test_a_midi_file_is_read_with_its_tempo(tmp_path: Path) -> None:
-    """A beat lasts 0.25 s at first, then 1 s."""
+    """The times of notes follow the tempo: a beat lasts 0.25 s at first, then 1 s."""
     path = midi_file(
         tmp_path / "tune.mid",
         mido.MetaMessage("set_tempo", tempo=250_000, time=0),
