@@ -393,7 +393,10 @@ def test_a_pipeline_that_stands_in_many_places_is_read_once(tmp_path: Path, monk
     ],
 )
 def test_pipelines_that_would_fill_the_memory_are_refused(tmp_path: Path, levels: int, message: str) -> None:
-    """Two pipelines in each of 30 levels would be 2**30 pipelines."""
+    """Each level uses the level below twice: 2**30 pipelines in 30 levels, and 2**11 in 11.
+
+    levels: the number of levels.
+    """
     written(tmp_path, "inputs: {x: {audio: 16000}}\nnodes: {a: {node: toy_scale, x: x}}\noutputs: {y: a}\n", "p0.yaml")
     for k in range(1, levels + 1):
         nodes = f"  a: {{pipeline: p{k - 1}.yaml, x: x}}\n  b: {{pipeline: p{k - 1}.yaml, x: x}}\n"
@@ -519,7 +522,7 @@ def test_every_shipped_pipeline_says_what_it_is_about() -> None:
 
 @pytest.mark.slow
 def test_a_long_chain_of_pipelines_that_pass_their_input_on_is_followed(tmp_path: Path) -> None:
-    """A recursive function could not follow the chain, because it is longer than Python's recursion limit."""
+    """A chain of 901 pipelines is followed; a recursive function would exceed Python's recursion limit."""
     pass_on = "inputs: {x: {audio: 16000}}\nnodes: {idle: {node: toy_scale, x: x}}\noutputs: {y: x}\n"
     written(tmp_path, pass_on, "pass.yaml")
     last = 900
@@ -553,7 +556,10 @@ def test_a_list_of_thousands_of_wrong_elements_is_refused_soon(tmp_path: Path, e
 
 
 def test_the_text_of_a_file_reaches_no_terminal_as_it_is(tmp_path: Path) -> None:
-    """Printed unchanged, the text could set the title of the terminal or forge a second message."""
+    """Control characters of a file are escaped in errors.
+
+    Printed unchanged, the text could set the title of the terminal or forge a second message.
+    """
     own = written(tmp_path, '"\\e]0;title\\a\\nforged": 1\n' + HEAD + "  end: {node: toy_scale, x: x}\n" + TAIL)
     with pytest.raises(PipelineError) as caught:
         load(own, plugins=[TOYS])

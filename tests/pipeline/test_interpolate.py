@@ -104,7 +104,7 @@ TOO_MUCH = {
 
 @pytest.mark.parametrize("what", TOO_MUCH)
 def test_vars_that_would_fill_the_memory_are_refused_at_once(tmp_path: Path, what: str) -> None:
-    """Without a limit, most of these files would never be finished."""
+    """Vars beyond the limits are refused at once; without a limit, most of these files would never be finished."""
     source = parse(TOO_MUCH[what], "mine.yaml", lines=True)
     message = r"mine.yaml:\d+: .*more than 10000 values, 4000000 letters or 50 levels"
     with soon(), pytest.raises(PipelineError, match=message):
@@ -112,7 +112,10 @@ def test_vars_that_would_fill_the_memory_are_refused_at_once(tmp_path: Path, wha
 
 
 def test_a_million_backslashes_are_read_at_once(tmp_path: Path) -> None:
-    """A regular expression that tries each backslash as a beginning would need a quadratic number of steps."""
+    """900,000 backslashes before a variable are read at once.
+
+    A regular expression that tries each backslash as a beginning would need a quadratic number of steps.
+    """
     slashes = "\\" * 900_000
     with soon():
         assert filled(tmp_path, f"about: '{slashes}a${{a}}'\nvars: {{a: 1}}\n")["about"] == f"{slashes}a1"
