@@ -48,7 +48,7 @@ def test_equally_spaced_rows_are_centred_on_their_frequency() -> None:
 
 @pytest.mark.parametrize("variant", ["constant_q", "stft"])
 def test_the_loudest_column_of_a_tone_has_its_frequency(variant: str) -> None:
-    """The frequency agrees to half a step between columns."""
+    """The loudest column of a tone of 1 kHz has this frequency, to half a step between columns."""
     graph = load("rainbowgram", swap={"spectrum": variant})
     tone = np.sin(2 * np.pi * 1000 / 16000 * np.arange(16000))
     frequencies = column_frequencies(graph, "magnitude")
@@ -66,7 +66,10 @@ def test_a_graph_without_a_frequency_axis_is_refused() -> None:
 
 
 def test_the_rows_of_a_file_follow_the_variant(tmp_path: Path) -> None:
-    """The axis of the constant-Q transform has octaves from 65.4 Hz on; that of the STFT ends half a bin above 8 kHz."""
+    """The frequency axis is that of the variant.
+
+    That of the constant-Q transform has octaves from 65.4 Hz on; that of the STFT ends half a bin above 8 kHz.
+    """
     soundfile.write(tmp_path / "a.wav", np.sin(2 * np.pi * 440 / 16000 * np.arange(8000)), 16000)
     octaves, linear = (
         file_rainbowgram(tmp_path / "a.wav", {"spectrum": variant}).axes[0] for variant in ("constant_q", "stft")
