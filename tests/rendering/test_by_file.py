@@ -109,7 +109,7 @@ def test_a_resumed_run_renders_only_the_file_that_has_another_rate_now(tmp_path:
 
 
 def test_a_file_without_a_graph_fails_and_the_others_are_rendered(tmp_path: Path, corpus: Path) -> None:
-    """The node takes one channel: files with two have an error, and lose the results of an earlier run."""
+    """Files with two channels have an error, because the node takes one, and lose the results of an earlier run."""
     path = written(tmp_path, 'inputs: {x: {audio: file, channels: file}}\nnodes: {f: {node: frame, x: x, length: 80, hop: 80}}\n'
                    "outputs: {y: f}\n")  # fmt: skip
     pipeline = Pipeline(path, ())
@@ -154,7 +154,10 @@ def test_a_file_that_has_changed_is_of_the_same_pipeline(
 
 
 def test_a_file_that_is_back_with_another_rate_is_of_the_same_pipeline(tmp_path: Path, corpus: Path) -> None:
-    """In between it was missing: the last line of the ledger is that of a failed item, and the sidecar says the rate."""
+    """The result of a file that was missing in one run may be replaced when the file is back with another rate.
+
+    The last line of the ledger is that of a failed item; the sidecar still has the old rate.
+    """
     file = corpus / "0_8000_1.wav"
     render(own(tmp_path), [file], tmp_path / "out")
     file.unlink()
@@ -213,7 +216,10 @@ def test_a_failed_result_without_a_graph_is_kept_only_for_the_same_reason(tmp_pa
 def test_items_with_equal_numbers_share_them_and_a_file_is_read_once(
     tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """This saves memory and time: a corpus can have a million items, and many parts of one file."""
+    """Items with the same rate and channels share one mapping, and the header of each file is read once.
+
+    A corpus can have a million items, and many parts of one file.
+    """
     read: list[Path] = []
 
     def reading(path: Path) -> Any:
@@ -247,7 +253,10 @@ class Plug(Node):
 
 
 def test_imports_by_computed_names_are_noted_once(tmp_path: Path, corpus: Path) -> None:
-    """The digest does not cover modules imported like this: if one changes, `resume` would keep old results."""
+    """An import by a computed name gives one note.
+
+    The digest does not cover the imported module: after a change in it, `resume` would keep old results.
+    """
     plugin = written(tmp_path, PLUG, "plug.py")
     pipeline = Pipeline(written(tmp_path, OWN.replace("mix, x: [x, quiet]", "plug, x: x")), (), None, [plugin])
     notes: list[str] = []
@@ -311,7 +320,7 @@ def test_an_array_file_has_no_rate(tmp_path: Path) -> None:
 
 
 def test_a_comparison_compares_every_file_at_its_own_rate(tmp_path: Path, corpus: Path) -> None:
-    """Sounds and scores are those of comparisons at the rate of the file."""
+    """Sounds and scores are those of comparisons of each file alone, with its rate and channels written out."""
     path = written(tmp_path, OWN)
     several = choices(path, ())
     files = [corpus / "1_44100_2.wav", corpus / "0_8000_1.wav", corpus / "0_44100_2.wav"]
@@ -381,7 +390,10 @@ outputs: {x: in}
 
 
 def test_a_comparison_of_another_inner_pipeline_is_not_replaced(tmp_path: Path, corpus: Path) -> None:
-    """The text `about` does not change the sounds; the gain of the inner pipeline does."""
+    """Another gain in the inner pipeline makes another comparison; another text `about` does not.
+
+    The text `about` does not change the sounds.
+    """
 
     def run(about: str, gain: float) -> float:
         written(tmp_path, INNER % (about, gain), "inner.yaml")
@@ -439,7 +451,7 @@ def test_python_gets_the_graph_of_a_file_or_of_numbers(tmp_path: Path, corpus: P
 def test_the_graph_of_a_file_says_how_to_load_it_without_the_file(
     tmp_path: Path, corpus: Path, overrides: tuple[str, ...]
 ) -> None:
-    """A recording of a live graph uses these arguments to name its pipeline."""
+    """`loaded` has the arguments that load the same graph without the file; recordings of live graphs need them."""
     graph = load(written(tmp_path, OWN), overrides, {"quiet": "off"}, file=corpus / "0_44100_2.wav")
     assert graph.loaded is not None
     again = load(graph.loaded.name, graph.loaded.overrides, graph.loaded.swap)

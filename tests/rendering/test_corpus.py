@@ -129,7 +129,10 @@ def test_a_pattern_gives_what_matches_with_the_folders_below_its_fixed_part(
 
 
 def test_links_to_folders_are_not_followed_and_links_to_files_are(tmp_path: Path) -> None:
-    """A link back to a parent folder would list each file forty times."""
+    """A link to a file is taken; a link to a folder is not.
+
+    A link back to a parent folder would list each file forty times.
+    """
     touched(tmp_path / "speech", "a.wav", "deep/b.wav")
     (tmp_path / "speech" / "deep" / "back").symlink_to(tmp_path / "speech")
     (tmp_path / "speech" / "c.wav").symlink_to(tmp_path / "speech" / "a.wav")
@@ -350,7 +353,10 @@ def test_a_folder_in_another_unicode_form_is_named(tmp_path: Path) -> None:
 
 
 def test_a_working_directory_that_was_removed_is_said_to_be(tmp_path: Path) -> None:
-    """The test runs in a process of its own, because it loses its working directory."""
+    """What needs the removed working directory is refused with a message; absolute paths still work.
+
+    The test runs in a process of its own, because it loses its working directory.
+    """
     touched(tmp_path, "in/a.wav")
     (tmp_path / "gone").mkdir()
     code = (

@@ -365,9 +365,9 @@ def test_the_error_of_a_late_item_names_its_causes_and_the_way_out() -> None:
 
 @pytest.mark.parametrize("batch", [1, 2, 5, 8, 16])
 def test_an_item_that_never_ends_costs_at_most_twice_its_batch(batch: int, log: Path) -> None:
-    """An attempt with k open items costs k times the timeout, until the item is found.
+    """To find the item costs at most 2 * batch timeouts, and 2 more if the batch is odd and has no equal halves.
 
-    A batch with an odd number of items has no equal halves, so it may cost two timeouts more.
+    An attempt costs one timeout for each open item.
     """
     for guilty in range(batch):
         queue, cost, rows = ItemQueue(Deeds(log, batch), plain(batch), 1), 0, list[Any]()
@@ -379,7 +379,10 @@ def test_an_item_that_never_ends_costs_at_most_twice_its_batch(batch: int, log: 
 
 
 def test_the_time_of_an_item_counts_from_its_own_opening(log: Path) -> None:
-    """Eight items of 0.4 s in one chunk together take longer than the timeout, but no single item does."""
+    """No item fails if each takes less than the timeout, even if all items of a chunk together take longer.
+
+    The chunk has eight items of 0.4 s, and the timeout is 2.5 s.
+    """
     assert len(ItemQueue(Deeds(log), plain(32), 1).next_chunk()) == 8
     rows = list(Processes(1, 2.5).run(Deeds(log), [*named(*(f"nap-{k}" for k in range(8))), *plain(24)]))
     assert len(rows) == 32 and not failed(rows)

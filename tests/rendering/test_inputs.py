@@ -105,7 +105,7 @@ def test_a_change_of_any_file_is_seen_by_a_resumed_run(folder: Path) -> None:
 
 @pytest.mark.parametrize("missing", ["a", "short"])
 def test_older_results_stay_while_any_input_file_is_missing(folder: Path, missing: str) -> None:
-    """Perhaps only the disk of one input is not mounted."""
+    """Results stay unchanged if one of the two input files is missing: perhaps its disk is not mounted."""
     files = {"a": folder / "a.wav", "b": folder / "short.wav"}
     render(both(), [files], folder / "out")
     before = everything(folder / "out")

@@ -406,7 +406,7 @@ def test_another_file_of_the_same_name_size_and_time_is_another_file(clips: Path
 def test_another_corpus_under_the_same_relative_path_is_another_corpus(
     clips: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The sidecars alone cannot distinguish the two corpora, because they have relative paths."""
+    """The second corpus is rendered, although its sidecars would look the same, because they have relative paths."""
     for name in ("one", "two"):
         shutil.copytree(clips, clips.with_name(name) / "in")
         monkeypatch.chdir(clips.with_name(name))
@@ -500,7 +500,10 @@ def test_files_that_may_be_of_another_run_are_rendered_again(clips: Path, what: 
 def test_without_a_ledger_no_file_of_one_corpus_is_taken_for_that_of_another(
     clips: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two folders, each with a file `in/a.wav`, are rendered into one output folder, by relative paths."""
+    """A result is not taken for that of a file with the same relative path in another folder.
+
+    Two folders, each with a file `in/a.wav`, are rendered into one output folder.
+    """
     other = clips.parent / "elsewhere" / clips.name
     other.mkdir(parents=True)
     soundfile.write(other / "a.wav", np.full(800, 0.5), 16000)
@@ -517,7 +520,10 @@ def test_without_a_ledger_no_file_of_one_corpus_is_taken_for_that_of_another(
 def test_after_a_kill_between_two_files_of_an_item_the_item_is_rendered_again(
     clips: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The audio is of the second run, which was killed, but the ledger and the sidecar are still of the first."""
+    """An item whose audio is of another run than its sidecar and its line in the ledger is rendered again.
+
+    The audio is of the second run, which was killed; the ledger and the sidecar are still of the first.
+    """
     out = clips.with_name("out")
     resumed(clips)
     whole = everything(out)
@@ -653,10 +659,10 @@ def test_a_ledger_without_room_keeps_its_lines_and_the_run_ends(tmp_path: Path) 
 
 @pytest.mark.parametrize("room", [0, 100, 400, 1000, 2000, 3000, 4000])
 def test_a_run_without_room_leaves_nothing_in_part_and_goes_on_later(clips: Path, room: int) -> None:
-    """room: the number of bytes that a file can have.
+    """All files that are left are complete, and a later run completes the results.
 
-    An output has 3 kB and the whole ledger 1.5 kB, so the ledger can have no line, some lines, or lines of failed items
-    only.
+    room: the number of bytes that a file can have. An output has 3 kB and the whole ledger 1.5 kB, so the ledger can
+    have no line, some lines, or lines of failed items only.
     """
     out = clips.with_name("out")
     whole = everything_of(clips)
@@ -676,7 +682,10 @@ def everything_of(clips: Path) -> dict[str, bytes]:
 
 
 def test_a_folder_that_cannot_be_written_to_is_a_wrong_request(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The folder looks as on a read-only file system. Permissions cannot be used, because the tests may run as root."""
+    """A folder as on a read-only file system is refused, and stays unchanged.
+
+    Permissions cannot be used, because the tests may run as root.
+    """
     out = clips.with_name("out")
     resumed(clips)
     before = everything(out)

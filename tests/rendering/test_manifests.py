@@ -283,7 +283,10 @@ def test_the_list_that_segments_need_is_a_regular_file(tmp_path: Path, make: Cal
 
 @pytest.mark.thorough
 def test_a_manifest_has_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A compressed file of a few kB can have any size after decompression."""
+    """A manifest with too many lines or bytes is refused.
+
+    A compressed file of a few kB can have any size after decompression.
+    """
     line = {"path": "a.wav"}
     for name in ("MANIFEST_BYTES", "MANIFEST_LINES"):
         with monkeypatch.context() as patch:
@@ -297,7 +300,10 @@ def test_a_manifest_has_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_line_has_bounds(tmp_path: Path) -> None:
-    """A file of zeros has no line end. It is sparse, so that it takes no space on the disk."""
+    """A line of more than 16 MiB is refused.
+
+    A file of zeros has no line end. It is sparse, so that it takes no space on the disk.
+    """
     path = tmp_path / "m.jsonl"
     path.touch()
     os.truncate(path, 3 * 2**30)

@@ -361,7 +361,10 @@ def no_masks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_system_that_is_not_supported_is_a_wrong_request(
     tmp_path: Path, good: Path, monkeypatch: pytest.MonkeyPatch, lacks: Callable[[pytest.MonkeyPatch], None]
 ) -> None:
-    """Windows has neither POSIX file locks nor signal masks."""
+    """A system without POSIX file locks or signal masks is refused before anything is written.
+
+    Windows has neither.
+    """
     monkeypatch.setattr("platform.system", lambda: "Windows")
     lacks(monkeypatch)
     with pytest.raises(RequestError, match="renders and compares on Linux and macOS; this system is Windows: use one"):

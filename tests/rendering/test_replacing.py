@@ -73,7 +73,7 @@ def test_a_file_that_no_run_has_written_stays(tmp_path: Path, good: Path, what: 
 
 
 def test_a_file_of_another_name_in_a_sidecar_stays(tmp_path: Path, good: Path) -> None:
-    """If somebody has changed the sidecar, no file outside its folder is removed."""
+    """A sidecar that somebody has changed removes no file outside its folder."""
     out = tmp_path / "out"
     render(graph(), [good], out, ".wav")
     (tmp_path / "voice.flac").write_text("mine")
@@ -86,7 +86,10 @@ def test_a_file_of_another_name_in_a_sidecar_stays(tmp_path: Path, good: Path) -
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac"])
 def test_older_outputs_of_other_names_are_removed_with_their_sidecar(tmp_path: Path, good: Path, suffix: str) -> None:
-    """The earlier run had another format or other outputs, so its files have other names."""
+    """Files of an earlier run with another format or other outputs are removed, although they have other names.
+
+    suffix: the format of the second run.
+    """
     out = tmp_path / "out"
     render(with_rows(Raises()), [good, copied(good, "other.wav")], out, ".wav")
     others = {name: content for name, content in everything(out).items() if name.startswith("other")}
@@ -97,7 +100,10 @@ def test_older_outputs_of_other_names_are_removed_with_their_sidecar(tmp_path: P
 
 
 def test_an_older_output_that_another_item_has_replaced_stays(tmp_path: Path, good: Path) -> None:
-    """The item `good` with two outputs and the item `good.y` with one have an output file of the same name."""
+    """A file that another item has replaced is not removed.
+
+    The item `good` with two outputs and the item `good.y` with one have an output file of the same name.
+    """
     out, other = tmp_path / "out", copied(good, "good.y.wav")
     render(with_rows(Raises()), [good], out)
     render(graph(), [other], out)
@@ -107,7 +113,10 @@ def test_an_older_output_that_another_item_has_replaced_stays(tmp_path: Path, go
 
 
 def test_an_older_output_that_is_an_input_stays(tmp_path: Path, good: Path) -> None:
-    """`first.json` names two files that the second run reads: one for its own item, one for another item."""
+    """Results of an earlier run that this run reads are not removed.
+
+    `first.json` names two files that the second run reads: one for its own item, one for another item.
+    """
     out, lines = tmp_path / "out", tmp_path / "m.jsonl"
     for name in ("first", "second"):
         render(graph(), [copied(good, f"{name}.wav")], out, ".wav")
@@ -131,7 +140,7 @@ def test_nothing_goes_through_a_link_out_of_the_folder(tmp_path: Path, good: Pat
 
 
 def test_the_outputs_of_an_input_that_is_not_there_stay(tmp_path: Path, good: Path) -> None:
-    """If a disk is not mounted, the results of a corpus must not be removed."""
+    """Results are not removed if their input is missing: perhaps its disk is not mounted."""
     out = tmp_path / "out"
     render(graph(), [good], out)
     before = everything(out)

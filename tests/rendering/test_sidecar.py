@@ -96,7 +96,7 @@ def test_the_sidecar_is_the_same_in_every_run(tmp_path: Path, good: Path) -> Non
 
 
 def test_the_sidecar_is_enough_to_make_the_graph_again(tmp_path: Path, good: Path) -> None:
-    """The graph is made from the file and the classes of the nodes alone, and gives the same bytes."""
+    """A graph made from the sidecar and the classes of the nodes alone gives the same bytes."""
     render(noisy(), [good], tmp_path / "out")
     found = said(tmp_path / "out", "good")["graph"]
     classes = load_all([TOYS])
