@@ -26,7 +26,7 @@ def test_speech_slowed_to_80_percent_lasts_a_quarter_longer_at_the_same_pitch(sw
 
 
 def test_music_in_stereo_is_slowed_at_its_own_rate(tmp_path: Path) -> None:
-    """The music is not converted to 16 kHz: a tone of 12 kHz is still there. The channels keep their levels."""
+    """Music at 44100 Hz is not converted to 16 kHz: a tone of 12 kHz is still there. The channels keep their levels."""
     tone = 0.3 * np.sin(2 * np.pi * 12000 / 44100 * np.arange(22050))
     soundfile.write(tmp_path / "music.wav", np.stack((tone, 0.25 * tone), axis=1), 44100, "DOUBLE")
     render(Pipeline("tempo", ["rate=file", "channels=file"]), [tmp_path / "music.wav"], tmp_path / "out")

@@ -66,7 +66,7 @@ def test_the_shipped_weights_are_small_and_those_of_their_preset() -> None:
 
 
 def test_a_wheel_has_the_shipped_weights() -> None:
-    """The wheel contains the whole folder of pipelines."""
+    """The wheel contains the whole folder of pipelines, in which the shipped weights lie."""
     wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert wheel["force-include"] == {"pipelines": "dspgraph/pipelines"}
     assert VOICE.parent == ROOT / "pipelines"

@@ -119,7 +119,10 @@ def _check_dspgraph(words: list[str]) -> None:
 
 
 def _can_run(command: str, given: dict[str, object]) -> bool:
-    """Return whether a parsed command can be run: it lacks no pipeline, and has no placeholder, plugin or path."""
+    """Return whether a parsed command can be run.
+
+    It has the pipeline that `show` and `check` need, and no placeholder, plugin or path.
+    """
     words = [one for value in given.values() for one in (value if isinstance(value, list | tuple) else [value])]
     if any(isinstance(one, str) and (PLACEHOLDER.fullmatch(one) or "/" in one or ".py" in one) for one in words):
         return False

@@ -81,7 +81,10 @@ def test_no_cut_changes_a_node(found: registry.NodeSource) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("found", EVERY)
 def test_single_items_change_nothing_to_the_end(found: registry.NodeSource) -> None:
-    """The check of law 2 cuts only the beginning of a signal into single items, because the whole takes minutes."""
+    """Law 2 holds for a whole signal in single items.
+
+    The check of law 2 cuts only the beginning of a signal into single items, because the whole takes minutes.
+    """
     for example in examples_of(found.domain, found.name):
         for precision in PRECISIONS:
             check_cut(example.graph(precision), example.arrays, [1], example.whole(precision))

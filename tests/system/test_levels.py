@@ -63,7 +63,10 @@ def test_the_table_has_the_extremes_at_the_end(capsys: pytest.CaptureFixture[str
 
 
 def test_a_row_outside_the_bounds_has_a_mark() -> None:
-    """The recording is noise of one 16-bit step. 8-bit mu-law makes it silent, because its finest step is larger."""
+    """A row outside the bounds ends in OUT.
+
+    The recording is noise of one 16-bit step. 8-bit mu-law makes it silent, because its finest step is larger.
+    """
     (one,) = (one for one in recordings() if one.name == "noise of one step of 16 bits")
     graph = load("mulaw_bits", ["levels=256"])
     found = compared(one.samples, graph(speech=one.samples)["speech"], 16000)

@@ -37,7 +37,7 @@ def at_rate(graph: Graph, samples: Array) -> dict[str, Array]:
 @pytest.mark.parametrize("precision", [pytest.param("float32", marks=pytest.mark.slow), "float64"])
 @pytest.mark.parametrize(("name", "swap"), OTHER_VARIANTS_SLOW, ids=NAMES)
 def test_no_cut_changes_a_shipped_pipeline(name: str, swap: dict[str, str], precision: str) -> None:
-    """The pipelines run in a session at every cut, in a batch of 5 signals of different lengths, and from a snapshot."""
+    """Samples are the same at every cut, in a batch of 5 signals of different lengths, and after a snapshot."""
     graph = load(name, [f"precision={precision}", *overrides(name)], swap)
     check_graph(graph, at_rate(graph, speech()[8000:11177]))
 
@@ -66,8 +66,9 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
 def test_no_cut_changes_a_shipped_pipeline_on_files_of_other_rates(
     name: str, swap: dict[str, str], rate: int, precision: str, recordings: dict[int, Path]
 ) -> None:
-    """The files are read at their own rate, also in quanta of 10 ms (220.5 samples at 22050 Hz), and converted to 16
-    kHz.
+    """No cut changes a sample for files at their own rate, and for files that are converted to 16 kHz.
+
+    The cuts include quanta of 10 ms: 220.5 samples at 22050 Hz.
     """
     for own in ([f"rate={rate}", *overrides(name, rate)], overrides(name)):
         graph = load(name, [f"precision={precision}", *own], swap)
@@ -97,7 +98,7 @@ def test_residual_excitation_reconstructs_the_input(precision: str, least: float
 
 
 def test_8_bits_of_mulaw_cost_the_snr_they_are_known_to_leave() -> None:
-    """8-bit mu-law leaves a signal-to-noise ratio of about 38 dB at any level well inside its range."""
+    """The SNR is 34 to 40 dB: 8-bit mu-law leaves about 38 dB at any level well inside its range."""
     x = speech()
     y = load("mulaw_bits", ["levels=256"])(speech=x)["speech"]
     assert 34 <= snr(x, y) <= 40
@@ -115,14 +116,17 @@ def test_mulaw_residual_is_between_the_residual_and_the_model() -> None:
 
 @pytest.mark.parametrize("excitation", ["pulse_noise", "whisper"])
 def test_a_unit_power_excitation_gives_back_the_level_of_the_speech(excitation: str) -> None:
-    """The gain is the RMS of the prediction error, so an excitation of power 1 gives the power of the speech, to 3 dB."""
+    """The output has the power of the speech, to 3 dB.
+
+    The gain is the RMS of the prediction error, so an excitation of power 1 gives this power.
+    """
     x = speech()
     y = load("lpc_vocoder", (), {"excitation": excitation})(speech=x)["speech"]
     assert abs(10 * np.log10((y**2).mean() / (x**2).mean())) < 3
 
 
 def test_unused_stages_do_not_run() -> None:
-    """The pitch waits for later frames. If no excitation needs the pitch, the vocoder does not wait."""
+    """If no excitation needs the pitch, which waits for later frames, the vocoder does not wait."""
     assert load("lpc_vocoder").latency().seconds > Fraction(1, 10)
     streaming = load("lpc_vocoder", (), {"excitation": "residual"})
     assert "pitch" in streaming.unused

@@ -64,7 +64,10 @@ def test_the_python_runs() -> None:
 
 @pytest.mark.process
 def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The commands run in the order of the page, because `score` reads files that `compare` has written."""
+    """The commands of the README run without an error.
+
+    They run in the order of the page, because `score` reads files that `compare` has written.
+    """
     monkeypatch.chdir(tmp_path)
     for name in ("speech", "corpus"):
         (tmp_path / name).mkdir()

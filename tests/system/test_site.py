@@ -82,7 +82,10 @@ def test_an_example_begins_with_the_title_of_its_page(path: Path) -> None:
 
 
 def test_no_example_is_offered_as_a_notebook() -> None:
-    """Examples read `sys.argv`, which in Jupyter is [kernel, "-f", file]: their first cells would fail there."""
+    """The site offers no example as a notebook.
+
+    Examples read `sys.argv`, which in Jupyter is [kernel, "-f", file]: their first cells would fail there.
+    """
     tree = ast.parse((ROOT / "docs" / "conf.py").read_text(encoding="utf-8"))
     assigned = {
         one.targets[0].id: one.value
