@@ -120,7 +120,7 @@ def test_the_law_holds_at_200_parts_of_files_of_unknown_length(tmp_path: Path, k
 
 
 def test_a_low_rate_in_the_header_makes_no_small_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At 1 Hz, a block of a second would be one sample; the check of a file of 6 MB once took minutes."""
+    """The check uses no blocks of a second at 1 Hz, which would be one sample: a file of 6 MB once took minutes."""
     soundfile.write(tmp_path / "v.wav", speech()[:20000], 1)
     blocks, cuts = Decoder.blocks, set[tuple[int, int]]()
 
@@ -134,7 +134,7 @@ def test_a_low_rate_in_the_header_makes_no_small_blocks(tmp_path: Path, monkeypa
 
 
 def test_what_was_not_compared_is_said_and_channels_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With two channels, half as many samples are compared, so that the memory of the check does not grow."""
+    """The check says how many samples it compared: half as many with two channels, so that its memory does not grow."""
     monkeypatch.setattr(files, "_LONGEST", 2**12)
     soundfile.write(tmp_path / "v.wav", stereo(5000), 16000)
     assert check_file(tmp_path / "v.wav").endswith(", 5000 samples, the first 2048 compared")
@@ -167,7 +167,7 @@ def test_a_file_of_one_sample_keeps_the_law(tmp_path: Path) -> None:
 
 
 def test_a_part_of_a_long_file_is_its_slice(tmp_path: Path) -> None:
-    """After a seek near the end of a file, libvorbis returns samples that lie 24 ms later."""
+    """Parts near the end are slices of the whole, although libvorbis returns samples 24 ms later after a seek there."""
     samples = np.tile(speech(), 8)[:320000]
     path = by_libsndfile(tmp_path / "v.ogg", "vorbis", samples)
     whole = AudioSource(path, Audio(16000)).read()

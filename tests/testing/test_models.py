@@ -52,7 +52,10 @@ def test_a_planted_fault_is_named(fault: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lost", ["optimizers", "mean", "updates"])
 def test_a_checkpoint_that_lacks_something_is_found(lost: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The state of the optimiser, the moving average, or the number of updates (for the learning rate) is lost."""
+    """A resumed training that has lost a part of its checkpoint ends with other weights.
+
+    lost: the state of the optimiser, the moving average, or the number of updates, on which the learning rate depends.
+    """
 
     def forgetful(run: trainer.Run, saved: Any) -> None:
         assert run.mean is not None
