@@ -72,7 +72,7 @@ def test_a_setting_of_another_type_is_an_error_in_words(tmp_path: Path, monkeypa
 
 
 def test_a_block_with_a_huge_number_is_refused_at_once() -> None:
-    """The name of an array has a huge number of a block. This number is not taken for the number of blocks.
+    """A huge block number in the name of an array is not taken for the number of blocks.
 
     If it were, the sizes of the arrays, which double from block to block, would be computed for all blocks.
     """

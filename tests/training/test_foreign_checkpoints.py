@@ -33,7 +33,10 @@ def test_both_formats_of_torch_are_read(new: bool, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("key", ["state_dict", "model", "model_state_dict"])
 def test_the_state_of_the_network_is_found_beside_other_things(key: str, tmp_path: Path) -> None:
-    """The optimiser's state, counts, and numbers of numpy, which some programs store, are not weights."""
+    """Only the weights are read from a checkpoint with other contents.
+
+    Some programs also store the optimiser's state, counts, and numbers of numpy.
+    """
     adam = torch.optim.Adam([torch.nn.Parameter(torch.zeros(3))])
     content = {key: STATE, "optimizer": adam.state_dict(), "global_step": 7, "loss": np.float64(0.5)}
     assert list(read_checkpoint(written(tmp_path / "a.pth", content))) == ["a", "b"]
@@ -97,7 +100,10 @@ def test_files_that_are_cut_or_something_else_are_refused(tmp_path: Path) -> Non
 
 
 def test_files_that_ask_for_more_memory_than_any_network_are_refused(tmp_path: Path) -> None:
-    """The files have compressed zeros, one stored number for many, and a data set of HDF5 without stored data."""
+    """Files with more than 8 GiB of weights are refused before these are read.
+
+    They have compressed zeros, one stored number for many, or a data set of HDF5 without stored data.
+    """
     import zipfile
 
     import h5py

@@ -163,9 +163,10 @@ def test_the_picture_of_a_distribution_is_drawn(tmp_path: Path) -> None:
 
 
 def test_likely_levels_are_light_and_true_levels_are_dotted(tmp_path: Path) -> None:
-    """The model is certain of level 200 in the first half and of 50 in the second.
+    """Light and dotted levels coincide where the model is right, and lie apart where it is wrong.
 
-    This is right in the first picture, and wrong in the second.
+    The model is certain of level 200 in the first half and of 50 in the second. This is right in the first picture, and
+    wrong in the second.
     """
     levels = np.repeat([200, 50], 4000)
     certain = np.eye(256, dtype=np.float32)[levels]
@@ -181,7 +182,10 @@ def test_likely_levels_are_light_and_true_levels_are_dotted(tmp_path: Path) -> N
 
 
 def test_entropy_and_cross_entropy_are_drawn_below() -> None:
-    """In the first half all levels are equally likely, ln 256 nats; in the second half the model is certain and right."""
+    """Both curves are ln 256 nats in the first half, and 0 in the second.
+
+    In the first half all levels are equally likely; in the second the model is certain and right.
+    """
     levels = np.full(8000, 3)
     expected = np.repeat([np.full(256, 1 / 256), np.eye(256)[3]], 4000, axis=0)
     below = draw(expected, levels, 16000, "half").axes[1]
