@@ -124,7 +124,7 @@ def test_a_name_for_a_node_that_is_not_there_is_refused() -> None:
 
 
 def test_ports_that_take_many_keep_the_order_of_their_wires() -> None:
-    """Sums of floats depend on the order of their terms."""
+    """Sums of the same signals in another order stay separate: sums of floats depend on the order of their terms."""
 
     def mix(*order: str) -> Graph:
         nodes = {"a": ToyScale(factor=0.1), "b": ToyScale(factor=0.2), "c": ToyScale(factor=0.3), "end": ToySum()}
@@ -170,7 +170,10 @@ def test_one_graph_alone_keeps_its_nodes() -> None:
 
 
 def test_names_never_meet() -> None:
-    """The first graph has a node called v1/start, the name that merging would give to `start` of the second graph."""
+    """A name that merging would give to a node is avoided if it is taken.
+
+    The first graph has a node called v1/start, the name that merging would give to `start` of the second graph.
+    """
     first = Graph(
         {"start": ToyScale(), "v1/start": ToyScale(factor=5.0)},
         {"start.x": "x", "v1/start.x": "start"}, {"x": Audio(8000)}, {"y": "v1/start"},

@@ -74,7 +74,10 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
 
 
 def test_code_that_is_edited_while_it_runs_keeps_its_digest(tmp_path: Path) -> None:
-    """Otherwise a later process would take results of the old code for results of the new code."""
+    """A running process keeps the digest of the code that it has loaded, even if the file is edited.
+
+    Otherwise a later process would take results of the old code for results of the new code.
+    """
     for name in ("used_before", "only_loaded"):
         (tmp_path / name).mkdir()
     graph = plugin_graph(tmp_path / "used_before", "Edited", "x = 2 * x")
@@ -167,7 +170,7 @@ def test_a_library_of_another_name_than_its_distribution_has_a_version() -> None
 
 @pytest.mark.parametrize("name", sorted(registry.nodes()))
 def test_a_shipped_node_imports_no_computed_name_and_no_torch(name: str) -> None:
-    """The digest would not cover such a module; and no node learns while a graph runs."""
+    """The digest would not cover a module imported by a computed name; torch is not needed, because no node learns."""
     found = closure(registry.nodes()[name].load().__module__)
     assert found.computed == ()
     assert "torch" not in found.libraries
