@@ -188,7 +188,10 @@ def test_a_node_that_takes_signals_of_one_kind_refuses_others() -> None:
 
 
 def test_a_generator_is_philox_keyed_by_the_seed() -> None:
-    """Recorded samples and law 5 depend on these numbers: the key is the seed itself, up to 128 bits."""
+    """The key of the Philox generator is the seed itself, up to 128 bits.
+
+    Recorded samples and law 5 depend on the numbers that it draws.
+    """
     for seed in (0, 7, 2**128 - 1):
         expected = np.random.Generator(np.random.Philox(key=seed)).standard_normal(5)
         assert np.array_equal(generator(seed).standard_normal(5), expected)

@@ -188,7 +188,7 @@ def test_a_plugin_that_cannot_be_imported_is_refused_at_once(tmp_path: Path, wha
 
 
 def test_a_plugin_given_twice_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The plugin is given by its path, by another path to it, and by a link."""
+    """A plugin that is given by its path, by another path to it, and by a link is one plugin."""
     (tmp_path / "link.py").symlink_to(TOYS)
     monkeypatch.chdir(TOYS.parent)
     everything = registry.nodes([TOYS, TOYS, "toys.py", tmp_path / "link.py"])
@@ -202,7 +202,7 @@ def test_a_plugin_with_a_path_too_long_for_a_file_is_refused() -> None:
 
 @pytest.mark.process
 def test_a_node_of_a_plugin_is_pickled_for_another_process(tmp_path: Path) -> None:
-    """A worker that does not know the plugin gets the graph, and gives the same output."""
+    """A process that does not know the plugin unpickles the graph, and computes the same output."""
     text = "inputs: {x: {audio: 16000}}\nnodes: {end: {node: toy_scale, x: x, factor: 3}}\noutputs: {y: end}\n"
     graph = load(written(tmp_path / "mine.yaml", text), plugins=[TOYS])
     code = (
