@@ -180,7 +180,7 @@ def test_852_of_1024_mel_bands_are_widened(bins: int, widened: int, rank: int, c
 
 
 def test_the_middles_of_the_lowest_bands_are_three_quarters_of_a_bin_apart() -> None:
-    """The expected numbers, in Hz, are those that the published program computes for 1024 bands."""
+    """The middles of the lowest bands equal those of the published program for 1024 bands, in Hz."""
     edges = mel_edges(1024, RATE)
     assert_allclose(edges[1:6], [1.77181292, 7.65524689, 13.5384841, 19.42152774, 25.30438095], rtol=1e-7)
     assert_allclose(np.diff(edges)[10:850], 0.75 * 8000 / 1024, rtol=1e-2)
@@ -198,9 +198,10 @@ def test_the_mel_matrices_are_those_of_the_published_program(bins: int) -> None:
 
 @pytest.mark.skipif(not RECORDED.exists(), reason="the recorded notes do not lie beside the repository")
 def test_normalised_mel_rows_and_the_way_back_are_those_of_the_published_program() -> None:
-    """The recorded data are two notes of 1024 samples, 16 frames of 128 bins.
+    """Mel rows, and linear rows that are restored from them, agree with those of the published program.
 
-    Angles are compared in bands whose logarithm is more than 6 nats above the floor, ln(1e-6).
+    The recorded data are two notes of 1024 samples, 16 frames of 128 bins. Angles are compared in bands whose logarithm
+    is more than 6 nats above the floor, ln(1e-6).
     """
     with np.load(RECORDED / "gansynth_small_specgrams.npz") as recorded:
         notes = {name: recorded[name] for name in recorded.files}

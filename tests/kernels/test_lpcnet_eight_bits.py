@@ -180,7 +180,7 @@ def test_a_lane_has_the_bits_its_signal_has_alone() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(len(dot_paths()) == 1, reason="this machine has no AVX2: there is only one path to run")
 def test_every_path_gives_the_same_samples() -> None:
-    """All paths of `DOT_PATHS` that this machine can run are compared. Compiling a path takes some seconds."""
+    """All paths of `DOT_PATHS` that this machine can run give the same samples. Compiling a path takes some seconds."""
     first, *others = (runs(path) for path in dot_paths())
     for found in others:
         for one, known in zip(found, first, strict=True):
@@ -209,7 +209,7 @@ def digest() -> str:
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the processors are those of x86-64")
 @pytest.mark.parametrize("processor", PROCESSORS)
 def test_other_processors_give_the_same_samples(processor: str) -> None:
-    """The kernel gives the same samples if it is compiled for a processor with AVX2, without AVX, or without FMA.
+    """The kernel gives the same samples if it is compiled for a processor with AVX2 only, or without AVX and FMA.
 
     Another process compiles it, with the variables of the environment in PROCESSORS.
     """

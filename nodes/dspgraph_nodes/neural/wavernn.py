@@ -34,9 +34,9 @@ class Wavernn(Node):
     weights; `dspgraph weights convert` converts weights of published programs. The output `distribution` has one row
     for every sample, the distribution from which the sample was drawn: the probabilities of all levels; the
     probabilities of the coarse half, then those of the fine half; or the logits, means and log-scales of a mixture. The
-    probabilities of all levels for sixteen signals take gigabytes of memory. Without `tap`, a row has only the
-    probability of the level that was drawn or, for coarse_fine, the product of the probabilities of both halves; the
-    row of a mixture does not change.
+    probabilities of 512 levels for sixteen signals at 22050 Hz take about a gigabyte of memory for each second. Without
+    `tap`, a row has only the probability of the level that was drawn or, for coarse_fine, the product of the
+    probabilities of both halves; the row of a mixture does not change.
 
     Sixteen signals of a batch are computed side by side. The program fatchord/WaveRNN also divides one signal into
     overlapping folds and generates these at the same time. Here this is not possible, because it changes the samples

@@ -323,7 +323,10 @@ def adversarial(out: Path, resume: bool = False, **settings: Any) -> Path:
 
 
 def test_each_update_changes_the_weights_of_its_part_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """This holds for the network and its moving average, although the generator's loss depends on the critic too."""
+    """An update changes only the weights of one part, in the network and in its moving average.
+
+    The loss of the generator depends on the weights of the critic too.
+    """
     follow, seen = trainer.Run._follow, []
 
     def noticed(run: trainer.Run) -> None:

@@ -40,7 +40,7 @@ def test_the_file_has_the_arrays_of_the_network(config: Config) -> None:
 
 
 def test_the_published_network_has_the_published_size() -> None:
-    """There are 3,702,210 weights after weight normalisation, without the output of the last layer, which is not used."""
+    """The published network has 3,702,210 weights, with an output of the last layer that nothing reads."""
     with torch.device("meta"):
         found = sum(one.numel() for one in WaveNet(PRESETS["wavenet"]).parameters())
     assert found + 128 * 128 + 128 == 3_702_210
@@ -60,7 +60,7 @@ def test_the_network_computes_its_equations_in_float64(config: Config) -> None:
 
 @pytest.mark.slow
 def test_sample_by_sample_24_layers_give_the_same_2048_samples_in_float64() -> None:
-    """The network computes all samples at once, as in training, and one after the other, as in synthesis."""
+    """The network, which computes all samples at once, agrees with its equations, sample by sample, to 1e-12."""
     config = tiny(layers=24, stacks=4, residual=8, gate=8, skip=8, bands=2, context=0)
     model, arrays = model_of(config).double(), random_arrays(config)
     draw = np.random.Generator(np.random.Philox(key=1))

@@ -336,9 +336,9 @@ def test_no_predictor_and_no_weights_crash_the_loop() -> None:
 
 
 def test_networks_of_other_sizes_are_run(tmp_path: Path) -> None:
-    """The GRUs have 16 units, which are one block of rows of a matrix, or 64 and 48 units, or 32.
+    """Networks with GRUs of 16, of 64 and 48, or of 32 units give the same samples alone and in a batch.
 
-    Signals are computed alone and in a batch, with the same samples.
+    16 units are one block of rows of a matrix.
     """
     for config in (
         sized(16, 16, hop=32, rate=3200),

@@ -65,7 +65,7 @@ def test_equal_components_are_one_and_distant_ones_add_the_entropy_of_the_choice
 
 
 def test_the_oracle_of_these_tests_is_quad() -> None:
-    """The integral of a mixture of two components is compared with scipy's adaptive integration."""
+    """`integral` agrees with scipy's adaptive integration for a mixture of two components."""
     row = np.array([0.0, 0.7, -0.2, 0.3, -2.0, -1.0])
 
     def integrand(x: float) -> float:
@@ -89,7 +89,7 @@ def test_the_error_is_that_of_the_docstring(spread: float, points: int, most: fl
 
 
 def test_it_stays_between_its_bounds() -> None:
-    """The bounds are sum w * (ln s + 2), and this sum plus -sum w * ln w, for weights w and scales s."""
+    """The entropy lies between sum w * (ln s + 2) and this sum minus sum w * ln w, for weights w and scales s."""
     rows = np.concatenate([mixtures(100, spread) for spread in (0.1, 1, 3, 10)])
     weights = softmax(rows[:, :K], axis=1)
     least = (weights * (rows[:, 2 * K :] + 2)).sum(axis=1)

@@ -91,9 +91,10 @@ def test_a_component_is_drawn_with_its_probability_given_the_sample(bits: int | 
 
 @pytest.mark.parametrize("bits", [None, 16])
 def test_drawn_scales_have_the_distribution_of_those_that_were_drawn(bits: int | None) -> None:
-    """The total variation distance of histograms of log-scales is below 0.05 for 5000 samples.
+    """Histograms of drawn and of true log-scales are within 0.05 (total variation distance) of the exact one.
 
-    Taking the most probable component would prefer narrow ones, by more than 0.05 for components this close together.
+    There are 5000 samples. Taking the most probable component would prefer narrow ones, by more than 0.05 for
+    components this close together.
     """
     n, k = 5000, 4
     rows = np.concatenate([np.tile([0.0, 0.5, 1.0, -0.5], (n, 1)), RNG.uniform(-0.01, 0.01, (n, k)), np.log([0.005, 0.02, 0.05, 0.15]) + 0.05 * RNG.standard_normal((n, k))], axis=1)  # fmt: skip

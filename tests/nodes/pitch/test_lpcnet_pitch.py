@@ -57,7 +57,7 @@ def test_it_is_the_definition_written_out() -> None:
 
 
 def test_it_is_what_the_published_program_found_on_the_recording() -> None:
-    """The expected numbers were recorded from the C program, for every tenth frame from 60 to 370.
+    """Pitch and correlation equal those that the C program found in every tenth frame from 60 to 370.
 
     The program was run in its mode for single frames, without dither and high-pass filter.
     """

@@ -32,10 +32,10 @@ def recognises(names: set[str]) -> bool:
 def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Config, dict[str, Array], list[str]]:
     """Return the configuration, the arrays of the generator, and the values that had to be assumed, as texts.
 
-    found: the arrays of a checkpoint, by name. Where there is a moving average of an array, it is taken, because the
-    program makes notes with it. given: values of fields of `Config` that do not follow from the arrays. Values that are
-    neither given nor in the checkpoint are assumed to be the defaults. Raises ValueError if the arrays are those of
-    another network, or if a given value contradicts them.
+    found: the arrays of a checkpoint, by name. If the checkpoint has a moving average of an array, the average is used,
+    because the program makes notes with it. given: values of fields of `Config` that do not follow from the arrays.
+    Values that are neither given nor in the checkpoint are assumed to be the defaults. Raises ValueError if the arrays
+    are those of another network, or if a given value contradicts them.
     """
     arrays = _generator(found)
     with complete("GANSynth"):
@@ -54,7 +54,7 @@ def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Confi
 def _generator(found: Mapping[str, Array]) -> dict[str, Array]:
     """Return the weights of the generator, by their names in `weights.shapes`.
 
-    If the checkpoint has the moving average of a weight over the training too, the average is returned.
+    If the checkpoint has a weight and its moving average over the training, the average is returned.
     """
     arrays: dict[str, Array] = {}
     for name in sorted(found):  # a name without the ending for the average comes before the one with it

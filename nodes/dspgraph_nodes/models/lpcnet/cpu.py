@@ -3,8 +3,8 @@
 Outputs and gradients are those of `LPCNet.forward`, except for rounding. Three things save time:
 
 * The input matrix of GRU_A is multiplied once with each of the 256 rows of the embedding, and once with the condition
-of each frame. The input of GRU_A for a sample, of which a batch has thousands, is then a sum of four rows of these
-products.
+  of each frame. The input of GRU_A for a sample, of which a batch has thousands, is then a sum of four rows of these
+  products.
 * The GRUs are those of `shared.layers`, whose gradients are computed in fewer passes over memory.
 * tanh x = 2 * sigmoid(2 * x) - 1: for arrays as large as those of DualFC, torch's sigmoid is several times faster than
   its tanh.

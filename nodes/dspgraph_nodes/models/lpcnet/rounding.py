@@ -48,7 +48,7 @@ class _Call(nn.Module):
 
 
 class _Rounding(Function):
-    """The rounding of a matrix to eight bits, as by `quantised`, as a torch function; the gradient ignores it."""
+    """The rounding of a matrix to eight bits by `quantised`, as a torch function that passes gradients through."""
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, axes: int, diagonal: bool) -> Tensor:

@@ -52,7 +52,7 @@ class _GRU(Function):
 
     `apply` takes x, the recurrent matrix, the bias and the first state, and returns the outputs h [samples, batch,
     units]. x: [samples, batch, 3 * units], the products of the inputs with the input matrix, plus all biases except the
-    recurrent bias of the candidate n, which is `bias`.
+    recurrent bias of the candidate n, which is `bias`. eight_bits: see `gru`.
     """
 
     @staticmethod

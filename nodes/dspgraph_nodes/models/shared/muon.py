@@ -22,7 +22,7 @@ class Muon(torch.optim.Optimizer):
 
         M <- m M + G,    W <- W - r sqrt(max(1, rows / columns)) orthogonal(G + m M)
 
-    All directions of a matrix are learnt at the same rate, also the directions with small gradients. It is
+    All directions of a matrix are learnt at the same rate, also the directions with small gradients. This is
     torch.optim.Muon without weight decay and in float32. Torch computes in bfloat16, which takes twelve times as long
     on a CPU that has no instructions for products of bfloat16 numbers.
 

@@ -123,7 +123,7 @@ def _of_signal(of_spectrum: Tensor, length: int, samples: int) -> Tensor:
     """Return the gradient of a loss with respect to signals [batch, samples]: the backward pass of `_spectrum`.
 
     of_spectrum: the gradient with respect to the result of `_spectrum`, [batch * frames, bins]; it is overwritten.
-    length: of the window.
+    length: the length of the window.
     """
     half, hop = length // 2, length // 4
     of_spectrum[:, 1:-1] *= 0.5  # a bin inside stands for two bins of a whole transform

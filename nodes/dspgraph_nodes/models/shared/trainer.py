@@ -204,7 +204,7 @@ def _cuda_devices(settings: RunSettings) -> list[int]:
 
 @contextmanager
 def _torch_settings(settings: RunSettings) -> Iterator[None]:
-    """Set torch's threads, and make it deterministic; afterwards, restore the settings of the process."""
+    """Set the number of torch's threads and make torch deterministic; afterwards, restore both settings."""
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     filled: Any = torch.utils.deterministic
     fill = filled.fill_uninitialized_memory

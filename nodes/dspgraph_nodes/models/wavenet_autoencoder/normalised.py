@@ -20,9 +20,9 @@ is given the pitch of a note reads (z[j], one-hot code of the pitch) in place of
 In training, N uses the mean and variance of all samples of a batch, so that a prediction then depends a little on later
 samples.
 
-Source: M. Yoshikawa, wavenet-autoencoder-chainer, model.py, 2017. That program differs
-in two points. The dilations of a stack begin with 2, so that no prediction depends on the sample before the last one.
-And its encoder adds the bias b of z[j] in every layer, which is the same with a larger b.
+Source: M. Yoshikawa, wavenet-autoencoder-chainer, model.py, 2017. That program differs in two points. The dilations of
+a stack begin with 2, so that no prediction depends on the sample before the last one. And its encoder adds the bias b
+of z[j] in every layer, which is the same with a larger b.
 """
 
 from __future__ import annotations

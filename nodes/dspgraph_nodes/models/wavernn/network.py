@@ -124,7 +124,7 @@ class Stacked(nn.Module):
 class Split(nn.Module):
     """The form of WaveRNN with a divided state, which predicts the coarse half of a sample, then the fine half.
 
-        r, z = sigmoid(W @ x + R @ h + b),    n = tanh(W @ x + b + r * (R @ h + b')),    h = z * h + (1 - z) * n
+        r, z = sigmoid(W @ x + R @ h + b + b'),    n = tanh(W @ x + b + r * (R @ h + b')),    h = z * h + (1 - z) * n
 
     Both halves of the state read the whole previous state h. The inputs x are the frame and both halves of the
     previous sample; the fine half of the state also reads the coarse half of the present sample. b' is 0 if the GRU

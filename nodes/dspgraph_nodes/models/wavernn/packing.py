@@ -80,8 +80,8 @@ def _stacked(wide: Mapping[str, Array]) -> tuple[layout.StackedNetwork, Array, A
 def _split(wide: Mapping[str, Array]) -> tuple[layout.SplitNetwork, Array, AffineLayer]:
     """Return, for the form `Split`: the packed layers, the input matrix of the frames, and a layer with biases only.
 
-    The last one takes the place of the layer of auxiliary numbers, which this form does not have. wide: the arrays of
-    a file of weights, float64.
+    The layer with biases takes the place of the layer of auxiliary numbers, which this form does not have. wide: the
+    arrays of a file of weights, float64.
     """
     recurrent = wide["recurrent"]
     coarse = np.pad(wide["input_coarse"], ((0, 0), (0, 0), (0, 1)))
