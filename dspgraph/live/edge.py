@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -19,16 +20,15 @@ class DeviceEdge:
     """A queue of samples that enter at one rate and leave at another, with a fixed delay.
 
     rate: the rate in Hz of the samples that enter. to: the rate in Hz of the samples that leave. channels: the number
-    of channels. samples: the number of samples in a block of the device, at the rate of the device. The attribute
-    `lateness` is the delay, as a number of samples at the rate `to`; it is 0 if the rates are equal. The constructor
-    measures it with blocks of `samples` samples.
+    of channels. The attribute `lateness` is the delay, as a number of samples at the rate `to`; it is 0 if the rates
+    are equal.
     """
 
-    def __init__(self, rate: Fraction, to: Fraction, channels: int, samples: int) -> None:
+    def __init__(self, rate: Fraction, to: Fraction, channels: int) -> None:
         self.ratio = to / rate
         self._line = Queue()
         self._converter = None if rate == to else quick_converter(rate, to, channels)
-        self.lateness = 0 if self._converter is None else _deficit(rate, to, channels, samples) + _SPARE
+        self.lateness = 0 if self._converter is None else _deficit(rate, to, channels) + _SPARE
         if self.lateness:
             self._line.put(np.zeros((self.lateness, channels)))
 
@@ -51,15 +51,16 @@ class DeviceEdge:
         return self._line.take(n)
 
 
-def _deficit(rate: Fraction, to: Fraction, channels: int, samples: int) -> int:
+def _deficit(rate: Fraction, to: Fraction, channels: int) -> int:
     """Return by how many samples, at most, the output of a converter is behind its input in the first two seconds.
 
-    The samples are counted at the rate `to`, after each block. samples: the number of samples in a block, at `rate`.
-    The other arguments are those of `quick_converter`.
+    The samples are counted at the rate `to`, after each block of 10 ms of input. The arguments are those of
+    `quick_converter`.
     """
+    samples = math.ceil(rate / 100)
     probe, block = quick_converter(rate, to, channels), np.zeros((samples, channels))
     given = came = worst = 0
-    for _ in range(max(20, int(2 * rate / samples))):
+    for _ in range(200):
         came += len(probe.resample_chunk(block))
         given += samples
         worst = max(worst, int(given * to / rate) + 1 - came)

@@ -141,12 +141,12 @@ class Engine:
             if isinstance(port, DevicePort):
                 stream = _audio(name, graph.inputs[name])
                 self._columns[name] = form.columns[name]
-                self._edges[name] = DeviceEdge(form.rate, stream.rate, stream.channels, form.samples)
+                self._edges[name] = DeviceEdge(form.rate, stream.rate, stream.channels)
         self._out: dict[str, tuple[tuple[int, ...], DeviceEdge]] = {}
         for name, way in setup.outputs.items():
             if isinstance(way, DevicePort):
                 stream = _audio(name, graph.outputs[name])
-                edge = DeviceEdge(stream.rate, form.rate, stream.channels, form.samples)
+                edge = DeviceEdge(stream.rate, form.rate, stream.channels)
                 self._out[name] = form.columns[f"{OUT}{name}"], edge
         self._faded = np.zeros(form.outputs, np.float32)
         self._levels: dict[str, float] = {}

@@ -479,7 +479,7 @@ def test_the_edge_does_not_depend_on_the_cut() -> None:
 
     x, outs = speech(8000)[:, None], []
     for sizes in ([160] * 50, [1, 7, 441, 3000, 4551]):
-        edge, at, found = DeviceEdge(Fraction(RATE), Fraction(44100), 1, 160), 0, []
+        edge, at, found = DeviceEdge(Fraction(RATE), Fraction(44100), 1), 0, []
         for size in sizes:
             edge.put(x[at : at + size])
             due = (at + size) * 441 // 160 - at * 441 // 160
