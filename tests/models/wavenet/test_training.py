@@ -15,7 +15,7 @@ from dspgraph_nodes.models.shared.mel import Edges, MelChunks
 from dspgraph_nodes.models.shared.trainer import Run
 from dspgraph_nodes.models.wavenet.config import Config
 from dspgraph_nodes.models.wavenet.packing import level_samples, levels_of
-from dspgraph_nodes.models.wavenet.training import Settings, prepared, task, train
+from dspgraph_nodes.models.wavenet.training import Settings, loss_of, prepared, task, train
 from dspgraph_nodes.models.wavenet.weights import WEIGHTS
 
 SMALL: dict[str, Any] = {
@@ -116,20 +116,62 @@ def test_a_chunk_has_the_sample_before_each_sample_and_features_on_both_sides() 
 
 @pytest.mark.parametrize("kind", ["mixture", "categorical"])
 def test_the_beginning_and_the_end_of_a_recording_are_learnt_with_the_edges_that_synthesis_has(kind: str) -> None:
-    """The first and the last frame are repeated beyond the ends; before the first sample there is silence."""
+    """The first and the last frame are repeated beyond the ends; before the first sample there is silence.
+
+    A chunk has the samples that its first sample depends on, and the frames of all samples.
+    """
     x = tone(4.5 * 256 / 16000)  # the last of five frames is filled with zeros; a chunk has four
     settings = Settings(steps=1, **{**SMALL, "kind": kind, "batch": 1})
     config, rows = settings.config, bands(x)["mel"].astype(np.float32)
-    wide = unwound(FrameWindows(config.context, 80, repeat=True).push(rows, last=True))
-    y = np.concatenate((np.zeros(1), x, np.zeros(128)))
+    lead = config.receptive_field - 1
+    before, after = config.reach + 1, config.reach  # one frame for the samples before the chunk
+    assert lead < 256
+    wide = np.pad(unwound(FrameWindows(config.context, 80, repeat=True).push(rows, last=True)),
+                  ((before, after), (0, 0)), mode="edge")  # fmt: skip
+    inside = np.pad(np.ones(5), (before, after))
+    y = np.concatenate((np.zeros(1 + lead), x, np.zeros(128)))
     signal = levels_of(y, config) if kind == "categorical" else y.astype(np.float32)
     data, seen = task(settings, {"a": x}, bands), set()
-    for features, samples, _ in map(data.batch, range(12)):
-        first = int(not np.array_equal(features[0], wide[: 4 + 2 * config.context]))
-        assert_array_equal(features[0].numpy(), wide[first : first + 4 + 2 * config.context])
-        assert_array_equal(samples[0].numpy(), signal[256 * first : 256 * (first + 4) + 1])
+    for features, samples, _, real in map(data.batch, range(12)):
+        first = int(bool(real[0, before - 1]))
+        assert_array_equal(features[0].numpy(), wide[first : first + before + 4 + after + 2 * config.context])
+        assert_array_equal(samples[0].numpy(), signal[256 * first : 256 * (first + 4) + 1 + lead])
+        assert_array_equal(real[0].numpy(), inside[first : first + before + 4 + after])
         seen.add(first)
     assert seen == {0, 1}
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"preset": "wavenet-small"},
+        {"preset": "wavenet-small", "kind": "categorical", "layers": 9, "stacks": 1},
+        {"preset": "wavenet-2018"},
+    ],
+)
+def test_the_loss_of_a_chunk_is_that_of_the_same_samples_in_the_whole_recording(sizes: dict[str, Any]) -> None:
+    """Nothing is missing at the ends of a chunk: neither frames nor samples before it."""
+    settings = Settings(**{**SMALL, **sizes, "batch": 1, "frames": 3, "upsampling_start": "random"})
+    config, x = settings.config, tone(10 * settings.config.hop / 16000)
+    data = task(settings, {"a": x}, bands)
+    torch.manual_seed(0)
+    model: Any = data.network()
+    one, met = prepared(x, bands, config), set()
+    given = torch.from_numpy(one.signal)
+    mel = np.pad(one.features["mel"], ((config.context, config.context), (0, 0)), mode="edge")
+    before = torch.cat((torch.full((1,), config.silence, dtype=given.dtype), given[:-1]))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+        c = model.condition(torch.from_numpy(mel)[None])
+        every = model.distribution.loss(model(c, before[None]), given[None])[0]
+        for batch in map(data.batch, range(20)):
+            places = [k for k in range(8) if torch.equal(given[256 * k : 256 * (k + 3)], batch[1][0, -768:])]
+            found = float(loss_of(model, *batch)["loss"])
+            assert [found] == pytest.approx([float(every[256 * k : 256 * (k + 3)].mean()) for k in places], rel=1e-5)
+            met |= set(places)
+    assert met >= {0, 7}
+    assert len(met) > 3
 
 
 def test_the_learning_rate_falls_by_both_settings() -> None:

@@ -44,14 +44,25 @@ class Edges:
 
     context: the number of these frames on each side; repeat: if true, they are copies of the first and of the last
     frame; otherwise they are zeros.
+
+    A network that interpolates frames after its first layer reads more of a recording around a chunk, but nothing
+    beyond the ends of the recording. reach: the number of further frames that it needs on each side; lead: the number
+    of samples before a chunk that the network reads to predict the first sample of the chunk.
     """
 
     context: int
     repeat: bool
+    reach: int = 0
+    lead: int = 0
 
-    def around(self, rows: Array) -> Array:
-        """Return rows [n, bands] with `context` frames added on both sides: [n + 2 * context, bands]."""
-        return np.pad(rows, ((self.context, self.context), (0, 0)), mode="edge" if self.repeat else "constant")
+    def beyond(self, hop: int) -> tuple[int, int]:
+        """Return how many frames a chunk has before and after its own, without `context`. hop: samples in a frame."""
+        return self.reach + -(-self.lead // hop), self.reach
+
+    def around(self, rows: Array, hop: int) -> Array:
+        """Return rows [n, bands] with the frames of `beyond` and `context` more added on both sides."""
+        added = [self.context + count for count in self.beyond(hop)]
+        return np.pad(rows, (added, (0, 0)), mode="edge" if self.repeat else "constant")
 
 
 class MelChunks:
@@ -60,10 +71,13 @@ class MelChunks:
     recordings: their signals are samples, or levels as whole numbers; frames: the number of frames in a chunk; edges:
     the frames beyond the ends of a recording; before: the sample or level before the first sample of a recording; seed:
     the seed of the random positions of the crops and of the noise; noise: the noise in the samples that the network
-    reads in training, by default none. An index is (epoch, place), as in `Crops`. An item has three tensors: the frames
-    [frames + 2 * context, bands]; the samples [frames * hop + 1], of which the first is the last one before the chunk;
-    and the same samples as the network reads them, with noise except in epoch -1. In every epoch the crops begin at
+    reads in training, by default none. An index is (epoch, place), as in `Crops`. In every epoch the crops begin at
     other frames, as in `Crops` with `beyond` set to half a chunk.
+
+    An item has three tensors, with (a, b) = `edges.beyond(hop)`: the frames [a + frames + b + 2 * context, bands]; the
+    samples [lead + 1 + frames * hop], of which the chunk is the last frames * hop; and the same samples as the network
+    reads them, with noise except in epoch -1. If a or b is above 0, it has a fourth: 1 for each of the a + frames + b
+    frames in the recording, and 0 for frames beyond its ends.
     """
 
     def __init__(
@@ -71,23 +85,27 @@ class MelChunks:
         noise: ReadNoise | None = None,
     ) -> None:  # fmt: skip
         self.noise, self.seed = noise or ReadNoise(), seed
-        self.recordings, self.frames, self.context, self.before = recordings, frames, edges.context, before
-        self.rows = [edges.around(one.features["mel"]) for one in recordings]
+        self.recordings, self.frames, self.edges, self.before = recordings, frames, edges, before
+        self.rows = [edges.around(one.features["mel"], one.hop) for one in recordings]
         self.crops = Crops([one.frames for one in recordings], frames, 0, seed, beyond=frames // 2)
 
     def __len__(self) -> int:
         return len(self.crops)
 
-    def __getitem__(self, index: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def __getitem__(self, index: tuple[int, int]) -> tuple[torch.Tensor, ...]:
         k, first = self.crops.at(*index)
-        one, last = self.recordings[k], first + self.frames
-        begin = one.hop * first
-        before = one.signal[begin - 1 : begin] if begin else np.full(1, self.before, one.signal.dtype)
-        samples = np.concatenate((before, one.signal[begin : one.hop * last]))
-        rows = self.rows[k][first : last + 2 * self.context]
+        one, last, (a, b) = self.recordings[k], first + self.frames, self.edges.beyond(self.recordings[k].hop)
+        begin = one.hop * first - self.edges.lead - 1
+        silence = np.full(max(0, -begin), self.before, one.signal.dtype)
+        samples = np.concatenate((silence, one.signal[max(0, begin) : one.hop * last]))
+        rows = self.rows[k][first : a + last + b + 2 * self.edges.context]
         epoch, place = index
         read = samples if epoch < 0 else self.noise.added(samples, rng(self.seed, epoch, place, _READ_NOISE))
-        return torch.from_numpy(rows.copy()), torch.from_numpy(samples), torch.from_numpy(read)
+        found = torch.from_numpy(rows.copy()), torch.from_numpy(samples), torch.from_numpy(read)
+        if not a + b:
+            return found
+        numbers = torch.arange(first - a, last + b)
+        return *found, ((numbers >= 0) & (numbers < one.frames)).float()
 
 
 @dataclass(frozen=True)
@@ -104,7 +122,7 @@ class MelData:
     settings: MelSettings
 
     def batch(self, number: int) -> tuple[torch.Tensor, ...]:
-        """Return the batch with this number: the three tensors of `MelChunks`, each with one row per chunk."""
+        """Return the batch with this number: the tensors of `MelChunks`, each with one row per chunk."""
         return stacked([self.training[index] for index in self.order[number]])
 
     @property
@@ -156,7 +174,7 @@ def validation_audio(
 
 def mel_task(
     weights: WeightsFormat[Any], make: Callable[[Any], Any], network: Callable[[], nn.Module], data: MelData,
-    figures_of: Callable[[Any, Tensor, Tensor, Tensor], Mapping[str, Tensor]], upsampling: str, largest: int = 64,
+    figures_of: Callable[..., Mapping[str, Tensor]], upsampling: str, largest: int = 64,
     **more: Any,
 ) -> Task:  # fmt: skip
     """Return the `Task` of a training run, in which each batch is one update of the weights.
@@ -173,7 +191,7 @@ def mel_task(
             start_random_filters(found.get_submodule(upsampling))
         return found
 
-    def losses(model: Any, batch: tuple[Tensor, Tensor, Tensor]) -> Iterator[Mapping[str, Tensor]]:
+    def losses(model: Any, batch: tuple[Tensor, ...]) -> Iterator[Mapping[str, Tensor]]:
         yield figures_of(model, *batch)
 
     def validate(model: Any) -> dict[str, float]:

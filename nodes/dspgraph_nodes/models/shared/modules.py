@@ -108,15 +108,22 @@ def start_random_filters(upsampling: nn.Module) -> None:
             one.normal_(std=math.sqrt(abs(float(one.flatten()[0]))))
 
 
-def stretched(rows: Tensor, factors: Sequence[int], smooth: Iterable[Callable[[Tensor], Tensor]]) -> Tensor:
+def stretched(
+    rows: Tensor, factors: Sequence[int], smooth: Iterable[Callable[[Tensor], Tensor]], inside: Tensor | None = None
+) -> Tensor:
     """Interpolate rows, one per frame, to one row per sample: [batch, frames * hop, channels].
 
     rows: [batch, frames, channels]. The work is done in steps. Step i repeats every row factors[i] times, and then
     smooths the result in time with smooth[i], a function of arrays [n, 1, time], in the same way for every channel. The
-    product of all factors is the hop.
+    product of all factors is the hop. inside: [batch, frames], 1 for frames of a recording, and 0 for frames beyond its
+    ends, whose rows count as 0 in every step; by default all frames are in the recording.
     """
-    batch, count, channels = rows.shape
-    flat = rows.mT.reshape(batch * channels, 1, count)
+    batch, _, channels = rows.shape
+    mask = None if inside is None else inside[:, None]
+    x = rows.mT if mask is None else rows.mT * mask
     for factor, one in zip(factors, smooth, strict=True):
-        flat = one(flat.repeat_interleave(factor, -1))
-    return flat.view(batch, channels, -1).mT
+        x = one(x.reshape(batch * channels, 1, -1).repeat_interleave(factor, -1)).view(batch, channels, -1)
+        if mask is not None:
+            mask = mask.repeat_interleave(factor, -1)
+            x = x * mask
+    return x.mT

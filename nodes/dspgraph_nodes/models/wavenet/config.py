@@ -89,11 +89,14 @@ class Config(EmphasisConfig):
         return math.prod(self.scales)
 
     @property
+    def reach(self) -> int:
+        """The number of frames on each side of a frame that `stretch` smooths into its samples."""
+        return 0 if self.upsampling == "transposed" else reach(self.scales, [2 * s + 1 for s in self.scales])
+
+    @property
     def wait(self) -> int:
-        """The number of later frames that the samples of a frame depend on; 0 for transposed convolutions."""
-        if self.upsampling == "transposed":
-            return 0
-        return self.context + reach(self.scales, [2 * s + 1 for s in self.scales])
+        """The number of later frames that the samples of a frame depend on."""
+        return self.context + self.reach
 
     @property
     def silence(self) -> int:

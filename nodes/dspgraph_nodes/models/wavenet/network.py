@@ -47,18 +47,22 @@ class Stretch(nn.Module):
         self.first = nn.Conv1d(config.bands, config.bands, 2 * config.context + 1, bias=False)
         self.taps = nn.ParameterList(torch.full((2 * s + 1,), 1 / (2 * s + 1)) for s in config.scales)
 
-    def forward(self, c: Tensor) -> Tensor:
-        """Return the upsampled rows, [batch, frames * hop, bands]. c: [batch, frames + 2 * context, bands]."""
-        return self.stretched(self.first(c.mT).mT)
+    def forward(self, c: Tensor, inside: Tensor | None = None) -> Tensor:
+        """Return the upsampled rows, [batch, frames * hop, bands].
 
-    def stretched(self, rows: Tensor) -> Tensor:
+        c: [batch, frames + 2 * context, bands]; inside: [batch, frames], 1 for frames of the recording and 0 for frames
+        beyond its ends, which count as 0; without it all frames are in the recording.
+        """
+        return self.stretched(self.first(c.mT).mT, inside)
+
+    def stretched(self, rows: Tensor, inside: Tensor | None = None) -> Tensor:
         """Repeat and smooth rows [batch, frames, channels] to one row per sample, [batch, frames * hop, channels].
 
         Before each smoothing the rows are padded with 0 at both ends, as they were when the published networks were
         trained.
         """
         smooth = [partial(conv1d, weight=taps.view(1, 1, -1), padding=len(taps) // 2) for taps in self.taps]
-        return stretched(rows, self.scales, smooth)
+        return stretched(rows, self.scales, smooth, inside)
 
 
 class Transposed(nn.Module):
@@ -71,8 +75,8 @@ class Transposed(nn.Module):
         self.weights = nn.ParameterList(torch.full((*shape, s), 1 / config.band_taps) for s in config.scales)
         self.biases = nn.ParameterList(torch.zeros(1) for _ in config.scales)
 
-    def forward(self, c: Tensor) -> Tensor:
-        """Return the upsampled rows, [batch, frames * hop, bands]. c: [batch, frames, bands]."""
+    def forward(self, c: Tensor, inside: Tensor | None = None) -> Tensor:
+        """Return the upsampled rows, [batch, frames * hop, bands]. c: [batch, frames, bands]; inside: not used."""
         x = c.mT[:, None]
         for s, weight, bias in zip(self.scales, self.weights, self.biases, strict=True):
             x = relu(conv_transpose2d(x, weight, bias, stride=(1, s), padding=(self.edge, 0)))
@@ -143,20 +147,22 @@ class WaveNet(nn.Module):
         c = self.config
         return LogisticMixture(c.components, floor=c.loss_floor) if c.kind == "mixture" else Categorical(c.levels)
 
-    def condition(self, features: Tensor) -> Tensor:
+    def condition(self, features: Tensor, inside: Tensor | None = None) -> Tensor:
         """Return the normalised features, upsampled to one row for each sample: [batch, frames * hop, bands].
 
         features: [batch, frames + 2 * context, bands]: the features of `frames` frames and of `context` frames on
-        either side.
+        either side; inside: as in `Stretch`.
         """
-        c: Tensor = self.stretch.forward((features - self.mean) / self.deviation)
+        c: Tensor = self.stretch.forward((features - self.mean) / self.deviation, inside)
         return c
 
-    def forward(self, c: Tensor, previous: Tensor) -> Tensor:
+    def forward(self, c: Tensor, previous: Tensor, inside: Tensor | None = None) -> Tensor:
         """Return the parameters of the distribution of every sample t, [batch, samples, width].
 
         c: the result of `condition`; previous: [batch, samples], whose element t is the true sample t - 1 (teacher
-        forcing) or, for the kind categorical, its mu-law level, int64.
+        forcing) or, for the kind categorical, its mu-law level, int64; inside: [batch, samples, 1], 1 for samples of
+        the recording and 0 for samples before its beginning, which the convolutions read as 0; without it all samples
+        are in the recording.
         """
         if self.config.kind == "mixture":
             x = self.first(previous.unsqueeze(-1))
@@ -164,7 +170,7 @@ class WaveNet(nn.Module):
             x = embedding(previous, self.first.weight.mT) + self.first.bias
         total = x.new_zeros(*x.shape[:2], self.config.skip)
         for layer, factor in zip(self.layers, self.config.skip_factors, strict=True):
-            x, skip = layer(x, c)
+            x, skip = layer(x if inside is None else x * inside, c)
             total = total + factor * skip
         one, two = self.head
         found: Tensor = two(relu(one(relu(total))))

@@ -47,18 +47,12 @@ class Settings(MelSettings):
     gate: int | None = of_config(Config, "gate")
     skip: int | None = of_config(Config, "skip")
     components: int | None = of_config(Config, "components")
+    context: int | None = of_config(Config, "context")
     batch: int = Field(8, ge=1, description="chunks in a batch")
     frames: int = Field(40, ge=1, description="frames of 16 ms in a chunk")
     augment: int = Field(0, ge=0, le=1000, description="copies of each recording, with a random filter and level")
-    ema: float = Field(
-        0.9999,
-        ge=0,
-        lt=1,
-        description="decay of the moving average of the weights, which is saved; 0: the last weights are saved",
-    )
-    halve_every: int = Field(
-        200_000, ge=1, description="number of updates after which the learning rate is halved each time"
-    )
+    ema: float = Field(0.9999, ge=0, lt=1, description="decay of the moving average of the weights; 0: no average")
+    halve_every: int = Field(200_000, ge=1, description="updates after which the learning rate is halved each time")
 
     @property
     def config(self) -> Config:
@@ -78,7 +72,7 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
     def prepare(samples: Array) -> TrainingRecording:
         return prepared(whole_frames(samples), features, config)
 
-    edges = Edges(config.context, repeat=True)
+    edges = Edges(config.context, repeat=True, reach=config.reach, lead=config.receptive_field - 1)
     levels = config.levels if config.kind == "categorical" else 0
     data = mel_data(recordings, prepare, settings, config.hop, edges, config.silence, levels, companded=levels > 0)
     rows = np.concatenate([one.features["mel"] for one in data.training.recordings]).astype(np.float64)
@@ -107,15 +101,18 @@ def _speech(config: Config, arrays: Mapping[str, Array], frames: Array, draw: np
     return speech(packed(config, arrays), frames, draw)[0]
 
 
-def loss_of(model: WaveNet, features: Tensor, samples: Tensor, read: Tensor) -> dict[str, Tensor]:
+def loss_of(model: WaveNet, features: Tensor, samples: Tensor, read: Tensor, inside: Tensor) -> dict[str, Tensor]:
     """Return {"loss": mean of -ln p(sample)}, in nats, over all samples of all chunks.
 
-    features: [chunks, frames + 2 * context, bands]; samples: the true samples or mu-law levels, [chunks, n + 1], of
-    which the first is not predicted; read: [chunks, n + 1], the samples or levels that the network reads: `samples`,
-    or `samples` with noise.
+    The loss of a chunk is that of the same samples in the whole recording. The arguments are the tensors of
+    `MelChunks`: samples are true samples or mu-law levels.
     """
-    parameters = model(model.condition(features), read[:, :-1])
-    return {"loss": model.distribution.loss(parameters, samples[:, 1:]).mean()}
+    c, n = model.config, samples.shape[1] - 1
+    end = c.hop * (inside.shape[1] - c.reach)
+    part, lead = slice(end - n, end), c.receptive_field - 1
+    here = inside.repeat_interleave(c.hop, 1)[:, part, None]
+    parameters = model(model.condition(features, inside)[:, part], read[:, :-1], here)[:, lead:]
+    return {"loss": model.distribution.loss(parameters, samples[:, 1 + lead :]).mean()}
 
 
 def prepared(samples: Array, features: FeatureFunction, config: Config) -> TrainingRecording:
