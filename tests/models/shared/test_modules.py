@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dspgraph import RequestError
-from dspgraph_nodes.models.shared.modules import level_features, start_random_filters
+from dspgraph_nodes.models.shared.modules import level_features, start_random_filters, stretched
 
 
 def test_neighbouring_levels_have_similar_features() -> None:
@@ -29,6 +29,22 @@ def test_smooth_filters_become_random_filters_of_the_same_power_and_nothing_else
     assert changed == ["0.weight"]
     power = (upsampling.weight**2).sum(-1)
     assert torch.allclose(power, torch.ones_like(power), atol=0.05)  # 5 standard deviations of a sum of 20001 squares
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_interpolation_by_the_weights_of_rows_is_the_interpolation_of_each_channel(ends: bool) -> None:
+    """The gradients are equal too."""
+    torch.manual_seed(0)
+    smooth = [torch.nn.Conv1d(1, 1, width, padding=width // 2, bias=False).double() for width in (5, 9)]
+    rows = torch.randn(2, 6, 20, dtype=torch.float64)
+    inside = torch.tensor([[0, 0, 1, 1, 1, 1], [1, 1, 1, 1, 1, 0]]).double() if ends else None
+    found = []
+    for linear in (False, True):
+        y = stretched(rows, (2, 4), smooth, inside, linear=linear)
+        assert y.shape == (2, 48, 20)
+        found.append((y, *torch.autograd.grad((y**3).sum(), [one.weight for one in smooth])))
+    for each, fast in zip(*found, strict=True):
+        torch.testing.assert_close(fast, each, rtol=1e-10, atol=1e-10)
 
 
 def test_random_filters_need_an_upsampling() -> None:

@@ -109,16 +109,22 @@ def start_random_filters(upsampling: nn.Module) -> None:
 
 
 def stretched(
-    rows: Tensor, factors: Sequence[int], smooth: Iterable[Callable[[Tensor], Tensor]], inside: Tensor | None = None
-) -> Tensor:
+    rows: Tensor, factors: Sequence[int], smooth: Iterable[Callable[[Tensor], Tensor]], inside: Tensor | None = None,
+    linear: bool = True,
+) -> Tensor:  # fmt: skip
     """Interpolate rows, one per frame, to one row per sample: [batch, frames * hop, channels].
 
     rows: [batch, frames, channels]. The work is done in steps. Step i repeats every row factors[i] times, and then
     smooths the result in time with smooth[i], a function of arrays [n, 1, time], in the same way for every channel. The
     product of all factors is the hop. inside: [batch, frames], 1 for frames of a recording, and 0 for frames beyond its
-    ends, whose rows count as 0 in every step; by default all frames are in the recording.
+    ends, whose rows count as 0 in every step; by default all frames are in the recording. linear: whether the functions
+    are linear. Then a few rows of many channels are interpolated faster: by the weights of the rows in each sample,
+    which are the same for all channels.
     """
-    batch, _, channels = rows.shape
+    batch, count, channels = rows.shape
+    if linear and count < channels:
+        units = torch.eye(count, dtype=rows.dtype, device=rows.device).expand(1 if inside is None else batch, -1, -1)
+        return stretched(units, factors, smooth, inside) @ rows
     mask = None if inside is None else inside[:, None]
     x = rows.mT if mask is None else rows.mT * mask
     for factor, one in zip(factors, smooth, strict=True):

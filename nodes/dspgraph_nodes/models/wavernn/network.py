@@ -69,7 +69,7 @@ class Conditions(nn.Module):
         """
         c = self.config
         count, edge = frames.shape[1], c.context * c.hop
-        x = stretched(frames, c.factors, self.smooth)
+        x = stretched(frames, c.factors, self.smooth, linear=not c.offset)
         smooth = x[:, edge : x.shape[1] - edge]
         if not c.auxiliary:
             return smooth, smooth[..., :0]
