@@ -288,7 +288,7 @@ def test_frames_that_meet_agree_on_rate_and_centre(one: Node, other: Node) -> No
 
 def test_the_centre_of_frames_that_are_used_for_their_spans_does_not_matter() -> None:
     class Span(Node):
-        """Take two streams of frames, and use only the spans of the rows of one."""
+        """Take two streams of frames; of `b` only the span of each row counts, not the centre of its window."""
 
         a = Input(Frames, "wave")
         b = Input(Frames, "wave", any_centre=True)

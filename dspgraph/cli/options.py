@@ -206,9 +206,10 @@ _MOST_FILES = 20
 
 
 def recorded_command(*without: str) -> Command:
-    """Return the command that the user gave: as a whole line, and with only the arguments that change the result.
+    """Return the command that the user gave, with all its arguments and with only those that determine a result.
 
-    without: names of parameters, such as "files", that do not count as settings of this command.
+    without: names of further parameters to leave out of the second text. `render` leaves out "files": the sidecar of a
+    result names its own file.
     """
     from dspgraph.rendering.command import Command
 

@@ -101,10 +101,11 @@ class PhoneRow:
 
 @dataclass
 class PhoneStudy:
-    """Counts of scales by phone, over any number of recordings.
+    """Statistics, for each phone, of the scales of a model's mixture components, over any number of recordings.
 
-    kind: the kind of the frames. rows: label of a phone -> its statistics. seconds: label of a phone -> its whole
-    duration. notes: sentences about the alignments, for instance about recordings that were left out.
+    kind: the kind of the frames that have the mixtures. rows: label of a phone -> its statistics. seconds: label of a
+    phone -> its whole duration. notes: sentences about the alignments, for instance about recordings that were left
+    out.
     """
 
     kind: str = ""

@@ -137,16 +137,25 @@ class EventFile:
             raise FileError(f"{self.path} is not text in UTF-8: {error}") from None
 
     def _beginning(self) -> dict[str, Any]:
-        """Return the data in the first line of events that a live graph has recorded; {} without such a line."""
-        first = next((line for line in self._lines() if line.strip()), "")
+        """Return the data of the line {"begin": ...}, with which the recording of a live graph begins.
+
+        It is {} if the file does not begin with such a line. Raises FileError for a faulty one.
+        """
+        number, first = next(self._entries(), (1, ""))
         if not first.startswith(_BEGIN):
             return {}
         try:
             entry = _parsed(first)
             _check_beginning(entry)
         except DspgraphError as error:
-            raise FileError(f"{self.path}, line 1: {error}") from error
+            raise FileError(f"{self.path}, line {number}: {error}") from error
         return dict(entry)
+
+    def _entries(self) -> Iterator[tuple[int, str]]:
+        """Yield (number, line) of every line that is not blank; the first line of the file has the number 1."""
+        for number, line in enumerate(self._lines(), start=1):
+            if line.strip():
+                yield number, line
 
     def events(self) -> Iterator[Event]:
         """Yield the events in the file, line by line. Raises FileError, which names the line, for a faulty event."""
@@ -155,8 +164,8 @@ class EventFile:
 
     def numbered(self) -> Iterator[tuple[int, Event]]:
         """Yield (number of the line, event). Raises FileError as `events` does."""
-        for number, line in enumerate(self._lines(), start=1):
-            if not line.strip() or (number == 1 and line.startswith(_BEGIN)):
+        for k, (number, line) in enumerate(self._entries()):
+            if k == 0 and line.startswith(_BEGIN):
                 continue
             with self._place(number):
                 event = self._event(_parsed(line))

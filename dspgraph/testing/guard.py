@@ -125,10 +125,11 @@ class _StageGuard:
         return [np.array(block) for block in blocks]
 
     def overwrite(self, originals: Sequence[Any], copies: Sequence[Any], blocks: Sequence[Array]) -> None:
-        """Fill the blocks of a call with ones. Raises LawError (law 1) if the node changed an input or an old block.
+        """Check that a node changed none of its inputs, then fill the blocks of this call with ones.
 
-        originals: the input blocks. copies: the copies of the input blocks that the node was given. blocks: the outputs
-        of the node.
+        originals: the input blocks, which stay as they are. copies: the copies of them that the node was given.
+        blocks: the outputs of the node. The copies and the outputs are filled. Raises LawError (law 1) if a copy
+        differs from its original, or if one of the blocks that earlier calls filled is no longer all ones.
         """
         for block in self.overwritten:
             if (block != 1).any():

@@ -125,7 +125,7 @@ def chain(n: int) -> Graph:
 
 
 def vocoder() -> Graph:
-    """Return a graph with all kinds of wires and nodes that a diagram shows.
+    """Return a graph with many kinds of wires and nodes that a diagram shows; `nested` has further kinds.
 
     It has an output with several wires, an input with several wires, wires that skip layers, two rates, a node that
     needs the whole signal, and a node that never runs.

@@ -64,7 +64,7 @@ class ToySpend(Node):
     x = Input(Audio)
     y = Output(Audio)
 
-    factor: float = Field(1.0, description="how much slower than that it is")
+    factor: float = Field(1.0, description="milliseconds for a sum of 1")
     at_end: float = Field(0.0, description="milliseconds that flush takes")
 
     def step(self, state: State, x: Array) -> tuple[State, Array]:

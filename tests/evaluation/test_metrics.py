@@ -1,4 +1,6 @@
-"""Metrics: known signals have the values that follow from theory, and difficult signals have a value or None."""
+"""Metrics: known signals have the values that follow from theory; of silence and other extreme signals the values are
+finite, or None where there is nothing to measure.
+"""
 
 import json
 import math

@@ -179,7 +179,10 @@ outputs: {y: out, soft: soft}
 
 
 def test_a_take_with_two_recorded_inputs_is_rendered_again(tmp_path: Path) -> None:
-    """A take with two inputs of different rates, from two channels of one device, is rendered to the recorded bytes."""
+    """A take with two inputs of different rates, from two channels of one device, is rendered to the recorded bytes.
+
+    An empty line at the head of the file of events changes nothing.
+    """
     (tmp_path / "two.yaml").write_text(TWO)
     x = (0.4 * np.stack((speech()[:40000], speech()[8000:48000]), axis=1)).astype(np.float32)
     graph, take = load(tmp_path / "two.yaml"), tmp_path / "take"
@@ -187,6 +190,7 @@ def test_a_take_with_two_recorded_inputs_is_rendered_again(tmp_path: Path) -> No
     move, device = Set("volume", 0.2, 0.3, at="0.7"), FakeDevice(x)
     with Live(graph, ins, out=outs, device=device, controls={"volume": 1.0}, events=[move], record=take) as live:
         live.wait()
+    (take / "events.jsonl").write_text("\n" + (take / "events.jsonl").read_text())
     named = [f"{name}={take / name}.wav" for name in ("guitar", "voice")]
     events = ["--events", take / "events.jsonl", "--format", "wav", "-o", tmp_path / "again"]
     done = dspgraph("render", tmp_path / "two.yaml", *named, *events)

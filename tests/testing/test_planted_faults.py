@@ -523,10 +523,7 @@ def test_check_graph_names_the_guilty_node(late: type[Node]) -> None:
 
 
 def test_a_reset_leaves_nothing_of_the_first_signal() -> None:
-    """After `reset`, a session gives the outputs of a new one.
-
-    A delay line that did not clear its last sample, as in a published effect, would be found here.
-    """
+    """After `reset`, a session gives the outputs of a new one: a delay line keeps no sample of the first signal."""
     graph = Example(DelayLine(), x=SIGNAL).graph()
     session = graph.session()
     session.push(x=np.ones(1000))

@@ -18,14 +18,17 @@ def lsf_to_lpc(lsf: Array) -> Array:
 
 
 class LsfToLpc(Node):
-    """Convert line spectral frequencies to predictors, gain first.
+    """Convert line spectral frequencies to predictors.
+
+    A row (gain, w[1..order]), with the frequencies w in radians per sample, becomes a row (gain, a[1..order]) of the
+    predictor A(z) = 1 + a[1]/z + a[2]/z**2 ..., with the same gain:
 
         A(z) = (P(z) + Q(z)) / 2,    B_i(z) = 1 - 2 * cos(w[i]) / z + 1 / z**2
         even order:  P(z) = (1 + 1/z) * product of B_i over odd i,    Q(z) = (1 - 1/z) * product of B_i over even i
         odd order:   P(z) = product of B_i over odd i,                Q(z) = (1 - 1/z**2) * product of B_i over even i
 
-    The predictor is stable if w ascends strictly between 0 and pi. A row whose w descends or leaves 0 .. pi raises
-    ValueError that names its frame.
+    The predictor is stable if w ascends strictly between 0 and pi. A row whose frequencies descend or leave 0 .. pi
+    raises ValueError that names its frame.
 
     Source: F. K. Soong and B.-H. Juang, Line spectrum pair (LSP) and speech data compression, ICASSP 1984.
     """

@@ -19,11 +19,11 @@ def mlpg(means: Array, variances: Array, windows: Sequence[DeltaWindow], first: 
     is 0 before its first frame and after its last.
 
     means: [T, windows * D], all static, then all delta, and so on; variances: the same shape, or one row [windows * D]
-    for all frames, each value from 1e-100 to 1e100; windows: tuples (l, u, c) with l + u + 1 coefficients c; the first
-    is (0, 0, [1.0]); first: the number of the first frame in the whole signal, with which errors name a frame. The
-    dynamic features of the first and the last max(l, u) frames have weight 0. Returns [T, D] in the dtype of the means
-    (float32 for int16), computed in float64. Raises ValueError for shapes or windows that do not fit, and for invalid
-    variances.
+    for all frames, each value from 1e-100 to 1e100; windows: tuples (l, u, c) with l + u + 1 coefficients c, for k = -l
+    .. u; the first is (0, 0, [1.0]); first: the number of the frame means[0] in the whole signal, only for the texts of
+    errors. The dynamic features of the first and the last max(l, u) frames have weight 0. Returns [T, D] in the dtype
+    of the means (float32 for int16), computed in float64. Raises ValueError for shapes or windows that do not fit, and
+    for invalid variances.
     """
     from dspgraph_nodes._kernels.signal.mlpg import precisions, trajectory, window_terms
 

@@ -127,7 +127,7 @@ def test_a_run_that_died_after_its_checkpoint_logs_no_batch_twice(
 
 
 def test_a_log_whose_last_line_is_cut_goes_on_without_that_line(tmp_path: Path) -> None:
-    """The cut line is dropped, here a "1", which a run killed while it writes the line of batch 14 would leave."""
+    """A last line "1", the beginning of a line such as "14,0.25", is not taken for the line of batch 1."""
     whole, path = trained(tmp_path / "whole", steps=4), tmp_path / "parts" / "logs" / "metrics.csv"
     trained(tmp_path / "parts", steps=2)
     path.write_bytes(path.read_bytes() + b"1")

@@ -432,12 +432,13 @@ class Code:
 def stage(
     *arrays: str, width: int, dtype: Any = None, returns: bool = False, code: Callable[..., Code] = Code
 ) -> Callable[[Callable[..., Any]], Any]:
-    """Return a decorator that turns the vector code written by a function `write(code, *numbers)` into a stage.
+    """Return a decorator that turns a function `write(code, *numbers)` into a stage that a kernel can call.
 
-    A kernel calls the stage with the arguments `(*arrays, *numbers)`. arrays: the names of the first arguments, each an
-    array or a named tuple of arrays; the names of the numbers are those in `write`. width: the number of elements of a
-    vector. dtype: numba's type of an element, by default that of the first array. returns: whether the stage returns a
-    number of this dtype or nothing. code: the class of the argument `code` of `write`.
+    `write` runs while numba compiles a kernel. It writes the instructions of the stage by the methods of `code`; its
+    numbers are LLVM values. A kernel calls the stage with all arrays first, then the numbers. arrays: the names by
+    which `write` knows the arrays; a named tuple of arrays counts as one of them, and its fields keep their names.
+    width: the number of elements of a vector. dtype: numba's type of an element; by default that of the first array.
+    returns: whether the stage returns a number of this dtype, or nothing. code: the class of the object `code`.
 
     A stage avoids the time that numba needs to count references to arrays which one function passes to another.
     """

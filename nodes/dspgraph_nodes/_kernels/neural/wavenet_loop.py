@@ -276,7 +276,8 @@ def exchange(net: WaveNetWeights, rings: Array, state: Array, lane: int, shift: 
     """Copy the ring buffers of one signal to a lane of the state, or back if `load` is false.
 
     rings: [rows of all rings * residual], the rings of the signal, each with its oldest row first. state: [n, lanes].
-    shift: the number of samples of the run that has ended, by which the rings in the state are rotated.
+    shift: used only for copying back: the number of samples that `run` has computed since the rings were copied to the
+    state. The oldest row of each ring in the state is then its row `shift` modulo its length.
     """
     residual = net.sizes[1]
     for i in range(len(net.layers)):

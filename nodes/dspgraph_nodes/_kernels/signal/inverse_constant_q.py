@@ -15,10 +15,10 @@ _LOWEST = 0.5  # of the response, relative to its median: the equaliser does not
 def synthesis_matrix(frequencies: tuple[float, ...], lengths: tuple[float, ...]) -> BandedMatrix:
     """Return the matrix [2 * bins, 2 * half + 1] that turns a row (Re X[0], Im X[0], Re X[1] ...) into samples.
 
-    The samples around the middle of a row X, to be overlapped and added, are sum_b 2 / N_b * Re(X[b] * a_b[m]), m =
-    -half .. half, where half is that of the longest window (see `half_window`). The atoms of the transform are a_b[m] =
-    sqrt(N_b) / (sum of the window) * w_b[m] * e**(2j * pi * f_b * m), with the window w_b of bin b. frequencies: f_b,
-    in cycles per sample, ascending; lengths: N_b, samples, descending.
+    The samples of all rows are overlapped and added. Those of a row X are m = -half .. half around the centre of its
+    windows, and sample m is sum_b 2 / N_b * Re(X[b] * a_b[m]), with the atoms of the transform a_b[m] = sqrt(N_b) /
+    (sum of w_b) * w_b[m] * e**(2j * pi * f_b * m), where w_b is the window of bin b. half: half the longest window, see
+    `half_window`. frequencies: f_b, in cycles per sample, ascending; lengths: N_b, in samples, descending.
     """
     atoms = _atoms(frequencies, lengths)
     matrix = np.empty((2 * len(lengths), atoms.shape[1]))

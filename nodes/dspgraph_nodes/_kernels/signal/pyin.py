@@ -94,7 +94,9 @@ def start_path(grid: PitchGrid, wait: int) -> PitchPath:
 
 
 def extend_path(grid: PitchGrid, path: PitchPath, frames: Array) -> Array:
-    """Add frames to the paths; return the pitch, in Hz, of the frames that have enough later frames; 0 where unvoiced.
+    """Add frames to the paths; return the pitch of the frames that now have `wait` later frames, see `start_path`.
+
+    Each frame is returned once. The pitch is in Hz, and 0 where unvoiced.
 
     grid: the fixed parts of the search; path: updated in place; frames: [n, length], longer than the longest lag.
     """
