@@ -1,10 +1,11 @@
-"""Benchmark of LPCNet: its speed, its share of the peak speed of a core, and the speed of the same network in torch.
+"""Benchmark of LPCNet in float32 and in eight bits, of its training, and of the time that its first sample needs.
 
-The network has random weights and the published sizes: GRUs of 384 and 16 units. Of the recurrent weights of the first
-GRU, a share is not 0: 0.05 for gate r, 0.05 for gate z and 0.2 for gate n. They form blocks of 16 rows and 4 columns.
-In float32 the number of columns of a block does not change the speed; in eight bits, blocks of one column take longer.
-The published C program makes 9 to 10 seconds of audio per CPU second in float32, and 27 to 29 in int8, on a core like
-the one for which the promises below were made.
+The speed is compared with that of the same network in torch, and with the peak speed of a core. The network has random
+weights and the published sizes: GRUs of 384 and 16 units; a table has other sizes too. Of the recurrent weights of the
+first GRU, a share is not 0: 0.05 for gate r, 0.05 for gate z and 0.2 for gate n. They form blocks of 16 rows and 4
+columns. In float32 the number of columns of a block does not change the speed; in eight bits, blocks of one column take
+longer. The published C program makes 9 to 10 seconds of audio per CPU second in float32, and 27 to 29 in int8, on a
+core like the one for which the promises below were made.
 """
 
 import os

@@ -142,16 +142,19 @@ class ArraySource:
         """
         with self._archive() as archive:
             arrays = {name: self._unpacked(archive, header) for name, header in self._headers(archive).items()}
-        end = max(self.streams[name].seconds(len(array)) for name, array in arrays.items())
+        if not any(map(len, arrays.values())):
+            return
         begin = Fraction(0)
-        while begin < end:
+        while True:
             spans = {name: (s.count(begin), s.count(begin + seconds)) for name, s in self.streams.items()}
             yield {name: np.array(arrays[name][first:last]) for name, (first, last) in spans.items()}
-            # If every item is longer than a block, blocks without an item are skipped, because there could be millions.
+            # If every item is longer than a block, blocks without an item are skipped: there could be millions.
             later = [
                 s.seconds(spans[name][1]) for name, s in self.streams.items() if spans[name][1] < len(arrays[name])
             ]
-            begin = max(begin + seconds, min(later, default=end) // seconds * seconds)
+            if not later:
+                return
+            begin = max(begin + seconds, min(later) // seconds * seconds)
 
     @contextmanager
     def _archive(self) -> Iterator[zipfile.ZipFile]:

@@ -1,4 +1,8 @@
-"""The transition of a performance from one graph to another: both compute outputs, and each output is faded."""
+"""The transition of a performance from one graph to another, while both compute outputs.
+
+Audio is faded from the outputs of the old graph to those of the new one. Frames and symbols change over at once, where
+the fade begins.
+"""
 
 from __future__ import annotations
 

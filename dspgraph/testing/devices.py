@@ -30,7 +30,8 @@ class FakeDevice:
     the array ends. outputs: the number of channels that the device plays. rate: its rate, samples per second; None: the
     rate of the graph. threads: compute in a thread, as behind a real device; the device then waits for each quantum, so
     that none is late. Without threads, time is virtual: the engine takes only the time that `late` gives it. repeat:
-    record the array again and again, until the device is stopped.
+    record the array again and again, until the device is stopped, without a rest that is shorter than a quantum; with
+    `threads`, `played` then has only the last 1000 quanta.
 
     The script: late, lost and asks are mappings from the number of a quantum, from 0. late: the seconds that the engine
     takes for this quantum; it takes 0 s for others. lost: the number of samples that the device loses before the
@@ -63,7 +64,7 @@ class FakeDevice:
 
     @property
     def played(self) -> Array:
-        """The samples that were played up to now, [samples, outputs]."""
+        """The samples that were played and kept up to now, [samples, outputs]."""
         return np.concatenate([np.zeros((0, self.outputs), np.float32), *self.blocks])
 
     def open(self, request: DeviceRequest) -> DeviceFormat:

@@ -119,11 +119,12 @@ class WeightsConversion(Protocol):
     def convert(
         self, found: Mapping[str, Array], given: Mapping[str, Any]
     ) -> tuple[Any, dict[str, Array], Sequence[str]]:
-        """Return the parts of a file of weights: (configuration, arrays by name, sentences about assumed values).
+        """Return the parts of a file of weights: (configuration, arrays by name, assumed values as texts).
 
         found: name -> array, from the checkpoint to convert. given: name -> value, for settings of the network that the
-        checkpoint does not contain. A value that is neither in `found` nor in `given` is assumed. Raises ValueError if
-        the arrays are not a network of this model, or if they contradict a given value.
+        checkpoint does not contain. A value that is neither in `found` nor in `given` is assumed; its text, such as
+        "rate (16000)", is printed after the words "it is assumed: ". Raises ValueError if the arrays are not a network
+        of this model, or if they contradict a given value.
         """
 
 

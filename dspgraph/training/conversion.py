@@ -25,8 +25,8 @@ _LARGEST_SETTINGS = 2**24
 class ConvertedWeights:
     """The result of a conversion of weights.
 
-    model: the name of the model. untold: sentences about values that were assumed, because neither the checkpoint nor
-    the settings contain them.
+    model: the name of the model. untold: the values that were assumed, because neither the checkpoint nor the settings
+    contain them, as texts such as "rate (16000)".
     """
 
     model: str

@@ -124,9 +124,10 @@ def threads() -> tuple[Any, ...]:
 
 
 class Counted(Deeds):
-    """A job whose summary is the list of the names of finished items.
+    """A job whose summary is the list of the names of the items that finished since the last summary.
 
-    `gathered` has the names of the items that finished in this process, and the names given to `add_summary`.
+    `gathered`, one list for all jobs of a process, has these names, and the names given to `add_summary`. A summary
+    empties it.
     """
 
     gathered: ClassVar[list[str]] = []

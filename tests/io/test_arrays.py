@@ -415,6 +415,13 @@ def test_a_stream_that_is_slower_than_the_blocks_has_a_block_for_each_item(tmp_p
     assert_array_equal(np.concatenate([block["slow"] for block in blocks]), slow)
 
 
+def test_after_the_last_item_of_all_streams_there_is_no_block(tmp_path: Path) -> None:
+    """One item at 0.4 Hz lasts 2.5 s, longer than two blocks of 1 s."""
+    np.savez(tmp_path / "a.npz", lpc=np.ones((1, 3)))
+    (block,) = ArraySource(tmp_path / "a.npz", {"lpc": Frames(Fraction(2, 5), "lpc", 3)}).blocks()
+    assert len(block["lpc"]) == 1
+
+
 def test_without_room_to_unpack_the_error_names_the_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = save(tmp_path / "a.npz", arrays())
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))

@@ -32,13 +32,14 @@ class FarganFrameNetwork(NamedTuple):
 class SubframeNetwork(NamedTuple):
     """The packed weights of the network that generates sub-frames.
 
-    sizes, places: the widths of the parts of the state, and where they begin, see `layout_of`. The column numbers of a
-    matrix are positions in `FarganMemory.state`. The columns of the recurrent matrices and of the gates are counted
-    from the first position of their input instead.
+    sizes: [7], the numbers of values in a condition, a sub-frame, the first layer, each of the three GRUs and the last
+    hidden layer. places: [19], the positions in the state at which its parts begin, see `layout_of`. The column numbers
+    of a matrix are positions in `FarganMemory.state`. The columns of the recurrent matrices and of the gates are
+    counted from the first position of their input instead.
     """
 
-    sizes: Array  # int64: condition, subframe, first, three GRUs, skip
-    places: Array  # int64: see `layout_of`
+    sizes: Array  # int64
+    places: Array  # int64
     gain: Matrix
     first: Matrix
     first_gate: Matrix

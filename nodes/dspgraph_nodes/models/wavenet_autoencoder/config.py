@@ -33,7 +33,7 @@ class Config(ModelConfig):
     layers: int = size(30, "dilated convolutions of the encoder, and of the decoder", largest=256)
     stacks: int = size(3, "times that the dilations 1, 2, 4 ... begin anew; divides the layers", largest=256)
     least_dilation: int = size(
-        1, "first dilation of a stack, 1 or 2; with 2 the decoder never reads the samples at odd distances", largest=2
+        1, "first dilation of a stack, 1 or 2; with 2 the decoder reads every second sample only", largest=2
     )
     encoder: int = size(128, "channels of the encoder; normalised: between the layers, also of the decoder")
     latent: int = size(16, "numbers in a frame of the encoding")
