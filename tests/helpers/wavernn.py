@@ -10,6 +10,7 @@ from dspgraph import Array
 from dspgraph_nodes._kernels.neural.conditioning import in_windows
 from dspgraph_nodes._kernels.neural.wavernn_layout import WaveRNNWeights
 from dspgraph_nodes._kernels.neural.wavernn_synthesis import WaveRNNState, frame_rows, segment, synthesise
+from dspgraph_nodes.models.shared.weights import Numbers
 from dspgraph_nodes.models.wavernn.config import Config
 from dspgraph_nodes.models.wavernn.weights import WEIGHTS, shapes
 from helpers.weight_files import shared_file
@@ -196,11 +197,13 @@ def draw_number(outputs: Array, numbers: Array) -> float:
     return float(np.clip(drawn, -1, 1))
 
 
-def wavernn_file(config: Config | None = None, seed: int = 0, folder: Path | None = None) -> str:
+def wavernn_file(
+    config: Config | None = None, seed: int = 0, folder: Path | None = None, numbers: Numbers = "float32"
+) -> str:
     """Return the path of a file of random weights, and write the file if it does not exist.
 
     config: by default `SMALL["categorical"]`; seed: of the weights; folder: by default a temporary folder that all test
-    processes of a user share.
+    processes of a user share; numbers: the type of the numbers in the file.
     """
     chosen = config or SMALL["categorical"]
-    return shared_file(WEIGHTS.content(chosen, random_weights(chosen, seed)), folder)
+    return shared_file(WEIGHTS.content(chosen, random_weights(chosen, seed), numbers=numbers), folder)

@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 from dspgraph import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
 from dspgraph_nodes._kernels.compile.simd import DOT_PATHS, SHORT_SERIES, dot_paths
-from dspgraph_nodes._kernels.neural.layers import product_m_of_many, product_m_of_one
+from dspgraph_nodes._kernels.neural.layers import apply_layer, layer_buffers, product_m_of_many, product_m_of_one
 from dspgraph_nodes._kernels.neural.layout import WIDTH, DotBlocks
-from dspgraph_nodes._kernels.neural.packing import dot_blocks
+from dspgraph_nodes._kernels.neural.packing import dot_blocks, packed_matrix
 from dspgraph_nodes._kernels.neural.quantisation import EightBits, dequantised, quantised
 from dspgraph_nodes._kernels.neural.stages import encode_state
 
@@ -195,3 +195,45 @@ def test_wrong_8_bit_numbers_come_out_otherwise() -> None:
     for wrong in (right._replace(scale=right.scale * np.float32(1.0001)), right._replace(codes=right.codes // 2)):
         again = quantised(dequantised(EightBits(*wrong)))
         assert not (np.array_equal(again.codes, wrong.codes) and np.array_equal(again.scale, wrong.scale))
+
+
+# ---- layers with inputs of any size ---------------------------------------------------------------------------------
+
+
+def layer_by(path: str, eight: EightBits, bias: Array, x: Array) -> Array:
+    """Return the outputs [rows, lanes] of a layer with 8-bit numbers. x: [inputs, lanes], with 1 or 16 lanes."""
+    matrix = packed_matrix(dequantised(eight).astype(np.float64), bias, eight.scale, path)
+    lanes = x.shape[1]
+    state = np.ascontiguousarray(x[None] if lanes > 1 else x.T, np.float32)
+    (buffers,) = layer_buffers(matrix, state, np.zeros(len(matrix.start) * lanes, np.float32))
+    apply_layer(matrix, buffers, 0)
+    found: Array = buffers.out.reshape(-1, lanes)[: len(bias)]
+    return found
+
+
+@pytest.mark.parametrize("path", DOT_PATHS)
+def test_a_layer_rounds_its_inputs_to_127_steps_of_the_largest(path: str) -> None:
+    """The rows do not fill whole blocks, and every signal has inputs of another magnitude, one of them only zeros."""
+    if path not in dot_paths():
+        pytest.skip(f"this machine cannot run {path}")
+    eight, bias = quantised((drawn(40, 48, seed=9) - 0.5).astype(np.float32)), drawn(40, seed=10)
+    x = ((drawn(48, 16, seed=11) - 0.5) * 10.0 ** np.arange(-8, 8)).astype(np.float32)
+    x[:, 3] = 0
+    found = layer_by(path, eight, bias, x)
+    for lane in range(16):
+        assert_array_equal(layer_by(path, eight, bias, x[:, lane : lane + 1])[:, 0], found[:, lane])
+    assert_array_equal(found[:, 3], bias.astype(np.float32))
+    largest = np.abs(x).max(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        codes = np.nan_to_num(np.rint(np.float32(127) * (x * (np.float32(1) / largest)))).astype(np.int64)
+    assert_array_equal(np.abs(codes).max(axis=0), np.where(largest > 0, 127, 0))
+    exact = eight.scale[:, None] * (largest / 127.0) * (eight.codes.astype(np.int64) @ codes) + bias[:, None]
+    assert_allclose(found, exact, rtol=1e-6, atol=1e-6)  # a few roundings of float32
+
+
+def test_all_paths_give_a_layer_the_same_bits() -> None:
+    eight, bias = quantised((drawn(32, 64, seed=9) - 0.5).astype(np.float32)), drawn(32, seed=10)
+    x = (drawn(64, 16, seed=11) - 0.5).astype(np.float32)
+    first, *others = (layer_by(path, eight, bias, x) for path in dot_paths())
+    for other in others:
+        assert_array_equal(other, first)

@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 from functools import cached_property, partial
+from typing import Literal
 
 from dspgraph import Array, Audio, Field, File, Frames, Input, Node, Output, ParameterError, State, generator
 from dspgraph_nodes._kernels.neural.wavernn_layout import WaveRNNWeights
@@ -14,6 +15,9 @@ from dspgraph_nodes.models.wavernn.weights import WEIGHTS
 
 _MOST_NUMBERS = 2**24
 """Limit of the numbers per second in the output `distribution`."""
+
+_PACKED_IN_EIGHT_BITS = partial(packed, eight_bits=True)
+"""The function `packed` for the precision int8. It is made only once, because packed weights are cached by it."""
 
 
 class Wavernn(Node):
@@ -42,6 +46,14 @@ class Wavernn(Node):
     overlapping folds and generates these at the same time. Here this is not possible, because it changes the samples
     where two folds meet, and the cut of a signal must not change a sample.
 
+    With the precision int8 all matrices of the network are rounded to eight bits, with a scale for each row. Whatever
+    is multiplied with them for a sample (states h, the sums between the GRUs, the outputs of dense layers) is rounded
+    too, to m / 127 * round(127 * x / m), where m is the largest |x| of the input of a product. Diagonals of recurrent
+    matrices, gates, the last sample and what frames add stay float32. The products are sums of whole numbers, which
+    are exact, so the samples do not depend on the instructions that a processor has. One signal is made several times
+    as fast as in float32, because reading the weights takes most of the time. `dspgraph weights quantise` writes a file
+    of the rounded weights, which gives the same samples.
+
     Source: N. Kalchbrenner et al., Efficient Neural Audio Synthesis, ICML 2018 (coarse_fine); the program
     fatchord/WaveRNN (categorical and mixture).
     """
@@ -51,6 +63,9 @@ class Wavernn(Node):
     distribution = Output(Frames, "logistic_mixture", "categorical", "coarse_fine", "probability")
 
     weights: File | None = Field(None, description="weights of the network, a safetensors file")
+    precision: Literal["float32", "int8"] = Field(
+        "float32", description="numbers of the matrix products for each sample: float32, or 8-bit integers"
+    )
     temperature: float = Field(
         1.0, ge=0.01, le=100.0, description="above 1 for more noise in the voice, below 1 for less"
     )
@@ -62,7 +77,8 @@ class Wavernn(Node):
 
     @cached_property
     def _file(self) -> WeightsFile[Config, WaveRNNWeights]:
-        return WeightsFile(WEIGHTS, packed, "wavernn.weights", self.weights)
+        pack = packed if self.precision == "float32" else _PACKED_IN_EIGHT_BITS
+        return WeightsFile(WEIGHTS, pack, "wavernn.weights", self.weights)
 
     def streams(self, features: Frames) -> tuple[Audio, Frames]:
         config = self._file.config

@@ -16,15 +16,14 @@ from dspgraph import FileError
 from dspgraph.cli.main import main
 from dspgraph.training.weights import describe_weights, write_eight_bits
 from dspgraph_nodes._kernels.neural.quantisation import dequantised, quantised
+from dspgraph_nodes.models.gansynth.weights import WEIGHTS as OF_GANSYNTH
 from dspgraph_nodes.models.lpcnet.config import PRESETS
 from dspgraph_nodes.models.lpcnet.network import LPCNet
 from dspgraph_nodes.models.lpcnet.rounding import with_rounded_weights
 from dspgraph_nodes.models.lpcnet.settings import Settings
 from dspgraph_nodes.models.lpcnet.weights import MATRICES, WEIGHTS, shapes
-from dspgraph_nodes.models.wavernn.weights import WEIGHTS as OF_WAVERNN
+from helpers.gansynth import gansynth_file
 from helpers.networks import SMALL, random_arrays, weights_file
-from helpers.wavernn import SMALL as WAVERNNS
-from helpers.wavernn import wavernn_file
 
 
 @pytest.fixture
@@ -155,10 +154,10 @@ def test_training_in_eight_bits_needs_a_cpu() -> None:
 
 
 def test_a_model_without_8_bit_kernels_is_refused(tmp_path: Path) -> None:
-    path = Path(wavernn_file(next(iter(WAVERNNS.values()))))
+    path = Path(gansynth_file())
     with pytest.raises(
-        FileError, match=f"^{path}: weights of 'wavernn' have no files in eight bits: 'dspgraph weights"
+        FileError, match=f"^{path}: weights of 'gansynth' have no files in eight bits: 'dspgraph weights"
     ):
         write_eight_bits(path, tmp_path / "out.safetensors")
     assert not (tmp_path / "out.safetensors").exists()
-    assert not OF_WAVERNN.matrices
+    assert not OF_GANSYNTH.matrices

@@ -38,6 +38,8 @@ EXAMPLES = [
     example("mixture", 66, temperature=0.7),
     example("two biases", 64, tap=False),
     example("categorical", 64, weights=wavernn_file(EMPHASISED)),
+    example("mixture", 64, precision="int8"),
+    example("one bias", 64, precision="int8"),
 ]
 
 
@@ -45,14 +47,15 @@ def graph(name: str = "categorical", **parameters: Any) -> Graph:
     return example(name, 64, **parameters).graph()
 
 
+@pytest.mark.parametrize("precision", ["float32", pytest.param("int8", marks=pytest.mark.slow)])  # more of the same
 @pytest.mark.parametrize("name", ["categorical", "mixture", "one bias"])
 @pytest.mark.parametrize("count", [2, 17])
-def test_a_batch_of_any_size_changes_no_bit(name: str, count: int) -> None:
+def test_a_batch_of_any_size_changes_no_bit(name: str, count: int, precision: str) -> None:
     """Each signal has the same samples in a batch as alone.
 
     The signals have different lengths. Two signals are computed one after the other; seventeen use lanes again.
     """
-    one = graph(name)
+    one = graph(name, precision=precision)
     signals = [features(130 + (7 * k) % 30, seed=k) for k in range(count)]
     for k, outputs in Batch(one, 17).render([{"features": signal} for signal in signals]):
         assert isinstance(outputs, dict), outputs
@@ -180,6 +183,16 @@ def test_a_network_without_frames_takes_any_width() -> None:
     for width in (6, 9):
         one = Example(node, features=(Frames(100, "mel", width), np.zeros((64, width)))).graph()
         assert len(np.unique(one(features=np.zeros((64, width)))["y"])) > 50
+
+
+@pytest.mark.parametrize("name", ["categorical", "two biases"])
+def test_a_file_in_eight_bits_gives_the_same_samples_as_its_original(name: str) -> None:
+    paths = (wavernn_file(SMALL[name]), wavernn_file(SMALL[name], numbers="int8"))
+    whole, small = (graph(weights=path, precision="int8")(features=features(20)) for path in paths)
+    assert_array_equal(whole["y"], small["y"])
+    assert_array_equal(whole["distribution"], small["distribution"])
+    exact = graph(weights=paths[0])(features=features(20))["distribution"]
+    assert 1e-4 < np.abs(small["distribution"][0] - exact[0]).max() / exact[0].max() < 0.1  # measured: 0.01
 
 
 def refused(say: str, **parameters: Any) -> None:

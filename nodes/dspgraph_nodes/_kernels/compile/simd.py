@@ -95,12 +95,12 @@ class Code:
         registered as "a.weights", and the class of this tuple in `tuples` as "a". kind: the type in numba; value: the
         array or tuple in LLVM.
         """
-        if not isinstance(kind, types.NamedTuple):
+        if not isinstance(kind, types.BaseNamedTuple):
             self.arrays[name] = self.context.make_array(kind)(self.context, self.builder, value).data
             self.dimensions[name], self.bits[name] = kind.ndim, as_dtype(kind.dtype).itemsize * 8
             return
         for k, (field, inner) in enumerate(zip(kind.fields, kind.types, strict=True)):
-            nested = isinstance(inner, types.NamedTuple)
+            nested = isinstance(inner, types.BaseNamedTuple)
             if nested:
                 self.tuples[f"{name}{field}"] = inner.instance_class
             self.add_arrays(f"{name}{field}{'.' if nested else ''}", inner, self.builder.extract_value(value, k))
@@ -450,7 +450,7 @@ def stage(
             def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
                 written = code(context, builder, number, width)
                 for name, kind, value in zip(arrays, signature.args, args, strict=False):
-                    written.add_arrays("" if isinstance(kind, types.NamedTuple) else name, kind, value)
+                    written.add_arrays("" if isinstance(kind, types.BaseNamedTuple) else name, kind, value)
                 result = write(written, *args[len(arrays) :])
                 return result if returns else context.get_dummy_value()
 

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
 from dspgraph_nodes._kernels.maths.matmul import matmul
-from dspgraph_nodes._kernels.neural.layout import WIDTH, AffineLayer, LayerBuffers, Matrix, RecurrentWeights
+from dspgraph_nodes._kernels.neural.eight_bits import decode_sums, encode_inputs
+from dspgraph_nodes._kernels.neural.layout import (
+    WIDTH,
+    AffineLayer,
+    EightBitBuffers,
+    EightBitMatrix,
+    LayerBuffers,
+    Matrix,
+    RecurrentWeights,
+)
 from dspgraph_nodes._kernels.neural.stages import gates, product_of_many, product_of_one, tanh_in_place, update_state
 
 product_m_of_one = product_of_one("m", "start", "y")
 product_m_of_many = product_of_many("m", "start", "y")
 gates_b = gates("b")
+
+
+class Diagonals(NamedTuple):
+    """The part of `RecurrentWeights` that the gates read after the products, which are floats also in eight bits."""
+
+    diagonal_b: Array
 
 
 def layer(x: Array, matrix: Matrix, tanh: bool = True) -> Array:
@@ -37,18 +52,36 @@ def affine(layer: AffineLayer, x: Array, rectify: bool = False) -> Array:
     return np.maximum(y, np.float32(0)) if rectify else y
 
 
-@kernel
-def apply_layer(matrix: Matrix, buffers: LayerBuffers, x: int) -> None:
-    """Compute a layer without its activation: write matrix @ input + bias to `buffers.y`, for one signal or sixteen.
+def layer_buffers(matrix: Matrix | EightBitMatrix, state: Array, *outputs: Array) -> list[Any]:
+    """Return the buffers for calls of layers of one kind, one for each of some arrays to which their results go.
 
-    x: where the input begins in `buffers.state`.
+    matrix: one of the layers; state: where their inputs are; outputs: float32. Layers with 8-bit numbers share the
+    arrays of whole numbers.
     """
+    if not isinstance(matrix, EightBitMatrix):
+        return [LayerBuffers(state, y) for y in outputs]
+    pairs = state.ndim == 3 and len(matrix.m.pairs)
+    codes, steps = np.zeros(state.size, np.int16 if pairs else np.uint8), np.zeros(WIDTH, np.float32)
+    sums = np.zeros(max(y.size for y in outputs), np.int32)
+    return [EightBitBuffers(state, codes, steps, sums, y) for y in outputs]
+
+
+@kernel
+def apply_layer(matrix: Matrix | EightBitMatrix, buffers: LayerBuffers | EightBitBuffers, x: int) -> None:
+    """Compute a layer without its activation: matrix @ input + bias, for one signal or sixteen.
+
+    The result is written to `buffers.y`, that of a matrix of 8-bit numbers to `buffers.out`. x: where the input begins
+    in `buffers.state`.
+    """
+    encode_inputs(matrix, buffers, x)
     if buffers.state.ndim == 2:
         for group in range(len(matrix.m.places)):
             product_m_of_one(matrix, buffers, group, x)
     else:
         for block in range(len(matrix.m.where)):
             product_m_of_many(matrix, buffers, block, block, x)
+    for block in range(len(matrix.m.where)):
+        decode_sums(matrix, buffers, block)
 
 
 @kernel
@@ -58,10 +91,11 @@ def update_gru(gru: RecurrentWeights, work: Any, h: int, new: int, first: int, l
     work: has the arrays `inputs` and `sums_b` with the complete sums of the gates, and `state`. h, new: where the old
     and the new states begin in `state`.
     """
+    diagonals = Diagonals(gru.diagonal_b)
     for k in range(first, last, 2):
         other = min(k + 1, last - 1)
-        gates_b(gru, work, h, k, k, other, other)
-        update_state(gru, work, h, new, k, k, other, other)
+        gates_b(diagonals, work, h, k, k, other, other)
+        update_state(diagonals, work, h, new, k, k, other, other)
 
 
 @kernel

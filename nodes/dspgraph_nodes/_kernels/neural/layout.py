@@ -98,6 +98,18 @@ class Matrix(NamedTuple):
     start: Array  # [rows + 16]: the bias, then zeros for the blocks that only fill a group
 
 
+class EightBitMatrix(NamedTuple):
+    """A dense layer as in `Matrix`, whose matrix has 8-bit numbers; its inputs may be of any size.
+
+    The inputs x of every product are rounded to s * q, where q are whole numbers from -127 to 127, and s is max |x| /
+    127, computed anew for each product and signal.
+    """
+
+    m: DotBlocks
+    start: Array  # [rows + 16] float32: the bias, then zeros
+    inputs: Array  # [1] int64: how many blocks of sixteen inputs there are
+
+
 class RecurrentWeights(NamedTuple):
     """The recurrent weights of a GRU, with rows in the order [block, gate, unit].
 
@@ -105,7 +117,7 @@ class RecurrentWeights(NamedTuple):
     [3 * units], the diagonals.
     """
 
-    matrix: Matrix  # without the diagonals; the bias is that of gate n, zeros for r and z
+    matrix: Matrix | EightBitMatrix  # without the diagonals; the bias is that of gate n, zeros for r and z
     diagonal_b: Array  # [3 * units]: the diagonals
 
 
@@ -128,6 +140,19 @@ class LayerBuffers(NamedTuple):
 
     state: Array  # [1, inputs] or [1, inputs, 16]
     y: Array  # [outputs + 16] or [outputs + 16, 16]; the last 16 outputs belong to blocks that only fill a group
+
+
+class EightBitBuffers(NamedTuple):
+    """The memory for one call of a layer with 8-bit numbers: that of `LayerBuffers`, and its whole numbers.
+
+    For sixteen signals, codes and y have the order [block, lane, unit in block], the others [unit, lane].
+    """
+
+    state: Array  # as in `LayerBuffers`
+    codes: Array  # the inputs in 8-bit numbers, with the positions of `state` (int16 for `pairs`)
+    steps: Array  # [16] float32: what a difference of 1 in `codes` stands for, of each lane; all equal for one signal
+    y: Array  # [outputs + 16] or [outputs + 16, 16] int32: the sums of whole numbers
+    out: Array  # the output, as `y` in `LayerBuffers`
 
 
 class Schedule(NamedTuple):

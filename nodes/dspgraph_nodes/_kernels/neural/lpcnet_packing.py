@@ -30,6 +30,7 @@ from dspgraph_nodes._kernels.neural.packing import (
     by_blocks,
     contiguous,
     dot_blocks,
+    gate_rows,
     packed_gru,
     packed_layer,
     packed_matrix,
@@ -99,7 +100,7 @@ def pack_weights(
     ) -> Blocks | DotBlocks:
         """Return a matrix in blocks: of 8-bit numbers for a network in eight bits, otherwise of floats.
 
-        name: the name of the matrix in `eight`. rows: `_gate_rows` or `_dual_rows`, whichever was applied to the rows
+        name: the name of the matrix in `eight`. rows: `gate_rows` or `_dual_rows`, whichever was applied to the rows
         of `matrix`; it is applied to the scales of the 8-bit numbers too. parts, first: as in `blocks`.
         """
         if not eight:
@@ -117,9 +118,9 @@ def pack_weights(
         start_b=np.zeros(ACCUMULATORS * len(gru_b.bias) + WIDTH, np.float32),
         start_c=np.append(gru_b.recurrent_bias, PADDING),
         start_d=np.append(bias_d, PADDING),
-        a=packed("gru_a.weight_hh_l0", gru_a.recurrent, _gate_rows),
-        b=packed("gru_b.weight_ih_l0", by_blocks(gru_b.inner[:, :units].T).T, _gate_rows, ACCUMULATORS),
-        c=packed("gru_b.weight_hh_l0", gru_b.recurrent, _gate_rows, 1, units),
+        a=packed("gru_a.weight_hh_l0", gru_a.recurrent, gate_rows),
+        b=packed("gru_b.weight_ih_l0", by_blocks(gru_b.inner[:, :units].T).T, gate_rows, ACCUMULATORS),
+        c=packed("gru_b.weight_hh_l0", gru_b.recurrent, gate_rows, 1, units),
         d=packed("dual_fc.kernel", layers, _dual_rows, 1, units),
         factors=factors,
         edges=edges().copy(),
@@ -135,16 +136,6 @@ def _in_words(tables: Array) -> tuple[Array, Array]:
     """
     scale = (np.abs(tables.astype(np.float64)).max(axis=1).sum(axis=0) / LARGEST_SUM).astype(np.float32)
     return np.rint(tables / np.where(scale == 0, np.inf, scale)).astype(np.int16), scale
-
-
-def _gate_rows(numbers: Array) -> Array:
-    """Scale an array that has one number per row of a GRU, such as a bias, and put it into the order of `by_blocks`.
-
-    Each number is multiplied by the factor of its gate: -log2(e) for r and z, 2 * log2(e) for n. numbers and result:
-    [3 * units].
-    """
-    scale: Array = by_blocks(LOG2_E * np.repeat([-1.0, -1.0, 2.0], len(numbers) // 3) * numbers)
-    return scale
 
 
 def _dual_rows(numbers: Array) -> Array:

@@ -11,12 +11,12 @@ multiplied by -1 / ln(2), and those before a tanh by 2 / ln(2). A weighted sum i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, overload
 
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
-from dspgraph_nodes._kernels.compile.simd import converts_halves
+from dspgraph_nodes._kernels.compile.simd import converts_halves, dot_paths
 from dspgraph_nodes._kernels.neural.layout import (
     ACCUMULATORS,
     DOT_BLOCKS,
@@ -25,10 +25,12 @@ from dspgraph_nodes._kernels.neural.layout import (
     AffineLayer,
     Blocks,
     DotBlocks,
+    EightBitMatrix,
     Matrix,
     RecurrentWeights,
     ScaledBlocks,
 )
+from dspgraph_nodes._kernels.neural.quantisation import EightBits, dequantised
 from dspgraph_nodes._kernels.neural.stages import LOG2_E
 
 Tree = TypeVar("Tree", bound=tuple[Any, ...])
@@ -143,15 +145,29 @@ def packed_gru(wide: Mapping[str, Array], name: str) -> PackedGru:
     return PackedGru(inner, *(by_blocks(one.T).T for one in (own, bias, recurrent_bias, diagonal)))
 
 
-def packed_recurrent(wide: Mapping[str, Array], name: str) -> tuple[Array, Array, RecurrentWeights]:
+def gate_rows(numbers: Array) -> Array:
+    """Scale an array that has one number per row of a GRU, such as a bias, and put it into the order of `by_blocks`.
+
+    Each number is multiplied by the factor of its gate: -log2(e) for r and z, 2 * log2(e) for n. numbers and result:
+    [3 * units].
+    """
+    scale: Array = by_blocks(LOG2_E * np.repeat([-1.0, -1.0, 2.0], len(numbers) // 3) * numbers)
+    return scale
+
+
+def packed_recurrent(
+    wide: Mapping[str, Array], name: str, scale: Array | None = None, path: str = ""
+) -> tuple[Array, Array, RecurrentWeights]:
     """Return (input matrix, bias, recurrent weights) of a GRU, scaled as the module describes it.
 
     The matrix is [inputs, 3 * units], the bias [3 * units], both with the gates in the order [block, gate, unit].
 
-    wide: the arrays of a file of weights, in float64. name: the name of the GRU in this file.
+    wide: the arrays of a file of weights, in float64. name: the name of the GRU in this file. scale: [3 * units], the
+    scales of the rows of the recurrent matrix if it has 8-bit numbers; path: as in `packed_matrix`.
     """
     gru = packed_gru(wide, name)
-    own = RecurrentWeights(packed_matrix(gru.recurrent, gru.recurrent_bias), gru.diagonal)
+    rows = None if scale is None else gate_rows(scale)
+    own = RecurrentWeights(packed_matrix(gru.recurrent, gru.recurrent_bias, rows, path), gru.diagonal)
     return by_blocks(gru.inner.T).astype(np.float64), gru.bias.astype(np.float64), own
 
 
@@ -186,11 +202,72 @@ def packed_layer(wide: Mapping[str, Array], name: str) -> Matrix:
     return packed_matrix(2 * LOG2_E * flat, 2 * LOG2_E * wide[f"{name}.bias"])
 
 
-def packed_matrix(weight: Array, bias: Array) -> Matrix:
-    """Return a packed layer; rows of zeros fill it up to a multiple of 16. weight: [rows, columns]; bias: [rows]."""
+@overload
+def packed_matrix(weight: Array, bias: Array) -> Matrix: ...
+
+
+@overload
+def packed_matrix(weight: Array, bias: Array, scale: Array | None, path: str = "") -> Matrix | EightBitMatrix: ...
+
+
+def packed_matrix(weight: Array, bias: Array, scale: Array | None = None, path: str = "") -> Matrix | EightBitMatrix:
+    """Return a packed layer; rows of zeros fill it up to a multiple of 16. weight: [rows, columns]; bias: [rows].
+
+    scale: [rows], for a layer with 8-bit numbers: each row of the weights is its scale times whole numbers from -127 to
+    127. The number of columns is then a multiple of 16. path: the instructions for the products of 8-bit numbers, a
+    name in `compile.simd.DOT_PATHS`; by default the fastest that the machine has.
+    """
     more = -len(weight) % WIDTH
-    filled = np.pad(weight, ((0, more), (0, 0))).astype(np.float32)
-    return Matrix(blocks(filled), np.concatenate((bias, np.zeros(more), PADDING)).astype(np.float32))
+    filled, start = np.pad(weight, ((0, more), (0, 0))), np.concatenate((bias, np.zeros(more), PADDING))
+    if scale is None:
+        return Matrix(blocks(filled.astype(np.float32)), start.astype(np.float32))
+    factors = np.pad(scale.astype(np.float64), (0, more))
+    codes = np.rint(filled / np.where(factors == 0, np.inf, factors)[:, None]).astype(np.int8)
+    inputs = np.array([weight.shape[1] // WIDTH])
+    return EightBitMatrix(dot_blocks(codes, factors, path or dot_paths()[0]), start.astype(np.float32), inputs)
+
+
+class LayerPacker:
+    """A packer of the layers of a network: with floats or, if it is in eight bits, with 8-bit numbers.
+
+    arrays: the arrays of a file of weights, by name; eight: the matrices in eight bits, by name, or nothing for floats;
+    path: as in `packed_matrix`. wide: all arrays in float64; those in `eight` are the rounded ones.
+    """
+
+    def __init__(self, arrays: Mapping[str, Array], eight: Mapping[str, EightBits], path: str = "") -> None:
+        rounded = {**arrays, **{name: dequantised(one) for name, one in eight.items()}}
+        self.wide = {name: array.astype(np.float64) for name, array in rounded.items()}
+        self._eight, self._path = eight, path
+
+    def scale(self, name: str) -> Array | None:
+        """Return the scales of the rows of a matrix; None if it has floats."""
+        return self._eight[name].scale if self._eight else None
+
+    def dense(self, name: str, inputs: int | None = None) -> Matrix | EightBitMatrix:
+        """Return a dense layer. inputs: how many inputs it has; the others, and the bias, are then left out."""
+        weight, bias = self.wide[f"{name}.weight"][:, :inputs], self.wide[f"{name}.bias"]
+        return packed_matrix(
+            weight, bias if inputs is None else np.zeros(len(bias)), self.scale(f"{name}.weight"), self._path
+        )
+
+    def gates(self, name: str, matrix: Array) -> Matrix | EightBitMatrix:
+        """Return a layer without bias, from inputs to the gates of a GRU.
+
+        matrix: [inputs, 3 * units], as `packed_recurrent` returns it; name: the name of the matrix before this.
+        """
+        scale = self.scale(name)
+        rows = None if scale is None else gate_rows(scale)
+        return packed_matrix(matrix.T, np.zeros(matrix.shape[1]), rows, self._path)
+
+    def recurrent(
+        self, name: str, given: Mapping[str, Array] | None = None, matrix: str = ""
+    ) -> tuple[Array, Array, RecurrentWeights]:
+        """Return what `packed_recurrent` returns for a GRU.
+
+        name: the name of the GRU; given: the arrays of a GRU that has other names in the file, by those of torch;
+        matrix: the name of its recurrent matrix in the file.
+        """
+        return packed_recurrent(given or self.wide, name, self.scale(matrix or f"{name}.weight_hh_l0"), self._path)
 
 
 def scaled_matrix(weight: Array, bias: Array, scale: Array) -> Matrix:

@@ -14,7 +14,7 @@ from dspgraph_nodes._kernels.arrays import Array
 
 LARGEST_CODE = 127  # of the 8-bit numbers; -128 is not used, so that the products of two pairs fit into 16 bits
 _DIGITS = 16
-_LEAST = 2.0**-100  # a row whose scale would be below this has zeros only
+LEAST_LARGEST = 2.0**-100  # a row whose scale would be below this, or inputs of a product whose largest is, are zeros
 
 
 class EightBits(NamedTuple):
@@ -39,7 +39,7 @@ def quantised(weights: Array, axes: int = 1, diagonal: bool = False) -> EightBit
     largest = np.abs(wide).max(axis=tuple(range(axes, wide.ndim)), initial=0)
     mantissa, exponent = np.frexp(largest / LARGEST_CODE)
     scale = np.ldexp(np.ceil(np.ldexp(mantissa, _DIGITS)), exponent - _DIGITS)
-    scale[scale < _LEAST] = 0
+    scale[scale < LEAST_LARGEST] = 0
     divisor = np.where(scale > 0, scale, np.inf).reshape(*scale.shape, *[1] * (wide.ndim - axes))
     return EightBits(np.rint(wide / divisor).astype(np.int8), scale.astype(np.float32), kept)
 

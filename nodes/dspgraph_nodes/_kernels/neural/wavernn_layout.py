@@ -12,9 +12,13 @@ import numpy as np
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.maths.elementary import LN_10
 from dspgraph_nodes._kernels.neural.emphasis import Emphasis
-from dspgraph_nodes._kernels.neural.layout import AffineLayer, Matrix, RecurrentWeights
+from dspgraph_nodes._kernels.neural.layout import AffineLayer, EightBitMatrix, Matrix, RecurrentWeights
 
 FLOOR = -32.23619130191664  # ln 1e-14, the least log-scale of a logistic distribution
+
+
+SampleLayer = Matrix | EightBitMatrix
+"""A layer that is computed for every sample, with floats or with 8-bit numbers; a network has one kind only."""
 
 
 class Conditioner(NamedTuple):
@@ -46,11 +50,11 @@ class StackedNetwork(NamedTuple):
 
     columns: Array  # [1, 4 * units]: weights of the last sample: to the gates of the first GRU, then to x
     gru1: RecurrentWeights
-    inner2: Matrix  # from x to the gates of the second GRU
+    inner2: SampleLayer  # from x to the gates of the second GRU
     gru2: RecurrentWeights
-    dense1: Matrix
-    dense2: Matrix
-    dense3: Matrix
+    dense1: SampleLayer
+    dense2: SampleLayer
+    dense3: SampleLayer
 
 
 class SplitNetwork(NamedTuple):
@@ -61,10 +65,10 @@ class SplitNetwork(NamedTuple):
 
     columns: Array  # [3, 3 * units]: weights of both halves of the last sample, and of the new coarse half
     gru: RecurrentWeights
-    coarse1: Matrix
-    coarse2: Matrix
-    fine1: Matrix
-    fine2: Matrix
+    coarse1: SampleLayer
+    coarse2: SampleLayer
+    fine1: SampleLayer
+    fine2: SampleLayer
 
 
 class WaveRNNWeights(NamedTuple):

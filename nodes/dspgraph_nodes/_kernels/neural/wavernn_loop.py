@@ -14,10 +14,14 @@ import numpy as np
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
 from dspgraph_nodes._kernels.neural.draws import SampleDraws, draw_samples
+from dspgraph_nodes._kernels.neural.flattened import add, add_column, blend, copy, rectify
 from dspgraph_nodes._kernels.neural.layers import apply_layer, update_gru
-from dspgraph_nodes._kernels.neural.layout import WIDTH, LayerBuffers
+from dspgraph_nodes._kernels.neural.layout import WIDTH, EightBitBuffers, LayerBuffers
 from dspgraph_nodes._kernels.neural.sampling import SoftmaxBuffers, draw_class
 from dspgraph_nodes._kernels.neural.wavernn_layout import SplitNetwork, StackedNetwork
+
+Buffers = LayerBuffers | EightBitBuffers
+"""The memory for a call of a layer, with floats or with 8-bit numbers."""
 
 
 class ConditionRows(NamedTuple):
@@ -48,6 +52,9 @@ class LoopArrays(NamedTuple):
     constants: Array  # [columns * lanes]: the constant rows of the present frame
     x: Array  # [columns * lanes]: the numbers that frames and last samples add to the layers
     softmax: SoftmaxBuffers
+    to_inputs: Buffers  # for layers whose results go to `inputs`
+    to_sums: Buffers  # for those whose results go to `sums_b`
+    to_y: Buffers  # for those whose results go to `y`
 
 
 class SampleInputs(NamedTuple):
@@ -90,7 +97,7 @@ def _begin(
 ) -> None:
     """Write to work.x what the frames and the last samples add to the layers for sample n.
 
-    At the first sample of a frame, its rows are copied to `work`. columns: see `_blend`.
+    At the first sample of a frame, its rows are copied to `work`. columns: see `blend`.
     """
     lanes, hop = len(given.rows), len(given.taps)
     if n % hop == 0:
@@ -106,68 +113,7 @@ def _begin(
         for k in range(len(out.last)):
             for lane in range(lanes):
                 out.last[k, lane] = given.forced[n, k, lane]
-    _blend(work, given.taps[n % hop], columns, out.last)
-
-
-@kernel
-def _blend(work: LoopArrays, weights: Array, columns: Array, values: Array) -> None:
-    """Write to work.x, for every lane, the constant numbers plus interpolated rows plus weighted last samples.
-
-        x[u] = constants[u] + sum_j weights[j] * rows[j, u] + sum_k values[k] * columns[k, u]
-
-    weights: [around]; columns: [inputs, n], see the fields `columns` in `wavernn_layout`; values: [inputs or more,
-    lanes], the last samples.
-    """
-    x, (_, count) = work.x, columns.shape
-    _copy(work.constants, x, count * values.shape[1])
-    for j in range(len(weights)):
-        weight, row = weights[j], work.rows[j]
-        if weight != 0:
-            for i in range(len(row)):
-                x[i] += weight * row[i]
-    for k in range(len(columns)):
-        _add_column(x, columns[k], values[k])
-
-
-@kernel
-def _add_column(x: Array, column: Array, values: Array) -> None:
-    """Add values[lane] * column[u] to unit u of each lane of x, in place.
-
-    x: flattened [units, lanes]; values: [lanes].
-    """
-    lanes = len(values)
-    if lanes == 1:
-        value = values[0]
-        for u in range(len(column)):
-            x[u] += value * column[u]
-    else:
-        for u in range(len(column)):
-            for lane in range(lanes):
-                x[u * lanes + lane] += values[lane] * column[u]
-
-
-@kernel
-def _rectify(y: Array, constants: Array, first: int, state: Array, to: int, count: int) -> None:
-    """Write max(0, y[i] + constants[first + i]) to state[to + i], for i = 0 .. count - 1."""
-    for i in range(count):
-        state[to + i] = max(np.float32(0), y[i] + constants[first + i])
-
-
-@kernel
-def _copy(source: Array, target: Array, count: int) -> None:
-    """Copy the first `count` numbers of source to target.
-
-    This loop compiles ten times faster than an assignment of slices.
-    """
-    for i in range(count):
-        target[i] = source[i]
-
-
-@kernel
-def _sum(a: Array, b: Array, target: Array, count: int) -> None:
-    """Write a[i] + b[i] to target[i], for i = 0 .. count - 1."""
-    for i in range(count):
-        target[i] = a[i] + b[i]
+    blend(work.x, work.constants, work.rows, given.taps[n % hop], columns, out.last)
 
 
 # ---- the loops ------------------------------------------------------------------------------------------------------
@@ -184,27 +130,26 @@ def run_stacked(
     (count, _, lanes), units = given.draws.numbers.shape, len(net.gru1.diagonal_b) // 3
     state, dense, blocks = work.state.reshape(-1), (len(net.dense1.start) - WIDTH) * lanes, units // WIDTH
     inputs, y, wide, last = work.inputs, work.y, units * lanes, out.last
-    to_gates, to_sums = LayerBuffers(work.state, work.inputs), LayerBuffers(work.state, work.sums_b)
-    to_y, logits, drawn = LayerBuffers(work.state, work.y), work.y.reshape(-1, lanes), np.zeros(lanes)
+    to_y, to_sums, logits, drawn = work.to_y, work.to_sums, work.y.reshape(-1, lanes), np.zeros(lanes)
     h, new, at_x, at_y = 0, 2 * wide, 4 * wide, 5 * wide
     for n in range(count):
         _begin(frames, work, given, out, n, net.columns)
-        _copy(work.x, inputs, 3 * wide)
+        copy(work.x, inputs, 3 * wide)
         apply_layer(net.gru1.matrix, to_sums, h)
         update_gru(net.gru1, work, h, new, 0, blocks)
-        _sum(work.x[3 * wide :], state[new:], state[at_x:], wide)
-        apply_layer(net.inner2, to_gates, at_x)
-        _sum(inputs, work.constants[4 * wide :], inputs, 3 * wide)
+        add(work.x[3 * wide :], state[new:], state[at_x:], wide)
+        apply_layer(net.inner2, work.to_inputs, at_x)
+        add(inputs, work.constants[4 * wide :], inputs, 3 * wide)
         apply_layer(net.gru2.matrix, to_sums, h + wide)
         update_gru(net.gru2, work, h + wide, new + wide, 0, blocks)
-        _sum(state[at_x:], state[new + wide :], state[at_x:], wide)
+        add(state[at_x:], state[new + wide :], state[at_x:], wide)
         apply_layer(net.dense1, to_y, at_x)
-        _rectify(y, work.constants, 7 * wide, state, at_y, dense)
+        rectify(y, work.constants, 7 * wide, state, at_y, dense)
         apply_layer(net.dense2, to_y, at_y)
-        _rectify(y, work.constants, 7 * wide + dense, state, at_y, dense)
+        rectify(y, work.constants, 7 * wide + dense, state, at_y, dense)
         apply_layer(net.dense3, to_y, at_y)
         if n < len(out.outputs):
-            _copy(y, out.outputs[n], out.outputs.shape[1])
+            copy(y, out.outputs[n], out.outputs.shape[1])
         out.drawn[n, 1].fill(1)
         draw_samples(work.softmax, logits, given.draws, n, drawn, out.drawn[n, 1])
         for lane in range(lanes):
@@ -212,7 +157,7 @@ def run_stacked(
             last[0, lane] = given.values[int(drawn[lane])] if given.draws.levels else drawn[lane]
         h, new = new, h
     if count % 2:
-        _copy(state[2 * wide :], state, 2 * wide)
+        copy(state[2 * wide :], state, 2 * wide)
 
 
 @kernel
@@ -227,25 +172,25 @@ def run_split(
     (count, _, lanes), units = given.draws.numbers.shape, len(net.gru.diagonal_b) // 3
     state, dense, blocks = work.state.reshape(-1), (len(net.coarse1.start) - WIDTH) * lanes, units // WIDTH
     inputs, y, wide, last = work.inputs, work.y, units * lanes, out.last
-    to_y, to_sums = LayerBuffers(work.state, work.y), LayerBuffers(work.state, work.sums_b)
+    to_y, to_sums = work.to_y, work.to_sums
     nothing, drawn, logits = np.zeros(dense, np.float32), np.zeros(lanes), work.y.reshape(-1, lanes)
     h, new, at_y, late, columns = 0, wide, 2 * wide, 3 * units // 2, net.columns[:2]
     draws, size = given.draws, given.draws.levels * lanes
     for n in range(count):
         _begin(frames, work, given, out, n, columns)
-        _copy(work.x, inputs, 3 * wide)
+        copy(work.x, inputs, 3 * wide)
         apply_layer(net.gru.matrix, to_sums, h)
         out.drawn[n, 2].fill(1)
         for half in range(2):
             if half:
-                _add_column(inputs[late * lanes :], net.columns[2, late:], last[2])
+                add_column(inputs[late * lanes :], net.columns[2, late:], last[2])
             update_gru(net.gru, work, h, new, half * blocks // 2, (half + 1) * blocks // 2)
             first, second = (net.fine1, net.fine2) if half else (net.coarse1, net.coarse2)
             apply_layer(first, to_y, new + half * wide // 2)
-            _rectify(y, nothing, 0, state, at_y, dense)
+            rectify(y, nothing, 0, state, at_y, dense)
             apply_layer(second, to_y, at_y)
             if n < len(out.outputs):
-                _copy(y, out.outputs[n, half * size :], size)
+                copy(y, out.outputs[n, half * size :], size)
             draw_class(
                 work.softmax, logits, draws.levels, draws.temperature, draws.numbers[n, half], drawn, out.drawn[n, 2]
             )
@@ -257,4 +202,4 @@ def run_split(
                     last[2, lane] = value
         h, new = new, h
     if count % 2:
-        _copy(state[wide:], state, wide)
+        copy(state[wide:], state, wide)

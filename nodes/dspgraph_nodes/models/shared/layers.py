@@ -16,6 +16,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import linear
 
 from dspgraph_nodes._kernels.neural import gradients
+from dspgraph_nodes._kernels.neural.quantisation import LEAST_LARGEST
 
 
 def gru_input(layer: torch.nn.GRU) -> tuple[Tensor, Tensor]:
@@ -112,13 +113,51 @@ identity.
 """
 
 
-def gru_layer(x: Tensor, weights: list[Tensor], state: Tensor) -> tuple[Tensor, Tensor]:
+Read = Callable[[Tensor], Tensor]
+"""A function that is applied to the inputs [..., n] of a product, such as `rounded_inputs`."""
+
+
+def exact(x: Tensor) -> Tensor:
+    """Return x: the function `Read` of products without rounding."""
+    return x
+
+
+def rounded_inputs(x: Tensor) -> Tensor:
+    """Return x [..., n] as the kernels with matrices of 8-bit numbers read it: m / 127 * round(127 * x / m).
+
+    m is the largest |x| along the last axis; halves are rounded to even. See `_kernels.neural.eight_bits`.
+    """
+    largest = x.abs().amax(-1, keepdim=True).clamp(min=LEAST_LARGEST)
+    return torch.round(127 * (x * (1 / largest))) * (largest * (1 / 127))
+
+
+def _gru_with_reading(x: Tensor, weights: list[Tensor], state: Tensor, read: Read) -> tuple[Tensor, Tensor]:
+    """Do the work of `gru_layer`, one sample after the other, where the products read `read(h)` in place of states h.
+
+    The diagonals of the recurrent matrix are multiplied with h itself.
+    """
+    inner, recurrent, bias, recurrent_bias = weights
+    h, found, units = state, [], state.shape[1]
+    diagonal = recurrent.view(3, units, units).diagonal(dim1=1, dim2=2).flatten()
+    for row in linear(x, inner, bias).unbind(1):
+        seen = read(h)
+        own = linear(seen, recurrent, recurrent_bias) + (h - seen).repeat(1, 3) * diagonal
+        r, z = torch.sigmoid(row[:, : 2 * units] + own[:, : 2 * units]).chunk(2, 1)
+        h = torch.lerp(torch.tanh(row[:, 2 * units :] + r * own[:, 2 * units :]), h, z)
+        found.append(h)
+    return torch.stack(found, 1), h
+
+
+def gru_layer(x: Tensor, weights: list[Tensor], state: Tensor, read: Read = exact) -> tuple[Tensor, Tensor]:
     """Return the outputs [batch, samples, units] of a GRU, and its last state [batch, units].
 
     x: [batch, samples, inputs]; weights: input matrix, recurrent matrix, input bias and recurrent bias, as those of
     torch.nn.GRU; state: [batch, units], before the first sample. On a CPU, with gradients enabled and without autocast,
-    `gru` computes the outputs; otherwise torch does.
+    `gru` computes the outputs; otherwise torch does. read: applied to the states before they are multiplied with the
+    recurrent matrix, except for its diagonals; slow if it is not `exact`.
     """
+    if read is not exact:
+        return _gru_with_reading(x, weights, state, read)
     inner, recurrent, bias, recurrent_bias = weights
     if x.device.type == "cpu" and torch.is_grad_enabled() and not torch.is_autocast_enabled("cpu"):
         h = gru(

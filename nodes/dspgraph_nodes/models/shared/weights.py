@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
@@ -49,8 +50,9 @@ class WeightsFormat(Generic[Config]):
     name -> shape for every array; way_out: the last part of the error for a file that is not safetensors, which says
     what to do; by default it names the commands that make and convert weights; optional: the fields of the
     configuration that older files do not have. Such a field then has its default value. matrices: the arrays that are
-    stored as int8 in a file in eight bits, name -> number of leading axes that index the rows; if it is empty, the
-    model has no files in eight bits; diagonals: the names of those `matrices` whose diagonals are stored separately.
+    stored as int8 in a file in eight bits, name -> number of leading axes that index the rows; a name may have the
+    wildcards * and ?, and need not be in every network. If it is empty, the model has no files in eight bits.
+    diagonals: the names of those `matrices` whose diagonals are stored separately.
     """
 
     model: str
@@ -101,11 +103,16 @@ class WeightsFormat(Generic[Config]):
         rows = (stored[name].astype(stored[name].dtype.newbyteorder("<")).tobytes() for name in sorted(stored))
         return b"".join((len(text).to_bytes(8, "little"), text, *rows))
 
+    def _rows(self, names: Iterable[str]) -> dict[str, int]:
+        """Return those of some names of arrays that belong to `matrices`, with their numbers of axes of rows."""
+        patterns = self.matrices.items()
+        return {name: axes for name in names for pattern, axes in patterns if fnmatchcase(name, pattern)}
+
     def _stored(self, arrays: Mapping[str, Array], numbers: Numbers) -> dict[str, Array]:
         """Return the arrays that a file contains, by name. numbers: the type of the numbers in the file."""
         if numbers != "int8":
             return {name: _rounded(name, array) if numbers == "float16" else array for name, array in arrays.items()}
-        found = {name: array for name, array in arrays.items() if name not in self.matrices}
+        found = dict(arrays)
         for name, eight in self.in_eight_bits(arrays).items():
             found |= {name: eight.codes, f"{name}.scale": eight.scale}
             if eight.diagonal is not None:
@@ -121,7 +128,9 @@ class WeightsFormat(Generic[Config]):
             raise ValueError(
                 f"weights of '{self.model}' have no files in eight bits: 'dspgraph weights half' writes them in 16 bits"
             )
-        return {name: quantised(arrays[name], axes, name in self.diagonals) for name, axes in self.matrices.items()}
+        return {
+            name: quantised(arrays[name], axes, name in self.diagonals) for name, axes in self._rows(arrays).items()
+        }
 
     def read(self, path: str | Path) -> tuple[Config, dict[str, Array]]:
         """Return the configuration and the arrays, by name, of a file.
@@ -181,9 +190,10 @@ class WeightsFormat(Generic[Config]):
         ValueError if an array does not have the dtype that `quantised` gives it, or if `quantised` would store other
         numbers for the same weights.
         """
-        extra = {f"{name}.{kind}" for name in self.matrices for kind in ("scale", "diagonal")}
+        scales = {name for name in stored if f"{name}.scale" in stored}
+        extra = {f"{name}.{kind}" for name in scales for kind in ("scale", "diagonal")}
         arrays = {name: array for name, array in stored.items() if name not in extra}
-        for name, axes in self.matrices.items():
+        for name, axes in self._rows(arrays).items():
             eight = EightBits(stored[name], stored[f"{name}.scale"], stored.get(f"{name}.diagonal"))
             if eight.codes.dtype != np.int8:
                 raise ValueError(f"{where}: {name} is {eight.codes.dtype}; its metadata say int8")
@@ -202,9 +212,9 @@ class WeightsFormat(Generic[Config]):
     def _stored_shapes(self, config: Config) -> dict[str, tuple[int, ...]]:
         """Return the shapes of the arrays that a file in eight bits contains, by name."""
         found = dict(self.shapes(config))
-        for name, axes in self.matrices.items():
-            found[f"{name}.scale"] = found[name][:axes]
-        return found | {f"{name}.diagonal": found[name][:1] for name in self.diagonals}
+        matrices = self._rows(found)
+        scales = {f"{name}.scale": found[name][:axes] for name, axes in matrices.items()}
+        return found | scales | {f"{name}.diagonal": found[name][:1] for name in self.diagonals & set(matrices)}
 
     def _check_shapes(
         self, found: Mapping[str, tuple[int, ...]], config: Config, where: str, eight: bool = False

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from dspgraph_nodes.models.shared.layers import gru_layer
+from dspgraph_nodes.models.shared.layers import Read, exact, gru_layer
 from dspgraph_nodes.models.shared.modules import Norm, start_level_layers, stretched
 from dspgraph_nodes.models.wavernn.config import Config
 
@@ -103,22 +103,25 @@ class Stacked(nn.Module):
         if c.kind == "categorical":
             start_level_layers(self.dense3)
 
-    def forward(self, frames: Tensor, samples: Tensor, state: States | None = None) -> tuple[Tensor, States]:
+    def forward(
+        self, frames: Tensor, samples: Tensor, state: States | None = None, read: Read = exact
+    ) -> tuple[Tensor, States]:
         """Return the parameters of the distributions, [batch, n, outputs], and the last states of both GRUs.
 
         frames: as in `Conditions`; samples: [batch, n], the true sample before each predicted one, -1 .. 1; state: the
-        states of both GRUs before the first sample, 0 by default.
+        states of both GRUs before the first sample, 0 by default; read: applied to the inputs of the products that the
+        kernel computes with 8-bit numbers, if the network is in eight bits.
         """
         smooth, auxiliary = self.conditions(frames)
         a1, a2, a3, a4 = auxiliary.chunk(4, -1)
         before = (smooth.new_zeros(len(samples), self.config.units),) * 2 if state is None else state
         x = self.input(torch.cat((samples[..., None], smooth, a1), -1))
-        h, one = gru_layer(x, list(self.gru1.parameters()), before[0])
+        h, one = gru_layer(x, list(self.gru1.parameters()), before[0], read)
         x = x + h
-        h, two = gru_layer(torch.cat((x, a2), -1), list(self.gru2.parameters()), before[1])
-        x = torch.relu(self.dense1(torch.cat((x + h, a3), -1)))
-        x = torch.relu(self.dense2(torch.cat((x, a4), -1)))
-        return self.dense3(x), (one, two)
+        h, two = gru_layer(torch.cat((read(x), a2), -1), list(self.gru2.parameters()), before[1], read)
+        x = torch.relu(self.dense1(torch.cat((read(x + h), a3), -1)))
+        x = torch.relu(self.dense2(torch.cat((read(x), a4), -1)))
+        return self.dense3(read(x)), (one, two)
 
 
 class Split(nn.Module):
@@ -147,12 +150,14 @@ class Split(nn.Module):
         self.coarse2, self.fine2 = nn.Linear(c.dense, c.levels), nn.Linear(c.dense, c.levels)
         start_level_layers(self.coarse2, self.fine2)
 
-    def forward(self, frames: Tensor, halves: Tensor, state: States | None = None) -> tuple[Tensor, States]:
+    def forward(
+        self, frames: Tensor, halves: Tensor, state: States | None = None, read: Read = exact
+    ) -> tuple[Tensor, States]:
         """Return the logits [batch, n, 2 * levels], coarse then fine, and the state after the last sample.
 
         frames: as in `Conditions`, with no columns if the network reads no frames; halves: [batch, n, 3], the coarse
         and fine half of the previous sample and the coarse half of the present one; a half c is scaled to c / ((levels
-        - 1) / 2) - 1; state: the state before the first sample, 0 by default.
+        - 1) / 2) - 1; state: the state before the first sample, 0 by default; read: as in `Stacked`.
         """
         c = self.config
         x = halves
@@ -161,9 +166,10 @@ class Split(nn.Module):
         before = x.new_zeros(len(x), c.units) if state is None else state[0]
         inner = torch.cat((pad(self.input_coarse, (0, 1)), self.input_fine), 1).flatten(0, 1)
         recurrent_bias = self.recurrent_bias if c.biases == "two" else torch.zeros_like(self.bias)
-        h, last = gru_layer(x, [inner, self.recurrent, self.bias, recurrent_bias], before)
-        coarse, fine = h.chunk(2, -1)
-        both = self.coarse2(torch.relu(self.coarse1(coarse))), self.fine2(torch.relu(self.fine1(fine)))
+        h, last = gru_layer(x, [inner, self.recurrent, self.bias, recurrent_bias], before, read)
+        coarse, fine = (read(one) for one in h.chunk(2, -1))
+        inside = torch.relu(self.coarse1(coarse)), torch.relu(self.fine1(fine))
+        both = self.coarse2(read(inside[0])), self.fine2(read(inside[1]))
         return torch.cat(both, -1), (last,)
 
 

@@ -16,17 +16,22 @@ from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.neural import wavernn_layout as layout
 from dspgraph_nodes._kernels.neural.conditioning import interpolation, reach
 from dspgraph_nodes._kernels.neural.layout import AffineLayer
-from dspgraph_nodes._kernels.neural.packing import contiguous, normalised_layer, packed_matrix, packed_recurrent, single
+from dspgraph_nodes._kernels.neural.packing import LayerPacker, contiguous, normalised_layer, single
 from dspgraph_nodes._kernels.neural.wavernn_layout import WaveRNNWeights
 from dspgraph_nodes._kernels.signal.mulaw import even_samples
 from dspgraph_nodes.models.wavernn.config import Config
+from dspgraph_nodes.models.wavernn.weights import WEIGHTS
 
 
-def packed(config: Config, arrays: Mapping[str, Array]) -> WaveRNNWeights:
-    """Return a network in the form that the kernels use. arrays: all arrays of a file of weights, by name."""
-    c, wide = config, {name: array.astype(np.float64) for name, array in arrays.items()}
-    split, mixture = c.kind == "coarse_fine", c.kind == "mixture"
-    sample, frames, constants = _split(wide) if split else _stacked(wide)
+def packed(config: Config, arrays: Mapping[str, Array], eight_bits: bool = False, path: str = "") -> WaveRNNWeights:
+    """Return a network in the form that the kernels use. arrays: all arrays of a file of weights, by name.
+
+    eight_bits: whether all matrices are rounded to eight bits, and products are computed with 8-bit numbers in the loop
+    over samples. path: the instructions for them, as in `packed_matrix`.
+    """
+    packer = LayerPacker(arrays, WEIGHTS.in_eight_bits(arrays) if eight_bits else {}, path)
+    c, wide, split, mixture = config, packer.wide, config.kind == "coarse_fine", config.kind == "mixture"
+    sample, frames, constants = (_split if split else _stacked)(packer)
     names = [f"conditions.smooth.{k}" for k in range(len(c.factors))] if c.features else []
     filters = [wide[f"{name}.weight"][0, 0] for name in names] or [np.ones(1)] * len(c.factors)
     offset = 0.0  # the number that the biases of all filters add to every interpolated number
@@ -49,14 +54,12 @@ def packed(config: Config, arrays: Mapping[str, Array]) -> WaveRNNWeights:
     )  # fmt: skip
 
 
-def _stacked(wide: Mapping[str, Array]) -> tuple[layout.StackedNetwork, Array, AffineLayer]:
-    """Return the packed layers of `Stacked`, the input matrix of the frames, and the layer of auxiliary numbers.
-
-    wide: the arrays of a file of weights, float64.
-    """
+def _stacked(packer: LayerPacker) -> tuple[layout.StackedNetwork, Array, AffineLayer]:
+    """Return the packed layers of `Stacked`, the input matrix of the frames, and the layer of auxiliary numbers."""
+    wide = packer.wide
     units, dense = wide["gru1.weight_hh_l0"].shape[1], len(wide["dense1.bias"])
-    inner1, bias1, gru1 = packed_recurrent(wide, "gru1")
-    inner2, bias2, gru2 = packed_recurrent(wide, "gru2")
+    inner1, bias1, gru1 = packer.recurrent("gru1")
+    inner2, bias2, gru2 = packer.recurrent("gru2")
     quarter = wide["dense1.weight"].shape[1] - units
     to_x = wide["input.weight"].T  # rows: the sample, the frame, a1
     both = np.concatenate((to_x @ inner1, to_x), axis=1)
@@ -67,23 +70,19 @@ def _stacked(wide: Mapping[str, Array]) -> tuple[layout.StackedNetwork, Array, A
         constants[k * quarter : (k + 1) * quarter, after[k] : after[k + 1]] = part
     bias = wide["input.bias"]
     biases = (bias @ inner1 + bias1, bias, bias2, wide["dense1.bias"], wide["dense2.bias"])
-    inner2_x, nothing = inner2[:units].T, np.zeros(dense)
-    dense1, dense2 = wide["dense1.weight"][:, :units], wide["dense2.weight"][:, :dense]
     sample = layout.StackedNetwork(
-        both[:1].astype(np.float32), gru1, packed_matrix(inner2_x, np.zeros(3 * units)), gru2,
-        packed_matrix(dense1, nothing), packed_matrix(dense2, nothing),
-        packed_matrix(wide["dense3.weight"], wide["dense3.bias"]),
+        both[:1].astype(np.float32), gru1, packer.gates("gru2.weight_ih_l0", inner2[:units]), gru2,
+        packer.dense("dense1", units), packer.dense("dense2", dense), packer.dense("dense3"),
     )  # fmt: skip
     return sample, both[1:-quarter], AffineLayer(constants, np.concatenate(biases))
 
 
-def _split(wide: Mapping[str, Array]) -> tuple[layout.SplitNetwork, Array, AffineLayer]:
+def _split(packer: LayerPacker) -> tuple[layout.SplitNetwork, Array, AffineLayer]:
     """Return, for the form `Split`: the packed layers, the input matrix of the frames, and a layer with biases only.
 
-    The layer with biases takes the place of the layer of auxiliary numbers, which this form does not have. wide: the
-    arrays of a file of weights, float64.
+    The layer with biases takes the place of the layer of auxiliary numbers, which this form does not have.
     """
-    recurrent = wide["recurrent"]
+    wide, recurrent = packer.wide, packer.wide["recurrent"]
     coarse = np.pad(wide["input_coarse"], ((0, 0), (0, 0), (0, 1)))
     given = {
         "gru.weight_ih_l0": np.concatenate((coarse, wide["input_fine"]), 1).reshape(len(recurrent), -1),
@@ -91,9 +90,8 @@ def _split(wide: Mapping[str, Array]) -> tuple[layout.SplitNetwork, Array, Affin
         "gru.bias_ih_l0": wide["bias"].copy(),
         "gru.bias_hh_l0": wide.get("recurrent_bias", np.zeros(len(recurrent))),
     }
-    inner, bias, gru = packed_recurrent(given, "gru")
-    names = ("coarse1", "coarse2", "fine1", "fine2")
-    heads = [packed_matrix(wide[f"{name}.weight"], wide[f"{name}.bias"]) for name in names]
+    inner, bias, gru = packer.recurrent("gru", given, "recurrent")
+    heads = [packer.dense(name) for name in ("coarse1", "coarse2", "fine1", "fine2")]
     sample = layout.SplitNetwork(inner[-3:].astype(np.float32), gru, *heads)
     return sample, inner[:-3], AffineLayer(np.zeros((0, len(bias))), bias)
 

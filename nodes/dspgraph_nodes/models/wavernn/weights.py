@@ -38,5 +38,14 @@ def shapes(config: Config) -> dict[str, tuple[int, ...]]:
     return found | layer_shapes("dense3", c.outputs, c.dense)
 
 
-WEIGHTS = WeightsFormat("wavernn", Config, shapes)
+_MATRICES = {
+    "conditions.first.weight": 1, "conditions.last.weight": 1, "conditions.blocks.*.conv?.weight": 1, "input.weight": 1,
+    "gru?.weight_*": 1, "dense?.weight": 1, "recurrent": 1, "coarse?.weight": 1, "fine?.weight": 1, "input_*": 2,
+}  # fmt: skip
+"""The arrays that a file in eight bits has in eight bits, see `WeightsFormat`: all matrices."""
+
+_DIAGONALS = frozenset({"gru1.weight_hh_l0", "gru2.weight_hh_l0", "recurrent"})
+"""The recurrent matrices, whose diagonals are kept apart."""
+
+WEIGHTS = WeightsFormat("wavernn", Config, shapes, matrices=_MATRICES, diagonals=_DIAGONALS)
 """The layout of a file of WaveRNN's weights."""
