@@ -4,7 +4,13 @@ import pytest
 import torch
 
 from dspgraph import RequestError
-from dspgraph_nodes.models.shared.modules import level_features, start_random_filters, stretched
+from dspgraph_nodes.models.shared.modules import (
+    FIRST_LOG_SCALE,
+    level_features,
+    start_log_scales,
+    start_random_filters,
+    stretched,
+)
 
 
 def test_neighbouring_levels_have_similar_features() -> None:
@@ -14,6 +20,14 @@ def test_neighbouring_levels_have_similar_features() -> None:
     likeness = features @ features.T / 3000
     for distance, expected in ((1, 0.99), (8, 0.67), (64, 0.2)):  # the mean of exp(-(distance / length)**2 / 2)
         assert abs(float(likeness.diagonal(distance).mean()) - expected) < 0.03
+
+
+def test_the_first_log_scales_of_a_mixture_are_set_and_nothing_else() -> None:
+    layer = torch.nn.Linear(4, 9)
+    before = layer.bias.detach().clone()
+    start_log_scales(layer)
+    assert torch.equal(layer.bias[:6], before[:6])
+    assert layer.bias[6:].tolist() == [FIRST_LOG_SCALE] * 3
 
 
 def test_smooth_filters_become_random_filters_of_the_same_power_and_nothing_else_changes() -> None:

@@ -86,6 +86,19 @@ def start_level_layers(*layers: nn.Linear) -> None:
             layer.weight.copy_(level_features(*layer.weight.shape) / math.sqrt(layer.in_features))
 
 
+FIRST_LOG_SCALE = -3.0
+"""Log-scale of the components of a new network. It is about right for speech, which makes the first updates useful."""
+
+
+def start_log_scales(layer: nn.Linear) -> None:
+    """Set the first biases of the log-scales in a layer that returns the parameters of mixtures of logistics.
+
+    The outputs of the layer are all logits, then all means, then all log-scales.
+    """
+    with torch.no_grad():
+        layer.bias[2 * layer.out_features // 3 :] = FIRST_LOG_SCALE
+
+
 def start_random_filters(upsampling: nn.Module) -> None:
     """Replace the smooth filters of an upsampling by normally distributed taps.
 

@@ -28,11 +28,8 @@ from torch.nn.functional import conv1d, conv_transpose2d, embedding, pad, relu
 
 from dspgraph_nodes.models.shared.distributions.categorical import Categorical
 from dspgraph_nodes.models.shared.distributions.logistic_mixture import LogisticMixture
-from dspgraph_nodes.models.shared.modules import level_features, start_level_layers, stretched
+from dspgraph_nodes.models.shared.modules import level_features, start_level_layers, start_log_scales, stretched
 from dspgraph_nodes.models.wavenet.config import Config
-
-FIRST_LOG_SCALE = -3.0
-"""Log-scale of the components of a new network. It is about right for speech, which makes the first updates useful."""
 
 
 class Stretch(nn.Module):
@@ -134,12 +131,11 @@ class WaveNet(nn.Module):
                     nn.init.zeros_(module.bias)
         last = self.head[1]
         assert isinstance(last, nn.Linear)
-        with torch.no_grad():
-            if c.kind == "mixture":
-                last.bias[2 * c.components :] = FIRST_LOG_SCALE
-            else:
-                self.first.weight.copy_(level_features(c.levels, c.residual).mT)
-                start_level_layers(last)
+        if c.kind == "mixture":
+            start_log_scales(last)
+        else:
+            self.first.weight.data.copy_(level_features(c.levels, c.residual).mT)
+            start_level_layers(last)
 
     @property
     def distribution(self) -> LogisticMixture | Categorical:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from dspgraph_nodes.models.shared.layers import Read, exact, gru_layer
-from dspgraph_nodes.models.shared.modules import Norm, start_level_layers, stretched
+from dspgraph_nodes.models.shared.modules import Norm, start_level_layers, start_log_scales, stretched
 from dspgraph_nodes.models.wavernn.config import Config
 
 States = tuple[Tensor, ...]
@@ -100,8 +100,7 @@ class Stacked(nn.Module):
         self.dense1 = nn.Linear(c.units + quarter, c.dense)
         self.dense2 = nn.Linear(c.dense + quarter, c.dense)
         self.dense3 = nn.Linear(c.dense, c.outputs)
-        if c.kind == "categorical":
-            start_level_layers(self.dense3)
+        {"categorical": start_level_layers, "mixture": start_log_scales}[c.kind](self.dense3)
 
     def forward(
         self, frames: Tensor, samples: Tensor, state: States | None = None, read: Read = exact
