@@ -273,9 +273,13 @@ class Code:
         """Return a * b, element by element."""
         return self.builder.fmul(a, b)
 
+    def div(self, a: Any, b: Any) -> Any:
+        """Return a / b, element by element."""
+        return self.builder.fdiv(a, b)
+
     def reciprocal(self, a: Any) -> Any:
         """Return 1 / a, element by element."""
-        return self.builder.fdiv(self.constant(1), a)
+        return self.div(self.constant(1), a)
 
     def fma(self, a: Any, b: Any, c: Any) -> Any:
         """Return a * b + c, element by element, rounded once."""

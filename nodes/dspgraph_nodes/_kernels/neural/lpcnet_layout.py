@@ -44,7 +44,7 @@ class SampleNetwork(NamedTuple):
     )  # weights from GRU_A to GRU_B; the columns are divided into four parts, each with sums of its own
     c: Blocks | DotBlocks  # recurrent weights of GRU_B, without the diagonals
     d: Blocks | DotBlocks  # weights of both layers of DualFC, in the order [block, layer, level]
-    factors: Array  # [3, 256]: a1 + a2, -2 * a1, -2 * a2, where a1 and a2 are the factors of the layers of DualFC
+    factors: Array  # [3, 256]: a1 + a2, -2 * a1, -2 * a2, with a1 and a2 the factors of DualFC; in eight bits a1, a2
     edges: Array  # [255] float64: code c is for samples from edges[c - 1] up to, not including, edges[c]
     centres: Array  # [256] float64: the sample of each code
 
@@ -101,11 +101,11 @@ class Workspace(NamedTuple):
     """
 
     state: Array  # [2, gru_a + gru_b]: the states of both GRUs; a step reads one row and writes the other
-    start_a: Array  # [3 * gru_a + 16]: the numbers with which the recurrent sums of GRU_A begin
+    start_a: Array  # [3 * gru_a + 16]: the numbers with which the recurrent sums of GRU_A begin; only for floats
     condition_b: Array  # [3 * gru_b]: the numbers that the condition adds to GRU_B's gates
     codes: Array  # the states in 8-bit numbers, with the positions of `state` (int16 for `pairs`); empty for floats
     inputs: Array  # slots: the sums of the inputs of the gates; later the values of the gates
-    sums_a: Array  # slots: the recurrent sums of GRU_A
+    sums_a: Array  # slots: the recurrent sums of GRU_A; in eight bits `sum_of_rows` makes floats of them
     parts_b: Array  # [4 * 3 * gru_b + 16]: the four partial sums of each of GRU_B's inputs
     sums_b: Array  # slots: the recurrent sums of GRU_B
     layers: Array  # slots: the sums of both layers of DualFC, before tanh

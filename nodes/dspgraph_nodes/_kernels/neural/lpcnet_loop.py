@@ -79,16 +79,18 @@ def _start_frame(
 ) -> None:
     """Copy one row of the frames' inputs to one lane: predictor, sharpness, and what the condition adds to the gates.
 
-    For gate n of GRU_A only the recurrent bias is copied to `start_a`; `sum_of_rows` adds the condition later. taps:
-    [order, lanes], overwritten with the predictor. tile: see `units_of_tile`.
+    For gate n of GRU_A only the recurrent bias is copied to `start_a`; `sum_of_rows` adds the condition later. In eight
+    bits it does so for all gates, and `start_a` is not used. taps: [order, lanes], overwritten with the predictor.
+    tile: see `units_of_tile`.
     """
     start, condition, lanes = workspace.start_a.reshape(-1), workspace.condition_b.reshape(-1), taps.shape[1]
     for k in range(len(taps)):
         taps[k, lane] = inputs.lpc[row, k]
     for i in range(inputs.rows_b.shape[1]):
         condition[place(i, lane, lanes, tile)] = inputs.rows_b[row, i]
-    for i in range(inputs.rows_a.shape[1]):
-        start[place(i, lane, lanes, tile)] = net.bias_n[i] if i // WIDTH % 3 == 2 else inputs.rows_a[row, i]
+    if tile == 1:
+        for i in range(inputs.rows_a.shape[1]):
+            start[place(i, lane, lanes, tile)] = net.bias_n[i] if i // WIDTH % 3 == 2 else inputs.rows_a[row, i]
     workspace.sharp[lane] = inputs.sharpness[row] * SCALE
 
 
@@ -140,10 +142,14 @@ def _gru_a_of_one(net: SampleNetwork, workspace: Workspace, h: int, new: int) ->
                 fetch(net, workspace, block, gate)
         product_a_of_one(net, workspace, group, h)
     eight = len(workspace.codes) > 0
+    if eight:
+        for block in range(blocks):
+            sum_of_rows(net, workspace, block, block)
     for k in range((blocks + 1) // 2):
         b0, b1 = neighbours(k, blocks) if eight else pair_of(k, blocks)
-        sum_of_rows(net, workspace, b0, b0)
-        sum_of_rows(net, workspace, b1, b1)
+        if not eight:
+            sum_of_rows(net, workspace, b0, b0)
+            sum_of_rows(net, workspace, b1, b1)
         gates_a(net, workspace, h, b0, b0, b1, b1)
     for k in range((blocks + 1) // 2):
         b0, b1 = neighbours(k, blocks) if eight else pair_of(k, blocks)

@@ -93,7 +93,7 @@ def pack_weights(
         gates_a=packed_matrix(by_blocks(gru_a.inner[:, 3 * size :].T).T, gru_a.bias),
         gates_b=packed_matrix(by_blocks(gru_b.inner[:, units:].T).T, gru_b.bias),
     )
-    layers, bias_d, factors = _dual_fc(wide)
+    layers, bias_d, factors = _dual_fc(wide, bool(eight))
 
     def packed(
         name: str, matrix: Array, rows: Callable[[Array], Array], parts: int = 1, first: int = 0
@@ -147,14 +147,15 @@ def _dual_rows(numbers: Array) -> Array:
     return rows
 
 
-def _dual_fc(wide: Mapping[str, Array]) -> tuple[Array, Array, Array]:
+def _dual_fc(wide: Mapping[str, Array], eight: bool) -> tuple[Array, Array, Array]:
     """Return the matrix and the bias of both layers of DualFC, and the array `factors` of `SampleNetwork`.
 
     The rows of matrix and bias have the order [block, layer, level], with levels in the order of `level_order`. wide:
-    the arrays of a file of weights, in float64.
+    the arrays of a file of weights, in float64. eight: whether the network is in eight bits.
     """
     level = level_order(LEVELS)
     layers = by_blocks(2 * LOG2_E * wide["dual_fc.kernel"][:, level].reshape(2 * LEVELS, -1).T, 2).T
     bias = by_blocks(2 * LOG2_E * wide["dual_fc.bias"][:, level].reshape(-1), 2)
     a1, a2 = wide["dual_fc.factor"][:, level]
-    return layers, bias, np.stack((a1 + a2, -2 * a1, -2 * a2)).astype(np.float32)
+    factors = (a1, a2) if eight else (a1 + a2, -2 * a1, -2 * a2)
+    return layers, bias, np.stack(factors).astype(np.float32)

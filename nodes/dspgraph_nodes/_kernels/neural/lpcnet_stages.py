@@ -5,7 +5,6 @@ Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis T
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from dspgraph_nodes._kernels.neural.layout import WIDTH
@@ -47,10 +46,10 @@ def sum_of_rows(code: NetworkCode, block: Any, slot: Any) -> None:
 
     The sum (t0 + t1) + t2, with a row of each table at the positions `places`, is written to slot number `slot` of the
     array `inputs`. A slot is the place of one block in an array. For gate n the numbers of the condition are added
-    last; for the gates r and z they are already in the recurrent sums. In eight bits this writes nothing: `gates_a`
-    computes the sums itself.
+    last; for the gates r and z they are already in the recurrent sums. In eight bits see `_add_words`.
     """
     if code.eight_bits:
+        _add_words(code, block, slot)
         return
 
     def row(k: int, lane: int, at: Any) -> Any:
@@ -71,25 +70,23 @@ def sum_of_rows(code: NetworkCode, block: Any, slot: Any) -> None:
             code.store(summed(gate, 0), "inputs", to)
 
 
-def _sum_of_words(code: NetworkCode, block: Any, gate: int, lane: Any) -> Callable[[Any], Any] | None:
-    """Return a function that adds to a vector the numbers that the codes of a sample add to a gate.
+def _add_words(code: NetworkCode, block: Any, slot: Any) -> None:
+    """Write the code of `sum_of_rows` for a network in eight bits.
 
-    The result is None if the network is not in eight bits. In eight bits the tables have 16-bit integers, whose sum is
-    exact; it is multiplied by `table_scale`. For gate n, the numbers of the condition take the place of the vector.
+    The tables then have 16-bit integers, whose sum is exact. The numbers of the condition are added for all gates. The
+    recurrent sums of the block, in `sums_a`, become floats.
     """
-    if not code.eight_bits:
-        return None
-    rows = [code.element("places", code.plus(lane, k * code.each)) for k in range(4)]
-    at = code.plus(code.times(block, 3 * WIDTH), gate * WIDTH)
-    total = code.load_words("tables", code.plus(rows[1], at))
-    for row in rows[2:]:
-        total = code.builder.add(total, code.load_words("tables", code.plus(row, at)))
-
-    def adds(value: Any) -> Any:
-        value = code.load("rows_a", code.plus(rows[0], at)) if gate == 2 else value
-        return code.fma(code.load("table_scale", at), code.floats(total), value)
-
-    return adds
+    with code.loop(code.each) as lane:
+        rows = [code.element("places", code.plus(lane, k * code.each)) for k in range(4)]
+        for gate in range(3):
+            row = code.plus(code.times(block, 3 * WIDTH), gate * WIDTH)
+            to = code.plus(code.times(code.plus(code.times(slot, 3), gate), WIDTH * code.each), code.times(lane, WIDTH))
+            total = code.load_words("tables", code.plus(rows[1], row))
+            for first in rows[2:]:
+                total = code.builder.add(total, code.load_words("tables", code.plus(first, row)))
+            sums, condition = code.load_integers("sums_a", to), code.load("rows_a", code.plus(rows[0], row))
+            code.store(code.fma(code.load("table_scale", row), code.floats(total), condition), "inputs", to)
+            code.store(code.fma(code.load("a.scale", row), code.floats(sums), code.load("bias_n", row)), "sums_a", to)
 
 
 @network_stage
@@ -99,7 +96,8 @@ def two_layers(code: NetworkCode, b0: Any, s0: Any, b1: Any, s1: Any) -> None:
         a1 * tanh(v1) + a2 * tanh(v2) = (a1 + a2) - 2 * (a1 * d2 + a2 * d1) / (d1 * d2)
 
     Here d1 = 1 + 2**x1 and d2 = 1 + 2**x2, with x = 2 * v / ln(2), which the sums contain; a1 and a2 are the factors
-    of the layers. b0, b1: the numbers of the blocks; s0, s1: the slots of `layers` in which their sums are.
+    of the layers. In eight bits, tanh is a fraction n / d, and a logit is (a1 * n1 * d2 + a2 * n2 * d1) / (d1 * d2).
+    b0, b1: the numbers of the blocks; s0, s1: the slots of `layers` in which their sums are.
     """
     with code.loop(code.each) as r:
         within = code.times(r, WIDTH)
@@ -110,7 +108,18 @@ def two_layers(code: NetworkCode, b0: Any, s0: Any, b1: Any, s1: Any) -> None:
             place = code.plus(code.times(at, WIDTH * code.each), within)
             return code.sums("d", "layers", place, row, r, lambda: code.unit("start_d", row, r))
 
-        d = code.denominators([x(at, row) for at, row in zip(places, rows, strict=True)])
+        xs = [x(at, row) for at, row in zip(places, rows, strict=True)]
+        if code.eight_bits:
+            parts = code.tanh_fractions(xs)
+            for k, block in enumerate((b0, b1)):
+                at = code.times(block, WIDTH)
+                (y1, p1, d1), (y2, p2, d2) = parts[2 * k : 2 * k + 2]
+                a1, a2 = (code.load("factors", code.plus(at, j * LEVELS)) for j in range(2))
+                first, second = code.mul(code.mul(a1, y1), p1), code.mul(code.mul(a2, y2), p2)
+                top = code.fma(first, d2, code.mul(second, d1))
+                code.store(code.div(top, code.mul(d1, d2)), "logits", code.plus(code.times(at, code.each), within))
+            return
+        d = code.denominators(xs)
         both = [code.mul(d[0], d[1]), code.mul(d[2], d[3])]
         shared = code.reciprocal(code.mul(*both))
         for k, block in enumerate((b0, b1)):
@@ -129,7 +138,7 @@ product_a_of_many = product_of_many("a", "start_a", "sums_a", by_lane=True)
 product_b_of_many = product_of_many("b", "start_b", "parts_b")
 product_c_of_many = product_of_many("c", "start_c", "sums_b")
 product_d_of_many = product_of_many("d", "start_d", "layers")
-gates_a = gates("a", "a", "start_a", by_lane=True, inputs=_sum_of_words)
+gates_a = gates("a")
 gates_b = gates("b", "c", "start_c")
 sum_of_parts = sum_of_parts_of("parts_b", "condition_b", "b")
 draw = categorical(LEVELS)

@@ -9,7 +9,8 @@ slowly.
 
 Division is slow, so several quotients share one: 1 / d0 = d1 * (1 / (d0 * d1)) and 1 / d1 = d0 * (1 / (d0 * d1)). The
 exponents x in 1 + 2**x are limited to -30 .. 30. This changes a sigmoid or tanh by 2e-9 at most, and the product of
-four such denominators, below 2**121, does not overflow.
+four such denominators, below 2**121, does not overflow. In eight bits a fraction of polynomials takes the place of a
+sigmoid or tanh: it has fewer steps that wait for each other, and its error is small beside the rounding of a state.
 
 A matrix may have 8-bit numbers (`DotBlocks`). Its products then read the array `codes` of the workspace: the state in
 8-bit numbers, which `encode_state` and `update_state` write, in the order of `state`. Sums are whole
@@ -33,6 +34,10 @@ from dspgraph_nodes._kernels.neural.layout import ACCUMULATORS, DOT_BLOCKS, OFFS
 
 LOG2_E = 1.4426950408889634
 END = 30.0  # limit of the exponents in a sigmoid or tanh; see above
+
+# In eight bits, tanh(x * ln(2) / 2) is x * (t0 + s * (t1 + s)) / (b0 + s * (b1 + s * b2)), where s = x**2, for x from
+# -TANH_END to TANH_END; x beyond an end counts as this end. The error is 4.5e-5 at most, and no value is larger than 1.
+TANH_TOP, TANH_BOTTOM, TANH_END = (106126.914, 1296.0852), (306276.97, 15981.6455, 55.76104), 14.484658
 TILE = 4  # rows whose sums stay in registers together: for sixteen signals, 8 of the 16 registers of AVX2
 
 
@@ -65,7 +70,7 @@ class NetworkCode(Code):
 
     @property
     def series(self) -> tuple[float, ...]:
-        """The coefficients of powers of 2. In eight bits the short series is enough: states are rounded to 1/127."""
+        """The coefficients of powers of 2 in a draw. In eight bits the short series is enough."""
         return SHORT_SERIES if self.eight_bits else SERIES
 
     def unit(self, name: str, at: Any, r: Any) -> Any:
@@ -96,7 +101,45 @@ class NetworkCode(Code):
         """Return 1 + 2**x for each of several vectors x, with x limited to -30 .. 30."""
         held = [self.minimum(x, self.constant(END)) for x in xs]
         held = [self.maximum(x, self.constant(-END)) for x in held]
-        return [self.add(value, self.constant(1)) for value in self.exp2(held, self.series)]
+        return [self.add(value, self.constant(1)) for value in self.exp2(held)]
+
+    def tanh_fractions(self, xs: list[Any]) -> list[tuple[Any, Any, Any]]:
+        """Return (y, p, q) with y * p / q = tanh(x * ln(2) / 2) for each of several vectors x.
+
+        This is the approximation for eight bits, see `TANH_TOP`. Each step is done for all vectors before the next.
+        """
+        held = [self.minimum(x, self.constant(TANH_END)) for x in xs]
+        held = [self.maximum(x, self.constant(-TANH_END)) for x in held]
+        squares = [self.mul(x, x) for x in held]
+        tops = [self.add(square, self.constant(TANH_TOP[1])) for square in squares]
+        t0, (b0, b1, b2) = self.constant(TANH_TOP[0]), map(self.constant, TANH_BOTTOM)
+        bottoms = [self.fma(square, b2, b1) for square in squares]
+        tops = [self.fma(top, square, t0) for top, square in zip(tops, squares, strict=True)]
+        bottoms = [self.fma(bottom, square, b0) for bottom, square in zip(bottoms, squares, strict=True)]
+        return list(zip(held, tops, bottoms, strict=True))
+
+    def tanh_of_pairs(self, xs: list[Any]) -> list[Any]:
+        """Return tanh(x * ln(2) / 2) of an even number of vectors x. Two of them share one division."""
+        if self.eight_bits:
+            parts = self.tanh_fractions(xs)
+            shared = [self.reciprocal(self.mul(parts[k][2], parts[k + 1][2])) for k in range(0, len(xs), 2)]
+            tops = [self.mul(self.mul(y, p), parts[k ^ 1][2]) for k, (y, p, _) in enumerate(parts)]
+            return [self.mul(top, shared[k // 2]) for k, top in enumerate(tops)]
+        d = self.denominators(xs)
+        shared = [self.reciprocal(self.mul(d[k], d[k + 1])) for k in range(0, len(d), 2)]
+        quotients = [self.mul(shared[k // 2], d[k ^ 1]) for k in range(len(d))]
+        return [self.fma(self.constant(-2), quotient, self.constant(1)) for quotient in quotients]
+
+    def sigmoids_of_pairs(self, xs: list[Any]) -> list[Any]:
+        """Return 1 / (1 + 2**x) of an even number of vectors x, in eight bits. Two of them share one division.
+
+        They are (1 - tanh(x * ln(2) / 2)) / 2.
+        """
+        parts = self.tanh_fractions(xs)
+        tops = [self.fma(self.builder.fneg(y), p, q) for y, p, q in parts]
+        shared = [self.div(self.constant(0.5), self.mul(parts[k][2], parts[k + 1][2])) for k in range(0, len(xs), 2)]
+        tops = [self.mul(top, parts[k ^ 1][2]) for k, top in enumerate(tops)]
+        return [self.mul(top, shared[k // 2]) for k, top in enumerate(tops)]
 
 
 network_stage = stage("net", "workspace", width=WIDTH, dtype=types.float32, code=NetworkCode)
@@ -305,28 +348,20 @@ def sum_of_parts_of(parts: str, condition: str, matrix: str = "") -> Any:
     return network_stage(write)
 
 
-Inputs = Callable[[NetworkCode, Any, int, Any], Callable[[Any], Any] | None]
-"""A function that returns another function, which adds the sums of the inputs of a gate to a vector; or None.
-
-Its arguments are the code, the number of a block, that of a gate, and that of a vector in the block.
-"""
-
-
-def gates(name: str, matrix: str = "", start: str = "", by_lane: bool = False, inputs: Inputs = lambda *_: None) -> Any:
+def gates(name: str, matrix: str = "", start: str = "") -> Any:
     """Return a stage that computes the gates of two blocks, of sixteen units each, of a GRU.
 
     name: the last part of the names of its arrays, sums_<name> and diagonal_<name>; matrix: the name of the recurrent
-    matrix, if it may have 8-bit numbers; start, by_lane: as in `product_of_many`, for such a matrix. inputs: see
-    `Inputs`; where it returns None, the sums are in the array `inputs`. A kernel calls the stage with five numbers: h,
-    where the old state begins in `state`; b0 and b1, the numbers of the two blocks; s0 and s1, their slots in `inputs`
-    and in the array of the recurrent sums.
+    matrix, if its sums in sums_<name> may be whole numbers, and start: the name of the array with which they begin. A
+    kernel calls the stage with five numbers: h, where the old state begins in `state`; b0 and b1, the numbers of the
+    two blocks; s0 and s1, their slots in `inputs` and in the array of the recurrent sums.
 
         r = 1 / (1 + 2**(g_r + (y_r + d_r * h))),    z = 1 / (1 + 2**(g_z + (y_z + d_z * h)))
         c = g_n + r * (y_n + d_n * h)
 
     Here g are the sums of the inputs, y the recurrent sums, d the diagonals of the recurrent weights, h the state. r
     and z are sigmoids, because their weights contain the factor -1 / ln(2). In `inputs`, z replaces g_z, and c replaces
-    g_n. The four quotients, r and z of two blocks, share one division.
+    g_n. The four quotients, r and z of two blocks, share one division; in eight bits r and z of one block do.
     """
 
     def write(code: NetworkCode, h: Any, b0: Any, s0: Any, b1: Any, s1: Any) -> None:
@@ -340,30 +375,26 @@ def gates(name: str, matrix: str = "", start: str = "", by_lane: bool = False, i
                 row = code.times(code.plus(code.times(block, 3), gate), WIDTH)
                 d = code.unit(f"diagonal_{name}", row, r)
                 before = code.load("state", code.plus(h, code.plus(code.times(block, WIDTH * code.each), within)))
+                sums = code.sums(matrix, f"sums_{name}", place(slot, gate), row, r, lambda: code.unit(start, row, r))
+                return code.fma(d, before, sums)
 
-                def first() -> Any:
-                    if by_lane and gate < 2:
-                        return code.load(start, place(block, gate))
-                    return code.unit("bias_n" if by_lane else start, row, r)
-
-                return code.fma(d, before, code.sums(matrix, f"sums_{name}", place(slot, gate), row, r, first))
-
-            def with_inputs(block: Any, slot: Any, gate: int, value: Any = None) -> Any:
-                if adds := inputs(code, block, gate, r):
-                    return adds(value)
-                found = code.load("inputs", place(slot, gate))
-                return found if value is None else code.add(found, value)
+            def gate(block: Any, slot: Any, k: int) -> Any:
+                return code.add(code.load("inputs", place(slot, k)), recurrent(block, slot, k))
 
             pair = ((b0, s0), (b1, s1))
-            x = [with_inputs(b, s, k, recurrent(b, s, k)) for b, s in pair for k in range(2)]
-            inner = [(with_inputs(b, s, 2), recurrent(b, s, 2)) for b, s in pair]
-            r0, z0, r1, z1 = code.denominators(x)
-            both0, both1 = code.mul(r0, z0), code.mul(r1, z1)
-            shared = code.reciprocal(code.mul(both0, both1))
-            for slot, opened, closing, other, (g, y) in ((s0, r0, z0, both1, inner[0]), (s1, r1, z1, both0, inner[1])):
-                quotient = code.mul(shared, other)
-                code.store(code.fma(code.mul(quotient, closing), y, g), "inputs", place(slot, 2))
-                code.store(code.mul(quotient, opened), "inputs", place(slot, 1))
+            x = [gate(b, s, k) for b, s in pair for k in range(2)]
+            inner = [(code.load("inputs", place(s, 2)), recurrent(b, s, 2)) for b, s in pair]
+            if code.eight_bits:
+                r0, z0, r1, z1 = code.sigmoids_of_pairs(x)
+            else:
+                r0, z0, r1, z1 = code.denominators(x)
+                both0, both1 = code.mul(r0, z0), code.mul(r1, z1)
+                shared = code.reciprocal(code.mul(both0, both1))
+                q0, q1 = code.mul(shared, both1), code.mul(shared, both0)
+                r0, z0, r1, z1 = code.mul(q0, z0), code.mul(q0, r0), code.mul(q1, z1), code.mul(q1, r1)
+            for slot, opened, closed, (g, y) in ((s0, r0, z0, inner[0]), (s1, r1, z1, inner[1])):
+                code.store(code.fma(opened, y, g), "inputs", place(slot, 2))
+                code.store(closed, "inputs", place(slot, 1))
 
     write.__name__ = f"gates_{name}"
     return network_stage(write)
@@ -377,23 +408,26 @@ def update_state(code: NetworkCode, h: Any, new: Any, b0: Any, s0: Any, b1: Any,
     written to `codes`. h, new: where the old and the new states begin in `state`. b0, b1: the numbers of the blocks;
     s0, s1: their slots.
     """
-    with code.loop(code.each) as r:
-        within = code.times(r, WIDTH)
+    count = 2 if code.eight_bits and code.many else 1  # vectors of each block that are computed together
+    with code.loop(code.each // count) as k:
+        parts = [
+            (slot, block, code.times(code.plus(code.times(k, count), j), WIDTH))
+            for j in range(count)
+            for slot, block in ((s0, b0), (s1, b1))
+        ]
 
-        def left(slot: Any, gate: int) -> Any:
-            return code.load(
-                "inputs", code.plus(code.times(code.plus(code.times(slot, 3), gate), WIDTH * code.each), within)
-            )
+        def left(slot: Any, gate: int, within: Any) -> Any:
+            at = code.times(code.plus(code.times(slot, 3), gate), WIDTH * code.each)
+            return code.load("inputs", code.plus(at, within))
 
-        z, d = [left(s0, 1), left(s1, 1)], code.denominators([left(s0, 2), left(s1, 2)])
-        shared = code.reciprocal(code.mul(*d))
-        for k, block in enumerate((b0, b1)):
+        t = code.tanh_of_pairs([left(slot, 2, within) for slot, _, within in parts])
+        for value, (slot, block, within) in zip(t, parts, strict=True):
             at = code.plus(code.times(block, WIDTH * code.each), within)
-            t = code.fma(code.constant(-2), code.mul(shared, d[1 - k]), code.constant(1))
-            value = code.fma(z[k], code.sub(code.load("state", code.plus(h, at)), t), t)
-            code.store(value, "state", code.plus(new, at))
+            before = code.load("state", code.plus(h, at))
+            after = code.fma(left(slot, 1, within), code.sub(before, value), value)
+            code.store(after, "state", code.plus(new, at))
             if code.eight_bits:
-                code.store_in_eight_bits(value, code.plus(new, at))
+                code.store_in_eight_bits(after, code.plus(new, at))
 
 
 @kernel
