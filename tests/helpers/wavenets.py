@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from dspgraph import Array
+from dspgraph_nodes.models.shared.weights import Numbers
 from dspgraph_nodes.models.wavenet.config import Config
 from dspgraph_nodes.models.wavenet.weights import WEIGHTS, shapes
 from helpers.weight_files import shared_file
@@ -91,12 +92,15 @@ def published(config: Config, arrays: dict[str, Array], speakers: int = 0) -> di
     return {name: array.astype(np.float32) for name, array in found.items()}
 
 
-def wavenet_file(config: Config = MIXTURE, seed: int = 0, folder: str | Path | None = None) -> str:
+def wavenet_file(
+    config: Config = MIXTURE, seed: int = 0, folder: str | Path | None = None, numbers: Numbers = "float32"
+) -> str:
     """Return the path of a file of random weights, and write the file if it does not exist.
 
-    folder: by default a temporary folder that all test processes of a user share.
+    folder: by default a temporary folder that all test processes of a user share; numbers: the type of the numbers in
+    the file.
     """
-    return shared_file(WEIGHTS.content(config, random_arrays(config, seed)), folder)
+    return shared_file(WEIGHTS.content(config, random_arrays(config, seed), numbers=numbers), folder)
 
 
 def restated(config: Config, arrays: dict[str, Array], c: Array, previous: Array) -> Array:

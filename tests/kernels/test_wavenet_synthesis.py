@@ -6,6 +6,7 @@ import torch
 from numpy.testing import assert_array_equal
 
 from dspgraph import Array
+from dspgraph_nodes._kernels.compile.simd import dot_paths
 from dspgraph_nodes._kernels.neural.conditioning import in_windows
 from dspgraph_nodes._kernels.neural.draws import mixture_noise
 from dspgraph_nodes._kernels.neural.lanes import Segment
@@ -106,6 +107,22 @@ def test_a_lane_has_the_bits_its_signal_has_alone(config: Config) -> None:
         alone = run(network, [rows[k]], [k])[0]
         assert_array_equal(samples, alone[0])
         assert_array_equal(parameters, alone[1])
+
+
+@pytest.mark.parametrize("config", SIZES[1:4], ids=["levels", "transposed", "five blocks"])
+def test_in_eight_bits_lanes_and_instructions_change_no_bit(config: Config) -> None:
+    """The parameters are others than those in float32, but not far from them for the same past."""
+    arrays = random_arrays(config)
+    rows = [generator(k).standard_normal((2, config.bands)) for k in range(3)]
+    expected = [run(packed(config, arrays, True), [one], [k])[0] for k, one in enumerate(rows)]
+    for path in dot_paths():
+        network = packed(config, arrays, True, path)
+        for many in (ALONE, TOGETHER):
+            for found, (samples, parameters) in zip(run(network, rows, [0, 1, 2], many=many), expected, strict=True):
+                assert_array_equal(found[0], samples)
+                assert_array_equal(found[1], parameters)
+    exact = run(packed(config, arrays), rows[:1], [0])[0][1]
+    assert 1e-4 < np.abs(exact[0] - expected[0][1][0]).max() < 0.1  # measured: 0.02
 
 
 @pytest.mark.parametrize("scales", [(4, 4, 4, 4), (4, 5), (2,), (1, 3)])

@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 from functools import cached_property, partial
+from typing import Literal
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from dspgraph_nodes.models.shared.generation import Generate, last_items, next_i
 from dspgraph_nodes.models.wavenet.config import Config
 from dspgraph_nodes.models.wavenet.packing import packed
 from dspgraph_nodes.models.wavenet.weights import WEIGHTS
+
+_PACKED_IN_EIGHT_BITS = partial(packed, eight_bits=True)
+"""The function `packed` for the precision int8. It is made only once, because packed weights are cached by it."""
 
 
 def wavenet(
@@ -50,6 +54,12 @@ class Wavenet(Node):
     has one row for every sample: K logits (unnormalised ln w), K means and K log-scales ln(T * scale) of a mixture; or
     the probabilities of all levels. It describes the samples before pre-emphasis and gain are undone.
 
+    With the precision int8 the matrices of the layers and of the last two convolutions are rounded to eight bits, with
+    a scale for each row, and the input of each of their products is rounded to m / 127 * round(127 * x / m), where m is
+    the largest |x| of the input (of all taps of a dilated convolution together). Everything else stays float32. The
+    products are sums of whole numbers, which are exact, so the samples do not depend on the instructions that a
+    processor has. `dspgraph weights quantise` writes a file of the rounded weights, which gives the same samples.
+
     Source: A. van den Oord et al., WaveNet: A Generative Model for Raw Audio, arXiv:1609.03499, 2016; the mixture: A.
     van den Oord et al., Parallel WaveNet: Fast High-Fidelity Speech Synthesis, ICML 2018.
     """
@@ -59,6 +69,9 @@ class Wavenet(Node):
     distribution = Output(Frames, "logistic_mixture", "categorical")
 
     weights: File | None = Field(None, description="weights of the network, a safetensors file")
+    precision: Literal["float32", "int8"] = Field(
+        "float32", description="numbers of the matrix products for each sample: float32, or 8-bit integers"
+    )
     temperature: float = Field(
         1.0, ge=0.01, le=100.0, description="above 1 for more noise in the voice, below 1 for less"
     )
@@ -66,7 +79,8 @@ class Wavenet(Node):
 
     @cached_property
     def _file(self) -> WeightsFile[Config, PackedWaveNet]:
-        return WeightsFile(WEIGHTS, packed, "wavenet.weights", self.weights)
+        pack = packed if self.precision == "float32" else _PACKED_IN_EIGHT_BITS
+        return WeightsFile(WEIGHTS, pack, "wavenet.weights", self.weights)
 
     def streams(self, features: Frames) -> tuple[Audio, Frames]:
         config = self._file.config

@@ -29,6 +29,7 @@ EXAMPLES = [
     example(WEIGHTS, 70),
     example(wavenet_file(LEVELS), 64, temperature=0.7),
     example(wavenet_file(TRANSPOSED), 64),
+    example(WEIGHTS, 64, precision="int8"),
 ]
 
 
@@ -52,6 +53,16 @@ def test_a_batch_of_any_size_changes_no_bit(config: Any, count: int) -> None:
         assert_array_equal(outputs["distribution"], alone[k]["distribution"])
         assert len(outputs["y"]) == 20 * len(signals[k])
     assert count < MANY or count >= 16
+
+
+@pytest.mark.parametrize("config", [MIXTURE, LEVELS], ids=["mixture", "levels"])
+def test_a_file_in_eight_bits_gives_the_same_samples_as_its_original(config: Any) -> None:
+    files = wavenet_file(config), wavenet_file(config, numbers="int8")
+    whole, small = (graph(file, precision="int8")(features=features(4)) for file in files)
+    assert_array_equal(whole["y"], small["y"])
+    assert_array_equal(whole["distribution"], small["distribution"])
+    exact = graph(files[0])(features=features(4))["distribution"]
+    assert 1e-5 < np.abs(small["distribution"][0] - exact[0]).max() < 0.1
 
 
 def test_it_waits_for_the_frames_that_it_reads() -> None:

@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
-from dspgraph_nodes._kernels.compile.jit import part_of_kernel
-from dspgraph_nodes._kernels.neural.layout import WIDTH
-from dspgraph_nodes._kernels.neural.stages import NetworkCode, network_stage
+from dspgraph_nodes._kernels.compile.jit import kernel, part_of_kernel
+from dspgraph_nodes._kernels.neural.eight_bits import add_sums, encode_taps
+from dspgraph_nodes._kernels.neural.layout import ACCUMULATORS, WIDTH, DotBlocks, DotStack
+from dspgraph_nodes._kernels.neural.stages import NetworkCode, network_stage, product_of_many, product_of_one
 
 TOGETHER = 4  # blocks of one signal, or rows of a block of sixteen signals, that are summed at the same time
 
@@ -86,6 +87,7 @@ def products_of_one(together: int) -> Any:
 
 
 add_products_of_one, add_product_of_one = products_of_one(TOGETHER), products_of_one(1)
+add_dots_of_one, add_dots_of_many = product_of_one("m", "", "sums"), product_of_many("m", "", "sums")
 
 
 @network_stage
@@ -134,3 +136,90 @@ def add_products(net: Any, room: Any, w: int, taps: int, columns: int, y: int, b
     else:
         for block in range(blocks):
             add_product_of_many(net, room, w, taps, columns, y, block)
+
+
+@part_of_kernel
+def add_products_or_dots(
+    net: Any, dots: DotStack, room: Any, w: int, taps: int, columns: int, y: int, blocks: int
+) -> None:
+    """Do the work of `add_products`, with floats or, if the network is in eight bits, with 8-bit numbers.
+
+    dots: the stack of matrices in eight bits; w: then the number of the first block of the matrix. room: has besides
+    the fields of `add_products` also codes, steps and sums, see `rounding_buffers`.
+    """
+    if len(dots.m.where) == 0:
+        add_products(net, room, w, taps, columns, y, blocks)
+        return
+    encode_taps(dots, room, taps, columns)
+    if room.state.ndim == 2:
+        for group in range(w // ACCUMULATORS, (w + blocks + ACCUMULATORS - 1) // ACCUMULATORS):
+            add_dots_of_one(dots, room, group, 0)
+        for block in range(blocks):
+            add_sums(dots, room, w + block, w + block, y // WIDTH + block)
+    else:
+        for block in range(blocks):
+            add_dots_of_many(dots, room, w + block, block, 0)
+            add_sums(dots, room, w + block, block, y // WIDTH + block)
+
+
+def rounding_buffers(dots: DotStack, state: Array, inputs: int) -> tuple[Array, Array, Array]:
+    """Return the arrays codes, steps and sums for `add_products_or_dots`.
+
+    state: that of the network; inputs: the largest number of inputs of a matrix. For floats the arrays have no use.
+    """
+    if not isinstance(dots.m, DotBlocks):
+        return np.zeros(0, np.uint8), np.zeros(0, np.float32), np.zeros(0, np.int32)
+    lanes, many = state.size // state.shape[1], state.ndim == 3
+    codes = np.zeros(inputs * lanes, np.int16 if many and len(dots.m.pairs) else np.uint8)
+    return codes, np.zeros(WIDTH, np.float32), np.zeros(len(dots.m.start) * lanes, np.int32)
+
+
+# ---- other stages ----------------------------------------------------------------------------------------------------
+
+
+@network_stage
+def normalise(code: NetworkCode, x: Any, y: Any, first: Any, blocks: Any) -> None:
+    """Write vector code that sets state[y + k] to r(norm_factor[first + k] * state[x + k] + norm_offset[first + k]).
+
+    r is the leaky ReLU; k counts the channels of `blocks` blocks of sixteen.
+    """
+    slope, of_x, of_y = code.broadcast(code.element("slope", 0)), code.times(x, code.each), code.times(y, code.each)
+    with code.loop(blocks) as block, code.loop(code.each) as r:
+        within = code.times(code.plus(code.times(block, code.each), r), WIDTH)
+        at = code.plus(first, code.times(block, WIDTH))
+        factor, offset = code.unit("norm_factor", at, r), code.unit("norm_offset", at, r)
+        value = code.fma(factor, code.load("state", code.plus(of_x, within)), offset)
+        code.store(code.maximum(value, code.mul(slope, value)), "state", code.plus(of_y, within))
+
+
+@network_stage
+def rectify(code: NetworkCode, x: Any, blocks: Any) -> None:
+    """Write vector code that applies a leaky ReLU to `blocks` blocks of sixteen channels of the state, in place.
+
+    x: where the first block begins in the state.
+    """
+    slope, begin = code.broadcast(code.element("slope", 0)), code.times(x, code.each)
+    with code.loop(code.times(blocks, code.each)) as k:
+        at = code.plus(begin, code.times(k, WIDTH))
+        value = code.load("state", at)
+        code.store(code.maximum(value, code.mul(slope, value)), "state", at)
+
+
+@kernel
+def exchange(net: Any, rings: Array, state: Array, lane: int, shift: int, load: bool) -> None:
+    """Copy the ring buffers of one signal to a lane of the state, or back if `load` is false.
+
+    rings: [rows of all rings * residual], the rings of the signal, each with its oldest row first. state: [n, lanes].
+    shift: used only for copying back: the number of samples that `run` has computed since the rings were copied to the
+    state. The oldest row of each ring in the state is then its row `shift` modulo its length.
+    """
+    residual = net.sizes[1]
+    for i in range(len(net.layers)):
+        begin, rows = net.layers[i, 3], net.layers[i, 4]
+        for row in range(rows):
+            place, other = begin + row * residual, begin + (row + shift) % rows * residual
+            for r in range(residual):
+                if load:
+                    state[place + r, lane] = rings[place + r]
+                else:
+                    rings[place + r] = state[other + r, lane]

@@ -12,11 +12,15 @@ if the matrix of a layer has floats.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from dspgraph_nodes._kernels.neural.layout import WIDTH
 from dspgraph_nodes._kernels.neural.quantisation import LARGEST_CODE, LEAST_LARGEST
 from dspgraph_nodes._kernels.neural.stages import NetworkCode, network_stage
+
+Place = Callable[[Any], Any]
+"""A function from the number of a piece of inputs to the position at which it begins."""
 
 
 @network_stage
@@ -26,22 +30,51 @@ def encode_inputs(code: NetworkCode, x: Any) -> None:
     x: where the inputs begin in `state`; they have the same positions in `codes`. Of sixteen signals, `codes` are in
     the order [block, lane, unit].
     """
-    if not code.path("m"):
-        return
-    blocks, top = code.element("inputs", 0), code.variable(code.constant(LEAST_LARGEST))
-    with code.loop(code.times(blocks, code.each)) as k:
-        value = code.load("state", code.plus(x, code.times(k, WIDTH)))
-        size = code.maximum(value, code.sub(code.constant(0), value))
-        code.builder.store(code.maximum(size, code.builder.load(top)), top)
+    if code.path("m"):
+        _encode(code, 1, code.element("inputs", 0), lambda _: x, lambda _: x)
+
+
+@network_stage
+def encode_taps(code: NetworkCode, taps: Any, columns: Any) -> None:
+    """Write vector code that rounds the inputs of all taps of a convolution to `codes`, with one step for all.
+
+    taps, columns: how many taps there are, and inputs per tap. The inputs of tap t begin at places[t] in `state`, for
+    sixteen signals at places[t] * 16. They are written to `codes` one tap after the other. The rest is as in
+    `encode_inputs`.
+    """
+    if code.path("m"):
+        blocks, wide = code.builder.udiv(columns, columns.type(WIDTH)), code.times(columns, code.each)
+        _encode(
+            code, taps, blocks, lambda t: code.times(code.element("places", t), code.each),
+            lambda t: code.builder.mul(t, wide),
+        )  # fmt: skip
+
+
+def _encode(code: NetworkCode, taps: Any, blocks: Any, source: Place, target: Place) -> None:
+    """Write the code of `encode_inputs` and `encode_taps`.
+
+    taps: how many pieces of the state are read; blocks: the blocks of sixteen inputs in each; source, target: where
+    piece number t begins in `state` and in `codes`.
+    """
+    top = code.variable(code.constant(LEAST_LARGEST))
+    with code.loop(taps) as t:
+        begin = source(t)
+        with code.loop(code.times(blocks, code.each)) as k:
+            value = code.load("state", code.plus(begin, code.times(k, WIDTH)))
+            size = code.maximum(value, code.sub(code.constant(0), value))
+            code.builder.store(code.maximum(size, code.builder.load(top)), top)
     largest = code.builder.load(top)
     largest = largest if code.many else code.across(code.maximum, largest)
     code.store(code.mul(largest, code.constant(1 / LARGEST_CODE)), "steps", 0)
     factor = code.reciprocal(largest)
-    with code.loop(blocks) as block:
-        at = code.plus(x, code.times(block, WIDTH * code.each))
-        rows = [code.mul(code.load("state", code.plus(at, r * WIDTH)), factor) for r in range(code.each)]
-        for r, row in enumerate(code.transposed(rows) if code.many else rows):
-            code.store_in_eight_bits(row, code.plus(at, r * WIDTH))
+    with code.loop(taps) as t:
+        begin, to = source(t), target(t)
+        with code.loop(blocks) as block:
+            at = code.times(block, WIDTH * code.each)
+            places = [code.plus(at, r * WIDTH) for r in range(code.each)]
+            rows = [code.mul(code.load("state", code.plus(begin, place)), factor) for place in places]
+            for place, row in zip(places, code.transposed(rows) if code.many else rows, strict=True):
+                code.store_in_eight_bits(row, code.plus(to, place))
 
 
 @network_stage
@@ -61,3 +94,22 @@ def decode_sums(code: NetworkCode, block: Any) -> None:
         found.append(code.fma(factor, sums, start))
     for r, values in enumerate(code.transposed(found) if code.many else found):
         code.store(values, "out", code.plus(at, r * WIDTH))
+
+
+@network_stage
+def add_sums(code: NetworkCode, block: Any, sums: Any, y: Any) -> None:
+    """Write vector code that adds scale * step * sums to the state, for one block of rows of a matrix.
+
+    block: the number of the block of rows; sums: that of the block of `sums` which has its whole numbers, for sixteen
+    signals in the order [block, lane, unit]; y: the number of the block of the state to which the products are added.
+    """
+    if not code.path("m"):
+        return
+    scale, found = code.load("m.scale", code.times(block, WIDTH)), []
+    for r in range(code.each):
+        factor = code.mul(scale, code.broadcast(code.element("steps", r)))
+        place = code.plus(code.times(sums, WIDTH * code.each), r * WIDTH)
+        found.append(code.mul(factor, code.floats(code.load_integers("sums", place))))
+    for r, values in enumerate(code.transposed(found) if code.many else found):
+        place = code.plus(code.times(y, WIDTH * code.each), r * WIDTH)
+        code.store(code.add(code.load("state", place), values), "state", place)

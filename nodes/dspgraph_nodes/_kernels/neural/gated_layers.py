@@ -14,7 +14,8 @@ import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.neural.convolution import in_blocks, padded
-from dspgraph_nodes._kernels.neural.layout import WIDTH
+from dspgraph_nodes._kernels.neural.layout import ACCUMULATORS, WIDTH, DotStack
+from dspgraph_nodes._kernels.neural.packing import NO_DOTS, dot_stack
 from dspgraph_nodes._kernels.neural.stages import LOG2_E
 from dspgraph_nodes._kernels.neural.wavenet_layout import WaveNetWeights
 
@@ -38,10 +39,15 @@ class LayersForm(NamedTuple):
     slope: float = 0.0  # the slope of the ReLUs for numbers below 0
 
 
-def pack_layers(form: LayersForm, arrays: Mapping[str, Array], first: Array) -> tuple[WaveNetWeights, Array]:
+def pack_layers(
+    form: LayersForm, arrays: Mapping[str, Array], first: Array, path: str = ""
+) -> tuple[WaveNetWeights, Array, DotStack]:
     """Return the packed weights, and the matrix [bands, n] that turns features into the numbers added to the gates.
 
-    The last of these n numbers are added to the first layer of the head, if the network has such weights.
+    The last of these n numbers are added to the first layer of the head, if the network has such weights. The third
+    result are the matrices of a network in eight bits; the packed weights are then without them. path: the instructions
+    for the products of 8-bit numbers, a name in `compile.simd.DOT_PATHS`; "" for floats. The rows of the matrices of a
+    network in eight bits are whole numbers times factors, as `quantised` makes them.
 
     arrays: the arrays of a file of weights by name: "first.bias"; for every layer, for instance layer 3,
     "layers.3.gate", "layers.3.condition", "layers.3.skip" and, except for the last layer, "layers.3.out"; for the
@@ -65,8 +71,8 @@ def pack_layers(form: LayersForm, arrays: Mapping[str, Array], first: Array) -> 
     begins = [0]
 
     def put(matrix: Array) -> int:
-        pieces.append(in_blocks(matrix))
-        begins.append(begins[-1] + len(pieces[-1]))
+        pieces.append(matrix if path else in_blocks(matrix))
+        begins.append(begins[-1] + (-(-len(matrix) // (ACCUMULATORS * WIDTH)) * ACCUMULATORS if path else matrix.size))
         return begins[-2]
 
     count = len(form.dilations)
@@ -96,9 +102,10 @@ def pack_layers(form: LayersForm, arrays: Mapping[str, Array], first: Array) -> 
     more = ((0, 0), (0, residual - first.shape[1]))
     factors, offsets = form.norms or (np.zeros((0, first.shape[1])), np.zeros((0, first.shape[1])))
     weights = WaveNetWeights(
-        np.concatenate(pieces), layers, np.array([form.taps, residual, gate, skip, len(last_bias) - 2 * skip]),
+        np.zeros(0) if path else np.concatenate(pieces), layers,
+        np.array([form.taps, residual, gate, skip, len(last_bias) - 2 * skip]),
         np.pad(first, more), vector("first.bias"), np.pad(factors, more).reshape(-1),
         np.pad(offsets, more).reshape(-1), np.array([form.slope]), np.array([form.residual_factor]),
         np.concatenate(gate_bias)[:, 0], out_bias.reshape(-1), last_bias, np.array(head),
     )  # fmt: skip
-    return weights, np.concatenate(gates).T
+    return weights, np.concatenate(gates).T, dot_stack(pieces, path) if path else NO_DOTS

@@ -110,6 +110,21 @@ class EightBitMatrix(NamedTuple):
     inputs: Array  # [1] int64: how many blocks of sixteen inputs there are
 
 
+class NoBlocks(NamedTuple):
+    """The place of `DotBlocks` in a network with floats."""
+
+    where: Array  # [0, 2]
+
+
+class DotStack(NamedTuple):
+    """Several matrices of 8-bit numbers, one below the other; each begins at a multiple of 64 rows, with a group.
+
+    The columns of each matrix count from 0. A network with floats has `NoBlocks`.
+    """
+
+    m: DotBlocks | NoBlocks
+
+
 class RecurrentWeights(NamedTuple):
     """The recurrent weights of a GRU, with rows in the order [block, gate, unit].
 

@@ -10,7 +10,7 @@ multiplied by -1 / ln(2), and those before a tanh by 2 / ln(2). A weighted sum i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar, overload
 
 import numpy as np
@@ -25,12 +25,14 @@ from dspgraph_nodes._kernels.neural.layout import (
     AffineLayer,
     Blocks,
     DotBlocks,
+    DotStack,
     EightBitMatrix,
     Matrix,
+    NoBlocks,
     RecurrentWeights,
     ScaledBlocks,
 )
-from dspgraph_nodes._kernels.neural.quantisation import EightBits, dequantised
+from dspgraph_nodes._kernels.neural.quantisation import LARGEST_CODE, EightBits, dequantised
 from dspgraph_nodes._kernels.neural.stages import LOG2_E
 
 Tree = TypeVar("Tree", bound=tuple[Any, ...])
@@ -68,6 +70,37 @@ def dot_blocks(matrix: Array, scale: Array, path: str, parts: int = 1, first: in
     split = np.ascontiguousarray(weights.reshape(len(weights), ACCUMULATORS, WIDTH, 2, 2).swapaxes(2, 3), np.int16)
     pairs = split if path == "avx2" else split[:0]
     return DOT_BLOCKS[path](weights, columns, steps, places, where, start, scale.astype(np.float32), pairs)
+
+
+def dot_stack(matrices: Sequence[Array], path: str) -> DotStack:
+    """Return several matrices as one stack of 8-bit numbers.
+
+    matrices: [rows, columns] each, where columns is a multiple of 16. Every row is a factor times whole numbers, of
+    which the largest is 127. They are filled up with rows of zeros to multiples of 64. path: as in `dot_blocks`.
+    """
+    made = []
+    for matrix in matrices:
+        tall = np.pad(matrix.astype(np.float64), ((0, -len(matrix) % (ACCUMULATORS * WIDTH)), (0, 0)))
+        scale = np.abs(tall).max(axis=1) / LARGEST_CODE
+        made.append(dot_blocks(np.rint(tall / np.where(scale == 0, 1, scale)[:, None]).astype(np.int8), scale, path))
+    counts = [(one.steps[-1], len(one.places), len(one.scale)) for one in made]
+    firsts = np.cumsum([(0, 0, 0), *counts], axis=0)  # of each matrix: its first step, group and row
+    both = list(zip(made, firsts, strict=False))
+    blocks = DOT_BLOCKS[path](
+        weights=np.concatenate([one.weights for one in made]),
+        columns=np.concatenate([one.columns for one in made]),
+        steps=np.concatenate([*(one.steps[:-1] + step for one, (step, _, _) in both), firsts[-1, :1]]),
+        places=np.concatenate([one.places + row for one, (_, _, row) in both]),
+        where=np.concatenate([one.where + np.array([group, 0]) for one, (_, group, _) in both]),
+        start=np.concatenate([*(one.start[: len(one.scale)] for one in made), made[-1].start[-WIDTH:]]),
+        scale=np.concatenate([one.scale for one in made]),
+        pairs=np.concatenate([one.pairs for one in made]),
+    )
+    return DotStack(blocks)
+
+
+NO_DOTS = DotStack(NoBlocks(np.zeros((0, 2), np.int64)))
+"""The stack of a network with floats."""
 
 
 def _blocks(matrix: Array, piece: int, parts: int, first: int) -> tuple[Array, Array, Array, Array, Array]:

@@ -167,6 +167,8 @@ def product_of_one(matrix: str, start: str, y: str) -> Any:
         if path := code.path(matrix):
             _dots_of_one(code, path, matrix, y, group, x)
             return
+        if f"{matrix}.steps" not in code.arrays:  # a network with floats, whose matrices are elsewhere
+            return
         b = code.builder
         first, end = (code.element(f"{matrix}.steps", code.plus(group, k)) for k in range(2))
         places = [
@@ -205,6 +207,8 @@ def product_of_many(matrix: str, start: str, y: str, by_lane: bool = False) -> A
     def write(code: NetworkCode, block: Any, slot: Any, x: Any) -> None:
         if path := code.path(matrix):
             _dots_of_many(code, path, matrix, y, block, slot, x)
+            return
+        if f"{matrix}.steps" not in code.arrays:  # a network with floats, whose matrices are elsewhere
             return
         b = code.builder
         group, q = (code.element(f"{matrix}.where", code.plus(code.times(block, 2), k)) for k in range(2))

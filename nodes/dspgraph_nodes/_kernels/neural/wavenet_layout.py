@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.neural.emphasis import Emphasis
+from dspgraph_nodes._kernels.neural.layout import DotStack
+from dspgraph_nodes._kernels.neural.packing import NO_DOTS
 
 
 class WaveNetWeights(NamedTuple):
@@ -80,6 +82,7 @@ class PackedWaveNet(NamedTuple):
     upsampling: Upsampling
     sample: WaveNetWeights
     form: WaveNetForm
+    dots: DotStack = NO_DOTS  # the matrices of a network in eight bits
 
     def at(self, temperature: float) -> PackedWaveNet:
         """Return a copy of the network that draws its samples with this temperature."""

@@ -25,9 +25,9 @@ import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel, part_of_kernel
-from dspgraph_nodes._kernels.neural.convolution import add_products
+from dspgraph_nodes._kernels.neural.convolution import add_products_or_dots, normalise, rectify
 from dspgraph_nodes._kernels.neural.draws import SampleDraws, draw_samples
-from dspgraph_nodes._kernels.neural.layout import WIDTH
+from dspgraph_nodes._kernels.neural.layout import WIDTH, DotStack
 from dspgraph_nodes._kernels.neural.sampling import SoftmaxBuffers
 from dspgraph_nodes._kernels.neural.stages import NetworkCode, network_stage
 from dspgraph_nodes._kernels.neural.wavenet_layout import WaveNetWeights
@@ -48,6 +48,9 @@ class WaveNetWorkspace(NamedTuple):
     mix: Array  # [lanes, rows of a sample]: the factors of the rows that a sample uses
     work: Array  # [16, 16]: memory for transposing
     softmax: SoftmaxBuffers
+    codes: Array  # this and the next two: see `rounding_buffers`
+    steps: Array
+    sums: Array
 
 
 @network_stage
@@ -121,34 +124,6 @@ def begin_layer(code: NetworkCode, x: Any, y: Any, bias: Any, blocks: Any) -> No
         code.store(code.fma(factor, value, own), "state", code.plus(of_y, within))
 
 
-@network_stage
-def normalise(code: NetworkCode, x: Any, y: Any, first: Any, blocks: Any) -> None:
-    """Write vector code that sets state[y + k] to r(norm_factor[first + k] * state[x + k] + norm_offset[first + k]).
-
-    r is the leaky ReLU; k counts the channels of `blocks` blocks of sixteen.
-    """
-    slope, of_x, of_y = code.broadcast(code.element("slope", 0)), code.times(x, code.each), code.times(y, code.each)
-    with code.loop(blocks) as block, code.loop(code.each) as r:
-        within = code.times(code.plus(code.times(block, code.each), r), WIDTH)
-        at = code.plus(first, code.times(block, WIDTH))
-        factor, offset = code.unit("norm_factor", at, r), code.unit("norm_offset", at, r)
-        value = code.fma(factor, code.load("state", code.plus(of_x, within)), offset)
-        code.store(code.maximum(value, code.mul(slope, value)), "state", code.plus(of_y, within))
-
-
-@network_stage
-def rectify(code: NetworkCode, x: Any, blocks: Any) -> None:
-    """Write vector code that applies a leaky ReLU to `blocks` blocks of sixteen channels of the state, in place.
-
-    x: where the first block begins in the state.
-    """
-    slope, begin = code.broadcast(code.element("slope", 0)), code.times(x, code.each)
-    with code.loop(code.times(blocks, code.each)) as k:
-        at = code.plus(begin, code.times(k, WIDTH))
-        value = code.load("state", at)
-        code.store(code.maximum(value, code.mul(slope, value)), "state", at)
-
-
 class WaveNetInputs(NamedTuple):
     """The inputs of a run of n samples, with one column for every lane.
 
@@ -179,7 +154,14 @@ class WaveNetResults(NamedTuple):
 
 @part_of_kernel
 def _layers(
-    net: WaveNetWeights, room: WaveNetWorkspace, heads: Array, gates: int, z: int, skip: int, stream: int
+    net: WaveNetWeights,
+    dots: DotStack,
+    room: WaveNetWorkspace,
+    heads: Array,
+    gates: int,
+    z: int,
+    skip: int,
+    stream: int,
 ) -> None:
     """Compute all dilated layers for one sample, and add their skip outputs to the sums at `skip`.
 
@@ -198,7 +180,7 @@ def _layers(
         if not gated:
             normalise(net, room, x, room.places[taps - 1], i * residual, residual // WIDTH)
         start_gates(net, room, sums * i, sums // WIDTH, width, room.mix.shape[1], gates)
-        add_products(net, room, net.layers[i, 0], taps, residual, gates, sums // WIDTH)
+        add_products_or_dots(net, dots, room, net.layers[i, 0], taps, residual, gates, sums // WIDTH)
         if gated:
             open_gates(net, room, gates, z, gate // WIDTH)
         else:
@@ -207,12 +189,14 @@ def _layers(
         if i + 1 < count:
             y = net.layers[i + 1, 3] + heads[i + 1] * residual if gated else stream
             begin_layer(net, room, x, y, i * residual, residual // WIDTH)
-            add_products(net, room, net.layers[i, 1], 1, gate, y, residual // WIDTH)
-        add_products(net, room, net.layers[i, 2], 1, gate, skip, skips // WIDTH)
+            add_products_or_dots(net, dots, room, net.layers[i, 1], 1, gate, y, residual // WIDTH)
+        add_products_or_dots(net, dots, room, net.layers[i, 2], 1, gate, skip, skips // WIDTH)
 
 
 @kernel
-def run(net: WaveNetWeights, room: WaveNetWorkspace, given: WaveNetInputs, last: Array, out: WaveNetResults) -> None:
+def run(
+    net: WaveNetWeights, dots: DotStack, room: WaveNetWorkspace, given: WaveNetInputs, last: Array, out: WaveNetResults
+) -> None:
     """Generate n samples in every lane, and leave in the rings the inputs that the next run needs.
 
     last: [taps, lanes] float64, the samples, or their levels, that the first convolution reads before the first new
@@ -245,16 +229,16 @@ def run(net: WaveNetWeights, room: WaveNetWorkspace, given: WaveNetInputs, last:
                 flat[(skip + r) * lanes + lane] = net.last_bias[r]
         if net.head[2] >= 0:
             room.places[0] = net.layers[0, 3] + heads[0] * residual
-            add_products(net, room, net.head[2], 1, residual, skip, skips // WIDTH)
-        _layers(net, room, heads, gates, z, skip, stream)
+            add_products_or_dots(net, dots, room, net.head[2], 1, residual, skip, skips // WIDTH)
+        _layers(net, dots, room, heads, gates, z, skip, stream)
         rectify(net, room, skip, skips // WIDTH)
         if len(net.gate_bias) > gate_count:
             start_gates(net, room, gate_count, skips // WIDTH, len(net.gate_bias), room.mix.shape[1], hidden)
         room.places[0] = skip
-        add_products(net, room, net.head[0], 1, skips, hidden, skips // WIDTH)
+        add_products_or_dots(net, dots, room, net.head[0], 1, skips, hidden, skips // WIDTH)
         rectify(net, room, hidden, skips // WIDTH)
         room.places[0] = hidden
-        add_products(net, room, net.head[1], 1, skips, output, width // WIDTH)
+        add_products_or_dots(net, dots, room, net.head[1], 1, skips, output, width // WIDTH)
         if n < len(out.parameters):
             for k in range(width):
                 for lane in range(lanes):
@@ -269,23 +253,3 @@ def run(net: WaveNetWeights, room: WaveNetWorkspace, given: WaveNetInputs, last:
                 last[0, lane] = given.forced[n, lane]
         for i in range(len(heads)):
             heads[i] = (heads[i] + 1) % net.layers[i, 4]
-
-
-@kernel
-def exchange(net: WaveNetWeights, rings: Array, state: Array, lane: int, shift: int, load: bool) -> None:
-    """Copy the ring buffers of one signal to a lane of the state, or back if `load` is false.
-
-    rings: [rows of all rings * residual], the rings of the signal, each with its oldest row first. state: [n, lanes].
-    shift: used only for copying back: the number of samples that `run` has computed since the rings were copied to the
-    state. The oldest row of each ring in the state is then its row `shift` modulo its length.
-    """
-    residual = net.sizes[1]
-    for i in range(len(net.layers)):
-        begin, rows = net.layers[i, 3], net.layers[i, 4]
-        for row in range(rows):
-            place, other = begin + row * residual, begin + (row + shift) % rows * residual
-            for r in range(residual):
-                if load:
-                    state[place + r, lane] = rings[place + r]
-                else:
-                    rings[place + r] = state[other + r, lane]

@@ -15,9 +15,10 @@ from dspgraph_nodes._kernels.maths.elementary import exp
 from dspgraph_nodes._kernels.maths.matmul import matmul
 from dspgraph_nodes._kernels.neural import wavenet_loop as kernels
 from dspgraph_nodes._kernels.neural.conditioning import FrameWindows, in_windows, joined, unwound
+from dspgraph_nodes._kernels.neural.convolution import exchange, rounding_buffers
 from dspgraph_nodes._kernels.neural.draws import inner_numbers, mixture_noise, sample_draws
 from dspgraph_nodes._kernels.neural.lanes import MANY, Lane, Segment, in_lanes, side_by_side
-from dspgraph_nodes._kernels.neural.layout import WIDTH
+from dspgraph_nodes._kernels.neural.layout import WIDTH, DotStack
 from dspgraph_nodes._kernels.neural.sampling import softmax_buffers
 from dspgraph_nodes._kernels.neural.wavenet_layout import PackedWaveNet, Upsampling, WaveNetForm, WaveNetWeights
 
@@ -131,7 +132,7 @@ def _run_lanes(network: PackedWaveNet, frames: NearFrames, lanes: list[Lane], co
 
     count: a whole number of frames. frames: those of all signals. The states of the lanes are changed in place.
     """
-    (up, net, form), samples = network, count // network.upsampling.hop
+    (up, net, form, dots), samples = network, count // network.upsampling.hop
     found = [gate_rows(up, NearFrames(*(one[lane.row : lane.row + samples] for one in frames))) for lane in lanes]
     begins = np.cumsum([0] + [len(rows) for rows, _, _ in found])
     rows = side_by_side([begin + one for begin, (_, one, _) in zip(begins, found, strict=False)])
@@ -141,19 +142,19 @@ def _run_lanes(network: PackedWaveNet, frames: NearFrames, lanes: list[Lane], co
     forced = side_by_side([lane.forced for lane in lanes])
     last = side_by_side([lane.state.last for lane in lanes])
     places = last.shape[1]
-    room = _workspace(net, np.concatenate([one for one, _, _ in found]), places, up.table.shape[1])
+    room = _workspace(net, dots, np.concatenate([one for one, _, _ in found]), places, up.table.shape[1])
     flat = room.state.reshape(-1, places)
     for k, lane in enumerate(lanes):
-        kernels.exchange(net, lane.state.rings, flat, k, 0, True)
+        exchange(net, lane.state.rings, flat, k, 0, True)
     out = kernels.WaveNetResults(np.zeros((count, places)), np.zeros((count, net.sizes[4], places), np.float32))
-    kernels.run(net, room, kernels.WaveNetInputs(rows, kinds, up.table, draws, form.centres, forced), last, out)
+    kernels.run(net, dots, room, kernels.WaveNetInputs(rows, kinds, up.table, draws, form.centres, forced), last, out)
     for k, lane in enumerate(lanes):
-        kernels.exchange(net, lane.state.rings, flat, k, count, False)
+        exchange(net, lane.state.rings, flat, k, count, False)
         lane.state.last[:] = last[:, k]
     return [(out.samples[:, k].copy(), out.parameters[:, : form.width, k].copy()) for k in range(len(lanes))]
 
 
-def _workspace(net: WaveNetWeights, frames: Array, lanes: int, count: int) -> kernels.WaveNetWorkspace:
+def _workspace(net: WaveNetWeights, dots: DotStack, frames: Array, lanes: int, count: int) -> kernels.WaveNetWorkspace:
     taps, residual, gate, skip, output = net.sizes
     *_, begin, rows, _ = net.layers[-1]
     units = begin + rows * residual + 3 * gate + 2 * skip + output + residual
@@ -161,6 +162,7 @@ def _workspace(net: WaveNetWeights, frames: Array, lanes: int, count: int) -> ke
     return kernels.WaveNetWorkspace(
         state, np.zeros(taps, np.int64), frames, np.zeros(lanes, np.int64), np.zeros((lanes, count), np.float32),
         np.zeros((WIDTH, WIDTH), np.float32), softmax_buffers(state, output, lanes),
+        *rounding_buffers(dots, state, max(taps * residual, gate, skip)),
     )  # fmt: skip
 
 

@@ -28,6 +28,7 @@ from torch.nn.functional import conv1d, conv_transpose2d, embedding, pad, relu
 
 from dspgraph_nodes.models.shared.distributions.categorical import Categorical
 from dspgraph_nodes.models.shared.distributions.logistic_mixture import LogisticMixture
+from dspgraph_nodes.models.shared.layers import Read, exact
 from dspgraph_nodes.models.shared.modules import level_features, start_level_layers, start_log_scales, stretched
 from dspgraph_nodes.models.wavenet.config import Config
 
@@ -94,17 +95,18 @@ class Layer(nn.Module):
         self.skip = nn.Linear(c.gate // 2, c.skip)
         self.out = None if last else nn.Linear(c.gate // 2, c.residual)
 
-    def forward(self, x: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, c: Tensor, read: Read = exact) -> tuple[Tensor, Tensor]:
         """Return the input of the next layer, [batch, samples, residual], and the skip output, [batch, samples, skip].
 
-        x: [batch, samples, residual], the input of this layer; c: [batch, samples, bands], the upsampled features.
+        x: [batch, samples, residual], the input of this layer; c: [batch, samples, bands], the upsampled features;
+        read: as in `WaveNet.forward`.
         """
         samples, lag = x.shape[1], (self.taps - 1) * self.dilation
         past = pad(x, (0, 0, lag, 0))
-        read = [past[:, k * self.dilation : k * self.dilation + samples] for k in range(self.taps - 1)]
-        a = self.gate(torch.cat((*read, x), -1)) + self.condition(c)
+        taps = [past[:, k * self.dilation : k * self.dilation + samples] for k in range(self.taps - 1)]
+        a = self.gate(read(torch.cat((*taps, x), -1))) + self.condition(c)
         one, two = a.chunk(2, -1)
-        z = torch.tanh(one) * torch.sigmoid(two)
+        z = read(torch.tanh(one) * torch.sigmoid(two))
         return x if self.out is None else (x + self.out(z)) * math.sqrt(0.5), self.skip(z)
 
 
@@ -152,13 +154,14 @@ class WaveNet(nn.Module):
         c: Tensor = self.stretch.forward((features - self.mean) / self.deviation, inside)
         return c
 
-    def forward(self, c: Tensor, previous: Tensor, inside: Tensor | None = None) -> Tensor:
+    def forward(self, c: Tensor, previous: Tensor, inside: Tensor | None = None, read: Read = exact) -> Tensor:
         """Return the parameters of the distribution of every sample t, [batch, samples, width].
 
         c: the result of `condition`; previous: [batch, samples], whose element t is the true sample t - 1 (teacher
         forcing) or, for the kind categorical, its mu-law level, int64; inside: [batch, samples, 1], 1 for samples of
         the recording and 0 for samples before its beginning, which the convolutions read as 0; without it all samples
-        are in the recording.
+        are in the recording; read: applied to the inputs of the products that the kernel computes with 8-bit numbers,
+        if the network is in eight bits.
         """
         if self.config.kind == "mixture":
             x = self.first(previous.unsqueeze(-1))
@@ -166,8 +169,8 @@ class WaveNet(nn.Module):
             x = embedding(previous, self.first.weight.mT) + self.first.bias
         total = x.new_zeros(*x.shape[:2], self.config.skip)
         for layer, factor in zip(self.layers, self.config.skip_factors, strict=True):
-            x, skip = layer(x if inside is None else x * inside, c)
+            x, skip = layer(x if inside is None else x * inside, c, read)
             total = total + factor * skip
         one, two = self.head
-        found: Tensor = two(relu(one(relu(total))))
+        found: Tensor = two(read(relu(one(read(relu(total))))))
         return found

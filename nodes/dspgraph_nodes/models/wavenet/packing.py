@@ -8,29 +8,39 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.compile.simd import dot_paths
 from dspgraph_nodes._kernels.neural.conditioning import interpolation, reach
 from dspgraph_nodes._kernels.neural.gated_layers import LayersForm, pack_layers
 from dspgraph_nodes._kernels.neural.packing import contiguous, single
+from dspgraph_nodes._kernels.neural.quantisation import dequantised
 from dspgraph_nodes._kernels.neural.wavenet_layout import PackedWaveNet, Upsampling, WaveNetForm
 from dspgraph_nodes._kernels.signal.mulaw import even_levels, even_samples, mulaw_decode, mulaw_encode
 from dspgraph_nodes.models.wavenet.config import Config
+from dspgraph_nodes.models.wavenet.weights import WEIGHTS
 
 ROOT_HALF = 0.5**0.5
 """Factor of the sum of a layer's input and its result."""
 
 
-def packed(config: Config, arrays: Mapping[str, Array]) -> PackedWaveNet:
-    """Return a network in the form that the kernels use. arrays: all arrays of a file of weights, by name."""
-    c = config
+def packed(config: Config, arrays: Mapping[str, Array], eight_bits: bool = False, path: str = "") -> PackedWaveNet:
+    """Return a network in the form that the kernels use. arrays: all arrays of a file of weights, by name.
+
+    eight_bits: whether the matrices of the layers and of the head are rounded to eight bits, and their products are
+    computed with 8-bit numbers. path: the instructions for these products, a name in `compile.simd.DOT_PATHS`; by
+    default the fastest that the machine has.
+    """
+    c, path = config, (path or dot_paths()[0]) if eight_bits else ""
+    if path:
+        arrays = {**arrays, **{name: dequantised(one) for name, one in WEIGHTS.in_eight_bits(arrays).items()}}
     layers = LayersForm(c.kernel, c.dilations, c.skip_factors, ROOT_HALF)
-    sample, gates = pack_layers(layers, arrays, arrays["first.weight"].astype(np.float64).T)
+    sample, gates, dots = pack_layers(layers, arrays, arrays["first.weight"].astype(np.float64).T, path)
     upsampling = _upsampling(c, {name: array.astype(np.float64) for name, array in arrays.items()}, gates)
     centres = level_samples(c) if c.kind == "categorical" else np.zeros(0)
     form = WaveNetForm(
         c.width, 1 if len(centres) else c.components + 1, -math.inf if c.draw_floor is None else c.draw_floor, centres,
         c.emphasis,
     )  # fmt: skip
-    return PackedWaveNet(single(upsampling), contiguous(single(sample)), form)
+    return PackedWaveNet(single(upsampling), contiguous(single(sample)), form, contiguous(dots))
 
 
 def _upsampling(config: Config, wide: Mapping[str, Array], gates: Array) -> Upsampling:

@@ -100,7 +100,7 @@ def _gated(config: Config, own: Mapping[str, Array]) -> tuple[WaveNetWeights, Ar
     c = config
     first = own["first.weight"].astype(np.float64)[:, ::-1].T  # [taps, width], the newest first
     of_levels = (first[:, None] * _READ[:, None]).reshape(-1, c.width)
-    return pack_layers(LayersForm(TAPS, c.dilations, (1.0,) * c.layers, 1.0), own, of_levels)
+    return pack_layers(LayersForm(TAPS, c.dilations, (1.0,) * c.layers, 1.0), own, of_levels)[:2]
 
 
 def _normalised(config: Config, own: Mapping[str, Array]) -> tuple[WaveNetWeights, Array]:
@@ -121,4 +121,4 @@ def _normalised(config: Config, own: Mapping[str, Array]) -> tuple[WaveNetWeight
             wide[f"{name}.skip.{kind}"] = wide[f"{name}.out.{kind}"]
     factors, offsets = (np.array(one) for one in zip(*norms, strict=True))
     form = LayersForm(TAPS - 1, c.dilations, (1.0,) * c.layers, 1.0, (factors, offsets), SLOPE)
-    return pack_layers(form, wide, wide["first.weight"])
+    return pack_layers(form, wide, wide["first.weight"])[:2]
