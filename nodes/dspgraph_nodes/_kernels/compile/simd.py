@@ -99,7 +99,8 @@ class Code:
             self.arrays[name] = self.context.make_array(kind)(self.context, self.builder, value).data
             self.dimensions[name], self.bits[name] = kind.ndim, as_dtype(kind.dtype).itemsize * 8
             return
-        for k, (field, inner) in enumerate(zip(kind.fields, kind.types, strict=True)):
+        named: Any = kind  # a tuple of numba, which does not declare these attributes
+        for k, (field, inner) in enumerate(zip(named.fields, named.types, strict=True)):
             nested = isinstance(inner, types.BaseNamedTuple)
             if nested:
                 self.tuples[f"{name}{field}"] = inner.instance_class
