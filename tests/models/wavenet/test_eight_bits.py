@@ -1,4 +1,4 @@
-"""Files of WaveNet's weights in eight bits: the matrices of layers and head are rounded, and wrong files are refused."""
+"""Files of WaveNet's weights in eight bits: the matrices of the layers are rounded, and wrong files are refused."""
 
 import json
 from pathlib import Path
@@ -23,10 +23,10 @@ def test_the_published_size_takes_little_more_than_a_quarter_of_the_bytes() -> N
 
 
 @pytest.mark.parametrize("config", [MIXTURE, LEVELS, TRANSPOSED], ids=["mixture", "levels", "transposed"])
-def test_the_matrices_of_layers_and_head_are_stored_in_eight_bits(config: Config, tmp_path: Path) -> None:
+def test_the_matrices_of_layers_are_stored_in_eight_bits(config: Config, tmp_path: Path) -> None:
     out = tmp_path / "small.safetensors"
     errors = write_eight_bits(Path(wavenet_file(config)), out)
-    matrices = {name for name, shape in shapes(config).items() if len(shape) > 1 and name[:5] in ("layer", "head.")}
+    matrices = {name for name, shape in shapes(config).items() if len(shape) > 1 and name.startswith("layers.")}
     assert {name for name, array in load_file(out).items() if array.dtype == np.int8} == matrices == set(errors)
     found, arrays = WEIGHTS.read(out)
     assert found == config
@@ -39,9 +39,12 @@ def test_the_matrices_of_layers_and_head_are_stored_in_eight_bits(config: Config
 @pytest.mark.parametrize(
     ("change", "say"),
     [
-        (lambda a: {"head.0.weight": a["head.0.weight"].astype(np.float32)}, "is float32; its metadata say int8"),
-        (lambda a: {"head.0.weight": a["head.0.weight"] // 2}, "not as dspgraph rounds weights"),
-        (lambda a: {"head.0.weight.scale": a["head.0.weight.scale"][:-1]}, "scale has shape"),
+        (
+            lambda a: {"layers.0.gate.weight": a["layers.0.gate.weight"].astype(np.float32)},
+            "is float32; its metadata say int8",
+        ),
+        (lambda a: {"layers.0.gate.weight": a["layers.0.gate.weight"] // 2}, "not as dspgraph rounds weights"),
+        (lambda a: {"layers.0.gate.weight.scale": a["layers.0.gate.weight.scale"][:-1]}, "scale has shape"),
     ],
     ids=["numbers", "halved", "shape"],
 )

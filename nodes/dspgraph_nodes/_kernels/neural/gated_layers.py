@@ -45,9 +45,9 @@ def pack_layers(
     """Return the packed weights, and the matrix [bands, n] that turns features into the numbers added to the gates.
 
     The last of these n numbers are added to the first layer of the head, if the network has such weights. The third
-    result are the matrices of a network in eight bits; the packed weights are then without them. path: the instructions
-    for the products of 8-bit numbers, a name in `compile.simd.DOT_PATHS`; "" for floats. The rows of the matrices of a
-    network in eight bits are whole numbers times factors, as `quantised` makes them.
+    result are the matrices of the layers of a network in eight bits; the packed weights are then without them. path:
+    the instructions for the products of 8-bit numbers, a name in `compile.simd.DOT_PATHS`; "" for floats. In eight bits
+    the rows of these matrices are whole numbers times factors, as `quantised` makes them.
 
     arrays: the arrays of a file of weights by name: "first.bias"; for every layer, for instance layer 3,
     "layers.3.gate", "layers.3.condition", "layers.3.skip" and, except for the last layer, "layers.3.out"; for the
@@ -68,26 +68,32 @@ def pack_layers(
     scale, parts = np.repeat(scales, half)[:, None], (half,) * len(scales)
     residual, skip, gate = (count + -count % WIDTH for count in (first.shape[1], len(arrays["head.0.bias"]), half))
     pieces: list[Array] = []
-    begins = [0]
+    stacked: list[Array] = []
 
     def put(matrix: Array) -> int:
-        pieces.append(matrix if path else in_blocks(matrix))
-        begins.append(begins[-1] + (-(-len(matrix) // (ACCUMULATORS * WIDTH)) * ACCUMULATORS if path else matrix.size))
-        return begins[-2]
+        pieces.append(in_blocks(matrix))
+        return sum(len(piece) for piece in pieces[:-1])
+
+    def put_layer(matrix: Array) -> int:
+        """Add a matrix of a layer; return where it begins, see `add_products_or_dots`."""
+        if not path:
+            return put(matrix)
+        stacked.append(matrix)
+        return sum(-(-len(one) // (ACCUMULATORS * WIDTH)) * ACCUMULATORS for one in stacked[:-1])
 
     count = len(form.dilations)
     layers, ring = np.zeros((count, 6), np.int64), 0
     gate_bias, gates, out_bias, skip_bias = [], [], np.zeros((count, residual)), np.zeros(skip)
     for i, (dilation, factor) in enumerate(zip(form.dilations, form.skip_factors, strict=True)):
         name, rows = f"layers.{i}", (form.taps - 1) * dilation + 1
-        layers[i, 0] = put(padded(scale * wide(f"{name}.gate.weight"), parts, form.taps))
+        layers[i, 0] = put_layer(padded(scale * wide(f"{name}.gate.weight"), parts, form.taps))
         bias = wide(f"{name}.gate.bias") + arrays.get(f"{name}.condition.bias", np.zeros(1)).astype(np.float64)
         gate_bias.append(padded(scale * bias[:, None], parts))
         gates.append(padded(scale * wide(f"{name}.condition.weight"), parts)[:, :bands])
         if i + 1 < count:
-            layers[i, 1] = put(padded(form.residual_factor * wide(f"{name}.out.weight")))
+            layers[i, 1] = put_layer(padded(form.residual_factor * wide(f"{name}.out.weight")))
             out_bias[i] = form.residual_factor * vector(f"{name}.out.bias")
-        layers[i, 2] = put(padded(factor * wide(f"{name}.skip.weight")))
+        layers[i, 2] = put_layer(padded(factor * wide(f"{name}.skip.weight")))
         skip_bias += factor * vector(f"{name}.skip.bias")
         layers[i, 3:] = ring, rows, dilation
         ring += rows * residual
@@ -102,10 +108,10 @@ def pack_layers(
     more = ((0, 0), (0, residual - first.shape[1]))
     factors, offsets = form.norms or (np.zeros((0, first.shape[1])), np.zeros((0, first.shape[1])))
     weights = WaveNetWeights(
-        np.zeros(0) if path else np.concatenate(pieces), layers,
+        np.concatenate(pieces), layers,
         np.array([form.taps, residual, gate, skip, len(last_bias) - 2 * skip]),
         np.pad(first, more), vector("first.bias"), np.pad(factors, more).reshape(-1),
         np.pad(offsets, more).reshape(-1), np.array([form.slope]), np.array([form.residual_factor]),
         np.concatenate(gate_bias)[:, 0], out_bias.reshape(-1), last_bias, np.array(head),
     )  # fmt: skip
-    return weights, np.concatenate(gates).T, dot_stack(pieces, path) if path else NO_DOTS
+    return weights, np.concatenate(gates).T, dot_stack(stacked, path) if path else NO_DOTS

@@ -25,7 +25,7 @@ import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel, part_of_kernel
-from dspgraph_nodes._kernels.neural.convolution import add_products_or_dots, normalise, rectify
+from dspgraph_nodes._kernels.neural.convolution import add_products, add_products_or_dots, normalise, rectify
 from dspgraph_nodes._kernels.neural.draws import SampleDraws, draw_samples
 from dspgraph_nodes._kernels.neural.layout import WIDTH, DotStack
 from dspgraph_nodes._kernels.neural.sampling import SoftmaxBuffers
@@ -229,16 +229,16 @@ def run(
                 flat[(skip + r) * lanes + lane] = net.last_bias[r]
         if net.head[2] >= 0:
             room.places[0] = net.layers[0, 3] + heads[0] * residual
-            add_products_or_dots(net, dots, room, net.head[2], 1, residual, skip, skips // WIDTH)
+            add_products(net, room, net.head[2], 1, residual, skip, skips // WIDTH)
         _layers(net, dots, room, heads, gates, z, skip, stream)
         rectify(net, room, skip, skips // WIDTH)
         if len(net.gate_bias) > gate_count:
             start_gates(net, room, gate_count, skips // WIDTH, len(net.gate_bias), room.mix.shape[1], hidden)
         room.places[0] = skip
-        add_products_or_dots(net, dots, room, net.head[0], 1, skips, hidden, skips // WIDTH)
+        add_products(net, room, net.head[0], 1, skips, hidden, skips // WIDTH)
         rectify(net, room, hidden, skips // WIDTH)
         room.places[0] = hidden
-        add_products_or_dots(net, dots, room, net.head[1], 1, skips, output, width // WIDTH)
+        add_products(net, room, net.head[1], 1, skips, output, width // WIDTH)
         if n < len(out.parameters):
             for k in range(width):
                 for lane in range(lanes):

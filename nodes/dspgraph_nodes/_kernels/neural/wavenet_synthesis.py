@@ -162,7 +162,7 @@ def _workspace(net: WaveNetWeights, dots: DotStack, frames: Array, lanes: int, c
     return kernels.WaveNetWorkspace(
         state, np.zeros(taps, np.int64), frames, np.zeros(lanes, np.int64), np.zeros((lanes, count), np.float32),
         np.zeros((WIDTH, WIDTH), np.float32), softmax_buffers(state, output, lanes),
-        *rounding_buffers(dots, state, max(taps * residual, gate, skip)),
+        *rounding_buffers(dots, state, max(taps * residual, gate)),
     )  # fmt: skip
 
 

@@ -172,5 +172,5 @@ class WaveNet(nn.Module):
             x, skip = layer(x if inside is None else x * inside, c, read)
             total = total + factor * skip
         one, two = self.head
-        found: Tensor = two(read(relu(one(read(relu(total))))))
+        found: Tensor = two(relu(one(relu(total))))
         return found

@@ -25,8 +25,8 @@ ROOT_HALF = 0.5**0.5
 def packed(config: Config, arrays: Mapping[str, Array], eight_bits: bool = False, path: str = "") -> PackedWaveNet:
     """Return a network in the form that the kernels use. arrays: all arrays of a file of weights, by name.
 
-    eight_bits: whether the matrices of the layers and of the head are rounded to eight bits, and their products are
-    computed with 8-bit numbers. path: the instructions for these products, a name in `compile.simd.DOT_PATHS`; by
+    eight_bits: whether the matrices of the layers are rounded to eight bits, and their products are computed with 8-bit
+    numbers. path: the instructions for these products, a name in `compile.simd.DOT_PATHS`; by
     default the fastest that the machine has.
     """
     c, path = config, (path or dot_paths()[0]) if eight_bits else ""

@@ -30,5 +30,5 @@ def shapes(config: Config) -> dict[str, tuple[int, ...]]:
     return found | layer_shapes("head.0", c.skip, c.skip) | layer_shapes("head.1", c.width, c.skip)
 
 
-WEIGHTS = WeightsFormat("wavenet", Config, shapes, matrices={"layers.*.weight": 1, "head.?.weight": 1})
-"""The layout of a file of weights. In eight bits it has the matrices of the layers and the head in eight bits."""
+WEIGHTS = WeightsFormat("wavenet", Config, shapes, matrices={"layers.*.weight": 1})
+"""The layout of a file of weights. A file in eight bits has the matrices of the layers in eight bits."""
