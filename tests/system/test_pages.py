@@ -127,6 +127,19 @@ def wavenet_autoencoder() -> None:
     shutil.copy(autoencoder_file(network), "run/weights.safetensors")
 
 
+def half_a_second() -> None:
+    Path("half").mkdir()
+    soundfile.write("half/half.wav", speech()[16000:24000], 16000)
+
+
+def wavenet() -> None:
+    half_a_second()
+    network = tiny_wavenet(bands=80, scales=(16, 16), rate=16000)
+    for folder in ("run", "half_run"):
+        Path(folder).mkdir()
+        shutil.copy(wavenet_file(network), f"{folder}/weights.safetensors")
+
+
 def phones() -> None:
     network = tiny_wavenet(bands=80, scales=(16, 16), rate=16000, gain=0.55, preemphasis=0.85)
     shutil.copy(wavenet_file(network), "wavenet.safetensors")
@@ -143,6 +156,7 @@ PREPARED: list[Callable[[], None]] = [
     lpcnet,
     gansynth,
     wavenet_autoencoder,
+    wavenet,
     phones,
 ]
 """For each page with commands that read files, a function that makes these files. Its name is that of the page."""
