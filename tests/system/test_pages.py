@@ -27,6 +27,8 @@ from helpers.paths import ROOT
 from helpers.speech import speech
 from helpers.wavenets import tiny as tiny_wavenet
 from helpers.wavenets import wavenet_file
+from helpers.wavernn import SMALL as WAVERNNS
+from helpers.wavernn import wavernn_file
 
 PAGES = {path.stem: path for path in ROOT.glob("docs/*.md")}
 PAGES |= {f"card of {path.stem}": path for path in ROOT.glob("pipelines/*.md")}
@@ -127,17 +129,22 @@ def wavenet_autoencoder() -> None:
     shutil.copy(autoencoder_file(network), "run/weights.safetensors")
 
 
-def half_a_second() -> None:
+def half_a_second(weights: str, *runs: str) -> None:
+    """Write half a second of speech, and copy weights to folders of training runs."""
     Path("half").mkdir()
     soundfile.write("half/half.wav", speech()[16000:24000], 16000)
+    for run in runs:
+        Path(run).mkdir()
+        shutil.copy(weights, f"{run}/weights.safetensors")
 
 
 def wavenet() -> None:
-    half_a_second()
-    network = tiny_wavenet(bands=80, scales=(16, 16), rate=16000)
-    for folder in ("run", "half_run"):
-        Path(folder).mkdir()
-        shutil.copy(wavenet_file(network), f"{folder}/weights.safetensors")
+    half_a_second(wavenet_file(tiny_wavenet(bands=80, scales=(16, 16), rate=16000)), "run", "half_run")
+
+
+def wavernn() -> None:
+    network = WAVERNNS["categorical"].replace(features=80, factors=(4, 8, 8), widths=(9, 17, 17), rate=16000)
+    half_a_second(wavernn_file(network), "run", "second")
 
 
 def phones() -> None:
@@ -157,6 +164,7 @@ PREPARED: list[Callable[[], None]] = [
     gansynth,
     wavenet_autoencoder,
     wavenet,
+    wavernn,
     phones,
 ]
 """For each page with commands that read files, a function that makes these files. Its name is that of the page."""
