@@ -237,3 +237,20 @@ def test_all_paths_give_a_layer_the_same_bits() -> None:
     first, *others = (layer_by(path, eight, bias, x) for path in dot_paths())
     for other in others:
         assert_array_equal(other, first)
+
+
+@pytest.mark.parametrize("path", DOT_PATHS)
+def test_a_layer_with_an_input_that_is_not_finite_gives_only_nan(path: str) -> None:
+    """A network that overflows is noticed. Signals beside it keep their bits."""
+    if path not in dot_paths():
+        pytest.skip(f"this machine cannot run {path}")
+    eight, bias = quantised((drawn(40, 48, seed=9) - 0.5).astype(np.float32)), drawn(40, seed=10)
+    eight.scale[3] = eight.codes[3] = 0
+    x = (drawn(48, 16, seed=11) - 0.5).astype(np.float32)
+    clean, broken = layer_by(path, eight, bias, x), x.copy()
+    for lane, wrong in ((2, np.nan), (3, -np.nan), (7, np.inf), (12, -np.inf)):
+        broken[5, lane] = wrong
+        assert np.isnan(layer_by(path, eight, bias, broken[:, lane : lane + 1])).all()
+    found, whole = layer_by(path, eight, bias, broken), np.isfinite(broken).all(axis=0)
+    assert np.isnan(found[:, ~whole]).all()
+    assert_array_equal(found[:, whole], clean[:, whole])

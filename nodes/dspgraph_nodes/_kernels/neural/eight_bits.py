@@ -6,14 +6,16 @@ and signal:
     q = round(127 * x / m),    y = scale * (m / 127) * sum q w + start,    m = max |x|, at least 2**-100
 
 Halves are rounded to even. The sums of q w are whole numbers. So the result is the same by every path of
-`compile.simd.DOT_PATHS`, for one signal and for sixteen. The stages are parts of `layers.apply_layer`, and do nothing
-if the matrix of a layer has floats.
+`compile.simd.DOT_PATHS`, for one signal and for sixteen. If an x is NaN or infinite, every y is NaN. The stages are
+parts of `layers.apply_layer`, and do nothing if the matrix of a layer has floats.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from dspgraph_nodes._kernels.neural.layout import WIDTH
 from dspgraph_nodes._kernels.neural.quantisation import LARGEST_CODE, LEAST_LARGEST
@@ -54,17 +56,23 @@ def _encode(code: NetworkCode, taps: Any, blocks: Any, source: Place, target: Pl
     """Write the code of `encode_inputs` and `encode_taps`.
 
     taps: how many pieces of the state are read; blocks: the blocks of sixteen inputs in each; source, target: where
-    piece number t begins in `state` and in `codes`.
+    piece number t begins in `state` and in `codes`. The largest |x| is found by the bits of the numbers, as integers:
+    the order is the same, and NaN counts as larger than infinity.
     """
-    top = code.variable(code.constant(LEAST_LARGEST))
+    builder, least, magnitude = code.builder, int(np.float32(LEAST_LARGEST).view(np.int32)), code.integer(2**31 - 1)
+
+    def larger(a: Any, b: Any) -> Any:
+        return builder.select(builder.icmp_signed(">", a, b), a, b)
+
+    top = code.variable(code.integer(least))
     with code.loop(taps) as t:
         begin = source(t)
         with code.loop(code.times(blocks, code.each)) as k:
             value = code.load("state", code.plus(begin, code.times(k, WIDTH)))
-            size = code.maximum(value, code.sub(code.constant(0), value))
-            code.builder.store(code.maximum(size, code.builder.load(top)), top)
-    largest = code.builder.load(top)
-    largest = largest if code.many else code.across(code.maximum, largest)
+            size = builder.and_(builder.bitcast(value, code.integers), magnitude)
+            builder.store(larger(size, builder.load(top)), top)
+    found = builder.load(top)
+    largest = builder.bitcast(found if code.many else code.across(larger, found), code.vector)
     code.store(code.mul(largest, code.constant(1 / LARGEST_CODE)), "steps", 0)
     factor = code.reciprocal(largest)
     with code.loop(taps) as t:
