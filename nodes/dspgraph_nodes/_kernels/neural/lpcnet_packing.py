@@ -35,7 +35,7 @@ from dspgraph_nodes._kernels.neural.packing import (
     packed_layer,
     packed_matrix,
 )
-from dspgraph_nodes._kernels.neural.quantisation import LARGEST_CODE, EightBits, dequantised
+from dspgraph_nodes._kernels.neural.quantisation import LARGEST_CODE, EightBits, with_dequantised
 from dspgraph_nodes._kernels.neural.sampling import level_order
 from dspgraph_nodes._kernels.neural.stages import LOG2_E
 
@@ -77,7 +77,7 @@ def pack_weights(
     numbers, a name in `compile.simd.DOT_PATHS`; by default the fastest that the machine has. All paths give the same
     results.
     """
-    arrays = {**arrays, **{name: dequantised(one) for name, one in eight.items()}}
+    arrays = with_dequantised(arrays, eight)
     wide = {name: array.astype(np.float64) for name, array in arrays.items()}
     embedding = wide["embed.weight"]
     gru_a, gru_b = packed_gru(wide, "gru_a"), packed_gru(wide, "gru_b")

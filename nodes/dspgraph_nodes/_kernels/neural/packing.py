@@ -32,7 +32,7 @@ from dspgraph_nodes._kernels.neural.layout import (
     RecurrentWeights,
     ScaledBlocks,
 )
-from dspgraph_nodes._kernels.neural.quantisation import LARGEST_CODE, EightBits, dequantised
+from dspgraph_nodes._kernels.neural.quantisation import LARGEST_CODE, EightBits, with_dequantised
 from dspgraph_nodes._kernels.neural.stages import LOG2_E
 
 Tree = TypeVar("Tree", bound=tuple[Any, ...])
@@ -268,7 +268,7 @@ class LayerPacker:
     """
 
     def __init__(self, arrays: Mapping[str, Array], eight: Mapping[str, EightBits], path: str = "") -> None:
-        rounded = {**arrays, **{name: dequantised(one) for name, one in eight.items()}}
+        rounded = with_dequantised(arrays, eight)
         self.wide = {name: array.astype(np.float64) for name, array in rounded.items()}
         self._eight, self._path = eight, path
 

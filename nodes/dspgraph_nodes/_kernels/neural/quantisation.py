@@ -6,6 +6,7 @@ have been in eight bits once have the same scales and numbers again.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -51,6 +52,11 @@ def dequantised(eight: EightBits) -> Array:
     if eight.diagonal is not None:
         weights[_diagonal(weights)] = eight.diagonal
     return weights
+
+
+def with_dequantised(arrays: Mapping[str, Array], eight: Mapping[str, EightBits]) -> dict[str, Array]:
+    """Return arrays of weights by name, in which those in `eight` take the place of the arrays of the same names."""
+    return {**arrays, **{name: dequantised(one) for name, one in eight.items()}}
 
 
 def _diagonal(weights: Array) -> tuple[Array, Array]:

@@ -12,7 +12,7 @@ from dspgraph_nodes._kernels.compile.simd import dot_paths
 from dspgraph_nodes._kernels.neural.conditioning import interpolation, reach
 from dspgraph_nodes._kernels.neural.gated_layers import LayersForm, pack_layers
 from dspgraph_nodes._kernels.neural.packing import contiguous, single
-from dspgraph_nodes._kernels.neural.quantisation import dequantised
+from dspgraph_nodes._kernels.neural.quantisation import with_dequantised
 from dspgraph_nodes._kernels.neural.wavenet_layout import PackedWaveNet, Upsampling, WaveNetForm
 from dspgraph_nodes._kernels.signal.mulaw import even_levels, even_samples, mulaw_decode, mulaw_encode
 from dspgraph_nodes.models.wavenet.config import Config
@@ -31,7 +31,7 @@ def packed(config: Config, arrays: Mapping[str, Array], eight_bits: bool = False
     """
     c, path = config, (path or dot_paths()[0]) if eight_bits else ""
     if path:
-        arrays = {**arrays, **{name: dequantised(one) for name, one in WEIGHTS.in_eight_bits(arrays).items()}}
+        arrays = with_dequantised(arrays, WEIGHTS.in_eight_bits(arrays))
     layers = LayersForm(c.kernel, c.dilations, c.skip_factors, ROOT_HALF)
     sample, gates, dots = pack_layers(layers, arrays, arrays["first.weight"].astype(np.float64).T, path)
     upsampling = _upsampling(c, {name: array.astype(np.float64) for name, array in arrays.items()}, gates)
