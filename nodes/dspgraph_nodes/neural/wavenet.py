@@ -10,14 +10,11 @@ from dspgraph import Array, Audio, Field, File, Frames, Input, Node, Output, Sta
 from dspgraph_nodes._kernels.neural.conditioning import check_finite
 from dspgraph_nodes._kernels.neural.wavenet_layout import PackedWaveNet
 from dspgraph_nodes._kernels.neural.wavenet_synthesis import WaveNetState, generate, speech
-from dspgraph_nodes.models.shared.cached import WeightsFile
+from dspgraph_nodes.models.shared.cached import WeightsFile, packer
 from dspgraph_nodes.models.shared.generation import Generate, last_items, next_items
 from dspgraph_nodes.models.wavenet.config import Config
 from dspgraph_nodes.models.wavenet.packing import packed
 from dspgraph_nodes.models.wavenet.weights import WEIGHTS
-
-_PACKED_IN_EIGHT_BITS = partial(packed, eight_bits=True)
-"""The function `packed` for the precision int8. It is made only once, because packed weights are cached by it."""
 
 
 def wavenet(
@@ -81,8 +78,7 @@ class Wavenet(Node):
 
     @cached_property
     def _file(self) -> WeightsFile[Config, PackedWaveNet]:
-        pack = packed if self.precision == "float32" else _PACKED_IN_EIGHT_BITS
-        return WeightsFile(WEIGHTS, pack, "wavenet.weights", self.weights)
+        return WeightsFile(WEIGHTS, packer(packed, self.precision), "wavenet.weights", self.weights)
 
     def streams(self, features: Frames) -> tuple[Audio, Frames]:
         config = self._file.config

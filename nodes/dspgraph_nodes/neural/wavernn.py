@@ -7,7 +7,7 @@ from typing import Literal
 from dspgraph import Array, Audio, Field, File, Frames, Input, Node, Output, ParameterError, State, generator
 from dspgraph_nodes._kernels.neural.wavernn_layout import WaveRNNWeights
 from dspgraph_nodes._kernels.neural.wavernn_synthesis import WaveRNNState, generate
-from dspgraph_nodes.models.shared.cached import WeightsFile
+from dspgraph_nodes.models.shared.cached import WeightsFile, packer
 from dspgraph_nodes.models.shared.generation import Generate, last_items, next_items
 from dspgraph_nodes.models.wavernn.config import Config
 from dspgraph_nodes.models.wavernn.packing import packed
@@ -15,9 +15,6 @@ from dspgraph_nodes.models.wavernn.weights import WEIGHTS
 
 _MOST_NUMBERS = 2**24
 """Limit of the numbers per second in the output `distribution`."""
-
-_PACKED_IN_EIGHT_BITS = partial(packed, eight_bits=True)
-"""The function `packed` for the precision int8. It is made only once, because packed weights are cached by it."""
 
 
 class Wavernn(Node):
@@ -77,8 +74,7 @@ class Wavernn(Node):
 
     @cached_property
     def _file(self) -> WeightsFile[Config, WaveRNNWeights]:
-        pack = packed if self.precision == "float32" else _PACKED_IN_EIGHT_BITS
-        return WeightsFile(WEIGHTS, pack, "wavernn.weights", self.weights)
+        return WeightsFile(WEIGHTS, packer(packed, self.precision), "wavernn.weights", self.weights)
 
     def streams(self, features: Frames) -> tuple[Audio, Frames]:
         config = self._file.config

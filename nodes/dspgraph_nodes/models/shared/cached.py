@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
@@ -95,6 +95,15 @@ class WeightsFile(Generic[Config, Packed]):
                 "node"
             )
         return cast(Packed, packed)
+
+
+@cache
+def packer(pack: Callable[..., Packed], precision: str) -> Callable[..., Packed]:
+    """Return the function that packs a network for the precision float32 or int8: `pack`, for int8 with `eight_bits`.
+
+    It is always the same function for the same arguments, because packed networks are cached by it.
+    """
+    return partial(pack, eight_bits=True) if precision == "int8" else pack
 
 
 @lru_cache(maxsize=64)
