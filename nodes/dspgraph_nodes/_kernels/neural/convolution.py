@@ -2,7 +2,9 @@
 
 The state of a network is an array. A convolution reads the inputs of each of its taps at one place of the state. The
 past inputs of a dilated convolution are kept in a ring buffer of (taps - 1) * dilation + 1 rows: a new input
-overwrites the oldest row, and no row moves. A dense layer is a convolution with one tap.
+overwrites the oldest row, and no row moves. A dense layer is a convolution with one tap. `exchange` copies the rings of
+a signal to a lane of the state and back; `normalise` and `rectify` do what stands between convolutions: a factor and an
+offset for each channel, and the leaky ReLU.
 
 A vector has sixteen float32 numbers. For one signal it holds sixteen channels; for sixteen signals arrays have a last
 axis `lane`, and a vector holds one channel of all signals. Every number is computed by the same operations in the same
