@@ -215,14 +215,3 @@ jit.NOTICE = Notice()
     assert sorted(calls) == ["begin", "begin", "end", "end"]  # `used`, and `changed` inside it
     calls, *_ = run_in(tree, run)
     assert calls == []
-
-
-@pytest.mark.slow  # numba takes two seconds to compile the product
-def test_other_code_that_numba_compiles_still_multiplies_matrices() -> None:
-    """numba is imported without the library for products of matrices, which it then imports itself."""
-    code = (
-        "from dspgraph_nodes._kernels.compile import jit; import numba, numpy, sys; assert 'scipy.linalg' not in sys.modules;"
-        "print(numba.njit(lambda a: a @ a)(numpy.diag([1.0, 2.0])).tolist())"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[[1.0, 0.0], [0.0, 4.0]]"

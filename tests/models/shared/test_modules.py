@@ -5,7 +5,6 @@ import torch
 
 from dspgraph import RequestError
 from dspgraph_nodes.models.shared.modules import (
-    FIRST_LOG_SCALE,
     level_features,
     start_log_scales,
     start_random_filters,
@@ -27,7 +26,7 @@ def test_the_first_log_scales_of_a_mixture_are_set_and_nothing_else() -> None:
     before = layer.bias.detach().clone()
     start_log_scales(layer)
     assert torch.equal(layer.bias[:6], before[:6])
-    assert layer.bias[6:].tolist() == [FIRST_LOG_SCALE] * 3
+    assert layer.bias[6:].tolist() == [-3.0] * 3
 
 
 def test_smooth_filters_become_random_filters_of_the_same_power_and_nothing_else_changes() -> None:

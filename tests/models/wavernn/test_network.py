@@ -106,6 +106,13 @@ def test_both_halves_read_the_whole_state() -> None:
         assert (found[0] != 0).all()
 
 
+def test_a_mixture_begins_with_the_log_scale_of_speech() -> None:
+    bias = network(SMALL["mixture"]).get_parameter("dense3.bias")
+    third = len(bias) // 3
+    assert bias[2 * third :].tolist() == [-3.0] * third
+    assert not (bias[: 2 * third] == -3).any()
+
+
 def test_a_state_carries_over() -> None:
     for name in ("mixture", "two biases"):
         config = SMALL[name]

@@ -100,7 +100,10 @@ class Stacked(nn.Module):
         self.dense1 = nn.Linear(c.units + quarter, c.dense)
         self.dense2 = nn.Linear(c.dense + quarter, c.dense)
         self.dense3 = nn.Linear(c.dense, c.outputs)
-        {"categorical": start_level_layers, "mixture": start_log_scales}[c.kind](self.dense3)
+        if c.kind == "mixture":
+            start_log_scales(self.dense3)
+        else:
+            start_level_layers(self.dense3)
 
     def forward(
         self, frames: Tensor, samples: Tensor, state: States | None = None, read: Read = exact
