@@ -64,7 +64,7 @@ is about the same in eight bits and in float32. Other sizes must be at least as 
 slower.
 """
 PROMISED_OF_ONE_COLUMN = {"vnni": 1.0, "avx2": 0.9, "plain": 0.0}
-"""The same for blocks of one column.
+"""The least relative speed of the network 384/16 in eight bits with blocks of one column.
 
 Measured twice with AVX2, on AMD Zen 2: 0.98 and 1.01 for one signal, 0.93 and 1.00 for sixteen.
 """

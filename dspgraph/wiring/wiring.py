@@ -153,7 +153,7 @@ class Wiring:
 
     @property
     def canonical_order(self) -> tuple[str, ...]:
-        """The same names as in `order`, in the order in which the nodes run.
+        """The names in `order`, in another order in which the nodes can run.
 
         This order does not depend on the order of `nodes` and `wires` in the constructor. Equal graphs therefore have
         equal plans, and a session of one can restore a snapshot of the other.

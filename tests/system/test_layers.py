@@ -25,7 +25,7 @@ FLOORS = [
 
 FILES = sorted(CORE.rglob("*.py"))
 SCOPES = ("head", "functions", "types")
-"""Where an import can stand: it runs when the module is imported; it is in a function; only type checkers see it."""
+"""The kinds of imports: run when the module is imported, run when a function is called, or seen by type checkers only."""
 
 
 def module_name(path: Path) -> str:
