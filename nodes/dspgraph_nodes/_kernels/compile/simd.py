@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils as untyped
@@ -327,10 +326,11 @@ class Code:
         return self.builder.sitofp(a, self.vector)
 
     def rounded(self, a: Any) -> Any:
-        """Return the nearest integers of a vector of float32 below 2**22; halves are rounded to the even integer."""
-        bits = self.builder.bitcast(self.add(a, self.constant(ROUND)), self.integers)
-        zero = ir.Constant(self.integers, [int(np.float32(ROUND).view(np.int32))] * self.width)
-        return self.builder.sub(bits, zero)
+        """Return a vector of integers whose lowest 16 bits are those of round(a), for float32 from -2**15 to 2**15 - 1.
+
+        Halves are rounded to the even integer. The lowest 16 bits of NaN are 0. Higher bits have no meaning.
+        """
+        return self.builder.bitcast(self.add(a, self.constant(ROUND)), self.integers)
 
     def narrow(self, a: Any, bits: int) -> Any:
         """Return a vector of the lowest bits of each element of a vector of integers. bits: 8 or 16."""

@@ -26,15 +26,15 @@ class Blocks(NamedTuple):
     fewer pieces than others in their group are filled up with pieces of zeros, and the last group with empty blocks.
 
     weights: [steps, 4, 16]. columns: [steps, 4], the column of each piece. steps: [groups + 1], where each group
-    begins. places: [groups, 4], the first row of each block. where: [rows / 16, 2], the group of each block and its
-    place in it.
+    begins. places: [groups, 4], the first row of each block. where: [rows / 16, 3], the group of each block, its
+    place in it, and the number of its own pieces.
     """
 
     weights: Array  # [steps, 4, 16]
     columns: Array  # [steps, 4] uint16: the column of each piece
     steps: Array  # [groups + 1]: the first step of each group, and the number of all steps
     places: Array  # [groups, 4]: the first row of each block of a group
-    where: Array  # [rows / 16, 2]: the group of every block, and the place 0..3 of the block in that group
+    where: Array  # [rows / 16, 3]: the group of every block, its place 0..3 in that group, and its number of pieces
 
 
 class ScaledBlocks(NamedTuple):
@@ -66,7 +66,7 @@ class DotBlocks(NamedTuple):
     columns: Array  # [steps, 4] uint16: the first column of each piece, divided by four
     steps: Array  # [groups + 1]: as in `Blocks`; every group has an even number of steps
     places: Array  # [groups, 4]: as in `Blocks`
-    where: Array  # [rows / 16, 2]: as in `Blocks`
+    where: Array  # [rows / 16, 3]: as in `Blocks`
     start: Array  # [rows + 16] int32: the numbers with which the sums begin
     scale: Array  # [rows]: the factor of each row
     pairs: Array  # [steps, 4, 2, 16, 2] int16: `weights` by pairs of columns, for sixteen signals by AVX2; or empty
@@ -113,7 +113,7 @@ class EightBitMatrix(NamedTuple):
 class NoBlocks(NamedTuple):
     """The place of `DotBlocks` in a network with floats."""
 
-    where: Array  # [0, 2]
+    where: Array  # [0, 3]
 
 
 class DotStack(NamedTuple):

@@ -105,7 +105,7 @@ class Workspace(NamedTuple):
     condition_b: Array  # [3 * gru_b]: the numbers that the condition adds to GRU_B's gates
     codes: Array  # the states in 8-bit numbers, with the positions of `state` (int16 for `pairs`); empty for floats
     inputs: Array  # slots: the sums of the inputs of the gates; later the values of the gates
-    sums_a: Array  # slots: the recurrent sums of GRU_A; in eight bits `sum_of_rows` makes floats of them
+    sums_a: Array  # slots: the recurrent sums of GRU_A
     parts_b: Array  # [4 * 3 * gru_b + 16]: the four partial sums of each of GRU_B's inputs
     sums_b: Array  # slots: the recurrent sums of GRU_B
     layers: Array  # slots: the sums of both layers of DualFC, before tanh

@@ -19,6 +19,7 @@ from dspgraph_nodes._kernels.neural.lpcnet_stages import (
     fetch,
     gates_a,
     gates_b,
+    gates_in_eight_bits,
     product_a_of_many,
     product_a_of_one,
     product_b_of_many,
@@ -80,7 +81,7 @@ def _start_frame(
     """Copy one row of the frames' inputs to one lane: predictor, sharpness, and what the condition adds to the gates.
 
     For gate n of GRU_A only the recurrent bias is copied to `start_a`; `sum_of_rows` adds the condition later. In eight
-    bits it does so for all gates, and `start_a` is not used. taps: [order, lanes], overwritten with the predictor.
+    bits `gates_in_eight_bits` adds it for all gates, and `start_a` is not used. taps: [order, lanes], overwritten with the predictor.
     tile: see `units_of_tile`.
     """
     start, condition, lanes = workspace.start_a.reshape(-1), workspace.condition_b.reshape(-1), taps.shape[1]
@@ -101,17 +102,11 @@ def _predict(taps: Array, past: Array, prediction: Array) -> None:
     taps: [order, lanes], predictor coefficients; past: [order, lanes], the oldest sample first; prediction: [lanes].
     """
     order, lanes = taps.shape
-    if lanes == 1:
+    for lane in range(lanes):
         total = 0.0
         for k in range(order):
-            total -= taps[k, 0] * past[order - 1 - k, 0]
-        prediction[0] = total
-        return
-    prediction[:] = 0.0
-    for k in range(order):
-        a, s = taps[k], past[order - 1 - k]
-        for lane in range(lanes):
-            prediction[lane] -= a[lane] * s[lane]
+            total -= taps[k, lane] * past[order - 1 - k, lane]
+        prediction[lane] = total
 
 
 @part_of_kernel
@@ -131,8 +126,8 @@ def _find_rows(places: Array, row: Array, codes: Array, width: int) -> None:
 def _gru_a_of_one(net: SampleNetwork, workspace: Workspace, h: int, new: int) -> None:
     """Compute the new state of GRU_A for one signal, then the sums of GRU_B's gates over its inputs and its old state.
 
-    h, new: the positions in `workspace.state` at which the old and the new states begin. Every stage runs for all
-    blocks of sixteen units before the next stage begins: the instructions of a stage wait for each other, and the
+    h, new: the positions in `workspace.state` at which the old and the new states begin. In float32 every stage runs for
+    all blocks of sixteen units before the next stage begins: the instructions of a stage wait for each other, and the
     processor is faster if it can work on several blocks at once.
     """
     groups, blocks = len(net.a.places), len(net.bias_n) // (3 * WIDTH)
@@ -141,19 +136,22 @@ def _gru_a_of_one(net: SampleNetwork, workspace: Workspace, h: int, new: int) ->
             for gate in range(3):
                 fetch(net, workspace, block, gate)
         product_a_of_one(net, workspace, group, h)
-    eight = len(workspace.codes) > 0
-    if eight:
-        for block in range(blocks):
-            sum_of_rows(net, workspace, block, block)
-    for k in range((blocks + 1) // 2):
-        b0, b1 = neighbours(k, blocks) if eight else pair_of(k, blocks)
-        if not eight:
+    if len(workspace.codes) > 0:
+        for k in range((blocks + 1) // 2):
+            b0, b1 = neighbours(k, blocks)
+            gates_in_eight_bits(net, workspace, h, b0, b0, b1, b1)
+        for k in range((blocks + 1) // 2):
+            b0, b1 = neighbours(k, blocks)
+            update_state(net, workspace, h, new, b0, b0, b1, b1)
+    else:
+        for k in range((blocks + 1) // 2):
+            b0, b1 = pair_of(k, blocks)
             sum_of_rows(net, workspace, b0, b0)
             sum_of_rows(net, workspace, b1, b1)
-        gates_a(net, workspace, h, b0, b0, b1, b1)
-    for k in range((blocks + 1) // 2):
-        b0, b1 = neighbours(k, blocks) if eight else pair_of(k, blocks)
-        update_state(net, workspace, h, new, b0, b0, b1, b1)
+            gates_a(net, workspace, h, b0, b0, b1, b1)
+        for k in range((blocks + 1) // 2):
+            b0, b1 = pair_of(k, blocks)
+            update_state(net, workspace, h, new, b0, b0, b1, b1)
     for group in range(len(net.b.places)):
         product_b_of_one(net, workspace, group, new)
     for group in range(len(net.c.places)):
@@ -179,6 +177,10 @@ def _gru_a_of_many(net: SampleNetwork, workspace: Workspace, h: int, new: int) -
             product_a_of_many(net, workspace, 3 * b0 + gate, gate, h)
             fetch(net, workspace, next1, gate)
             product_a_of_many(net, workspace, 3 * b1 + gate, 3 + gate, h)
+        if eight:
+            gates_in_eight_bits(net, workspace, h, b0, 0, b1, 1)
+            update_state(net, workspace, h, new, b0, 0, b1, 1)
+            continue
         sum_of_rows(net, workspace, b0, 0)
         sum_of_rows(net, workspace, b1, 1)
         gates_a(net, workspace, h, b0, 0, b1, 1)
@@ -201,7 +203,8 @@ def _gru_b(net: SampleNetwork, workspace: Workspace, h: int, new: int, own: int)
     for k in range((blocks + 1) // 2):
         b0, b1 = pair_of(k, blocks)
         sum_of_parts(net, workspace, rows, b0)
-        sum_of_parts(net, workspace, rows, b1)
+        if b1 != b0:
+            sum_of_parts(net, workspace, rows, b1)
         gates_b(net, workspace, h + own, b0, b0, b1, b1)
         update_state(net, workspace, h + own, new + own, b0, b0, b1, b1)
 

@@ -22,7 +22,8 @@ from dspgraph_nodes._kernels.neural.stages import (
 
 @network_stage
 def fetch(code: NetworkCode, block: Any, gate: Any) -> None:
-    """Write vector code that prefetches the numbers of one gate and one block, which `sum_of_rows` reads later.
+    """Write vector code that prefetches the numbers of one gate and one block, which `sum_of_rows` or
+    `gates_in_eight_bits` reads later.
 
     The tables are larger than the nearest cache; a prefetch loads them while the processor computes. The numbers of one
     gate are a line of the cache, 64 bytes. In eight bits the numbers of all gates of two blocks are in three lines,
@@ -46,10 +47,10 @@ def sum_of_rows(code: NetworkCode, block: Any, slot: Any) -> None:
 
     The sum (t0 + t1) + t2, with a row of each table at the positions `places`, is written to slot number `slot` of the
     array `inputs`. A slot is the place of one block in an array. For gate n the numbers of the condition are added
-    last; for the gates r and z they are already in the recurrent sums. In eight bits see `_add_words`.
+    last; for the gates r and z they are already in the recurrent sums. In eight bits the stage does nothing; see
+    `gates_in_eight_bits`.
     """
     if code.eight_bits:
-        _add_words(code, block, slot)
         return
 
     def row(k: int, lane: int, at: Any) -> Any:
@@ -70,23 +71,54 @@ def sum_of_rows(code: NetworkCode, block: Any, slot: Any) -> None:
             code.store(summed(gate, 0), "inputs", to)
 
 
-def _add_words(code: NetworkCode, block: Any, slot: Any) -> None:
-    """Write the code of `sum_of_rows` for a network in eight bits.
+@network_stage
+def gates_in_eight_bits(code: NetworkCode, h: Any, b0: Any, s0: Any, b1: Any, s1: Any) -> None:
+    """Write vector code that computes the new states of two blocks of GRU_A, for a network in eight bits.
 
-    The tables then have 16-bit integers, whose sum is exact. The numbers of the condition are added for all gates. The
-    recurrent sums of the block, in `sums_a`, become floats.
+    It does the work of `sum_of_rows`, `gates` and `update_state` without storing the numbers between them. The tables
+    have 16-bit integers, whose sum is exact. The numbers of the condition are added for all gates. With tanh as a
+    fraction n / q, the new state is t + z * (h - t) with z = (qz - nz) / (2 * qz) and t = nt / qt; the four divisions
+    of two blocks are one. h, new: where the old and the new states begin in `state`; b0, b1: the numbers of the blocks;
+    s0, s1: the slots of `sums_a` in which their recurrent sums are.
     """
+    if not code.eight_bits:
+        return
+    pair = ((b0, s0), (b1, s1))
+    names = ("table_scale", "a.scale", "diagonal_a")
+    firsts = [[code.times(code.plus(code.times(block, 3), gate), WIDTH) for gate in range(3)] for block, _ in pair]
+    weights = [[[code.load(name, row) for name in names] for row in rows] for rows in firsts]  # the same in all lanes
+    bias = [code.load("bias_n", rows[2]) for rows in firsts]
+
+    def place(slot: Any, gate: int, within: Any) -> Any:
+        return code.plus(code.times(code.plus(code.times(slot, 3), gate), WIDTH * code.each), within)
+
     with code.loop(code.each) as lane:
         rows = [code.element("places", code.plus(lane, k * code.each)) for k in range(4)]
-        for gate in range(3):
-            row = code.plus(code.times(block, 3 * WIDTH), gate * WIDTH)
-            to = code.plus(code.times(code.plus(code.times(slot, 3), gate), WIDTH * code.each), code.times(lane, WIDTH))
+        within = code.times(lane, WIDTH)
+
+        before = [
+            code.load("state", code.plus(h, code.plus(code.times(block, WIDTH * code.each), within)))
+            for block, _ in pair
+        ]
+
+        def inputs(k: int, gate: int) -> Any:
+            row, scale = firsts[k][gate], weights[k][gate][0]
             total = code.load_words("tables", code.plus(rows[1], row))
             for first in rows[2:]:
                 total = code.builder.add(total, code.load_words("tables", code.plus(first, row)))
-            sums, condition = code.load_integers("sums_a", to), code.load("rows_a", code.plus(rows[0], row))
-            code.store(code.fma(code.load("table_scale", row), code.floats(total), condition), "inputs", to)
-            code.store(code.fma(code.load("a.scale", row), code.floats(sums), code.load("bias_n", row)), "sums_a", to)
+            return code.fma(scale, code.floats(total), code.load("rows_a", code.plus(rows[0], row)))
+
+        def recurrent(k: int, gate: int, start: Any) -> Any:
+            at = place(pair[k][1], gate, within)
+            _, scale, diagonal = weights[k][gate]
+            return code.fma(diagonal, before[k], code.fma(scale, code.floats(code.load_integers("sums_a", at)), start))
+
+        x = [recurrent(k, gate, inputs(k, gate)) for k in range(2) for gate in range(2)]
+        r0, z0, r1, z1 = code.four_sigmoids(x)
+        for k, (r, z) in enumerate(((r0, z0), (r1, z1))):
+            slot = pair[k][1]
+            code.store(code.fma(r, recurrent(k, 2, bias[k]), inputs(k, 2)), "inputs", place(slot, 2, within))
+            code.store(z, "inputs", place(slot, 1, within))
 
 
 @network_stage
@@ -99,26 +131,19 @@ def two_layers(code: NetworkCode, b0: Any, s0: Any, b1: Any, s1: Any) -> None:
     of the layers. In eight bits, tanh is a fraction n / d, and a logit is (a1 * n1 * d2 + a2 * n2 * d1) / (d1 * d2).
     b0, b1: the numbers of the blocks; s0, s1: the slots of `layers` in which their sums are.
     """
+    places = [code.plus(code.times(s, 2), k) for s in (s0, s1) for k in range(2)]
+    rows = [code.times(code.plus(code.times(block, 2), k), WIDTH) for block in (b0, b1) for k in range(2)]
+    if code.eight_bits:
+        _two_layers_in_eight_bits(code, (b0, b1), places, rows)
+        return
     with code.loop(code.each) as r:
         within = code.times(r, WIDTH)
-        places = [code.plus(code.times(s, 2), k) for s in (s0, s1) for k in range(2)]
-        rows = [code.times(code.plus(code.times(block, 2), k), WIDTH) for block in (b0, b1) for k in range(2)]
 
         def x(at: Any, row: Any) -> Any:
             place = code.plus(code.times(at, WIDTH * code.each), within)
             return code.sums("d", "layers", place, row, r, lambda: code.unit("start_d", row, r))
 
         xs = [x(at, row) for at, row in zip(places, rows, strict=True)]
-        if code.eight_bits:
-            parts = code.tanh_fractions(xs)
-            for k, block in enumerate((b0, b1)):
-                at = code.times(block, WIDTH)
-                (y1, p1, d1), (y2, p2, d2) = parts[2 * k : 2 * k + 2]
-                a1, a2 = (code.load("factors", code.plus(at, j * LEVELS)) for j in range(2))
-                first, second = code.mul(code.mul(a1, y1), p1), code.mul(code.mul(a2, y2), p2)
-                top = code.fma(first, d2, code.mul(second, d1))
-                code.store(code.div(top, code.mul(d1, d2)), "logits", code.plus(code.times(at, code.each), within))
-            return
         d = code.denominators(xs)
         both = [code.mul(d[0], d[1]), code.mul(d[2], d[3])]
         shared = code.reciprocal(code.mul(*both))
@@ -128,6 +153,31 @@ def two_layers(code: NetworkCode, b0: Any, s0: Any, b1: Any, s1: Any) -> None:
             top = code.fma(a1, d[2 * k + 1], code.mul(a2, d[2 * k]))
             value = code.fma(top, code.mul(shared, both[1 - k]), base)
             code.store(value, "logits", code.plus(code.times(at, code.each), within))
+
+
+def _two_layers_in_eight_bits(code: NetworkCode, blocks: tuple[Any, Any], places: list[Any], rows: list[Any]) -> None:
+    """Write the code of `two_layers` for a network in eight bits.
+
+    places: the places of the sums in `layers`, counted in blocks, in the order [block, layer]; rows: the first rows of
+    the same blocks of the matrix.
+    """
+    scales, starts = ([code.load(name, row) for row in rows] for name in ("d.scale", "start_d"))
+    factors = [
+        code.load("factors", code.plus(code.times(block, WIDTH), j * LEVELS)) for block in blocks for j in range(2)
+    ]
+    with code.loop(code.each) as lane:
+        within = code.times(lane, WIDTH)
+        sums = [code.load_integers("layers", code.plus(code.times(at, WIDTH * code.each), within)) for at in places]
+        xs = [code.fma(scale, code.floats(y), start) for scale, y, start in zip(scales, sums, starts, strict=True)]
+        parts = code.tanh_fractions(xs)
+        n = [code.mul(code.mul(a, y), p) for a, (y, p, _) in zip(factors, parts, strict=True)]
+        d = [q for _, _, q in parts]
+        tops = [code.fma(n[k], d[k + 1], code.mul(n[k + 1], d[k])) for k in (0, 2)]
+        bottoms = [code.mul(d[k], d[k + 1]) for k in (0, 2)]
+        shared = code.reciprocal(code.mul(*bottoms))
+        for k, block in enumerate(blocks):
+            value = code.mul(code.mul(tops[k], bottoms[1 - k]), shared)
+            code.store(value, "logits", code.plus(code.times(block, WIDTH * code.each), within))
 
 
 product_a_of_one = product_of_one("a", "start_a", "sums_a")

@@ -91,7 +91,7 @@ def dot_stack(matrices: Sequence[Array], path: str) -> DotStack:
         columns=np.concatenate([one.columns for one in made]),
         steps=np.concatenate([*(one.steps[:-1] + step for one, (step, _, _) in both), firsts[-1, :1]]),
         places=np.concatenate([one.places + row for one, (_, _, row) in both]),
-        where=np.concatenate([one.where + np.array([group, 0]) for one, (_, group, _) in both]),
+        where=np.concatenate([one.where + np.array([group, 0, 0]) for one, (_, group, _) in both]),
         start=np.concatenate([*(one.start[: len(one.scale)] for one in made), made[-1].start[-WIDTH:]]),
         scale=np.concatenate([one.scale for one in made]),
         pairs=np.concatenate([one.pairs for one in made]),
@@ -99,7 +99,7 @@ def dot_stack(matrices: Sequence[Array], path: str) -> DotStack:
     return DotStack(blocks)
 
 
-NO_DOTS = DotStack(NoBlocks(np.zeros((0, 2), np.int64)))
+NO_DOTS = DotStack(NoBlocks(np.zeros((0, 3), np.int64)))
 """The stack of a network with floats."""
 
 
@@ -128,13 +128,13 @@ def _blocks(matrix: Array, piece: int, parts: int, first: int) -> tuple[Array, A
     steps = np.cumsum([0] + [len(group[0][2]) + more * len(group[0][2]) % 2 for group in groups])
     weights = np.zeros((steps[-1], ACCUMULATORS, WIDTH, piece), matrix.dtype)
     columns = np.full((steps[-1], ACCUMULATORS), first, np.uint16)
-    where = np.zeros((parts * height // WIDTH + 1, 2), np.int64)
+    where = np.zeros((parts * height // WIDTH + 1, 3), np.int64)
     for g, group in enumerate(groups):
         for q, (place, row, own) in enumerate(group):
             part_of_steps = slice(steps[g], steps[g] + len(own))
             weights[part_of_steps, q] = split[row // WIDTH, own]
             columns[part_of_steps, q] = first + own
-            where[place // WIDTH] = g, q
+            where[place // WIDTH] = g, q, len(own)
     places = np.array([[place for place, _, _ in group] for group in groups])
     return weights, columns, steps, places, where[:-1]
 

@@ -6,6 +6,8 @@ are set to 0. `draw_class` draws from the softmax of any number of levels.
 
 from __future__ import annotations
 
+from functools import reduce
+from itertools import accumulate, chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,7 +33,7 @@ def level_order(levels: int) -> Array:
 def categorical(levels: int) -> Any:
     """Return a vector-code stage that draws one of `levels` levels by their logits and writes it to `drawn`.
 
-        p(i) = 2**((logit(i) - highest logit) * sharp),    q(i) = max(0, p(i) - threshold * sum of all p)
+        p(i) = 2**(logit(i) * sharp - highest logit * sharp),    q(i) = max(0, p(i) - threshold * sum of all p)
 
     The drawn level is the number of i with F(i) <= u * F(levels - 1). u is the random number, and F(i) = q(0) + ... +
     q(i), computed as the sum of all previous blocks plus the sum within the block of i. There are sixteen blocks of
@@ -50,97 +52,119 @@ def categorical(levels: int) -> Any:
 
     def write(code: NetworkCode, threshold: Any) -> None:
         floor = code.broadcast(threshold)
-        if code.many and not code.eight_bits:
-            _draw_of_many(code, floor, per)
-            return
-        with code.loop(code.each) as lane:
-            _draw_of_one(code, floor, per, lane)
+        draw_of = _draw_of_many if code.many and not code.eight_bits else _draw_of_one
+        draw_of(code, floor, per)
 
     write.__name__ = f"categorical_{levels}"
     return network_stage(write)
 
 
 def _weights(code: NetworkCode, xs: list[Any], top: Any, scale: Any) -> list[Any]:
-    """Write vector code that computes 2**((x - top) * scale) of several vectors x of logits; return the results.
+    """Write vector code that computes 2**(x * scale - top) of several vectors x of logits; return the results.
 
-    Exponents below -126 count as -126. top, scale: vectors.
+    Exponents below -126 count as -126. top: the largest x times scale, a vector as scale is.
     """
-    return code.exp2([code.maximum(code.mul(code.sub(x, top), scale), code.constant(LEAST)) for x in xs], code.series)
+    exponents = [code.fma(x, scale, code.builder.fneg(top)) for x in xs]
+    return code.exp2([code.maximum(exponent, code.constant(LEAST)) for exponent in exponents], code.series)
 
 
-def _draw_of_one(code: NetworkCode, threshold: Any, per: int, lane: Any) -> None:
-    b, zero, scale = code.builder, code.constant(0), code.broadcast(code.element("sharp", lane))
-    places = [code.times(code.plus(lane, j * code.each), WIDTH) for j in range(per)]
-    x = [code.load("logits", place) for place in places]
-    top = x[0]
-    for value in x[1:]:
-        top = code.maximum(value, top)
-    top = code.across(code.maximum, top)
-    p = [value for j in range(0, per, 4) for value in _weights(code, x[j : j + 4], top, scale)]
-    total = zero
-    for value in p:
-        total = code.add(total, value)
-    floor = code.mul(threshold, code.across(code.add, total))
-    within, f = zero, []
-    for j, value in enumerate(p):
-        q = code.maximum(code.sub(value, floor), zero)
-        code.store(q, "logits", places[j])
-        within = code.add(within, q)
-        f.append(within)
-    before, end = zero, code.number(0)
-    for m in range(WIDTH):
-        before = code.insert(before, end, m)
-        end = code.add(end, code.extract(within, m))
-    b.store(end, code.address("total", lane))
-    goal = code.broadcast(code.mul(code.element("number", lane), end))
-    count = code.integer(0)
-    for value in f:
-        count = b.sub(count, code.where_at_most(code.add(before, value), goal))
-    count = code.across(b.add, count)
-    b.store(code.position(code.extract(count, 0)), code.address("drawn", lane))
+def _sum_of_four(code: NetworkCode, four: list[Any]) -> Any:
+    return code.add(code.add(four[0], four[1]), code.add(four[2], four[3]))
+
+
+def _running_sums(code: NetworkCode, values: list[Any]) -> list[Any]:
+    """Return the sums of the first 1, 2 .. of several vectors, whose numbers are at least 0.
+
+    The vectors of each four are added one after the other, and the sum of all fours before is added last. So no sum is
+    smaller than the one before, and a vector of zeros does not change the sum.
+    """
+    sums: list[Any] = []
+    for j in range(0, len(values), 4):
+        four = list(accumulate(values[j : j + 4], code.add))
+        sums += [code.add(sums[-1], value) for value in four] if j else four
+    return sums
+
+
+def _draw_of_one(code: NetworkCode, threshold: Any, per: int) -> None:
+    """Write the code of `categorical` with vectors of one signal each.
+
+    For sixteen signals every step is done for all of them before the next step: the instructions of a step wait for
+    each other, and the processor is faster if it can work on several signals at once.
+    """
+    b, zero = code.builder, code.constant(0)
+
+    def place(lane: Any, j: int) -> Any:
+        return code.times(code.plus(lane, j * code.each), WIDTH)
+
+    with code.loop(code.each) as lane:
+        scale = code.broadcast(code.element("sharp", lane))
+        x = [code.load("logits", place(lane, j)) for j in range(per)]
+        tops = x[:4]
+        for j in range(4, per):
+            tops[j % 4] = code.maximum(x[j], tops[j % 4])
+        top = code.maximum(code.maximum(tops[0], tops[1]), code.maximum(tops[2], tops[3]))
+        top = code.mul(code.across(code.maximum, top), scale)
+        fours = [_weights(code, x[j : j + 4], top, scale) for j in range(0, per, 4)]
+        total = reduce(code.add, [_sum_of_four(code, four) for four in fours])
+        floor = code.mul(threshold, code.across(code.add, total))
+        for j, value in enumerate(chain.from_iterable(fours)):
+            code.store(code.maximum(code.sub(value, floor), zero), "logits", place(lane, j))
+    with code.loop(code.each) as lane:
+        f = _running_sums(code, [code.load("logits", place(lane, j)) for j in range(per)])
+        before, end = zero, code.number(0)
+        for m in range(WIDTH):
+            before = code.insert(before, end, m)
+            end = code.add(end, code.extract(f[-1], m))
+        b.store(end, code.address("total", lane))
+        goal = code.broadcast(code.mul(code.element("number", lane), end))
+        counts = [code.integer(0)] * 4
+        for j, value in enumerate(f):
+            counts[j % 4] = b.sub(counts[j % 4], code.where_at_most(code.add(before, value), goal))
+        count = code.across(b.add, reduce(b.add, counts))
+        b.store(code.position(code.extract(count, 0)), code.address("drawn", lane))
 
 
 def _draw_of_many(code: NetworkCode, threshold: Any, per: int) -> None:
+    """Write the code of `categorical` with vectors of one level of sixteen signals each."""
     b, zero, scale = code.builder, code.constant(0), code.load("sharp", 0)
     rows = WIDTH * WIDTH  # distance from place 16 * b of the logits to place 16 * (b + 1), in numbers
     top = code.variable(code.load("logits", 0))
     with code.loop(WIDTH * per) as j:
         b.store(code.maximum(code.load("logits", code.times(j, WIDTH)), b.load(top)), top)
-    highest = b.load(top)
+    highest = code.mul(b.load(top), scale)
     with code.loop(WIDTH) as m:
-        at, total = code.times(m, WIDTH), zero
+        at, fours = code.times(m, WIDTH), []
         for j in range(0, per, 4):
             four = [code.plus(at, (j + k) * rows) for k in range(4)]
             p = _weights(code, [code.load("logits", place) for place in four], highest, scale)
             for place, value in zip(four, p, strict=True):
                 code.store(value, "logits", place)
-                total = code.add(total, value)
-        code.store(total, "work", at)
+            fours.append(_sum_of_four(code, p))
+        code.store(reduce(code.add, fours), "work", at)
     totals = [code.load("work", m * WIDTH) for m in range(WIDTH)]
     for step in (8, 4, 2, 1):
         totals = [code.add(totals[m], totals[m + step]) for m in range(step)]
     floor = code.mul(threshold, totals[0])
     before = code.variable(zero)
     with code.loop(WIDTH) as m:
-        within = zero
+        q = []
         for j in range(per):
             place = code.plus(code.times(m, WIDTH), j * rows)
-            q = code.maximum(code.sub(code.load("logits", place), floor), zero)
-            code.store(q, "logits", place)
-            within = code.add(within, q)
-        b.store(code.add(b.load(before), within), before)
+            q.append(code.maximum(code.sub(code.load("logits", place), floor), zero))
+            code.store(q[-1], "logits", place)
+        b.store(code.add(b.load(before), _running_sums(code, q)[-1]), before)
     total = b.load(before)
     code.store(total, "total", 0)
     goal = code.mul(code.load("number", 0), total)
     b.store(zero, before)
     count = code.variable(code.integer(0))
     with code.loop(WIDTH) as m:
-        within, start, f = zero, b.load(before), zero
-        for j in range(per):
-            within = code.add(within, code.load("logits", code.plus(code.times(m, WIDTH), j * rows)))
-            f = code.add(start, within)
-            b.store(b.sub(b.load(count), code.where_at_most(f, goal)), count)
-        b.store(f, before)
+        start = b.load(before)
+        q = [code.load("logits", code.plus(code.times(m, WIDTH), j * rows)) for j in range(per)]
+        f = [code.add(start, value) for value in _running_sums(code, q)]
+        for value in f:
+            b.store(b.sub(b.load(count), code.where_at_most(value, goal)), count)
+        b.store(f[-1], before)
     found = b.load(count)
     for lane in range(WIDTH):
         b.store(code.position(code.extract(found, lane)), code.address("drawn", lane))
@@ -176,6 +200,7 @@ def _exponentials(code: NetworkCode, count: Any) -> None:
     top, scale = (
         code.load(name, 0) if code.many else code.broadcast(code.element(name, 0)) for name in ("tops", "scales")
     )
+    top = code.mul(top, scale)
     with code.loop(count) as k:
         at = code.times(k, WIDTH)
         code.store(_weights(code, [code.load("y", at)], top, scale)[0], "y", at)

@@ -130,16 +130,18 @@ class NetworkCode(Code):
         quotients = [self.mul(shared[k // 2], d[k ^ 1]) for k in range(len(d))]
         return [self.fma(self.constant(-2), quotient, self.constant(1)) for quotient in quotients]
 
-    def sigmoids_of_pairs(self, xs: list[Any]) -> list[Any]:
-        """Return 1 / (1 + 2**x) of an even number of vectors x, in eight bits. Two of them share one division.
+    def four_sigmoids(self, xs: list[Any]) -> list[Any]:
+        """Return 1 / (1 + 2**x) of four vectors x, in eight bits. They share one division.
 
         They are (1 - tanh(x * ln(2) / 2)) / 2.
         """
         parts = self.tanh_fractions(xs)
         tops = [self.fma(self.builder.fneg(y), p, q) for y, p, q in parts]
-        shared = [self.div(self.constant(0.5), self.mul(parts[k][2], parts[k + 1][2])) for k in range(0, len(xs), 2)]
-        tops = [self.mul(top, parts[k ^ 1][2]) for k, top in enumerate(tops)]
-        return [self.mul(top, shared[k // 2]) for k, top in enumerate(tops)]
+        q = [part[2] for part in parts]
+        pairs = [self.mul(q[0], q[1]), self.mul(q[2], q[3])]
+        shared = self.div(self.constant(0.5), self.mul(*pairs))
+        others = [self.mul(shared, pair) for pair in reversed(pairs)]
+        return [self.mul(self.mul(top, q[k ^ 1]), others[k // 2]) for k, top in enumerate(tops)]
 
 
 network_stage = stage("net", "workspace", width=WIDTH, dtype=types.float32, code=NetworkCode)
@@ -211,7 +213,7 @@ def product_of_many(matrix: str, start: str, y: str, by_lane: bool = False) -> A
         if f"{matrix}.steps" not in code.arrays:  # a network with floats, whose matrices are elsewhere
             return
         b = code.builder
-        group, q = (code.element(f"{matrix}.where", code.plus(code.times(block, 2), k)) for k in range(2))
+        group, q = (code.element(f"{matrix}.where", code.plus(code.times(block, 3), k)) for k in range(2))
         first, end = (code.element(f"{matrix}.steps", code.plus(group, k)) for k in range(2))
         rows = [code.plus(code.times(block, WIDTH), r) for r in range(WIDTH)]
 
@@ -269,12 +271,12 @@ def _dots_of_one(code: NetworkCode, path: str, matrix: str, y: str, group: Any, 
 def _dots_of_many(code: NetworkCode, path: str, matrix: str, y: str, block: Any, slot: Any, x: Any) -> None:
     """Write the code of a stage `product_of_many` whose matrix has 8-bit numbers. path: see `NetworkCode.path`."""
     b, lanes = code.builder, WIDTH if path == "vnni" else TILE
-    group, q = (code.element(f"{matrix}.where", code.plus(code.times(block, 2), k)) for k in range(2))
-    first, end = (code.element(f"{matrix}.steps", code.plus(group, k)) for k in range(2))
+    group, q, pieces = (code.element(f"{matrix}.where", code.plus(code.times(block, 3), k)) for k in range(3))
+    first = code.element(f"{matrix}.steps", group)
     start = code.load_integers(f"{matrix}.start", code.times(block, WIDTH))
     for lane in range(0, WIDTH, lanes):
         sums = [code.variable(start) for _ in range(lanes)]
-        with code.loop(code.minus(end, first)) as k:
+        with code.loop(pieces) as k:
             step = code.plus(code.times(code.plus(first, k), ACCUMULATORS), q)
             column = code.position(code.element(f"{matrix}.columns", step))
             by_pairs, width = path == "avx2", 2 if path == "avx2" else 4
@@ -389,7 +391,7 @@ def gates(name: str, matrix: str = "", start: str = "") -> Any:
             x = [gate(b, s, k) for b, s in pair for k in range(2)]
             inner = [(code.load("inputs", place(s, 2)), recurrent(b, s, 2)) for b, s in pair]
             if code.eight_bits:
-                r0, z0, r1, z1 = code.sigmoids_of_pairs(x)
+                r0, z0, r1, z1 = code.four_sigmoids(x)
             else:
                 r0, z0, r1, z1 = code.denominators(x)
                 both0, both1 = code.mul(r0, z0), code.mul(r1, z1)
