@@ -81,8 +81,8 @@ def _start_frame(
     """Copy one row of the frames' inputs to one lane: predictor, sharpness, and what the condition adds to the gates.
 
     For gate n of GRU_A only the recurrent bias is copied to `start_a`; `sum_of_rows` adds the condition later. In eight
-    bits `gates_in_eight_bits` adds it for all gates, and `start_a` is not used. taps: [order, lanes], overwritten with the predictor.
-    tile: see `units_of_tile`.
+    bits `gates_in_eight_bits` adds it for all gates, and `start_a` is not used. taps: [order, lanes], overwritten with
+    the predictor. tile: see `units_of_tile`.
     """
     start, condition, lanes = workspace.start_a.reshape(-1), workspace.condition_b.reshape(-1), taps.shape[1]
     for k in range(len(taps)):
@@ -126,8 +126,8 @@ def _find_rows(places: Array, row: Array, codes: Array, width: int) -> None:
 def _gru_a_of_one(net: SampleNetwork, workspace: Workspace, h: int, new: int) -> None:
     """Compute the new state of GRU_A for one signal, then the sums of GRU_B's gates over its inputs and its old state.
 
-    h, new: the positions in `workspace.state` at which the old and the new states begin. In float32 every stage runs for
-    all blocks of sixteen units before the next stage begins: the instructions of a stage wait for each other, and the
+    h, new: the positions in `workspace.state` at which the old and the new states begin. Every stage runs for all
+    blocks of sixteen units before the next stage begins: the instructions of a stage wait for each other, and the
     processor is faster if it can work on several blocks at once.
     """
     groups, blocks = len(net.a.places), len(net.bias_n) // (3 * WIDTH)

@@ -22,12 +22,12 @@ from dspgraph_nodes._kernels.neural.stages import (
 
 @network_stage
 def fetch(code: NetworkCode, block: Any, gate: Any) -> None:
-    """Write vector code that prefetches the numbers of one gate and one block, which `sum_of_rows` or
-    `gates_in_eight_bits` reads later.
+    """Write vector code that prefetches the numbers of one gate and one block, which a later stage reads.
 
-    The tables are larger than the nearest cache; a prefetch loads them while the processor computes. The numbers of one
-    gate are a line of the cache, 64 bytes. In eight bits the numbers of all gates of two blocks are in three lines,
-    which are fetched for the first block, whose number is even.
+    This stage is `sum_of_rows` or, in eight bits, `gates_in_eight_bits`. The tables are larger than the nearest cache;
+    a prefetch loads them while the processor computes. The numbers of one gate are a line of the cache, 64 bytes. In
+    eight bits the numbers of all gates of two blocks are in three lines, which are fetched for the first block, whose
+    number is even.
     """
     lanes = WIDTH if code.many else 1
     if code.eight_bits:
@@ -73,13 +73,11 @@ def sum_of_rows(code: NetworkCode, block: Any, slot: Any) -> None:
 
 @network_stage
 def gates_in_eight_bits(code: NetworkCode, h: Any, b0: Any, s0: Any, b1: Any, s1: Any) -> None:
-    """Write vector code that computes the new states of two blocks of GRU_A, for a network in eight bits.
+    """Write vector code that computes the gates of two blocks of GRU_A, for a network in eight bits.
 
-    It does the work of `sum_of_rows`, `gates` and `update_state` without storing the numbers between them. The tables
-    have 16-bit integers, whose sum is exact. The numbers of the condition are added for all gates. With tanh as a
-    fraction n / q, the new state is t + z * (h - t) with z = (qz - nz) / (2 * qz) and t = nt / qt; the four divisions
-    of two blocks are one. h, new: where the old and the new states begin in `state`; b0, b1: the numbers of the blocks;
-    s0, s1: the slots of `sums_a` in which their recurrent sums are.
+    The stage does the work of `sum_of_rows` and of `gates`, without storing the numbers between them. The tables have
+    16-bit integers, whose sum is exact. The numbers of the condition are added for all gates. h, b0, s0, b1, s1: as in
+    `gates`. For a network with floats the stage does nothing.
     """
     if not code.eight_bits:
         return
@@ -95,7 +93,6 @@ def gates_in_eight_bits(code: NetworkCode, h: Any, b0: Any, s0: Any, b1: Any, s1
     with code.loop(code.each) as lane:
         rows = [code.element("places", code.plus(lane, k * code.each)) for k in range(4)]
         within = code.times(lane, WIDTH)
-
         before = [
             code.load("state", code.plus(h, code.plus(code.times(block, WIDTH * code.each), within)))
             for block, _ in pair

@@ -367,7 +367,7 @@ def gates(name: str, matrix: str = "", start: str = "") -> Any:
 
     Here g are the sums of the inputs, y the recurrent sums, d the diagonals of the recurrent weights, h the state. r
     and z are sigmoids, because their weights contain the factor -1 / ln(2). In `inputs`, z replaces g_z, and c replaces
-    g_n. The four quotients, r and z of two blocks, share one division; in eight bits r and z of one block do.
+    g_n. The four quotients, r and z of two blocks, share one division.
     """
 
     def write(code: NetworkCode, h: Any, b0: Any, s0: Any, b1: Any, s1: Any) -> None:
