@@ -63,6 +63,16 @@ def test_kept_code_is_out_of_date_when_a_file_it_imports_changes_and_only_then(t
     assert run_in(tree, RUN) == [31.0, 0, 1]
 
 
+@pytest.mark.parametrize("kind", ["nbi", "nbc"])
+@pytest.mark.parametrize("rest", [0, 0.5])
+def test_a_file_of_the_cache_that_is_cut_is_made_again(tree: Path, kind: str, rest: float) -> None:
+    assert run_in(tree, RUN) == [21.0, 0, 1]
+    (path,) = (tree / KERNELS / "__pycache__").glob(f"user_of_test.used*.{kind}")
+    os.truncate(path, int(rest * path.stat().st_size))
+    assert run_in(tree, RUN) == [21.0, 0, 1]
+    assert run_in(tree, RUN) == [21.0, 1, 0]
+
+
 SLOW = """
 import time
 from dspgraph_nodes._kernels.compile import jit

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
+from pickle import UnpicklingError
 from typing import IO, Any, TypeVar, cast
 
 from numba import njit
@@ -168,11 +169,21 @@ class _Cache(caching.FunctionCache):
         """Return the machine code on disk, or None.
 
         The method of numba for this first loads all that a compilation needs, which takes a fifth of a second. Machine
-        code needs only numba's functions for memory.
+        code needs only numba's functions for memory. If a file of the cache is cut, for instance after a power failure,
+        the kernel's machine code on disk is dropped.
         """
         rtsys.initialize(target_context)
-        with self._guard_against_spurious_io_errors():
-            return self._load_overload(signature, target_context)  # type: ignore[no-untyped-call]
+        try:
+            with self._guard_against_spurious_io_errors():
+                return self._load_overload(signature, target_context)  # type: ignore[no-untyped-call]
+        except (EOFError, UnpicklingError):
+            print(f"dspgraph: {self.cache_path}: a file is damaged; compiling `{self._py_func.__name__}` again", file=sys.stderr)
+        try:
+            self.flush()  # type: ignore[no-untyped-call]
+        except OSError:  # the index cannot be replaced, and numba cannot read it
+            self.disable()  # type: ignore[no-untyped-call]
+            _say_that_nothing_is_kept()
+        return None
 
     def save_overload(self, signature: Any, data: Any) -> None:
         try:
