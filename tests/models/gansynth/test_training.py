@@ -96,6 +96,19 @@ def test_the_moments_begin_anew_with_every_stage_and_other_blocks_stay() -> None
     assert steps == [1, 2, 1, 2, 1, 2]
 
 
+def test_two_processes_grow_together() -> None:
+    """With two blocks, a stage of 12 pictures lasts one and a half updates of two processes with 4 pictures each."""
+    settings = Settings(**{**TINY, "stage_images": 12, "processes": 2})
+    recordings, labels = notes("gansynth-tiny", 12)
+    made = task(settings, recordings, features(settings), labels)
+    shares = [[made.batch(2 * n + process)["progress"] for process in range(2)] for n in range(6)]
+    assert shares == [[progress_of(8 * n, 12, 2)] * 2 for n in range(6)]
+    assert len({first for first, _ in shares}) > 2
+    assert made.restart is not None
+    stages = [stage_of(8 * n, 12, 2) for n in range(6)]
+    assert [made.restart(n) for n in range(6)] == [n > 0 and stages[n] != stages[n - 1] for n in range(6)]
+
+
 def test_generator_first_each_update_changes_one_of_both() -> None:
     settings = Settings(**{**TINY, "stage_images": 0})
     recordings, labels = notes("gansynth-tiny", 12)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dspgraph_nodes.models.shared.layers import gru_layer
+from dspgraph_nodes.models.shared.layers import gru, gru_layer, rounded_state
 
 
 def both_ways(dtype: torch.dtype, samples: int, batch: int) -> list[tuple[Tensor, ...]]:
@@ -31,6 +31,21 @@ def test_a_gru_has_the_outputs_and_gradients_of_torch(samples: int, batch: int) 
     torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
     ours, theirs = both_ways(torch.float32, samples, batch)
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_rounding_to_eight_bits_has_the_gradient_of_the_identity() -> None:
+    """The reference rounds in torch, and adds the rounding error as a constant."""
+    torch.manual_seed(1)
+    layer = torch.nn.GRU(5, 16, batch_first=True).double()
+    inner, recurrent, bias, recurrent_bias = weights = list(layer.parameters())
+    x, state = torch.randn(3, 20, 5).double(), torch.rand(3, 16).double()
+    weight = torch.randn(3, 20, 16).double()
+    both = recurrent_bias * (torch.arange(48) < 32) + bias
+    ours = gru(torch.nn.functional.linear(x.transpose(0, 1), inner, both), recurrent, recurrent_bias[32:], state, True)
+    theirs, _ = gru_layer(x, weights, state, lambda h: h + (rounded_state(h) - h).detach())
+    torch.testing.assert_close(ours.transpose(0, 1), theirs, rtol=1e-12, atol=1e-12)
+    found, expected = (torch.autograd.grad((weight * h).sum(), weights) for h in (ours.transpose(0, 1), theirs))
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
 
 
 def test_without_gradients_torch_computes_the_same() -> None:

@@ -177,7 +177,10 @@ class _Cache(caching.FunctionCache):
             with self._guard_against_spurious_io_errors():
                 return self._load_overload(signature, target_context)  # type: ignore[no-untyped-call]
         except (EOFError, UnpicklingError):
-            print(f"dspgraph: {self.cache_path}: a file is damaged; compiling `{self._py_func.__name__}` again", file=sys.stderr)
+            print(
+                f"dspgraph: {self.cache_path}: a file is damaged; compiling `{self._py_func.__name__}` again",
+                file=sys.stderr,
+            )
         try:
             self.flush()  # type: ignore[no-untyped-call]
         except OSError:  # the index cannot be replaced, and numba cannot read it

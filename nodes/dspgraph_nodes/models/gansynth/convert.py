@@ -20,7 +20,7 @@ _ARRAY = re.compile(
 _ONE = "Generator/progressive_gan_generator/progressive_gan_block_1/conv0/conv2d/kernel"
 _PITCHES = "Discriminator/discriminator_cond/classification_logits/bias"
 
-_UNTOLD = ("lowest", "scale", "drop", "rate", "magnitude", "angle")
+_UNTOLD = ("lowest", "form", "scale", "drop", "rate", "magnitude", "angle")
 """Fields of `Config` that do not follow from the arrays. Their defaults are the values of the published program."""
 
 

@@ -242,8 +242,12 @@ class _Adversarial:
 
     def batch(self, notes: NotePictures, number: int) -> NoteBatch:
         s = self.settings
-        progress = progress_of(number * s.batch, s.stage_images, self.config.blocks)
+        progress = progress_of(self.images(number // s.processes), s.stage_images, self.config.blocks)
         return self.inputs(notes, rng(s.seed, number, 3), progress)
+
+    def images(self, batches: int) -> int:
+        """Return how many pictures all processes have trained on after this number of batches of each."""
+        return batches * self.settings.processes * self.settings.batch
 
     def inputs(self, notes: NotePictures, draw: Random, progress: float) -> NoteBatch:
         """Return the inputs of both losses for real notes; each loss has random latent vectors and pitches of its own.
@@ -284,9 +288,9 @@ class _Adversarial:
         return figures | self.judge.figures(*_notes(network.generator, *self.noise(draw, _MOST_VALIDATED)))
 
     def restart(self, number: int) -> bool:
-        """Return whether a stage of growing begins with batch number `number`."""
+        """Return whether a stage of growing begins with batch number `number` of each process."""
         s, blocks = self.settings, self.config.blocks
-        before, now = (stage_of(n * s.batch, s.stage_images, blocks) for n in (number - 1, number))
+        before, now = (stage_of(self.images(n), s.stage_images, blocks) for n in (number - 1, number))
         return number > 0 and before != now
 
     def example(self, draw: Random) -> tuple[Array, int]:

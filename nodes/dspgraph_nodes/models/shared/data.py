@@ -97,11 +97,12 @@ def split(
 def held_out(names: list[str], settings: RunSettings) -> set[str]:
     """Return the names of the recordings for validation, drawn at random.
 
-    The set is empty if there is only one recording or if the setting `validation_share` is 0.
+    The set is empty if there is only one recording or if the setting `validation_share` is 0. At least one recording is
+    left for training.
     """
     if len(names) == 1 or not settings.validation_share:
         return set()
-    count = max(1, round(settings.validation_share * len(names)))
+    count = min(max(1, round(settings.validation_share * len(names))), len(names) - 1)
     return {names[k] for k in rng(settings.seed).permutation(len(names))[:count]}
 
 

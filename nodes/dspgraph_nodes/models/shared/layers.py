@@ -79,6 +79,7 @@ class _GRU(Function):
             torch.addcmul(row[:, 2 * units :], gate[:, :units], g, out=n).tanh_()
             torch.lerp(n, last, gate[:, units:], out=new)
         ctx.save_for_backward(gates, inner, candidate, h, recurrent, read)
+        ctx.eight_bits = eight_bits
         return h[1:]
 
     @staticmethod
@@ -99,6 +100,9 @@ class _GRU(Function):
             of_state.addmm_(of_recurrent[t], recurrent)
         rows = of_recurrent.flatten(0, 1)
         of_matrix, of_bias = rows.t() @ read.flatten(0, 1), rows[:, 2 * units :].sum(0)
+        if ctx.eight_bits:
+            rest = (h[:-1] - read).flatten(0, 1).repeat(1, 3)  # which only the diagonals are multiplied with
+            of_matrix.view(3, units, units).diagonal(dim1=1, dim2=2).add_((rows * rest).sum(0).view(3, units))
         of_recurrent[..., 2 * units :] = of_candidate
         return of_recurrent, of_matrix, of_bias, of_state, None
 
