@@ -6,9 +6,10 @@ overwrites the oldest row, and no row moves. A dense layer is a convolution with
 a signal to a lane of the state and back; `normalise` and `rectify` do what stands between convolutions: a factor and an
 offset for each channel, and the leaky ReLU.
 
-A vector has sixteen float32 numbers. For one signal it holds sixteen channels; for sixteen signals arrays have a last
+A vector has sixteen float32 numbers. For one signal it holds sixteen channels; for sixteen signals the state has a last
 axis `lane`, and a vector holds one channel of all signals. Every number is computed by the same operations in the same
-order in both forms. Channels are filled up with zeros to multiples of sixteen.
+order in both forms. Channels are filled up with zeros to multiples of sixteen. A place in the state is the number of a
+channel, for sixteen signals too: channel c of lane l is element 16 * c + l of the flattened state.
 
 Source: T. Le Paine et al., Fast Wavenet Generation Algorithm, arXiv:1611.09482, 2016 (the rings).
 """
@@ -146,8 +147,9 @@ def add_products_or_dots(
 ) -> None:
     """Do the work of `add_products`, with floats or, if the network is in eight bits, with 8-bit numbers.
 
-    dots: the stack of matrices in eight bits; w: then the number of the first block of the matrix. room: has besides
-    the fields of `add_products` also codes, steps and sums, see `rounding_buffers`.
+    dots: the stack of matrices in eight bits, or `packing.NO_DOTS`. In eight bits w is the number of the matrix's first
+    block in this stack, and y a multiple of 16. room: has besides the fields of `add_products` also codes, steps and
+    sums, see `rounding_buffers`.
     """
     if len(dots.m.where) == 0:
         add_products(net, room, w, taps, columns, y, blocks)
@@ -167,7 +169,8 @@ def add_products_or_dots(
 def rounding_buffers(dots: DotStack, state: Array, inputs: int) -> tuple[Array, Array, Array]:
     """Return the arrays codes, steps and sums for `add_products_or_dots`.
 
-    state: that of the network; inputs: the largest number of inputs of a matrix. For floats the arrays have no use.
+    state: that of the network; inputs: the largest number of inputs of a matrix, those of all its taps together. For a
+    network with floats the arrays are empty.
     """
     if not isinstance(dots.m, DotBlocks):
         return np.zeros(0, np.uint8), np.zeros(0, np.float32), np.zeros(0, np.int32)
@@ -211,9 +214,10 @@ def rectify(code: NetworkCode, x: Any, blocks: Any) -> None:
 def exchange(net: Any, rings: Array, state: Array, lane: int, shift: int, load: bool) -> None:
     """Copy the ring buffers of one signal to a lane of the state, or back if `load` is false.
 
-    rings: [rows of all rings * residual], the rings of the signal, each with its oldest row first. state: [n, lanes].
-    shift: used only for copying back: the number of samples that `run` has computed since the rings were copied to the
-    state. The oldest row of each ring in the state is then its row `shift` modulo its length.
+    net: the weights, with the fields `layers` and `sizes` of `WaveNetWeights`. rings: [rows of all rings * residual],
+    the rings of the signal, each with its oldest row first. state: [n, lanes]. shift: used only for copying back: the
+    number of samples that `wavenet_loop.run` has computed since the rings were copied to the state. The oldest row of
+    each ring in the state is then its row `shift` modulo its length.
     """
     residual = net.sizes[1]
     for i in range(len(net.layers)):

@@ -57,7 +57,8 @@ def draw_logistic(parameters: Array, noise: Array, lane: int, floor: float) -> f
     """Draw a sample in one lane from a mixture of K logistics: mean_k + exp(log-scale_k) * noise, limited to -1 .. 1.
 
     k is the component that `draw_component` chooses. parameters: [3 * K, lanes]: K logits, K means, K log-scales.
-    noise: [K + 1, lanes]. floor: log-scales below it are raised to it.
+    noise: [K + 1, lanes], from `mixture_noise`; its last row is the noise in the formula. floor: log-scales below it
+    are raised to it.
     """
     components = len(noise) - 1
     k = draw_component(parameters, noise, lane)
@@ -82,8 +83,8 @@ class SampleDraws(NamedTuple):
 def sample_draws(levels: int, temperature: float, floor: float, numbers: Array) -> SampleDraws:
     """Return `SampleDraws` with these fields; for a mixture, apply the temperature to `numbers` first, in place.
 
-    For a mixture (levels = 0), the last column of `numbers`, which is the noise of the drawn value, is multiplied by
-    the temperature. This has the same effect as multiplying all scales by it.
+    For a mixture (levels = 0), numbers[:, -1], the noise of the drawn values, is multiplied by the temperature. This
+    has the same effect as multiplying all scales by it.
     """
     if not levels:
         numbers[:, -1] *= temperature

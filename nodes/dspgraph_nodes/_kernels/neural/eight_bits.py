@@ -1,4 +1,4 @@
-"""The rounding of a layer's inputs to eight bits, and of its sums back to floats, for layers with any inputs.
+"""The rounding of a layer's inputs to eight bits, and the conversion of its sums to floats, for inputs of any size.
 
 The inputs x of a product are rounded to whole numbers q from -127 to 127, with a step of their own for every product
 and signal:
@@ -7,7 +7,8 @@ and signal:
 
 Halves are rounded to even. The sums of q w are whole numbers. So the result is the same by every path of
 `compile.simd.DOT_PATHS`, for one signal and for sixteen. If an x is NaN or infinite, every y is NaN. The stages are
-parts of `layers.apply_layer`, and do nothing if the matrix of a layer has floats.
+parts of `layers.apply_layer` and of `convolution.add_products_or_dots`, and do nothing if the matrix of a layer has
+floats.
 """
 
 from __future__ import annotations
@@ -108,8 +109,9 @@ def decode_sums(code: NetworkCode, block: Any) -> None:
 def add_sums(code: NetworkCode, block: Any, sums: Any, y: Any) -> None:
     """Write vector code that adds scale * step * sums to the state, for one block of rows of a matrix.
 
-    block: the number of the block of rows; sums: that of the block of `sums` which has its whole numbers, for sixteen
-    signals in the order [block, lane, unit]; y: the number of the block of the state to which the products are added.
+    block: the number of the block of rows; sums: the number of the block of the array `sums` that holds the whole
+    numbers of these rows, for sixteen signals in the order [block, lane, unit]; y: the number of the block of the state
+    to which the products are added.
     """
     if not code.path("m"):
         return

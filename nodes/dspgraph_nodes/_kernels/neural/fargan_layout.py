@@ -63,7 +63,7 @@ class FarganMemory(NamedTuple):
     """The arrays that the stages of a sub-frame read and write. For sixteen signals, each has a last axis `lane`.
 
     state: everything that matrices read, see `layout_of`. inputs, sums_b: the sums of a GRU's gates over its inputs
-    and over its old state. y: the sums of another layer.
+    and over its old state. y: the sums of any other layer.
     """
 
     state: Array  # [1, n]: all that matrices read, and the new states of the GRUs
@@ -78,7 +78,8 @@ def layout_of(sizes: Array) -> Array:
     The parts are: the inputs of the last sub-frame; the present condition; the past period; the last sub-frame; the
     result of the first layer before and after its gate; the past period times each of its four gains; the states of
     the three GRUs; their new states; the new states after their gates; the last hidden layer before and after its
-    gate. sizes: as in `SubframeNetwork`.
+    gate. The past period is the samples that lie one pitch period before the present sub-frame, and two more on each
+    side; the two are left out where it is multiplied by gains. sizes: as in `SubframeNetwork`.
     """
     condition, subframe, first, *units, skip = (int(one) for one in sizes)
     seen = condition + 2 * subframe + 4
@@ -147,9 +148,9 @@ def pack_fargan(arrays: Mapping[str, Array]) -> FarganNetwork:
 
 
 def _gru(wide: Mapping[str, Array], number: int) -> tuple[Matrix, RecurrentWeights]:
-    """Return the input matrix and the recurrent weights of GRU `number` (1, 2 or 3), packed in order of blocks.
+    """Return the input matrix and the recurrent weights of GRU `number` (1, 2 or 3), packed.
 
-    wide: the arrays of a file of weights, in float64.
+    The rows of both have the order [block, gate, unit]. wide: the arrays of a file of weights, in float64.
     """
     inner, own = (wide[f"gru{number}_{part}.weight"] for part in ("inputs", "states"))
     units = own.shape[1]

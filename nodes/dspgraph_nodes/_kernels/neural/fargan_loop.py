@@ -71,7 +71,9 @@ def _power(code: NetworkCode, first: Any) -> None:
 def _tanh_layer(matrix: Matrix, work: FarganMemory, to: int, count: int) -> None:
     """Apply tanh to the first `count` sums of a layer, and write the results to the state, from position `to` on.
 
-    work.y: the sums of the layer, as `_tanh` takes them. matrix: that of the layer; its numbers are not read here.
+    They are computed sixteen at a time: if `count` is not a multiple of 16, up to 15 numbers after the results are
+    overwritten. work.y: the sums of the layer, as `_tanh` takes them. matrix: any matrix; a stage needs one as an
+    argument, but its numbers are not read.
     """
     for k in range(0, count, WIDTH):
         _tanh(matrix, work, k, to + k)
@@ -99,8 +101,9 @@ def _powers(matrix: Matrix, work: FarganMemory, lanes: int) -> None:
 def _look_back(given: SubframeInputs, state: Array, gains: Array, signal: Array, n: int, at_past: int) -> None:
     """Write the past period and the last sub-frame of every lane to the state, divided by the gain and limited to +-1.
 
-    signal: [lanes, 256 + samples], the signals so far; gains: [lanes]; n: the number of the sub-frame; at_past: where
-    the past period begins in the state.
+    The past period: see `layout_of`. If the period is shorter than the sub-frame, its samples are repeated. state:
+    `work.state`, flattened; signal: [lanes, 256 + samples], the signals so far; gains: [lanes]; n: the number of the
+    sub-frame; at_past: where the past period begins in the state.
     """
     lanes, size = len(given.rows), given.forced.shape[1]
     now, one = MEMORY + n * size, np.float32(1)
@@ -178,7 +181,8 @@ def _scale_periods(
     """Compute the four gains of the past period, and write the past period times each of them to the state.
 
     The gains are computed in y, by the layer `net.pitch_gains`. state: `work.state`, and y: `work.y`, both flattened;
-    places: where the parts of the state begin, see `layout_of`; to_y: the buffers of a layer that writes to y.
+    places: where the parts of the flattened state begin, which is `layout_of` times the number of lanes; to_y: the
+    buffers of a layer that writes to y.
     """
     apply_layer(net.pitch_gains, to_y, 0)
     size, one = net.sizes[1], np.float32(1)

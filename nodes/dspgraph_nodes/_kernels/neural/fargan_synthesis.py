@@ -55,7 +55,7 @@ class FarganState:
     """The state of FARGAN for one signal whose features arrive in blocks.
 
     `push` and `flush` return a `Segment`, the description of the samples to generate next. `synthesise` generates the
-    samples of segments, and `finish` de-emphasises them.
+    samples of segments, and `finish` de-emphasises them. dtype: that of the samples that `finish` returns.
     """
 
     def __init__(self, network: FarganNetwork, dtype: Any) -> None:
@@ -108,7 +108,7 @@ class FarganState:
         return Segment(self.lane, rows, 1, np.zeros(len(rows.period)))
 
     def finish(self, samples: Array, coef: float) -> Array:
-        """Return generated samples after de-emphasis: [n * subframe], in the dtype of the features.
+        """Return generated samples after de-emphasis: [n * subframe], in the dtype given to `FarganState`.
 
         samples: [n, subframe]. coef: the coefficient of the de-emphasis.
         """

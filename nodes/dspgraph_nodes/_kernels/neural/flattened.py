@@ -48,8 +48,8 @@ def blend(x: Array, constants: Array, rows: Array, weights: Array, columns: Arra
 
         x[u] = constants[u] + sum_j weights[j] * rows[j, u] + sum_k values[k] * columns[k, u]
 
-    x, constants: flattened [m, lanes]; rows: [around, m * lanes]; weights: [around]; columns: [inputs, n]; values:
-    [inputs or more, lanes].
+    x: flattened [n, lanes]; constants: flattened [n or more, lanes]; rows: [around, n * lanes]; weights: [around];
+    columns: [inputs, n]; values: [inputs or more, lanes].
     """
     _, count = columns.shape
     copy(constants, x, count * values.shape[1])

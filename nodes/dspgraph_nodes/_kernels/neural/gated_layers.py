@@ -42,12 +42,13 @@ class LayersForm(NamedTuple):
 def pack_layers(
     form: LayersForm, arrays: Mapping[str, Array], first: Array, path: str = ""
 ) -> tuple[WaveNetWeights, Array, DotStack]:
-    """Return the packed weights, and the matrix [bands, n] that turns features into the numbers added to the gates.
+    """Return (packed weights, matrix from features to the numbers that they add to the gates, stack of 8-bit matrices).
 
-    The last of these n numbers are added to the first layer of the head, if the network has such weights. The third
-    result are the matrices of the layers of a network in eight bits; the packed weights are then without them. path:
-    the instructions for the products of 8-bit numbers, a name in `compile.simd.DOT_PATHS`; "" for floats. In eight bits
-    the rows of these matrices are whole numbers times factors, as `quantised` makes them.
+    The matrix is [bands, n]. The last of the n numbers are added to the first layer of the head, if the network has
+    such weights. The stack has the matrices of the layers of a network in eight bits; the packed weights are then
+    without them. path: the instructions for the products of 8-bit numbers, a name in `compile.simd.DOT_PATHS`; "" for
+    floats. In eight bits each row of these matrices in `arrays` must be a factor times whole numbers, as
+    `quantisation.dequantised` returns it.
 
     arrays: the arrays of a file of weights by name: "first.bias"; for every layer, for instance layer 3,
     "layers.3.gate", "layers.3.condition", "layers.3.skip" and, except for the last layer, "layers.3.out"; for the

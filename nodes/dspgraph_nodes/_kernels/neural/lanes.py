@@ -24,7 +24,8 @@ class Segment(NamedTuple):
     state: the state of the signal, which the loop changes in place. frames: named tuple of arrays with one row per
     frame, the inputs of the loop. wait: how many samples use the first frame; later frames are used for `hop` samples
     each, the last one for the rest. numbers: [n, ...], random numbers. forced: [m, ...], samples that the network reads
-    in place of the first m that it generates.
+    in place of the first m that it generates. Segments that are computed side by side must have the same m;
+    otherwise the smallest m holds for all of them.
     """
 
     state: Any  # the state of the signal, which the loop changes in place

@@ -27,7 +27,11 @@ gates_b = gates("b")
 
 
 class Diagonals(NamedTuple):
-    """The part of `RecurrentWeights` that the gates read after the products, which are floats also in eight bits."""
+    """The part of `RecurrentWeights` that the stages of the gates read, without the matrix.
+
+    These stages look at the kind of the matrices that they are given. Without one they compute with floats, also in
+    eight bits: `apply_layer` has already made floats of the sums.
+    """
 
     diagonal_b: Array
 
@@ -35,8 +39,8 @@ class Diagonals(NamedTuple):
 def layer(x: Array, matrix: Matrix, tanh: bool = True) -> Array:
     """Return v = x @ M + bias [n, outputs], or tanh(v * ln(2) / 2) if `tanh` is true.
 
-    x: [n, inputs]; matrix: M and the bias. Packed weights before a tanh are multiplied by 2 / ln(2), which the factor
-    ln(2) / 2 undoes.
+    x: [n, inputs]; matrix: M and the bias. outputs: the rows of the packed matrix, a multiple of 16. Packed weights
+    before a tanh are multiplied by 2 / ln(2), which the factor ln(2) / 2 undoes.
     """
     inputs, outputs = x.shape[1], len(matrix.start) - WIDTH
     y = np.empty((len(x), outputs), np.float32)
@@ -53,10 +57,10 @@ def affine(layer: AffineLayer, x: Array, rectify: bool = False) -> Array:
 
 
 def layer_buffers(matrix: Matrix | EightBitMatrix, state: Array, *outputs: Array) -> list[Any]:
-    """Return the buffers for calls of layers of one kind, one for each of some arrays to which their results go.
+    """Return the buffers for calls of layers, one for each array in `outputs`, to which results go.
 
-    matrix: one of the layers; state: where their inputs are; outputs: float32. Layers with 8-bit numbers share the
-    arrays of whole numbers.
+    matrix: one of the layers, which all have floats or all have 8-bit numbers; state: where their inputs are; outputs:
+    float32. The buffers of layers with 8-bit numbers share the arrays of whole numbers.
     """
     if not isinstance(matrix, EightBitMatrix):
         return [LayerBuffers(state, y) for y in outputs]
@@ -71,7 +75,7 @@ def apply_layer(matrix: Matrix | EightBitMatrix, buffers: LayerBuffers | EightBi
     """Compute a layer without its activation: matrix @ input + bias, for one signal or sixteen.
 
     The result is written to `buffers.y`, that of a matrix of 8-bit numbers to `buffers.out`. x: where the input begins
-    in `buffers.state`.
+    in `buffers.state`, flattened.
     """
     encode_inputs(matrix, buffers, x)
     if buffers.state.ndim == 2:
@@ -88,8 +92,8 @@ def apply_layer(matrix: Matrix | EightBitMatrix, buffers: LayerBuffers | EightBi
 def update_gru(gru: RecurrentWeights, work: Any, h: int, new: int, first: int, last: int) -> None:
     """Compute the new states of a GRU for the blocks first .. last - 1 of sixteen units, two blocks at a time.
 
-    work: has the arrays `inputs` and `sums_b` with the complete sums of the gates, and `state`. h, new: where the old
-    and the new states begin in `state`.
+    work: has the arrays `inputs` and `sums_b` with the complete sums of the gates, and `state`. The values of the gates
+    overwrite `inputs`. h, new: where the old and the new states begin in `state`, flattened.
     """
     diagonals = Diagonals(gru.diagonal_b)
     for k in range(first, last, 2):

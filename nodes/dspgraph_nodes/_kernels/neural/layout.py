@@ -41,8 +41,8 @@ class ScaledBlocks(NamedTuple):
     """A matrix as in `Blocks`, whose rows are multiplied by factors after the sums: scale * (W x) + start.
 
     The weights W have the same values as in the file of weights; the factor `scale` is not multiplied into them. If all
-    of them are exact in 16-bit floats, the product for one signal reads them in this form: it is half as long, and
-    reading takes most of the time.
+    of them are exact in 16-bit floats, and the machine can convert these, the product for one signal reads them in this
+    form: it is half as long, and reading takes most of the time.
     """
 
     weights: Array  # [steps, 4, 16], as in `Blocks`
@@ -59,7 +59,7 @@ class DotBlocks(NamedTuple):
 
     The subclass decides which instructions compute the products with a vector. The vector, with elements v from -1 to
     1, is given as the 8-bit numbers round(127 * v), which `store_in_eight_bits` computes. So each sum of products is a
-    whole number; multiplied by scale[i], it is the result for row i.
+    whole number; multiplied by scale[i], it is the result for row i. Larger vectors: see `EightBitMatrix`.
     """
 
     weights: Array  # [steps, 4, 16, 4] int8, -127 .. 127
@@ -111,7 +111,7 @@ class EightBitMatrix(NamedTuple):
 
 
 class NoBlocks(NamedTuple):
-    """The place of `DotBlocks` in a network with floats."""
+    """A matrix without blocks, which stands in the place of `DotBlocks` in a network with floats."""
 
     where: Array  # [0, 3]
 

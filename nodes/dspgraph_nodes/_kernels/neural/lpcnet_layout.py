@@ -36,7 +36,7 @@ class SampleNetwork(NamedTuple):
     diagonal_a: Array  # [3 * gru_a]: the diagonals of GRU_A's recurrent weights
     diagonal_b: Array  # [3 * gru_b]: the diagonals of GRU_B's recurrent weights
     start_b: Array  # [4 * 3 * gru_b + 16]: zeros, with which the sums of `b` begin
-    start_c: Array  # [3 * gru_b + 16]: the recurrent bias of GRU_B, with which the sums of `c` begin
+    start_c: Array  # [3 * gru_b + 16]: GRU_B's recurrent bias of gate n, 0 for r and z; the sums of `c` begin with it
     start_d: Array  # [512 + 16]: the bias of both layers of DualFC, with which the sums of `d` begin
     a: Blocks | DotBlocks  # recurrent weights of GRU_A, without the diagonals
     b: (

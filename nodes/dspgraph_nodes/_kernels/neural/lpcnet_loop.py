@@ -54,7 +54,8 @@ class TeacherForcing(NamedTuple):
     """True codes that the network reads in place of the codes that it draws, and arrays for the results.
 
     codes: [n, lane, 3], the codes of signal, prediction and excitation for the first n samples; n = 0 means none.
-    logits: [n, 256 * lanes] and states: [n, gru_b * lanes], overwritten with the logits and the states of GRU_B.
+    logits: [n, 256 * lanes] and states: [n, gru_b * lanes], overwritten with the logits and the states of GRU_B, in the
+    order of these arrays in `Workspace`.
     """
 
     codes: Array  # [n, lane, 3] int64: the codes of signal, prediction and excitation
@@ -126,9 +127,9 @@ def _find_rows(places: Array, row: Array, codes: Array, width: int) -> None:
 def _gru_a_of_one(net: SampleNetwork, workspace: Workspace, h: int, new: int) -> None:
     """Compute the new state of GRU_A for one signal, then the sums of GRU_B's gates over its inputs and its old state.
 
-    h, new: the positions in `workspace.state` at which the old and the new states begin. Every stage runs for all
-    blocks of sixteen units before the next stage begins: the instructions of a stage wait for each other, and the
-    processor is faster if it can work on several blocks at once.
+    h, new: the positions in `workspace.state` at which the old and the new states begin. Products, gates and new states
+    are each computed for all blocks of sixteen units before the next of them begins: the instructions of a stage wait
+    for each other, and the processor is faster if it can work on several blocks at once.
     """
     groups, blocks = len(net.a.places), len(net.bias_n) // (3 * WIDTH)
     for group in range(groups):
@@ -193,7 +194,7 @@ def _gru_a_of_many(net: SampleNetwork, workspace: Workspace, h: int, new: int) -
 
 @part_of_kernel
 def _gru_b(net: SampleNetwork, workspace: Workspace, h: int, new: int, own: int) -> None:
-    """Compute the new state of GRU_B from its complete sums.
+    """Compute the new state of GRU_B from the sums that the products have left in `parts_b` and `sums_b`.
 
     h, new: where the old and the new states of both GRUs begin in `workspace.state`; own: the position of GRU_B's
     state within them.
@@ -269,8 +270,8 @@ def run(
     """Synthesise n samples in every lane, in 16-bit scale, before de-emphasis; write them to `out`.
 
     numbers: [n, lanes], uniform from 0 to 1, one to draw each code. codes: [lanes, 3], the last codes of signal,
-    prediction and excitation. threshold: see `categorical` in the module `sampling`. `codes` and `workspace.state` are
-    replaced by those after the last sample.
+    prediction and excitation. threshold: see `categorical` in the module `sampling`. workspace.state[0]: the states
+    before the first sample. It and `codes` are replaced by those after the last sample.
     """
     (count, lanes), order = numbers.shape, inputs.lpc.shape[1]
     state, places, one = workspace.state.reshape(2, -1), workspace.places.reshape(4, -1), workspace.logits.ndim == 1

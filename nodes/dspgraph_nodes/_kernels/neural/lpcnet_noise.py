@@ -32,8 +32,9 @@ def closed_loop(signal: Array, lpc: Array, noise: Array) -> Excitation:
     Here s is `noisy`, p `prediction` and e `target`; clip limits to 0..255. Each sample is predicted from the noisy
     samples before it. The published C program does the same.
 
-    signal: x [n], pre-emphasised, 16-bit scale; lpc: [frames, order], the row of frame k is used for the samples from
-    k * n / frames to (k + 1) * n / frames; noise: [n], whole numbers of codes. Samples before the signal are 0.
+    signal: x [n], pre-emphasised, 16-bit scale, where n is a multiple of `frames`; lpc: [frames, order], the row of
+    frame k is used for the samples from k * n / frames to (k + 1) * n / frames; noise: [n], whole numbers of codes.
+    Samples before the signal are 0.
     """
     count, order = len(signal), lpc.shape[1]
     noisy = np.zeros(order + count)

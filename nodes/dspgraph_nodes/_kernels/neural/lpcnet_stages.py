@@ -24,10 +24,10 @@ from dspgraph_nodes._kernels.neural.stages import (
 def fetch(code: NetworkCode, block: Any, gate: Any) -> None:
     """Write vector code that prefetches the numbers of one gate and one block, which a later stage reads.
 
-    This stage is `sum_of_rows` or, in eight bits, `gates_in_eight_bits`. The tables are larger than the nearest cache;
-    a prefetch loads them while the processor computes. The numbers of one gate are a line of the cache, 64 bytes. In
-    eight bits the numbers of all gates of two blocks are in three lines, which are fetched for the first block, whose
-    number is even.
+    The later stage is `sum_of_rows` or, in eight bits, `gates_in_eight_bits`. The tables are larger than the nearest
+    cache; a prefetch loads their rows while the processor computes. The numbers of one gate are a line of the cache, 64
+    bytes. In eight bits the numbers of all gates of two blocks are in three lines, which are fetched for the first
+    block, whose number is even.
     """
     lanes = WIDTH if code.many else 1
     if code.eight_bits:

@@ -66,8 +66,8 @@ class FrameClock:
     def advance(self, frames: int, last: bool = False) -> tuple[int, int]:
         """Move on by `frames` frames; return (number of samples that they determine, part of the first frame).
 
-        The second number says how many of these samples the first of the frames determines. last: whether these are the
-        last frames of the signal.
+        The second number says how many of these samples the first of the frames determines, if it is not the last frame
+        of the signal, which determines all that remain. last: whether these are the last frames of the signal.
         """
         begin = self._first_sample(self.done)
         end = self.hop * self.received if last else self._first_sample(self.done + frames)
@@ -81,6 +81,9 @@ class SpeechState:
 
     `push` and `flush` return a `Segment`, the description of the samples to compute next. The function `synthesise`
     computes the samples of segments; `finish` de-emphasises them and divides them by 32768.
+
+    bands: numbers in a cepstrum; order: that of the linear prediction; dtype: that of the samples from `finish`; hop:
+    samples per frame; draw: the generator of random numbers.
     """
 
     def __init__(
@@ -99,7 +102,7 @@ class SpeechState:
         """Add the features of the next n frames; return the segment of all samples that are now determined.
 
         cepstrum: [n, bands]; pitch, correlation: [n, 1]; lpc: [n, order]. temperature: see `sharpness`. Raises
-        ValueError for features that are not finite.
+        ValueError for a cepstrum, pitch or correlation that is not finite; lpc is not checked.
         """
         self.clock.receive(len(cepstrum))
         self.lpc = np.concatenate((self.lpc, lpc))
@@ -119,7 +122,7 @@ class SpeechState:
         return Segment(self.lane, frames, wait, self.draw.random(count, dtype=np.float32))
 
     def finish(self, samples: Array, coef: float) -> Array:
-        """Return synthesised samples [n] after de-emphasis, divided by 32768, in the dtype of the features.
+        """Return synthesised samples [n] after de-emphasis, divided by 32768, in the dtype given to `SpeechState`.
 
         samples: [n], from `synthesise`; coef: the coefficient of the de-emphasis.
         """

@@ -106,8 +106,8 @@ def synthesise(
     of all codes of the excitation; otherwise [n, 1], that of the drawn code.
 
     The states of the segments, each a `LaneState`, are changed in place. The field `numbers` of a segment, [n] float32
-    from 0 to 1, draws the codes of its n samples. hop: samples per frame. threshold: a number that is subtracted from
-    every probability before a draw; negative results become 0. many: as in `in_lanes`.
+    from 0 to 1, draws the codes of its n samples; the field `forced` is not read. hop: samples per frame. threshold: a
+    number that is subtracted from every probability before a draw; negative results become 0. many: as in `in_lanes`.
     """
 
     def loop(frames: FrameInputs, lanes: list[Lane], count: int) -> list[tuple[Array, Array]]:

@@ -76,7 +76,8 @@ def dot_stack(matrices: Sequence[Array], path: str) -> DotStack:
     """Return several matrices as one stack of 8-bit numbers.
 
     matrices: [rows, columns] each, where columns is a multiple of 16. Every row is a factor times whole numbers, of
-    which the largest is 127. They are filled up with rows of zeros to multiples of 64. path: as in `dot_blocks`.
+    which the largest in magnitude is 127, or a row of zeros. The matrices are filled up with rows of zeros to multiples
+    of 64. path: as in `dot_blocks`.
     """
     made = []
     for matrix in matrices:
@@ -216,8 +217,8 @@ def norm_factors(wide: Mapping[str, Array], norm: str) -> tuple[Array, Array]:
 def normalised_layer(wide: Mapping[str, Array], name: str, norm: str) -> AffineLayer:
     """Return one layer that has the same result as the layer `name` followed by the batch normalisation `norm`.
 
-    wide: the arrays of a file of weights, in float64. name: the name of a dense layer or a convolution, which has no
-    bias. The inputs of a convolution have the order [tap, input].
+    Its arrays are float64. wide: the arrays of a file of weights, in float64. name: the name of a dense layer or a
+    convolution, which has no bias. The inputs of a convolution have the order [tap, input].
     """
     factor, bias = norm_factors(wide, norm)
     flat = wide[f"{name}.weight"].swapaxes(1, -1).reshape(len(factor), -1)
@@ -263,8 +264,8 @@ def packed_matrix(weight: Array, bias: Array, scale: Array | None = None, path: 
 class LayerPacker:
     """A packer of the layers of a network: with floats or, if it is in eight bits, with 8-bit numbers.
 
-    arrays: the arrays of a file of weights, by name; eight: the matrices in eight bits, by name, or nothing for floats;
-    path: as in `packed_matrix`. wide: all arrays in float64; those in `eight` are the rounded ones.
+    arrays: the arrays of a file of weights, by name; eight: all matrices in eight bits, by name; empty for floats;
+    path: as in `packed_matrix`. The attribute `wide`: all arrays in float64; those in `eight` are the rounded ones.
     """
 
     def __init__(self, arrays: Mapping[str, Array], eight: Mapping[str, EightBits], path: str = "") -> None:
@@ -273,11 +274,11 @@ class LayerPacker:
         self._eight, self._path = eight, path
 
     def scale(self, name: str) -> Array | None:
-        """Return the scales of the rows of a matrix; None if it has floats."""
+        """Return the scales of the rows of a matrix; None if the network has floats."""
         return self._eight[name].scale if self._eight else None
 
     def dense(self, name: str, inputs: int | None = None) -> Matrix | EightBitMatrix:
-        """Return a dense layer. inputs: how many inputs it has; the others, and the bias, are then left out."""
+        """Return a dense layer. inputs: keep only this many inputs, the first ones, and no bias; None: keep all."""
         weight, bias = self.wide[f"{name}.weight"][:, :inputs], self.wide[f"{name}.bias"]
         return packed_matrix(
             weight, bias if inputs is None else np.zeros(len(bias)), self.scale(f"{name}.weight"), self._path
@@ -286,7 +287,8 @@ class LayerPacker:
     def gates(self, name: str, matrix: Array) -> Matrix | EightBitMatrix:
         """Return a layer without bias, from inputs to the gates of a GRU.
 
-        matrix: [inputs, 3 * units], as `packed_recurrent` returns it; name: the name of the matrix before this.
+        matrix: [inputs, 3 * units], as `recurrent` returns it, or its rows for some inputs; name: the name in the file
+        of the matrix from which `recurrent` made it.
         """
         scale = self.scale(name)
         rows = None if scale is None else gate_rows(scale)
@@ -297,8 +299,8 @@ class LayerPacker:
     ) -> tuple[Array, Array, RecurrentWeights]:
         """Return what `packed_recurrent` returns for a GRU.
 
-        name: the name of the GRU; given: the arrays of a GRU that has other names in the file, by those of torch;
-        matrix: the name of its recurrent matrix in the file.
+        name: the name of the GRU. For a GRU whose arrays have other names in the file than in torch: given: its arrays
+        by their names in torch; matrix: the name of its recurrent matrix in the file.
         """
         return packed_recurrent(given or self.wide, name, self.scale(matrix or f"{name}.weight_hh_l0"), self._path)
 
@@ -320,7 +322,7 @@ def scaled_matrix(weight: Array, bias: Array, scale: Array) -> Matrix:
 
 
 def single(tree: Tree) -> Tree:
-    """Return a copy of nested tuples in which every array of floats is float32 and contiguous."""
+    """Return a copy of nested tuples in which all arrays but those of signed integers are float32 and contiguous."""
     kept = [one if one.dtype.kind == "i" else np.ascontiguousarray(one, np.float32) for one in _leaves(tree)]
     rebuilt: Tree = _rebuilt(tree, iter(kept))
     return rebuilt

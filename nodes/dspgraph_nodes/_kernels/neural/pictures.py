@@ -127,7 +127,8 @@ def _up(
 ) -> None:
     """Write vector code that computes 32 bins of UP_CHANNELS channels of a 3 x 3 convolution of a doubled picture.
 
-    They are computed from sixteen bins of x and their neighbours. The arguments are those of `_same`.
+    They are computed from sixteen bins of x and their neighbours. The arguments are those of `_same`. For the
+    lower of the two rows of a pixel, however, the place `at` is in the row of the pixel, not in the row above.
     """
     one, two = (_biases(code, first_channel, UP_CHANNELS) for _ in range(2))
     with code.loop(inputs) as i:
@@ -167,8 +168,9 @@ def _leaky(code: Code, x: Any) -> Any:
 def convolved(x: Array, filters: Filters, rows: int, bins: int, y: Array) -> None:
     """Write normalised(leaky(convolution of x)) to y.
 
-    x: [inputs, rows + 2, columns]; y: likewise, for the output channels. leaky is the leaky ReLU; normalised divides
-    each pixel by the root of its mean square over the channels. rows, bins: the size of the picture without its border.
+    x, y: memory of a picture each, as `picture` returns it. y must have a channel for each number in filters.bias.
+    filters: from `packed_same`. leaky is the leaky ReLU; normalised divides each pixel by the root of its mean square
+    over the channels. rows, bins: the size of the picture without its border.
     """
     _convolve(x, filters.weights, filters.bias, rows, bins, filters.outputs, y, False)
 
@@ -176,7 +178,7 @@ def convolved(x: Array, filters: Filters, rows: int, bins: int, y: Array) -> Non
 def enlarged(x: Array, filters: Filters, rows: int, bins: int, y: Array) -> None:
     """Double every pixel of x in both directions, and apply `convolved` to the result.
 
-    rows, bins: the size of x, not of y.
+    filters: from `packed_up`. rows, bins: the size of x, not of y, which has twice as many of both.
     """
     _convolve(x, filters.weights, filters.bias, rows, bins, filters.outputs, y, True)
 
@@ -227,7 +229,8 @@ def _normalise(y: Array, row: int, outputs: int, bins: int) -> None:
 
     Columns past the bins are set to 0.
 
-    y: [channels, rows + 2, columns], changed in place. outputs: the number of channels that count.
+    y: [channels, rows + 2, columns], changed in place. row: the number of the row in y, where row 0 is the border.
+    outputs: the number of channels that count.
     """
     power = np.zeros(bins, np.float32)
     for o in range(outputs):

@@ -16,9 +16,12 @@ A matrix may have 8-bit numbers (`DotBlocks`). Its products then read the array 
 8-bit numbers, which `encode_state` and `update_state` write, in the order of `state`. Sums are whole
 numbers, in arrays of int32, and become floats where they are read: scale * sum + start. In such a network a vector
 always holds sixteen units of one signal, also for sixteen signals: the arrays are then [block, lane, unit in block].
+Layers whose inputs may have any size differ: their `state` stays [unit, lane], and the module `eight_bits` writes
+`codes`.
 
 A stage reads and writes arrays of two named tuples, `net` (the weights) and `workspace`, by their names. Every stage
-needs the array `state` of the workspace: [2, units], or [2, units, lane] for sixteen signals.
+needs the array `state` of the workspace: [rows, units], or [rows, units, lane] for sixteen signals; it tells the two
+forms apart. A position in an array is an index of the flattened array.
 """
 
 from __future__ import annotations
@@ -440,7 +443,8 @@ def update_state(code: NetworkCode, h: Any, new: Any, b0: Any, s0: Any, b1: Any,
 def pair_of(k: int, count: int) -> tuple[int, int]:
     """Return the two blocks that are computed together as pair number k of `count` blocks.
 
-    They are k and k + count // 2. If count is odd, the last pair is the last block twice.
+    They are k and k + count // 2. If count is odd, the last pair is the last block twice. For a k after the last pair,
+    too, both are the last block.
     """
     half = count // 2
     return (k, k + half) if k < half else (count - 1, count - 1)

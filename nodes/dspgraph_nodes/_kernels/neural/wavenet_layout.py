@@ -14,14 +14,16 @@ class WaveNetWeights(NamedTuple):
     """The weights of the sample-rate network, packed for the loop over samples.
 
     All matrices are stored in `weights`, one after the other, each in blocks of sixteen rows: [block, column, row in
-    block]. The array `layers` says where those of each layer begin.
+    block]. The array `layers` says where those of each layer begin. Of a network in eight bits, `weights` has only the
+    matrices that `head` points to; those of the layers are in `PackedWaveNet.dots`, and `layers` has the numbers of
+    their first blocks there.
 
     A layer has gates, or a normalisation and leaky ReLUs, see `wavenet_loop`. In the second form, the word gate in the
     names of fields means a channel of the convolution; there are half as many of these.
     """
 
     weights: Array
-    layers: Array  # [layers, 6] int64: where gate, out and skip begin in `weights`; ring: begin and rows; dilation
+    layers: Array  # [layers, 6] int64: where gate, out and skip begin (see above); ring: begin and rows; dilation
     sizes: Array  # [5] int64: taps, then the channels between layers, of a gate, of skip connections, and of the output
     first: Array  # [taps * inputs, residual], the newest tap first: with one input the factor of the sample, else a row
     # for each level
@@ -57,7 +59,7 @@ class Upsampling(NamedTuple):
     taps: tuple[Array, ...]  # [band taps, scale] for each scale; none if linear
     biases: Array  # [scales] if not linear
     gates: Array  # [bands, n]: from a row to the numbers that it adds to all gates and the head; n as in `gate_bias`
-    table: Array  # [kinds * hop, 2 * r + 1]: see `frame_factors`
+    table: Array  # [kinds * hop, 2 * r + 1]: see `models.wavenet.packing.frame_factors`; [1, 1] if not linear
 
 
 class WaveNetForm(NamedTuple):

@@ -42,8 +42,9 @@ class WaveNetWorkspace(NamedTuple):
     """
 
     state: Array  # [1, n]: rings, sums of the gates, z, skip, the first layer of the head, and the output
-    places: Array  # [taps + 1] int64: where the inputs of the present matrix begin in `state`
-    frames: Array  # [rows, layers * 2 * gate]: the products of features and weights, one row per frame
+    places: Array  # [taps] int64: where the inputs of the present matrix begin in `state`
+    frames: Array  # [rows, n]: the products of features and weights; n as in `gate_bias`; rows: see `gate_rows` in the
+    # module `wavenet_synthesis`
     rows: Array  # [lanes] int64: the first row of `frames` that a sample uses
     mix: Array  # [lanes, rows of a sample]: the factors of the rows that a sample uses
     work: Array  # [16, 16]: memory for transposing

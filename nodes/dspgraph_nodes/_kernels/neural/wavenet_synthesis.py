@@ -121,7 +121,8 @@ def synthesise_wavenet(network: PackedWaveNet, segments: list[Segment], many: in
 
     A row of distributions has the parameters of the distribution of one sample.
 
-    Samples are float64, parameters float32. The states of the segments are changed in place. many: as in `in_lanes`.
+    Samples are float64 and still pre-emphasised, parameters float32. The states of the segments are changed in place.
+    many: as in `in_lanes`.
     """
     up, empty = network.upsampling, (np.zeros(0), np.zeros((0, network.form.width), np.float32))
     return in_lanes(segments, partial(_run_lanes, network), up.hop, empty, many, LONGEST_RUN[up.linear] * up.hop)

@@ -38,8 +38,8 @@ class WaveRNNState:
     def push(self, network: WaveRNNWeights, frames: Array, last: bool = False) -> Segment:
         """Add the next frames [n, features]; return the segment of all samples that are now determined.
 
-        last: whether the signal ends after these frames. Beyond its ends there are frames of zeros. Raises ValueError
-        for features that are not finite.
+        last: whether the signal ends after these frames. Beyond its ends the network reads frames of zeros, in the form
+        that `seen` returns. Raises ValueError for features that are not finite.
         """
         check_finite(frames, "wavernn")
         windows = self.frames.push(seen(frames[:, : len(network.frame.blended)], network.frame.decibels), last)
@@ -95,9 +95,9 @@ def synthesise(
 ) -> list[tuple[Array, Array]]:
     """Draw the samples of all segments; return for each (draws [n, d + 1], outputs of the network [n, outputs]).
 
-    A draw is a level, two halves, or a number from -1 to 1; the last column is the probability of the level or of the
-    halves. tap: whether to return the outputs of the network; otherwise they are [0, outputs]. many: as in `in_lanes`;
-    by default the fastest. The states of the segments are changed in place.
+    A draw is d numbers: a level, two halves (d = 2), or a number from -1 to 1. The last column is the probability of
+    the level or of the halves, or 1. tap: whether to return the outputs of the network; otherwise they are [0,
+    outputs]. many: as in `in_lanes`; by default the fastest. The states of the segments are changed in place.
     """
     many = many or (SIDE_BY_SIDE_IN_EIGHT_BITS if isinstance(network.sample[-1], EightBitMatrix) else SIDE_BY_SIDE)
     empty = np.zeros((0, network.drawn + 1), np.float32), np.zeros((0, network.outputs), np.float32)
@@ -154,7 +154,7 @@ def _workspace(network: WaveRNNWeights, lanes: int) -> kernels.LoopArrays:
 
 
 def samples(network: WaveRNNWeights, drawn: Array) -> Array:
-    """Convert draws [n, d + 1] to the samples that the network was trained on, [n] float64, from -1 to 1.
+    """Convert draws [n, d + 1] to samples, [n] float64, from -1 to 1, still pre-emphasised as in the training.
 
     Two halves c and f of b bits give the sample (c * 2**b + f) / 2**(2 * b - 1) - 1.
     """
@@ -169,8 +169,8 @@ def samples(network: WaveRNNWeights, drawn: Array) -> Array:
 def distribution(network: WaveRNNWeights, outputs: Array, temperature: float) -> Array:
     """Convert the outputs of the network to distributions, [n, outputs], in place, and return them.
 
-    For softmaxes, a row has the probabilities of the levels. For a mixture it has logits, means and log-scales, with
-    ln(temperature) added to the log-scales.
+    For softmaxes, a row has the probabilities of the levels. For a mixture it has logits, means and log-scales: those
+    below `FLOOR` are raised to it, and ln(temperature) is added.
     """
     if network.levels:
         probabilities(outputs, network.levels, temperature)
@@ -190,8 +190,9 @@ def generate(
     """Generate the next samples of several signals; return for each (samples [n], rows of their distributions).
 
     The samples are float64, full scale +-1. blocks: the next frames [n, features] of each signal. last: whether the
-    signals end after them. tap: whether the rows of softmaxes have all levels; otherwise a row has only the
-    probability of the drawn level, [n, 1]. The states are changed in place.
+    signals end after them. temperature: divides the logits of softmaxes, multiplies the scales of mixtures. tap:
+    whether the rows of softmaxes have all levels; otherwise a row has only the probability of the drawn level or
+    halves, [n, 1]. The states are changed in place.
     """
     segments = [state.push(network, block, last) for state, block in zip(states, blocks, strict=True)]
     whole, found = tap or not network.levels, []
