@@ -1,8 +1,8 @@
 """Conversion of checkpoints of the published FARGAN into the weights of this project.
 
 The published program uses weight normalisation for its gates and its first layer: a row w of the weights is stored as
-a length g and a direction v, w = g * v / |v|. Its inputs are the numbers that `frame_inputs` computes from LPCNet's
-features.
+a length g and a direction v, w = g * v / |v|. Its inputs are the numbers that `fargan_inputs.frame_inputs` computes
+from LPCNet's features.
 """
 
 from __future__ import annotations

@@ -84,8 +84,8 @@ class FARGAN(nn.Module):
     def condition(self, inputs: Tensor, period: Tensor) -> Tensor:
         """Return the conditions of all sub-frames, [batch, 4 * n, condition].
 
-        inputs: [batch, n + 2, bands + 2], as `frame_inputs` returns them, for n frames, one frame before and one after
-        them; period: [batch, n + 2], in samples.
+        inputs: [batch, n + 2, bands + 2], as `fargan_inputs.frame_inputs` returns them, for n frames, one frame before
+        and one after them; period: [batch, n + 2], in samples.
         """
         x = torch.cat((inputs, self.embed_pitch(period - SHORTEST_PERIOD)), -1)
         x = torch.tanh(self.frame1(x))
@@ -106,6 +106,7 @@ class FARGAN(nn.Module):
     ) -> tuple[Tensor, SubframeStates]:
         """Compute one sub-frame; return its samples [batch, subframe] and the state after it.
 
+        The `memory` of the new state is still that before the sub-frame: the caller moves the samples into it.
         condition: [batch, condition]; places: the result of the function `places`; states: the state before the
         sub-frame; noise: the tensors of the method `noise` for this sub-frame, or nothing. `forward` computes the same
         samples with `gradients.Subframes`, which is faster.

@@ -21,7 +21,10 @@ _ONE = "Generator/progressive_gan_generator/progressive_gan_block_1/conv0/conv2d
 _PITCHES = "Discriminator/discriminator_cond/classification_logits/bias"
 
 _UNTOLD = ("lowest", "form", "scale", "drop", "rate", "magnitude", "angle")
-"""Fields of `Config` that do not follow from the arrays. Their defaults are the values of the published program."""
+"""Fields of `Config` that do not follow from the arrays; `convert` names those of them that it assumes.
+
+Their defaults are the values of the published program.
+"""
 
 
 def recognises(names: set[str]) -> bool:

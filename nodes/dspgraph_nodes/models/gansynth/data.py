@@ -21,8 +21,9 @@ from dspgraph_nodes.models.shared.labels import NoteLabels, pitch_label
 class NotePictures:
     """The pictures of notes, with their labels.
 
-    pictures: [notes, 2, rows, bins], log magnitude in nats and angle in half turns. pitch: [notes], semitones above the
-    lowest pitch of the network. timbres: the name of the timbre of each note; "" if the manifest does not say it.
+    pictures: [notes, 2, rows, bins], log magnitude (for the scale "mel", log power) in nats, and angle in half turns.
+    pitch: [notes], semitones above the lowest pitch of the network. timbres: the name of the timbre of each note; "" if
+    the manifest does not say it.
     """
 
     pictures: Tensor

@@ -105,7 +105,7 @@ def regression_loss(generator: Generator, latent: Tensor, pitch: Tensor, real: T
 
     m, a: the log magnitudes and angles that the generator makes for `latent` [notes, latent] and `pitch` [notes]; m',
     a': the log magnitudes and angles of `real`, in nats and half turns. The weight w of an angle is the square root of
-    the magnitude, because angles are noise where there is no sound.
+    the magnitude (for the scale "mel", of the power), because angles are noise where there is no sound.
     """
     made = unscaled(generator(latent, pitch), generator.config)
     magnitude = (made[:, 0] - real[:, 0]).abs().mean()

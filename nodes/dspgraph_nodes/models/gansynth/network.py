@@ -8,6 +8,7 @@ w * gain, with
 so that weights drawn from N(0, 1) all learn at the same pace. The generator is a chain of blocks, counted from 1; each
 doubles the size of the pictures of the block before it. During training the pictures grow: if `progress` is a whole
 number p, the generator returns the pictures of block p + 1; between two whole numbers, it mixes those of two blocks.
+All pictures that it returns are enlarged to the full size.
 
 Sources: J. Engel et al., GANSynth: Adversarial Neural Audio Synthesis, ICLR 2019, arXiv 1902.08710; T. Karras et al.,
 Progressive Growing of GANs, ICLR 2018, arXiv 1710.10196; magenta, models/gansynth/lib/networks.py, for details that
@@ -153,8 +154,8 @@ class Generator(nn.Module):
     def forward(self, latent: Tensor, pitch: Tensor, progress: float | None = None) -> Tensor:
         """Return normalised pictures [notes, 2, rows, bins], between -1 and 1.
 
-        latent: [notes, latent]; pitch: [notes], int64, semitones above the lowest; progress: the size of the pictures,
-        see the module; by default blocks - 1, the full size.
+        latent: [notes, latent]; pitch: [notes], int64, semitones above the lowest; progress: the blocks whose pictures
+        are returned, see the module; by default blocks - 1, for the last block.
         """
         c = self.config
         x = torch.cat((latent, one_hot(pitch, c.pitches).to(latent.dtype)), 1)
@@ -190,7 +191,8 @@ class DiscriminatorBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return x after both convolutions, [notes, channels, rows, bins]; for block 1, [notes, channels, 1, 1].
 
-        x: [notes, width, rows, bins].
+        x: [notes, width, rows, bins]; for block 1, with one more channel, the spread of the notes (see `_spread`). The
+        result has as many channels as the block before, `Config.width(block - 1)`.
         """
         for convolution in (self.conv0, self.conv1):
             x = leaky_relu(convolution(x), _SLOPE)

@@ -49,7 +49,10 @@ LABELS = ("pitch", "timbre")
 _MOST_VALIDATED = 64  # notes in a validation
 
 NoteBatch = Mapping[str, Any]
-"""The tensors of a batch by name; for adversarial training also the number "progress", see `network`."""
+"""The tensors, or pairs of tensors, of a batch by name.
+
+For adversarial training there is also the number "progress", see the module `network`.
+"""
 
 
 class Settings(RunSettings, frozen=True, extra="forbid"):
@@ -321,9 +324,9 @@ class _Regression:
     def draws(self) -> dict[str, tuple[float, ...]]:
         """Return the fields of `Config` about the distribution of latent vectors: their means and standard deviations.
 
-        The mean is the mean of the latent vectors of the timbres. The standard deviation is `latent_noise` or, if that
-        is 0, half the standard deviation of the latent vectors of the timbres: in regression, only vectors near to
-        these make notes.
+        The mean is the mean of the latent vectors of all notes for training. The standard deviation is `latent_noise`
+        or, if that is 0, half the standard deviation of these vectors: in regression, only vectors near to them make
+        notes.
         """
         latents = self.latents(self.data.training)
         spread = latents.std(0, correction=0) / 2

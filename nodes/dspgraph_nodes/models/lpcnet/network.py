@@ -76,9 +76,9 @@ class LPCNet(nn.Module):
     ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
         """Return logits [batch, samples, 256], outputs of GRU_B [batch, samples, gru_b], and last states of both GRUs.
 
-        f: [batch, frames, condition]; codes: [batch, samples, 3], the true codes of the last signal sample, the
-        prediction and the last excitation (teacher forcing); state: the states of the GRUs before the first sample, 0
-        by default.
+        f: [batch, frames, condition], each row for samples / frames samples; codes: [batch, samples, 3], the true codes
+        of the last signal sample, the prediction and the last excitation (teacher forcing); state: the states of the
+        GRUs before the first sample, 0 by default.
         """
         per_frame = codes.shape[1] // f.shape[1]
         f = f.repeat_interleave(per_frame, 1)

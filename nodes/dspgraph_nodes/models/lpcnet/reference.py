@@ -22,8 +22,8 @@ def synthesise(
 
     f: [frames, width], the conditions; sharpness: [frames], the factors of the logits; lpc: [frames, order]; numbers:
     [n], uniform random numbers from 0 to 1, one to draw each code; first: number of samples of frame 0; hop: number of
-    samples of every later frame (the last frame has all samples that remain); threshold: as in `Lpcnet`. This is about
-    a hundred times slower than the kernel.
+    samples of every later frame (the last frame has all samples that remain); threshold: see `sampling_distribution`.
+    This is about a hundred times slower than the kernel.
     """
     levels = centres()
     order, state = lpc.shape[1], None

@@ -66,9 +66,10 @@ def split(
     prepare: a function from the name and the samples of a recording to its form for training; hop: samples in a frame;
     context: frames of the recording that a chunk needs on each side; copy: a function from the samples of a recording
     and a generator to the samples of an altered copy, `augmented` by default; a copy that is too short for a chunk is
-    left out. `settings` has the share of the recordings for validation. If no recording is kept for validation, because
-    there is only one or the share is 0, all recordings, without their copies, are used for validation too. Raises
-    RequestError if a recording is shorter than a chunk with its context, or if all are silent.
+    left out. `settings` has the number of copies of each recording, `augment`, and the share of the recordings for
+    validation. If no recording is kept for validation, because there is only one or the share is 0, all recordings,
+    without their copies, are used for validation too. Raises RequestError if a recording is shorter than a chunk with
+    its context, or if all are silent.
     """
     shortest = hop * (settings.frames + 2 * context)
     for name, samples in recordings.items():

@@ -21,7 +21,7 @@ def known_pitches(names: Iterable[str], labels: NoteLabels, lowest: int, pitches
 
     Recordings with a pitch that the network does not have are left out. names: the names of the recordings; labels: see
     `NoteLabels`; lowest: the MIDI number of the network's lowest pitch; pitches: the number of its pitches. Raises
-    RequestError if a recording has no label "pitch", or if all recordings are left out.
+    RequestError as `pitch_label` does, or if all recordings are left out.
     """
     every = {name: pitch_label(name, labels.get(name, {})) for name in names}
     last = lowest + pitches - 1

@@ -46,9 +46,10 @@ class Group:
 def in_processes(count: int, work: Callable[[Group], None]) -> None:
     """Call `work` in `count` processes, of which this one is number 0, and return when all have ended.
 
-    `work` gets the `Group` with the number of its process. The other processes are copies of this process; torch must
-    have one thread when they are made. An error of `work` in this process is raised. Another process whose work fails
-    shows its error, and the processes that wait for it fail too.
+    When `work` returns in this process, the other processes are stopped, even if their work is not finished. `work`
+    gets the `Group` with the number of its process. The other processes are copies of this process; torch must have one
+    thread when they are made. An error of `work` in this process is raised. Another process whose work fails shows its
+    error, and the processes that wait for it fail too.
     """
     if count == 1:
         work(Group())

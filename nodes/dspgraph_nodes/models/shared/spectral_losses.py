@@ -103,7 +103,8 @@ def _distance_on_cpu(true: Tensor, made: Tensor) -> tuple[float, Tensor]:
 def _mode(length: int, samples: int) -> str:
     """Return the mode in which `torch.nn.functional.pad` extends a signal: "reflect", or "constant" for a short signal.
 
-    length: the length of the window; samples: the length of the signal.
+    length: the length of the window; samples: the length of the signal. A signal is short if it has at most length // 2
+    samples.
     """
     return "reflect" if length // 2 < samples else "constant"
 

@@ -59,10 +59,10 @@ class Task:
     """The functions and values that a model gives to the training loop.
 
     network: returns a new network. batch: returns batch number n, tensors in tuples or mappings, which depend on n
-    alone. losses: yields the losses of a batch, one for each update of the weights. validate: returns the figures of a
-    network (numbers for the logs, by name), with "loss" among them; it is called without gradients. save: writes a
-    network to a file of weights. load: reads a network from such a file. fingerprint: a digest of all data. summary: a
-    line about the data, for the user.
+    alone. losses: yields the losses for (network, batch), one for each update of the weights; the weights are updated
+    before the next loss is computed. validate: returns the figures of a network (numbers for the logs, by name), with
+    "loss" among them; it is called without gradients. save: writes a network to a file of weights. load: reads a
+    network from such a file. fingerprint: a digest of all data. summary: a line about the data, for the user.
 
     figures: the names of the figures besides "loss" in training and validation. measured: the names of further figures,
     which only the validation has. unit: the unit of the loss with a blank before it, for the user. restart: returns
@@ -123,11 +123,11 @@ def train(
     progress bar; report: called with every line of the report; init: a file of weights to begin with; labels: name of a
     recording -> column of the manifest -> text, for a model that learns from labels.
 
-    After every validation weights.safetensors and checkpoint.ckpt are written; logs/ has logs, for TensorBoard and as
-    CSV. Raises RequestError if the recordings cannot be used, if there is no run to resume, if a new run would
-    overwrite another one in `out`, if the run to be resumed had other settings or data, if the weights to begin with do
-    not fit, if a loss is not finite, or if a file cannot be written. Raises KeyboardInterrupt after Ctrl-C; the files
-    of the last checkpoint remain.
+    After every validation weights.safetensors and checkpoint.ckpt are written, the checkpoint also after every
+    `checkpoint_every` batches; logs/ has logs, for TensorBoard and as CSV. Raises RequestError if the recordings cannot
+    be used, if there is no run to resume, if a new run would overwrite another one in `out`, if the run to be resumed
+    had other settings or data, if the weights to begin with do not fit, if a loss is not finite, or if a file cannot be
+    written. Raises KeyboardInterrupt after Ctrl-C; the files of the last checkpoint remain.
     """
     checkpoint = out / CHECKPOINT
     _check_request(checkpoint, resume, init, settings)
@@ -257,7 +257,8 @@ class Run:
     def step(self) -> dict[str, float]:
         """Train on the next batch; return the numbers for the logs, such as "loss", by name.
 
-        Each number is the mean over the updates of the weights in this batch.
+        Each number is the mean over the updates of this batch whose `Loss` contains it. With several processes, the
+        numbers are those of the batch of this process.
         """
         number = self.batches * self.group.count + self.group.number
         torch.manual_seed(int(rng(self.settings.seed, number, 0, 2).integers(2**62)))

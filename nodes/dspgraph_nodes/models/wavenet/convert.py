@@ -60,8 +60,8 @@ def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Confi
     found: the arrays of the checkpoint, by name; given: values that the checkpoint does not hold, by their names in the
     program wavenet_vocoder or in `Config`; also `mean` and `scale` of the features, each a list with one number per
     band, and `speaker`, the number of the speaker if the network has several. Values that are neither given nor in the
-    checkpoint are assumed to be the published values. Raises ValueError if the arrays are those of another network or
-    if a given value contradicts them.
+    checkpoint are assumed to be the published values. Raises ValueError if the arrays are those of another network, if
+    a given value contradicts them, or if `stacks` is not given and the number of layers is not the published one.
     """
     with complete("WaveNet"):
         return _converted(folded(found), given)

@@ -37,7 +37,8 @@ def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Confi
     found: the arrays of a checkpoint, by name. If a checkpoint of NSynth has the weights and their moving averages, the
     weights are used, as in the published decoder; the moving averages are used if it has nothing else. given: values of
     fields of `Config`. Values that are neither given nor in the checkpoint are assumed to be those of the program.
-    Raises ValueError if the arrays are those of another network, or if a given value contradicts them.
+    Raises ValueError if the arrays are those of another network, if a given value contradicts them, or if `stacks` is
+    not given and the number of layers is not the published one.
     """
     if unknown := sorted(set(given) - set(Config.model_fields)):
         raise ValueError(f"a WaveNet autoencoder has no setting {unknown[0]}; it has {', '.join(Config.model_fields)}")

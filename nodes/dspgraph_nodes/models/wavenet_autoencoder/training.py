@@ -130,7 +130,8 @@ class LevelCrops:
     the crops begin at other frames, as in `Crops` with `beyond` set to half a crop.
 
     The encoder reads the crop itself. With `partners` it reads, except in epoch -1, a crop at the same frames of a
-    recording of the same timbre, drawn at random; it can be the same recording.
+    recording of the same timbre, drawn at random; it can be the same recording. If that recording ends before these
+    frames do, the encoder reads its last frames.
     """
 
     def __init__(self, recordings: list[TrainingRecording], frames: int, seed: int, partners: bool = False) -> None:

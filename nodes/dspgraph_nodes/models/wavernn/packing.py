@@ -27,7 +27,7 @@ def packed(config: Config, arrays: Mapping[str, Array], eight_bits: bool = False
     """Return a network in the form that the kernels use. arrays: all arrays of a file of weights, by name.
 
     eight_bits: whether all matrices are rounded to eight bits, and products are computed with 8-bit numbers in the loop
-    over samples. path: the instructions for them, as in `packed_matrix`.
+    over samples. path: the instructions for them, as in `_kernels.neural.packing.packed_matrix`.
     """
     packer = LayerPacker(arrays, WEIGHTS.in_eight_bits(arrays) if eight_bits else {}, path)
     c, wide, split, mixture = config, packer.wide, config.kind == "coarse_fine", config.kind == "mixture"

@@ -90,9 +90,10 @@ def inputs(code: Tensor, config: Config) -> Tensor:
 def outputs(model: WaveRNN, frames: Tensor, x: Tensor, read: Tensor) -> Tensor:
     """Return the parameters of the distributions of n samples, [chunks, n, outputs], given the samples before them.
 
-    frames: as in `part_losses`. x: network inputs, as `inputs` returns them, for the n samples and the sample before
-    them: [chunks, n + 1] or [chunks, n + 1, 2]. read: the same with noise, or x itself: the samples that the network
-    reads as the past. The coarse half of the present sample, which predicts the fine half, is always taken from x.
+    frames: [chunks, n / hop + 2 * context, features]. x: network inputs, as `inputs` returns them, for the n samples
+    and the sample before them: [chunks, n + 1] or [chunks, n + 1, 2]. read: the same with noise, or x itself: the
+    samples that the network reads as the past. The coarse half of the present sample, which predicts the fine half, is
+    always taken from x.
     """
     before = read[:, :-1]
     parameters: Tensor = model(frames, torch.cat((before, x[:, 1:, :1]), -1) if isinstance(model, Split) else before)[0]
