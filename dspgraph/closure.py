@@ -273,7 +273,7 @@ def _inside(folder: Path, part: str) -> Path | None:
 def is_library(top: str) -> bool:
     """Return whether the top-level package `top` is a library, and not the user's own code.
 
-    A library lies in a folder of installed packages, or has no file.
+    A library lies in a folder of installed packages, or has neither a file nor a folder.
     """
     file, folders = _top_level(top)
     places = [str(file)] if file else list(folders)

@@ -127,9 +127,9 @@ class Node(BaseModel):
     def streams(self, *inputs: Any) -> tuple[Stream, ...]:
         """Return the streams of the outputs, one per output port, in their order.
 
-        inputs: the streams at the input ports, in their order; a tuple of streams at a port with `many=True`. The
-        methods below take the same arguments. A node that works only for some rates or widths raises ParameterError
-        here for all others. By default every output has the first input's stream.
+        inputs: the streams at the input ports, in their order; a tuple of streams at a port with `many=True`. All
+        methods below with the argument `inputs` take the same. A node that works only for some rates or widths raises
+        ParameterError here for all others. By default every output has the first input's stream.
         """
         return (first_stream(inputs),) * len(self.outputs)
 
@@ -163,7 +163,8 @@ class Node(BaseModel):
         """Return how many seconds the outputs last beyond the end of the input, such as the tail of an echo.
 
         `flush` returns the items of this time. An output then has ceil((T * stretch + extra) * rate) items in all,
-        where T is the duration of the signal in seconds.
+        where T is the duration of the node's input in seconds: items / rate, the least of all inputs. T is longer than
+        the signal if the last item reaches beyond its end.
         """
         return Fraction(0)
 
@@ -197,9 +198,10 @@ class Node(BaseModel):
         """Process one block per input; return the new state and one block per output: `(state, *blocks)`.
 
         blocks: arrays with at least one item, in the order of the input ports, all for the same time span; at a port
-        with `many=True` a tuple of arrays. The node must not change these arrays. It may change `state` and return it,
-        because the engine does not use the old state again. A node that defines `step_many` needs no `step`: by default
-        `step` calls `step_many` for one signal.
+        with `many=True` a tuple of arrays. The span is a whole number of periods, except in the last call: there, the
+        last frame may have fewer samples beside it than every other frame. The node must not change these arrays. It
+        may change `state` and return it, because the engine does not use the old state again. A node that defines
+        `step_many` needs no `step`: by default `step` calls `step_many` for one signal.
         """
         if type(self).step_many is Node.step_many:
             raise NotImplementedError(f"{type(self).__name__} has no step")

@@ -63,7 +63,8 @@ class Announced:
     """An object that an installed package announces by an entry point.
 
     group: the group of the entry point, such as METRIC_GROUP. name: the name of the entry point. pack: the name of the
-    package. where: the place of the object, "module:attribute". loader: a function that imports and returns the object.
+    package. where: the place of the object, "module:attribute", or "module" for a model. loader: a function that
+    imports and returns the object.
     """
 
     group: str

@@ -46,7 +46,10 @@ class Queue:
         self.held += len(block)
 
     def take(self, n: int) -> Array:
-        """Remove the next n items and return them in one array: a view if one block holds them all."""
+        """Remove the next n items and return them in one array: a view if one block holds them all.
+
+        n: at most `held`; 0 only if the queue is not empty.
+        """
         blocks = self.blocks
         self.held -= n
         first = blocks.popleft()

@@ -29,7 +29,8 @@ class Row:
     name: str
     type: str
     calls: int
-    """The number of calls of step and flush. A call of step_many for several signals counts once."""
+    """The number of calls of step and flush. A call of step_many for several signals counts once. In the row of the
+    engine it is the number of rounds."""
     seconds: float
     share: float
     """The node's part of the time of all rows, from 0 to 1."""
@@ -42,7 +43,8 @@ class Row:
     """The part of `seconds` in rounds in which a signal ended. `worst` leaves these rounds out, because no later
     quantum of the signal has to wait for them."""
     held: int
-    """The most bytes, for one signal, that the node's state and the blocks waiting before the node had together."""
+    """The most bytes, for one signal, that the node's state and the blocks waiting before the node had together. In the
+    row of the engine: the blocks in the slots and at the inputs of the graph (see `memory.held`)."""
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ class Session:
         return self.collect()
 
     def snapshot(self) -> Snapshot:
-        """Return a copy of the state of this session."""
+        """Return a copy of the state of this session. Raises SessionError after `flush` or an error."""
         self._check_alive()
         return Snapshot(self.graph.digest, copy.deepcopy(self.state))
 
@@ -201,7 +201,8 @@ class Session:
                                                                    flush at the end, counts the items (law 3)
 
         The short path does what Stage.run does, without its checks. It keeps the engine's time per node and block at
-        about 1 us.
+        about 1 us. A node that begins in the middle of the signal (see `become`) is run by `Stage.run_late` until all
+        items before its beginning have passed; `Stage.run_late` leaves out these items and calls `Stage.run`.
         """
         state = self.state
         node_states, slots, emitted, ending = state.node_states, state.slots, state.emitted, state.end is not None

@@ -278,7 +278,8 @@ def _nearest_item(seconds: Fraction, rate: Fraction) -> int:
 class AlignmentFolder:
     """A folder of alignments. A file such as "a.lab" or "a.TextGrid" in it is an alignment of the recording "a".
 
-    If a recording has several such files, a file with the suffix of `form` is preferred. After that, files with the
+    Files in subfolders count too. If a recording has several files, a file with the suffix of `form` is preferred, such
+    as `.ctm` for "ctm"; "htk", "festival" and "audacity" have no suffix of their own. After that, files with the
     suffixes `.txt`, `.json` and `.wrd` are used only if there is no other file, because they may be transcripts,
     descriptions of results, or words. form, tier: as in `read_alignment`.
     """

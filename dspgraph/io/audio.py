@@ -236,10 +236,10 @@ class AudioSink(Sink):
     such samples are clipped to +-1; the attribute `clipped` counts them.
 
     form: the format; by default, the suffix of the path decides (see `formats.audio_format`). noise: the generator for
-    the dither of 16-bit samples. keeps: with True, a failed write raises nothing: the attribute `failed` has the error,
-    and `close` completes the file with what was written before. Raises RequestError if no format has the suffix,
-    FileError if the format does not allow the stream or the file cannot be written, and SignalError if a sample is not
-    finite.
+    the dither of 16-bit samples. keeps: with True, `write` raises nothing if the samples cannot be written, for
+    instance to a full disk: the attribute `failed` has the error, and `close` completes the file with what was written
+    before. Raises RequestError if no format has the suffix, FileError if the format does not allow the stream or its
+    length, or if the file cannot be written, and SignalError if a sample is not finite.
     """
 
     def __init__(

@@ -269,16 +269,17 @@ class _Coding(NamedTuple):
 class _Samples(NamedTuple):
     """The place of the samples in a file, according to its header. Offsets count from the first byte of the container.
 
-    begin, length: the offset and the length of the samples, in bytes. field, size, order: the offset, the number of
-    bytes and the byte order of the number in the header that gives this length.
+    begin, length: the offset and the length, in bytes, of the content that ends with the samples; its first `inside`
+    bytes are no samples. field, size, order: the offset, the number of bytes and the byte order of the number in the
+    header that gives this length.
     """
 
-    begin: int  # offset of the samples, in bytes
-    length: int  # in bytes
+    begin: int  # offset of the content with the samples, in bytes
+    length: int  # of this content, in bytes
     field: int  # offset at which the length stands in the header
     size: int  # bytes that the length has in the header: 4 or 8; 0: the header has no such length
     order: Order = "big"
-    counted: int = 0  # bytes that the length counts besides the samples
+    counted: int = 0  # bytes that the number in the header counts besides `length`
     inside: int = 0  # bytes between `begin` and the samples
     bounded: bool = True  # whether a decoder stops at the end of the samples; otherwise it reads what follows too
     coding: _Coding = _Coding()
@@ -336,8 +337,9 @@ def _sized_layout(path: Path, file: BinaryIO, magic: bytes, begin: int, size: in
 def _check_length(path: Path, found: _Samples, length: int, there: int, left: int) -> None:
     """Raise FileError if a file has fewer bytes of samples than `length`, or more than its header can state.
 
-    found: the place of the samples according to the header. there: the number of bytes from the first sample to the end
-    of the file. left: the number of bytes after the samples and all chunks.
+    found: the place of the samples according to the header. length: the number of bytes that must be there from
+    `found.begin` on. there: the number of bytes from `found.begin` to the end of the file. left: the number of bytes
+    after the samples and all chunks.
     """
     if length > there:
         raise FileError(
@@ -541,7 +543,7 @@ def _end_of_chunks(file: BinaryIO, magic: bytes, begin: int, found: _Samples, si
 
 
 def _with_length(path: Path, begin: int, found: _Samples, there: int) -> Piece:
-    """Return a piece of a file that ends after `there` bytes of samples, with this length written into its header.
+    """Return a piece of a file that ends `there` bytes after `found.begin`, with this length written into its header.
 
     begin: the offset of the container in the file. found: the place of the samples. Raises FileError if the length is
     too large for the header.

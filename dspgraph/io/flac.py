@@ -26,8 +26,9 @@ _SIZES = {1: 192, **{code: 144 << code for code in range(2, 6)}, **{code: 1 << c
 class Flac(NamedTuple):
     """The length of a FLAC file, in samples per channel.
 
-    promised: the length in the header; 0 if it is not known. found: the length up to the end of the last frame; 0 if no
-    last frame was found. head: the bytes of the file up to the length in the header, which is replaced by 0.
+    promised: the length in the header; 0 if it is not known, -1 if the file ends within the header. found: the length
+    up to the end of the last frame; 0 if no last frame was found. head: the bytes of the file up to the length in the
+    header, which is replaced by 0.
     """
 
     promised: int  # length in STREAMINFO; 0: unknown (section 8.2); -1: the file ends before STREAMINFO does

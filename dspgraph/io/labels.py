@@ -52,9 +52,9 @@ def read_htk(path: Path, lines: Lines) -> LabelledSpeech:
     """Return the intervals of lines START END LABEL [SCORE ...]. Whole numbers are times in units of 100 ns.
 
     If any time of the file has a decimal point or an exponent, all times are in seconds. An interval without END ends
-    where the next interval begins. A full-context label or triphone, such as `x^a-b+c=d/...`, is reduced to the phone
-    between "-" and "+". Consecutive states of one phone (`b[2]`, `b[3]`) become one interval. Notes say what was
-    changed. Raises FileError for lines without times.
+    where the next interval begins, or, if it is the last one, at its own start. A full-context label or triphone, such
+    as `x^a-b+c=d/...`, is reduced to the phone between "-" and "+". Consecutive states of one phone (`b[2]`, `b[3]`)
+    become one interval. Notes say what was changed. Raises FileError for lines without times.
     """
     rows = [_htk_row(f"{path}, line {number}", line) for number, line in lines]
     seconds = any(set(text) & set(".eE") for row in rows for text in row.times)

@@ -16,8 +16,8 @@ from dspgraph.streams import Array, Number, first_bad_item, to_fraction
 class Sound:
     """Samples that a notebook shows as a player: `Sound(graph(x)["speech"], 16000)`.
 
-    samples: [n] or [n, channels], full scale +-1; samples beyond are clipped. rate: a whole number of samples per
-    second. Raises SignalError for samples of another shape or type, for samples that are not finite, and for a rate
+    samples: floats, [n] or [n, channels], full scale +-1; samples beyond are clipped. rate: a whole number of samples
+    per second. Raises SignalError for samples of another shape or type, for samples that are not finite, and for a rate
     that is not a positive whole number.
     """
 

@@ -91,9 +91,9 @@ class Stats:
 class Ask:
     """A request to add events that take effect together.
 
-    events: as `Performance.checked` returns them. answered: a function that is called with the events and their times,
-    or with the error. lines: the lines of these events in the file of events, without times; empty if nothing is
-    recorded.
+    events: as `Performance.checked` returns them. answered: a function that is called with the events, each with its
+    time, or with the error. lines: for each event its line in the file of events, without the time; they are used only
+    if there is a recording.
     """
 
     events: tuple[Event, ...]
@@ -105,8 +105,8 @@ class Engine:
     """A performance that computes the quanta of a device.
 
     form: the format of the device. report: a function that is called with messages (kind, values ...): ("error",
-    error), ("completed", input, time) when a sound has ended, ("frames", output, items). recorder: writes the
-    recording; None: no recording.
+    error), ("completed", input, time) when a sound has ended, ("frames", output, items), and by the device with
+    ("running", form). recorder: writes the recording; None: no recording.
     """
 
     def __init__(

@@ -46,8 +46,8 @@ class Set:
 class Swap:
     """An event that puts another graph in the place of the running one.
 
-    A node keeps its state if the node and all nodes before it, back to the inputs, are equal in both graphs. All other
-    nodes start at the time `at`.
+    A node keeps its state if the node and all nodes before it, back to the inputs, are equal in both graphs. Every
+    other node starts with its first whole period from the time `at` on.
 
     graph: the new graph. settle: seconds from the start of the last new node to the beginning of the fade. The new
     nodes start without earlier input; in this time, the effect on their outputs dies away. over: seconds of the fade

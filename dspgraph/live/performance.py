@@ -427,7 +427,7 @@ def recorded_seconds(
 def finite_latency(graph: Graph) -> Fraction:
     """Return the latency of a graph in seconds.
 
-    Raises RequestError if a node needs the whole signal or if an output has another duration than the input.
+    Raises RequestError if a node needs the whole signal or changes the tempo (see `Node.stretch`).
     """
     if name := graph.other_tempo():
         lasts = graph.durations[f"{name}.{graph.nodes[name].outputs[0].name}"]

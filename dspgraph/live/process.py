@@ -38,8 +38,8 @@ class LiveOrder:
     """The message with which the process of a live graph is started.
 
     setup, device: the graphs with their settings, and the device. begin: the events with which the performance begins.
-    lines: the lines of these events in the file of events. record: the folder of the recording; None: no recording.
-    header: the first line of its file of events.
+    lines: for each of these events its line in the file of events, or {} without a recording. record: the folder of the
+    recording; None: no recording. header: the first line of its file of events.
     """
 
     setup: Setup

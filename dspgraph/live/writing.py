@@ -15,9 +15,10 @@ from dspgraph.streams import to_fraction
 def header_line(
     graph: Graph, latency: Fraction, controls: Mapping[str, float], played: Iterable[str]
 ) -> dict[str, Any]:
-    """Return the first line of a file of events: the pipeline, latency, controls and played inputs at the beginning.
+    """Return the first line of a file of events: pipeline, recipe, latency, controls and played inputs.
 
-    latency: in seconds. The line names the pipeline only if `load` has made the graph.
+    latency: in seconds. controls: name of a control -> its value at the beginning. The line names the
+    pipeline only if `load` has made the graph.
     """
     return {
         "begin": _loaded(graph) if graph.loaded else None,

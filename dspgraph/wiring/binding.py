@@ -56,8 +56,9 @@ class Binding:
 
         step, phase: in seconds; the output items are those whose spans end at phase, phase + step, phase + 2 * step ...
         The node can give an item when the last period of input that the item needs is complete. The wait of an item is
-        the time, in seconds, from the end of its span to the end of this period. The second result, a pair (step,
-        first), stands for the ends of these periods: first, first + step, first + 2 * step ... seconds.
+        the time, in seconds, from the end of its span to the end of this period; infinity for a node that needs the
+        whole signal or changes the tempo. The second result, a pair (step, first), stands for the ends of these
+        periods: first, first + step, first + 2 * step ... seconds.
         """
         if self.waits_for_the_end or self.stretch != 1:  # a stretched output cannot come in real time
             return math.inf, (self.period, Fraction(0))
