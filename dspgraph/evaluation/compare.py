@@ -89,8 +89,8 @@ def compare(
     no error, if the file, the graphs and the metrics are the same (see `compared.earlier_compared`); the results are
     those of a run that compares all. started: called once, with the number of recordings to compare and the number of
     recordings that keep their results. done: called with the result of each recording as soon as it is known. note:
-    called with a line about files that were left out (see `corpus.gather`). command: the command line, for the ledger,
-    the results and the page.
+    called with remarks: on files that were left out (see `corpus.gather`) and, for an `OpenChoice`, on its graphs (see
+    `by_file.note_graph`). command: the command line, for the ledger, the results and the page.
 
     Raises RequestError, before anything is rendered, for choices and files that cannot be compared and for results that
     must not be replaced, and UnknownName for a metric that does not exist.
