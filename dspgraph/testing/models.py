@@ -489,7 +489,10 @@ def _require_same_run(example: ModelExample, first: Path, second: Path, what: st
 
 
 def loss_falls(example: ModelExample, folder: Path) -> None:
-    """Raise ModelError unless the training loss on a small data set falls by `example.fall` or more."""
+    """Raise ModelError unless the training loss on a small data set falls by `example.fall` or more.
+
+    The mean loss of the first fifth of the batches is compared with that of the last fifth.
+    """
     example.train(folder / "toy", example.steps, False)
     found = _losses(folder / "toy")
     few = max(1, len(found) // 5)
