@@ -26,7 +26,8 @@ DEVELOPERS = {"dev", "bench"}
 def info() -> None:
     """Print versions, extras and machine, for bug reports.
 
-    The versions are those of the installed packages; except for numba, the packages are not imported.
+    The versions are those of the installed packages; except for numba and what it imports, the packages are not
+    imported.
     """
     own, extras = _requirements()
     print_tables(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dspgraph.pipeline.pipeline import Pipeline
 
 _LOOK = 0.1
-"""Seconds between two looks at what was typed, and at the levels."""
+"""Seconds between two looks at the lines of the standard input."""
 
 _OUT = click.option(
     "--out",

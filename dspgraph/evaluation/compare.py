@@ -83,14 +83,15 @@ def compare(
     files. files: as `corpus.gather` takes them. title, about: name and description of the pipeline, for the page.
     names: the names of the metrics, by default all. f0_range: lowest and highest pitch that metrics of pitch look for,
     Hz. metric_files: Python files with more metrics (see `metrics.known`). executor: where the work is done. assets:
-    write the sounds and pictures of the page to files beside it, not into the page. overwrite: whether any other
-    comparison in `out` may be replaced; with False, RequestError is raised if a variant, a recording or a metric of the
-    other comparison would be lost. resume: keep the audio and the scores of an earlier run for each recording that had
-    no error, if the file, the graphs and the metrics are the same (see `compared.earlier_compared`); the results are
-    those of a run that compares all. started: called once, with the number of recordings to compare and the number of
-    recordings that keep their results. done: called with the result of each recording as soon as it is known. note:
-    called with a line about files that were left out (see `corpus.gather`). command: the command line, for the ledger,
-    the results and the page.
+    write the sounds and pictures of the page to files beside it, not into the page. overwrite: whether the results of
+    any other run in `out` may be replaced; with False, RequestError is raised if a variant, a recording or a metric of
+    another comparison, or a result of `render`, would be lost. resume: keep the audio and the scores of an earlier run
+    for each recording that had no error, if the file, the graphs and the metrics are the same (see
+    `compared.earlier_compared`); the results are those of a run that compares all. started: called once, with the
+    number of recordings to compare and the number of recordings that keep their results. done: called with the result
+    of each recording as soon as it is known. note: called with remarks: on files that were left out (see
+    `corpus.gather`) and, for an `OpenChoice`, on its graphs (see `by_file.note_graph`). command: the command line, for
+    the ledger, the results and the page.
 
     Raises RequestError, before anything is rendered, for choices and files that cannot be compared and for results that
     must not be replaced, and UnknownName for a metric that does not exist.
@@ -149,8 +150,9 @@ def _check_choices(work: ItemsByFile[CompareJob]) -> None:
 def _check_replaced(work: ItemsByFile[CompareJob], now: Mapping[str, str], ledger: Ledger) -> None:
     """Raise RequestError if results of an earlier run in the output folder would be lost.
 
-    An earlier comparison may be replaced if this comparison has all its recordings, variants and metrics. work: the
-    recordings and jobs of this comparison. now: name of a choice -> its recipe. ledger: of the output folder.
+    An earlier comparison may be replaced if this comparison has all its recordings, variants and metrics. Results of
+    `render`, and files of other programs with the names of results, may not be replaced. work: the recordings and jobs
+    of this comparison. now: name of a choice -> its recipe. ledger: of the output folder.
     """
     items, job = work.items, work.any_job
     known = earlier_results(job.out / RESULTS)

@@ -114,7 +114,7 @@ class Summary:
 
     listeners: the names of all listeners. mushra, abx, preference: a result for each sound or pair. tests: paired tests
     of the scores of MUSHRA. left_out: listener -> the reason why the scores of this listener were left out. open: the
-    number of trials that were not answered.
+    number of answers that were not given: one for each sound of a trial of MUSHRA, one for each pair.
     """
 
     listeners: Sequence[str]

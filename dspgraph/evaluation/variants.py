@@ -130,11 +130,11 @@ def choices(
 ) -> list[Choice | OpenChoice]:
     """Return the choices to compare: graphs of one pipeline, each with a name.
 
-    overrides: "name=value" changes all graphs; "name=value,value" makes one graph for each value. swaps: slot ->
-    "variant", for all graphs, or slot -> "variant,variant", for one graph with each variant. plugins: Python files with
-    nodes. vary: slots; one graph is made for each combination of their variants. If `vary` is None, one slot at a time
-    is varied while the other slots keep their default; but if an override or a swap has several values, only these are
-    varied.
+    If the pipeline takes rates or channels from the files, its choices are of the class `OpenChoice`. overrides:
+    "name=value" changes all graphs; "name=value,value" makes one graph for each value. swaps: slot -> "variant", for
+    all graphs, or slot -> "variant,variant", for one graph with each variant. plugins: Python files with nodes. vary:
+    slots; one graph is made for each combination of their variants. If `vary` is None, one slot at a time is varied
+    while the other slots keep their default; but if an override or a swap has several values, only these are varied.
 
     Raises the errors of `pipeline.load`, UnknownName for a slot that does not exist, and RequestError for a graph that
     cannot be made and for more than MOST_CHOICES graphs.
@@ -194,8 +194,8 @@ def _swaps(
 
     slots: slot -> names of its variants, the default first. fixed: slot -> variant, for slots that all graphs have
     alike. vary: slots; all combinations of their variants are yielded. With None, the slots that are not in `fixed` are
-    varied one at a time. If there are several such slots, the unchanged pipeline ({}) comes first, and the default of
-    each slot is left out, because it would be the unchanged pipeline again.
+    varied one at a time. Unless there is exactly one such slot, the unchanged pipeline ({}) comes first, and the
+    default of each slot is left out, because it would be the unchanged pipeline again.
     """
     if vary is not None:
         varied = list(dict.fromkeys(vary))

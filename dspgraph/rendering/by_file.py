@@ -107,8 +107,10 @@ def items_by_file(items: Sequence[Item], wanted: Sequence[Wanted], make: Callabl
     wanted: the numbers that the pipelines take from files; if it is empty, no file is opened, and one job does all
     items. make: a function that returns the job for a set of rates and channels.
 
-    If no job can be made for an item, the item is refused, and the others are done. Raises the first error of `make` if
-    no job can be made at all, and RequestError for an item that is no audio file.
+    If a file cannot be read, or no job can be made for its rate and channels, the item is refused, and the others are
+    done. If no file can be read, the only job is that for 48000 Hz and 1 channel, and no item is left for it. Raises
+    the first error of `make` if no job can be made at all, and RequestError for an item with an .npz file or without a
+    file for one of the inputs.
     """
     if not wanted:
         return ItemsByFile(items, {(): make(())}, {})

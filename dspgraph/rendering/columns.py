@@ -28,7 +28,7 @@ CLOSE = Fraction(1, 100)
 """The largest difference in seconds that is allowed between `end` and `start` + `duration`: times may be rounded."""
 
 LONGEST_PATH = 4096
-"""The largest number of bytes of a path, and of an id: the limit of Linux for a path (PATH_MAX)."""
+"""The largest number of bytes of a path, and of characters of an id: the limit of Linux for a path (PATH_MAX)."""
 
 _TIMES = {
     "start": "start", "begin": "start", "offset": "start", "onset": "start",
@@ -47,10 +47,11 @@ _AROUND = {"time", "in", "audio", "segment", "seg", "clip", "cut", "utterance", 
 """Words in the name of a column that do not change which time it gives, as in `start_time` and `segment_end`."""
 
 _CHANNELS = {"channel_id", "channel_index", "channel_idx", "channel_number", "channel_num", "channels", "chan", "ch"}
-"""Names of columns that may choose a channel. They are refused: some count from 1, and `channels` may be a number of
-channels. In NeMo's manifests, `channel_selector` counts from 0."""
+"""Names of columns that may choose a channel. In a line without a column of _CHANNEL, they are refused, because some
+count from 1. `channels` is refused only with a list: another value may be a number of channels."""
 
 _CHANNEL = ("channel", "channel_selector")
+"""Names of columns that choose a channel, counted from 0. NeMo's manifests have `channel_selector`."""
 
 _ZERO = Fraction(0)
 
@@ -103,10 +104,11 @@ def line_item(
     """Return (item, whether the line gives the item an id) for a line of a manifest.
 
     place: file and line, for error messages. folder: the folder of the manifest. line: name of a column -> value.
-    labels: the names of further columns whose values are kept in `Item.labels`. inputs: the names of the inputs of a
-    graph with several inputs; if the line has columns with these names, they have the paths of the files, and the first
-    file is the path of the item. Without an id in the line, the id is the path without suffix and without a leading
-    "/". Raises RequestError for a line without a path, and for values that are wrong or contradict each other.
+    labels: the names of further columns, as `_plain` returns them, whose values are kept in `Item.labels`. inputs: the
+    names of the inputs of a graph with several inputs; if the line has columns with these names, they have the paths of
+    the files, and the first file is the path of the item. Without an id in the line, the id is the path without suffix
+    and without a leading "/". Raises RequestError for a line without a path, and for values that are wrong or
+    contradict each other.
     """
     fields = _fields(place, line)
     files = _input_files(place, line, inputs)

@@ -48,9 +48,9 @@ def gather(
     suffixes: in lower case, with the dot. out: the output folder. If it lies in a folder that is searched, its files
     are left out, and so are files whose names begin with a dot. note: a function that is called with a text for each
     folder or pattern in which files were left out (how many, and why), and for each manifest with columns that are not
-    used. labels: the names of further columns of manifests, such as "pitch"; their values are kept in `Item.labels`.
-    inputs: the names of the inputs of a graph with several inputs; a manifest has a column for each, with paths of
-    files.
+    used. labels: the names of further columns of manifests, in lower case with "_" between words, such as "pitch";
+    their values are kept in `Item.labels`. inputs: the names of the inputs of a graph with several inputs; a manifest
+    has a column for each, with paths of files.
 
     Raises RequestError for the folder `out` itself, for a pattern, folder or manifest without any file, for a folder
     that cannot be read, for a manifest that cannot be read or has an error, and for a relative path if the working

@@ -50,7 +50,7 @@ class JobWithSummary(Protocol):
 
     Before every result, the worker calls `summary()` on its copy of the job and sends the value, unless it is None. The
     main process then calls `add_summary(value)` on its own copy. If a worker dies, only its summary since its last
-    result is lost. `Serial` without a timeout has no copy of the job: it calls neither method.
+    result is lost. The executor `Serial` without a timeout has no copy of the job: it calls neither method.
     """
 
     def summary(self) -> Any:

@@ -25,9 +25,9 @@ class Ledger:
     """The file `ledger.jsonl` of an output folder. Only one run at a time can have it open.
 
     The constructor makes the file if there is none. If there is one, the constructor removes the remains of a killed
-    run: unfinished files in the folder, and an incomplete line at the end of the ledger. For each id, only the place of
-    its last line is kept in memory. Raises RequestError if the file cannot be opened for writing, if another run has it
-    open, and if it is not a ledger.
+    run: unfinished files in the folder and its subfolders, and an incomplete line at the end of the ledger. For each
+    id, only the place of its last line is kept in memory. Raises RequestError if the file cannot be opened for writing,
+    if another run has it open, and if it is not a ledger.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -164,8 +164,8 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
 def ledger_line(item: Item, settings: Mapping[str, Any], recipe: str, row: Rendered, command: str) -> dict[str, Any]:
     """Return the line that `render` appends for the result of an item.
 
-    settings: see `item_settings`. recipe: the recipe of the graph (`Wiring.recipe`). row: the result. command: the
-    command line; "" if the run was started from Python.
+    settings: see `sidecar.item_settings`. recipe: the recipe of the graph (`Wiring.recipe`). row: the result. command:
+    the command line; "" if the run was started from Python.
     """
     line: dict[str, Any] = {"id": item.id, "status": "failed" if row.error else "done"}
     line |= {"error": row.error} if row.error else {"audio_seconds": row.audio_seconds, "notes": row.notes}
@@ -177,7 +177,7 @@ def ledger_line(item: Item, settings: Mapping[str, Any], recipe: str, row: Rende
 def line_origin(item: Item, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the part of a ledger line that says what the result was made from: the source and the settings.
 
-    settings: see `item_settings`.
+    settings: see `sidecar.item_settings`.
     """
     return {"source": os.path.abspath(item.path), **settings}
 

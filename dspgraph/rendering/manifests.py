@@ -140,9 +140,9 @@ def _json_item(
 def _with_different_ids(found: Iterable[tuple[Item, bool]]) -> Iterator[Item]:
     """Yield the items, with different ids for the parts of one file whose lines give no id.
 
-    Without an id in its line, an item has the path of its file as id. If several such items have the same file, the
-    part is added to the id, for instance "a-000250-000750": start and end in milliseconds. found: pairs (item, whether
-    its line gives the item an id).
+    Without an id in its line, an item has the path of its file, without suffix, as id. If several such items have the
+    same id, the part is added to it, for instance "a-000250-000750": start and end in milliseconds. found: pairs (item,
+    whether its line gives the item an id).
     """
     listed = list(found)
     counts = Counter(item.id for item, own in listed if not own)

@@ -45,10 +45,10 @@ _NEEDED: Mapping[str, str] = {"set": "value", "play": "file"}
 class EventFile:
     """A file with events for a pipeline, one event per line, in JSON.
 
-    pipeline, overrides, swaps, plugins: the graph at the beginning, as in `load`. files: the audio files that are
-    rendered, each as FILE or NAME=FILE. An input that is declared with the rate or the channels `file` gets those of
-    its file. `recorded` returns the files by the names of their inputs. Raises FileError if the file of events cannot
-    be read, or was recorded with another graph. Examples of lines:
+    pipeline, overrides, swaps, plugins: the graph at the beginning, as in `pipeline.load`. files: the audio files that
+    are rendered, each as FILE or NAME=FILE. An input that is declared with the rate or the channels `file` gets those
+    of its file. `recorded` returns the files by the names of their inputs. Raises FileError if the file of events
+    cannot be read, or was recorded with another graph. Examples of lines:
 
     {"at": 1.5, "set": "volume", "value": 0.3, "over": 0.5, "shape": "line"}
     {"at": "3/2", "swap": {"excitation": "whisper"}, "overrides": ["lpc.order=20"], "settle": 0.05, "over": 0.02}
@@ -58,8 +58,9 @@ class EventFile:
     `at` is the time in seconds of the recording: a number, or an exact fraction as text. The other keys are those of
     the classes `Set`, `Swap`, `Play` and `Stop` of `dspgraph.live`. `over`, `shape`, `settle`, `loops`, `skip`,
     `overrides` and `pipeline` may be missing; `loops` is null for a sound without end. A swap selects variants of slots
-    of the pipeline; slots that it does not name keep the variants of the first graph. Paths are relative to the folder
-    of the file.
+    of the pipeline; slots that it does not name keep the variants of the first graph, and its overrides are added to
+    those of the first graph. With `pipeline`, as in a recording, the new graph is that pipeline with the swaps and
+    overrides of the event only. The path of a sound is relative to the folder of the file of events.
 
     The events of a live graph are recorded into such a file. Its first line then says how the graph was at the
     beginning: swaps and overrides, latency, values of controls, and the inputs into which sounds are played. They are

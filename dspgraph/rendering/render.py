@@ -80,9 +80,10 @@ def render(
     16-bit samples are dithered. batch: number of items computed together in one process, one step of each at a time.
     executor: where the work is done. Neither `batch` nor `executor` changes a sample. done: called with every result as
     soon as it is known. started: called once, with the number of items to render and the number of items that keep the
-    result of an earlier run. note: called with a line about files that were left out (see `corpus.gather`). profiler:
-    measures the time and memory of each node; at the end its profile covers all processes. command: the command line,
-    for the ledger and the sidecars.
+    result of an earlier run. note: called with remarks: on files that were left out (see `corpus.gather`) and, for a
+    pipeline that takes rates or channels from the files, on its graphs (see `by_file.note_graph`). profiler: measures
+    the time and memory of each node; at the end its profile covers all processes. command: the command line, for the
+    ledger and the sidecars.
 
     An item that cannot be rendered has a result with its error; the other items are rendered. If all input files of a
     failed item exist, the outputs that an earlier run has written for that item are removed, so that nothing looks like
@@ -91,7 +92,7 @@ def render(
     resume: keep the result of an earlier run for every item that was rendered, or failed, with the same input, graph
     and settings (see `resume.earlier_result`). retry_failed: as `resume`, but render the items again that failed.
     overwrite: whether to replace results of another source, part of a file, graph or format; with False, such results
-    raise RequestError.
+    raise RequestError, and so do files that no run has recorded, unless `resume` or `retry_failed` is true.
 
     Returns the results in the order of the items. Raises RequestError, before any item is rendered, for files that the
     graph does not take, for a format that cannot be written, for two items with the same output file, for an output

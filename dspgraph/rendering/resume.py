@@ -44,9 +44,9 @@ def earlier_result(
 def earlier_refusal(line: Mapping[str, Any] | None, sidecar: Sidecar, reason: str) -> Rendered | None:
     """Return the failed result that an earlier run has left for a refused item; None if there is no such result.
 
-    A refused item is one for which no graph could be made (`ItemsByFile.refused`). line: the last line of the item in
-    the ledger. sidecar: as in `earlier_result`. reason: why the item is refused now. The line is used if it has the
-    same reason, the source and settings of this run, and the size and time of the input file.
+    A refused item is one that no job can do (`by_file.ItemsByFile.refused`). line: the last line of the item in the
+    ledger. sidecar: as in `earlier_result`. reason: why the item is refused now. The line is used if it has the same
+    reason, the source and settings of this run, and the size and time of the input file.
     """
     item, settings = sidecar.item, {**sidecar.settings, "digest": ""}
     if line is None or line["status"] != "failed" or not is_current(line, item, settings):
@@ -59,7 +59,7 @@ def earlier_refusal(line: Mapping[str, Any] | None, sidecar: Sidecar, reason: st
 def is_current(line: Mapping[str, Any] | None, item: Item, settings: Mapping[str, Any]) -> bool:
     """Return whether a line of the ledger has the source file of an item, and the settings of this run.
 
-    Without a line, return False. settings: see `item_settings`.
+    Without a line, return False. settings: see `sidecar.item_settings`.
     """
     origin = line_origin(item, settings)
     return line is not None and all(line.get(name) == value for name, value in origin.items())
@@ -69,7 +69,7 @@ def _result_without_line(line: Mapping[str, Any] | None, sidecar: Sidecar, outpu
     """Return the result of a run that was killed between writing the files of an item and its line in the ledger.
 
     Return None if there is no such result. Arguments: as in `earlier_result`. The sidecar on the disk must have been
-    written for this item, for the input file as it is now, and with the settings of this run.
+    written for the input file of this item, as it is now, and with the settings of this run.
     """
     item, stamp = sidecar.item, file_stamp(sidecar.item.path)
     if line is not None and line.get("source") != line_origin(item, sidecar.settings)["source"]:

@@ -81,7 +81,8 @@ class Sidecar:
     def text(self, stamp: FileStamp, notes: Sequence[str], outputs: Mapping[str, Any]) -> str:
         """Return the text of the sidecar.
 
-        stamp: the stamp of the input file; notes: remarks on the item; outputs: the result of `OutputFiles.describe`.
+        stamp: the stamp of the input file; notes: remarks on the item; outputs: the result of
+        `outputs.OutputFiles.describe`.
         """
         command = {"command": self.command} if self.command else {}
         content = {**self._origin(stamp), **command, "notes": notes, "outputs": outputs}

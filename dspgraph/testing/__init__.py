@@ -8,6 +8,7 @@ models      the check of models (check_model): weights, kernel, draws and traini
 performances  the check of performances (check_performance): graphs that change while they run
 runs        ways to run a graph, whose outputs the checks compare
 recording   the checks of a graph on a file (import it yourself: it needs the modules that read audio)
+devices     a sound device in virtual time, for tests of live graphs (import it yourself)
 """
 
 from dspgraph.testing.example import Example, check_signal, example_signals

@@ -50,7 +50,8 @@ class Example:
     def graph(self, precision: Any = np.float64, seed: int = 0) -> Graph:
         """Return a graph with only this node, called "node"; the graph's inputs and outputs are the node's ports.
 
-        precision: the dtype of the streams, float32 or float64. seed: the seed of the graph.
+        For a port `x` with `many=True`, the inputs are called x_0, x_1 ... precision: the dtype of the streams, float32
+        or float64. seed: the seed of the graph.
         """
         inputs = {name: stream.at_precision(precision) for name, (stream, _) in self.signals.items()}
         outputs = {port.name: f"node.{port.name}" for port in self.node.outputs}

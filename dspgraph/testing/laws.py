@@ -15,7 +15,8 @@ law 5  noise belongs to the state       random numbers come from a generator in 
 
 All checks of a node take the same arguments, and raise LawError. example: the node with its signal. precision: the
 dtype of the streams, float32 or float64. cuts: block sizes, as in `CUTS`; checks that cut no signal ignore them. In
-helpers, `where` is the beginning of the message of an error, and `whole` the outputs for the signal in one block.
+helpers, `where` is the beginning of the message of an error, `arrays` the signal (name of an input -> array), and
+`whole` the outputs for the signal in one block.
 """
 
 from __future__ import annotations
@@ -77,8 +78,9 @@ def check_node(
 def check_graph(graph: Graph, arrays: Mapping[str, Any], cuts: Sequence[int] = CUTS) -> None:
     """Check laws 0, 1, 2 and 4 of a whole graph: all blocks, several cuts, a copy of a running session, and a batch.
 
-    For law 3, only the number of items of every output is checked, and not the lookahead. Raises LawError that names
-    the first node, in running order, whose output differs, and the first item that differs.
+    For law 3, only the number of items of every output is checked, and not the lookahead. arrays: name of an input ->
+    array. cuts: block sizes, as in `CUTS`. Raises LawError that names the first node, in running order, whose output
+    differs, and the first item that differs, and SignalError for a signal that `check_signal` refuses.
     """
     tapped = graph.expose_all()
     check_signal(tapped, arrays)
@@ -94,8 +96,8 @@ def check_graph(graph: Graph, arrays: Mapping[str, Any], cuts: Sequence[int] = C
 def check_cut(graph: Graph, arrays: Mapping[str, Any], sizes: Sequence[int], whole: Outputs | None = None) -> None:
     """Check law 2 for one sequence of block sizes, and law 3 too if the graph was made by `Example.graph`.
 
-    sizes: in items of the input with the highest rate; the sequence is repeated to the end of the signal. whole: the
-    outputs for the signal in one block; None to compute them.
+    arrays: name of an input -> array. sizes: in items of the input with the highest rate; the sequence is repeated to
+    the end of the signal. whole: the outputs for the signal in one block; None to compute them.
     """
     if whole is None:
         whole = one_block(graph, arrays)

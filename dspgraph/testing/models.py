@@ -50,7 +50,8 @@ class ModelExample:
       and returns the parameters. None for a kernel that cannot be teacher-forced.
     * cumulative(parameters, samples) returns, for each sample, the probability of values below it, and of values up to
       it, both [n] or [n, draws]. The two are equal if samples are real numbers.
-    * train(out, steps, resume) trains on a small data set, and returns the file of weights.
+    * train(out, steps, resume) trains on a small data set, and returns the file of weights, which lies in the folder
+      `out`. The losses of the batches are in the column train_loss of out/logs/metrics.csv.
 
     deterministic: whether the samples are the parameters themselves, so that nothing is drawn; `cumulative` is then
     None. lanes: the numbers of lanes with which `forced` is tried. unseen: the fields of the configuration on which no
@@ -488,7 +489,10 @@ def _require_same_run(example: ModelExample, first: Path, second: Path, what: st
 
 
 def loss_falls(example: ModelExample, folder: Path) -> None:
-    """Raise ModelError unless the training loss on a small data set falls by `example.fall` or more."""
+    """Raise ModelError unless the training loss on a small data set falls by `example.fall` or more.
+
+    The mean loss of the first fifth of the batches is compared with that of the last fifth.
+    """
     example.train(folder / "toy", example.steps, False)
     found = _losses(folder / "toy")
     few = max(1, len(found) // 5)
@@ -535,7 +539,7 @@ MODEL_CHECKS: dict[str, ModelCheck] = {
 def check_model(example: ModelExample, folder: Path) -> None:
     """Run every check of `MODEL_CHECKS` on a model. Raises ModelError for the first check that fails.
 
-    folder: a folder for the files of the checks. Each check gets a folder of its own in it.
+    folder: an empty folder, or one that does not exist yet. Each check gets a folder of its own in it.
     """
     for name, check in MODEL_CHECKS.items():
         own = folder / name

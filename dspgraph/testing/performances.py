@@ -45,8 +45,9 @@ def check_performance(
 ) -> dict[str, Array]:
     """Check the four laws of a performance, bit for bit, and return its outputs.
 
-    graph, recording, events, controls, latency, played, seconds: as for `perform`. cuts: lengths of blocks. Raises
-    PerformanceError that names the law, the cut, the output and the first item that differs.
+    Law 3 is left out if sounds are played into an input. graph, recording, events, controls, latency, played, seconds:
+    as for `perform`. cuts: lengths of blocks, as in `PERFORMANCE_CUTS`. Raises PerformanceError that names the law, the
+    cut, the output and the first item that differs.
     """
     events, controls = sorted(events, key=time_of), dict(controls or {})
     played = {*played, *(event.input for event in events if isinstance(event, Play | Stop))}

@@ -56,7 +56,7 @@ class WeightsDescription:
 
 
 _PRECISIONS = {"I8": "int8", "F16": "float16", "F32": "float32"}
-"""Type of numbers in safetensors -> name of a precision. The first type that occurs in a file gives its precision."""
+"""Type of numbers in safetensors -> name of a precision. The first of these types that a file has is its precision."""
 
 
 def describe_weights(weights: Path) -> WeightsDescription:

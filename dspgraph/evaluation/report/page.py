@@ -249,10 +249,11 @@ def _recording(
     scores: Mapping[tuple[str, str], Score],
     media: Inside | Beside,
 ) -> dict[str, Any]:
-    """Return the data of one recording for the template: names, and a card with player and picture for each variant.
+    """Return the data of one recording for the template: names, and a card with player and picture for each sound.
 
-    paths: number of a player -> sound file, from `_slots`. scores: (recording id, variant name) -> score. media: the
-    place of sounds and pictures.
+    The sounds are the reference and the variants; without a file, the card has an error in place of the player. paths:
+    number of a player -> sound file, from `_slots`. scores: (recording id, variant name) -> score. media: the place of
+    sounds and pictures.
     """
     infos = {slot: sound_info(path) for slot, path in paths.items()}
     top = max((info.samplerate / 2 for info in infos.values()), default=0)

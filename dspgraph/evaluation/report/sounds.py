@@ -21,14 +21,14 @@ _ATTENUATION = 65.0
 """Attenuation of the anchor's filter above ANCHOR_STOP, dB."""
 
 LEAST_ANCHOR_RATE = 10_000
-"""The lowest rate, in Hz, of a recording that loses frequencies by the filter. Others have no anchor."""
+"""The lowest rate, in Hz, of a recording that has an anchor. At lower rates the filter removes little or nothing."""
 
 MOST_LOWERED = 20.0
 """The largest number of decibels by which a sound is lowered for equal loudness."""
 
 
 def has_anchor(rate: int) -> bool:
-    """Return whether a recording at `rate` Hz has frequencies that the filter of the anchor removes."""
+    """Return whether a recording at `rate` Hz has an anchor: whether the rate is at least LEAST_ANCHOR_RATE."""
     return rate >= LEAST_ANCHOR_RATE
 
 

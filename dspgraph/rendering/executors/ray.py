@@ -43,7 +43,8 @@ class Ray:
     """The executor that runs a job in actors of a Ray cluster, each on one core.
 
     jobs: the number of actors, by default one for each core of the cluster. address: HOST:PORT of the head of the
-    cluster, or "auto" on a machine of the cluster; without it, a cluster is started on this machine. timeout: as for
+    cluster, or "auto" on a machine of the cluster; without it, a cluster is started on this machine. If this process is
+    connected to a cluster already (`ray.init`), that cluster is used, whatever the address. timeout: as for
     `Processes`.
 
     Every actor runs the job in one worker process on its machine. If the worker dies, the actor starts another worker,
