@@ -71,9 +71,10 @@ def forced(path: Path, features: Features, samples: Array, lanes: int, eight_bit
 
 
 def forward(path: Path, features: Features, samples: Array, eight_bits: bool = False) -> Array:
-    """Return the outputs of the network in torch, teacher-forced.
+    """Return the outputs [n, width] of the network in torch, teacher-forced.
 
-    eight_bits: whether its matrices and the inputs of their products are rounded to eight bits.
+    samples: [n], the samples, or the levels for a softmax, that the network reads one sample later. eight_bits: whether
+    its matrices and the inputs of their products are rounded to eight bits.
     """
     config, arrays = WEIGHTS.read(path)
     rounded = WEIGHTS.in_eight_bits(arrays) if eight_bits else {}

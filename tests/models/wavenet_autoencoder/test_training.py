@@ -310,9 +310,9 @@ def test_4096_samples_of_a_tone_are_learnt() -> None:
 
 
 def partials(samples: Array, pitch: int, rate: int) -> Array:
-    """Return the levels of the partials in the first 0.6 s of a note, in dB relative to the strongest, at least -50.
+    """Return the levels of the partials of a note, in dB relative to the strongest, at least -50.
 
-    pitch: a MIDI number; rate: Hz.
+    They are measured in the samples from 200 to 2600, 0.6 s at 4 kHz. pitch: a MIDI number; rate: Hz.
     """
     frames = np.lib.stride_tricks.sliding_window_view(samples[200:2600], 400)[::200]
     k = np.arange(1, int(0.48 * rate / frequency_of(pitch)) + 1)
