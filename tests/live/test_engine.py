@@ -359,7 +359,7 @@ def failing() -> Graph:
 
 
 class ToyDivide(Node):
-    """Divide 1 by the signal."""
+    """Divide the number `top` by the signal."""
 
     x = Input(Audio)
     y = Output(Audio)
