@@ -94,7 +94,8 @@ def forward(path: Path, features: Features, samples: Array, eight_bits: bool = F
 def below_and_up_to(config: Config, parameters: Array, samples: Array) -> tuple[Array, Array]:
     """Return the probability of values below each sample, [n], and of values up to it, [n].
 
-    parameters: [n, width], those of the distribution of each sample; draws from it are limited to -1 .. 1.
+    parameters: [n, width], those of the distribution of each sample; draws from it are limited to -1 .. 1. samples: as
+    `seen` returns them.
     """
     wide = parameters.astype(np.float64)
     if config.kind == "categorical":

@@ -338,7 +338,7 @@ def trained_on_notes(out: Path, count: int, settings: Settings) -> Path:
 def with_other_pitch(weights: Path, index: int) -> tuple[Array, int]:
     """Return the start of a note, decoded five semitones higher, and its new pitch.
 
-    Pitches above the highest continue from the lowest on.
+    Pitches above the highest continue from the lowest on. weights: the file; index: the number of the note.
     """
     note = made_note(0, index, 4000, 60, 67)
     pitch = 60 + (note.pitch - 60 + 5) % 8
