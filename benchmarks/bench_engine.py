@@ -84,7 +84,7 @@ class Nothing(Node):
 
 
 class Rows(Node):
-    """A node that returns a row of one number, 0, for every QUANTUM samples of its input."""
+    """A node that returns a row of one number, 0, for every block, which must have QUANTUM samples."""
 
     x = Input(Audio)
     rows = Output(Frames, "row")

@@ -1,6 +1,6 @@
-"""Benchmark of performances: the CPU time of a quantum in three pipelines, and in a quantum with a swap; memory.
+"""Benchmark of performances: the CPU time of a quantum in three graphs, that of a quantum with a swap, and memory.
 
-The memory is measured over an hour of signal.
+The memory is measured over an hour of signal. Objects that only the garbage collector can free are counted too.
 """
 
 import gc

@@ -10,7 +10,7 @@ from dspgraph.io.audio import example_speech
 from dspgraph_nodes.pitch.pyin import Pyin
 
 LOW, HIGH, HOP, LENGTH = 62.0, 400.0, 80, 640
-MARGIN = 1.2  # the search of the node reaches so far beyond the ends of the range
+MARGIN = 1.2  # the node searches beyond both ends of the range by this factor
 
 
 def rows() -> list[Row]:

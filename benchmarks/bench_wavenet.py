@@ -178,7 +178,7 @@ def _synthesis(
 
 
 def _training() -> Row:
-    """Measure one update of a small network, beside the same network with torch's convolutions; return the row."""
+    """Measure the loss and the gradients of a small network, beside torch's convolutions; return the row."""
     config = PRESETS["wavenet-small"]
     model = network_of(config)
     features, x = torch.randn(4, 4 + 2 * config.context, config.bands), 2 * torch.rand(4, 4 * config.hop + 1) - 1

@@ -45,7 +45,7 @@ REPRESENTATIONS: dict[str, dict[str, Any]] = {
     "plain": {"start_rows": 4, "start_bins": 8},
 }
 COLUMNS = "NDB / bins | FID by our classifier | IS by our classifier | right pitches | median cents | pitch entropy"
-HEARD = 12  # notes on the page
+HEARD = 12  # notes on the page, at least, if there are so many
 
 
 def settings_for(name: str, batches: int) -> Settings:

@@ -125,10 +125,10 @@ def _read(path: Path) -> Samples:
 
 
 def levelled(samples: Samples) -> Samples | None:
-    """Return a recording without the pauses at its ends, at the level of the corpus; None if it is too short.
+    """Return a recording without the pauses at its ends, at the level of the corpus; None if it is silent or too short.
 
     Frames of 10 ms are pauses if their power is at least 40 dB below that of the loudest frame. Up to 100 ms of pause
-    stay at each end.
+    stay at each end. A recording whose peak would be above PEAK at the level of the corpus is softer: its peak is PEAK.
     """
     frames = samples[: len(samples) // 160 * 160].reshape(-1, 160)
     power = (frames * frames).mean(1) if len(frames) else np.zeros(1)

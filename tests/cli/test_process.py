@@ -46,9 +46,7 @@ class Noisy(Node):
 
 @pytest.fixture
 def clips(tmp_path: Path) -> Path:
-    """Return a folder with two files of two seconds of speech, and a file whose rendering by the node `Noisy` is not
-    finite.
-    """
+    """Return a folder with two files of 2 s of speech, and one from which the node `Noisy` makes infinite numbers."""
     folder = tmp_path / "in"
     folder.mkdir()
     for name in ("a", "b"):

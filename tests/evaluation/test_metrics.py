@@ -1,5 +1,6 @@
-"""Metrics: known signals have the values that follow from theory; of silence and other extreme signals the values are
-finite, or None where there is nothing to measure.
+"""Metrics: known signals have the values that follow from theory.
+
+For silence and other extreme signals the values are finite, or None where there is nothing to measure.
 """
 
 import json
@@ -38,7 +39,7 @@ OWN = ["mcd", "mcd_dtw", "lsd", "mrstft", "log_f0_rmse", "voicing_error", "si_sd
 
 
 def pulses(f0: float, seconds: float = 1.0, rate: int = RATE) -> Array:
-    """Return a sum of the harmonics of f0 (Hz) below 7 kHz, falling by 6 dB per octave, with the peak 0.5.
+    """Return a sum of the harmonics of f0 (Hz) up to about 7 kHz, falling by 6 dB per octave, with the peak 0.5.
 
     The result is [seconds * rate]. rate: Hz.
     """
@@ -178,7 +179,7 @@ def test_the_settings_of_pitch_are_those_of_its_pipeline() -> None:
 def test_two_vowels_of_known_pitch_differ_by_their_interval(low: float, high: float) -> None:
     """The pitch error of two vowels is the interval between them, to 15 cents.
 
-    Pulses lie at whole samples, so the measured period of 20 to 70 samples is off by up to 0.8 %.
+    Pulses lie at whole samples, so a measured period, of 20 samples or more, is off by up to 0.8 %.
     """
     found = value("log_f0_rmse", vowel(low), vowel(high))
     assert found == pytest.approx(1200 * math.log2(high / low), abs=15)

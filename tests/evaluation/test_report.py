@@ -1,6 +1,4 @@
-"""The page to listen to, in a real browser: what plays, what is shown, how it looks, what the blind mode hides, and
-what is forbidden.
-"""
+"""The page to listen to, in a real browser: playing, tables, looks, the blind mode, and forbidden requests."""
 
 import base64
 import hashlib

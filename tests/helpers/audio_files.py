@@ -67,7 +67,7 @@ def by_ffmpeg(folder: Path, kind: str, samples: Array, rate: int) -> Path:
 def piped_by_ffmpeg(folder: Path, form: str, samples: Array, rate: int, *options: str) -> Path:
     """Return the path of a file whose header states no length, because ffmpeg has written it to a pipe.
 
-    folder: where the file lies; form: the format, such as "wav"; samples: [n] or [n, channels]; rate: Hz; options: more
+    folder: where the file lies; form: a key of PIPED, such as "wav"; samples: [n] or [n, channels]; rate: Hz; options: more
     arguments of ffmpeg.
     """
     path = folder / f"piped.{form}"

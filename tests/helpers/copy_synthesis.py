@@ -35,7 +35,8 @@ def trained(model: str, x: Array, folder: Path, settings: Sequence[str], *more: 
 def distances(model: str, x: Array, weights: Path, temperature: float) -> tuple[float, float]:
     """Return the distances from x, by the metric `lsd` in dB, of the copies of a model and of Griffin-Lim.
 
-    Both copies are made by the pipeline `mel_vocoder`, from the same mel bands.
+    Both copies are made by the pipeline `mel_vocoder`, from the same mel bands. weights: the file of the model;
+    temperature: that of its draws.
     """
     given = [f"{model}={weights}", f"vocoder.temperature={temperature}"]
     found = []

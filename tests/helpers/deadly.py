@@ -49,7 +49,10 @@ class DeadlyResult:
 
 @dataclass(frozen=True)
 class Deeds:
-    """A job whose items harm their worker: for each item it calls the function in `DEEDS`.
+    """A job whose items harm their worker: for the item "kill-1" it calls the function "kill" in `DEEDS`.
+
+    Items whose deed is not in `DEEDS` do no harm. Those called "meet..." end only when a second process has opened an
+    item, or after a minute.
 
     Up to `open_items` items are open at the same time; they are opened in the given order. A round is one step of all
     open items; an item ends after one to three rounds. Every process writes the names of the items that it opens to a

@@ -57,8 +57,8 @@ def comparison(
 ) -> Comparison:
     """Write noise for each reference and each variant, and return a comparison with these sounds.
 
-    ids: the ids of the recordings. missing: (index of a recording from 0, index of a variant from 1) of a sound that
-    could not be rendered; None: all could. rate: Hz.
+    folder: a new folder for the sounds. ids: the ids of the recordings. variants: at most three names. missing: (index
+    of a recording from 0, index of a variant from 1) of a sound that could not be rendered; None: all could. rate: Hz.
     """
     folder.mkdir()
     draw = np.random.default_rng(3)

@@ -125,7 +125,8 @@ class PlainWaveRNN:
     def coarse(self, n: int, before: Array) -> Array:
         """Return the logits of the coarse half of sample n, for a network of kind `Split`.
 
-        before: the two halves of the sample before, as the network reads them, from -1 to 1.
+        before: the two halves of the sample before, as the network reads them, from -1 to 1. For every sample in order,
+        `coarse` must be called, then `fine`.
         """
         w, half = self.w, self.config.units // 2
         recurrent = w["recurrent"] @ self.states[0] + w.get("recurrent_bias", 0)

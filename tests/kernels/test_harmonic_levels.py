@@ -8,7 +8,7 @@ from dspgraph_nodes._kernels.signal.harmonic_levels import relative_level
 
 
 def cosines(f: float, m: int, level: float) -> Array:
-    """Return the sum of the harmonics of f (Hz) up to 3 kHz: [16000], at 16 kHz.
+    """Return the sum of the harmonics of f (Hz) up to about 3 kHz: [16000], at 16 kHz.
 
     Every m-th harmonic has the amplitude 1, all others the amplitude `level`.
     """

@@ -205,7 +205,7 @@ def test_every_kept_block_is_there_once_and_no_other(density: float) -> None:
 
 
 def test_the_diagonal_is_kept_apart_and_whole() -> None:
-    """The 3 * N weights on the diagonals are stored apart, even if none of the blocks that they lie in is kept."""
+    """The 3 * 192 weights on the diagonals are stored apart, even if none of the blocks that they lie in is kept."""
     arrays = random_arrays(Config(gru_a=192), densities=(0.05, 0.05, 0.2))
     network, recurrent = pack_weights(arrays).sample, arrays["gru_a.weight_hh_l0"].reshape(3, 192, 192)
     diagonal = network.diagonal_a.reshape(12, 3, 16).swapaxes(0, 1).reshape(3, 192)
@@ -276,8 +276,9 @@ def codes_of(network: Network, numbers: Array, sharp: float, threshold: float, l
 
 @pytest.mark.parametrize("lanes", [1, 16])
 def test_levels_are_drawn_by_the_inverse_of_their_distribution(lanes: int) -> None:
-    """20000 evenly spaced numbers draw each level as often as its probability says, to within one, and in ascending
-    order.
+    """20000 evenly spaced numbers draw each level as often as its probability says, to within one.
+
+    Ascending numbers draw ascending levels.
     """
     logits = 5 * drawn(256, seed=2)
     network = constant_network(logits)
@@ -324,8 +325,9 @@ def test_the_ends_of_the_numbers_draw_what_is_possible(lanes: int) -> None:
 
 
 def test_two_to_a_power_is_right_within_a_ten_millionth() -> None:
-    """The tanh of the frame-rate network is computed from 2**x; its error is below two units in the last place of
-    float32.
+    """The tanh of the frame-rate network is computed from 2**x; its error is below 2.5e-7.
+
+    This is about twice the machine epsilon of float32, 1.2e-7.
     """
     x = np.linspace(-12, 12, 16 * 2000).astype(np.float32)
     weight = np.float32(2 / np.log(2)) * np.eye(16, dtype=np.float32)

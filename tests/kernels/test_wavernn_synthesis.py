@@ -36,7 +36,8 @@ def whole(
 ) -> tuple[Array, Array]:
     """Return the draws of the kernel, [n, d], and the outputs of the network, [n, outputs], for a whole signal.
 
-    frames: [frames, features]; zeros before and after them are added here. numbers, forced, lanes: as in `run`.
+    frames: [frames, features]; zeros before and after them are added here. numbers, forced, lanes: those of `run` in
+    helpers/wavernn.py.
     """
     return run(net, np.pad(frames, ((config.context, config.context), (0, 0))), numbers, forced, lanes)
 

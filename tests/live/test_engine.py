@@ -303,7 +303,10 @@ def test_stereo_goes_in_and_out_and_mono_to_two_loudspeakers() -> None:
 
 
 def mixed(dtype: str = "float64") -> Graph:
-    """Return a graph that adds two copies of a signal, each with its own gain, and mixes in an effect by a control."""
+    """Return a graph that adds two copies of the input "x" and mixes in an effect.
+
+    The controls "volume" and "other" are the gains of the copies, "on" is the share of the effect.
+    """
     audio, control = Audio(RATE, dtype=dtype), Frames(100, "control", 1, dtype=dtype)
     nodes = {"first": Fade(), "second": Fade(), "sum": ToySum(), "effect": ToyScale(factor=-0.5), "out": Blend()}
     wires = {
@@ -359,7 +362,7 @@ def failing() -> Graph:
 
 
 class ToyDivide(Node):
-    """Divide 1 by the signal."""
+    """Divide the number `top` by the signal."""
 
     x = Input(Audio)
     y = Output(Audio)

@@ -209,7 +209,7 @@ def test_large_pipelines_of_people_load_soon(tmp_path: Path) -> None:
 WITHOUT_WEIGHTS = [
     name for name, path in sorted(shipped_pipelines().items()) if "weights: null" not in path.read_text()
 ]
-"""The pipelines that run as they are; a network ships without weights."""
+"""The pipelines that run as they are: they need no weights, or come with them."""
 
 
 @pytest.mark.parametrize("name", WITHOUT_WEIGHTS)

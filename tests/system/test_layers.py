@@ -153,7 +153,10 @@ def docstrings(tree: ast.AST) -> Iterator[ast.expr]:
 
 
 def said(item: ast.AST) -> set[str]:
-    """Return all identifiers of a piece of code, and all words of its strings."""
+    """Return the identifiers of one node of a syntax tree; for a string, the string and its words without PLAIN_WORDS.
+
+    Those of the nodes below it are left out.
+    """
     fields = [value for value in vars(item).values() if isinstance(value, str)]
     if isinstance(item, ast.Constant) and isinstance(item.value, str):
         return {item.value} | set(re.findall(r"\w+", item.value)) - PLAIN_WORDS

@@ -30,7 +30,8 @@ QUICKER = {"train": ["--settings"], "check": ["--seconds", "0.1"]}
 def commands(program: str, mark: str = "") -> list[list[str]]:
     """Return the arguments of every line of a code block in the README that calls a program.
 
-    mark: the word after ``` at the start of the block. Blocks marked `sh` have commands that need a sound device, which tests/cli/test_live.py runs.
+    mark: the word after ``` at the start of the block. Blocks marked `sh` have commands that need a sound device;
+    no test runs these lines.
     """
     found = re.findall(r"^```(\w*)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
     blocks = [text for kind, text in found if kind == mark]

@@ -53,7 +53,10 @@ def test_a_prompt_is_in_one_part_whatever_its_language(monkeypatch: pytest.Monke
 
 
 def make_packages(folder: Path, sources: Sequence[Any]) -> None:
-    """Write a recording for every source, always as a WAV file, whatever the suffix of its name is."""
+    """Write three recordings for every source, one of them in a folder `silence`.
+
+    They are always WAV files, whatever the suffix of their names is.
+    """
     for k, source in enumerate(sources):
         for name in ("one", "two", "silence/5"):
             path = folder / source.pattern.replace("**/", "").replace("*/", "da/").replace("*", name)

@@ -23,7 +23,7 @@ def train(recordings, features, out, settings, resume, progress, report, init):
 
 
 def announce(monkeypatch: pytest.MonkeyPatch, folder: Path, package: str, code: str, name: str = "own") -> None:
-    """Install a model of another package, whose module `training` has this code."""
+    """Install a model of another package, whose module `training` has this code. name: the name of the model."""
     (folder / package).mkdir()
     (folder / package / "__init__.py").touch()
     (folder / package / "training.py").write_text(code)

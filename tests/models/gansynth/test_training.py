@@ -354,8 +354,9 @@ def test_a_folder_has_no_pitches_and_the_error_says_what_has(tmp_path: Path) -> 
 
 
 def test_the_pitches_of_nsynth_reach_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file examples.json names the notes and their pitches; recordings at 16 kHz are converted to the rate of the
-    preset.
+    """The file examples.json names the notes and their pitches.
+
+    Recordings at 16 kHz are converted to the rate of the preset.
     """
     names = {f"bell_synthetic_00{k}-0{k}0-100": 60 + k for k in range(3)}  # the names say other pitches
     (tmp_path / "audio").mkdir()

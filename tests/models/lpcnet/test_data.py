@@ -79,9 +79,10 @@ def snr(found: Array) -> float:
 
 
 def flatness(x: Array) -> float:
-    """Return the mean spectral flatness of quarters of a second of x.
+    """Return the mean spectral flatness of quarters of a second of x, at 16 kHz.
 
-    The spectrum of a long signal could be flat on average although it changes.
+    The spectrum of a long signal could be flat on average although it changes. x: [k * 4000], a whole number of
+    quarters.
     """
     density = welch(x.reshape(-1, 4000), nperseg=256, axis=1)[1]
     return float((np.exp(np.log(density).mean(axis=1)) / density.mean(axis=1)).mean())
@@ -176,8 +177,9 @@ def test_a_chunk_without_noise_is_the_whole_utterance_cut() -> None:
 
 @pytest.mark.parametrize("form", ["c", "2018"])
 def test_the_inputs_of_a_chunk_with_noise_are_near_those_without(form: str) -> None:
-    """The loop begins two frames before the chunk, so the inputs differ from those of the clean signal by the noise
-    only.
+    """The inputs of a chunk differ from those of the clean signal by the noise only.
+
+    The reason is that the loop begins two frames before the chunk.
     """
     codes, target = Chunks([clip()], 15, form, 3)[0, 3][3:]
     assert codes.shape == (2400, 3)

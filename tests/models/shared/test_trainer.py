@@ -40,7 +40,7 @@ class Settings(TrainingSettings, frozen=True, extra="forbid"):
 
 
 class Network(nn.Module):
-    """A network y = w2 * tanh(w1 * x) with dropout, which draws random numbers in training."""
+    """A network y = sum_k w2[k] * tanh(w1[k] * x) with dropout, which draws random numbers in training."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()

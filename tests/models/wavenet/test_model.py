@@ -71,9 +71,10 @@ def forced(path: Path, features: Features, samples: Array, lanes: int, eight_bit
 
 
 def forward(path: Path, features: Features, samples: Array, eight_bits: bool = False) -> Array:
-    """Return the outputs of the network in torch, teacher-forced.
+    """Return the outputs [n, width] of the network in torch, teacher-forced.
 
-    eight_bits: whether its matrices and the inputs of their products are rounded to eight bits.
+    samples: [n], the samples, or the levels for a softmax, that the network reads one sample later. eight_bits: whether
+    its matrices and the inputs of their products are rounded to eight bits.
     """
     config, arrays = WEIGHTS.read(path)
     rounded = WEIGHTS.in_eight_bits(arrays) if eight_bits else {}
@@ -93,7 +94,8 @@ def forward(path: Path, features: Features, samples: Array, eight_bits: bool = F
 def below_and_up_to(config: Config, parameters: Array, samples: Array) -> tuple[Array, Array]:
     """Return the probability of values below each sample, [n], and of values up to it, [n].
 
-    parameters: [n, width], those of the distribution of each sample; draws from it are limited to -1 .. 1.
+    parameters: [n, width], those of the distribution of each sample; draws from it are limited to -1 .. 1. samples: as
+    `seen` returns them.
     """
     wide = parameters.astype(np.float64)
     if config.kind == "categorical":

@@ -31,9 +31,10 @@ def tone(seconds: float = 0.5) -> Array:
 
 
 def bands(samples: Array) -> dict[str, Array]:
-    """Return made features that tell the network the samples: rows "mel" [frames, 80] for frames of 256 samples.
+    """Return made features that depend on the samples: rows "mel" [frames, 80] for frames of 256 samples.
 
-    Each number is the logarithm of the sum of four magnitudes of samples of the frame.
+    Each number is the logarithm of the sum of the magnitudes of four samples. Row k has the samples from 320 * k on, of
+    the signal repeated, so it is not made from the samples of frame k alone.
     """
     frames = -(-len(samples) // 256)
     padded = np.pad(samples, (0, 256 * frames - len(samples))).reshape(frames, 256)

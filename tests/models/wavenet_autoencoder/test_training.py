@@ -310,9 +310,9 @@ def test_4096_samples_of_a_tone_are_learnt() -> None:
 
 
 def partials(samples: Array, pitch: int, rate: int) -> Array:
-    """Return the levels of the partials in the first 0.6 s of a note, in dB relative to the strongest, at least -50.
+    """Return the levels of the partials of a note, in dB relative to the strongest, at least -50.
 
-    pitch: a MIDI number; rate: Hz.
+    They are measured in the samples from 200 to 2600, 0.6 s at 4 kHz. pitch: a MIDI number; rate: Hz.
     """
     frames = np.lib.stride_tricks.sliding_window_view(samples[200:2600], 400)[::200]
     k = np.arange(1, int(0.48 * rate / frequency_of(pitch)) + 1)
@@ -338,7 +338,7 @@ def trained_on_notes(out: Path, count: int, settings: Settings) -> Path:
 def with_other_pitch(weights: Path, index: int) -> tuple[Array, int]:
     """Return the start of a note, decoded five semitones higher, and its new pitch.
 
-    Pitches above the highest continue from the lowest on.
+    Pitches above the highest continue from the lowest on. weights: the file; index: the number of the note.
     """
     note = made_note(0, index, 4000, 60, 67)
     pitch = 60 + (note.pitch - 60 + 5) % 8

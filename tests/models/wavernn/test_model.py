@@ -61,9 +61,10 @@ def inputs(config: Config, drawn: Array) -> Array:
 
 
 def forward(path: Path, given: ModelFeatures, drawn: Array, eight_bits: bool = False) -> Array:
-    """Return the outputs of the network in torch, teacher-forced.
+    """Return the outputs [n, outputs] of the network in torch, teacher-forced.
 
-    eight_bits: whether its matrices and the inputs of their products are rounded to eight bits.
+    given: the features; drawn: the draws that the network reads, as for `inputs`; eight_bits: whether its matrices and
+    the inputs of their products are rounded to eight bits.
     """
     config, arrays = WEIGHTS.read(path)
     model, rounded = network(config).eval(), WEIGHTS.in_eight_bits(arrays) if eight_bits else {}

@@ -47,7 +47,7 @@ def features(x: Array) -> dict[str, Array]:
 def trained(out: Path, resume: bool = False, **settings: Any) -> dict[str, Array]:
     """Train a tiny network, and return its weights by name.
 
-    out: the folder of the run; resume: whether to continue the run that is there; settings: those that are replaced.
+    out: the folder of the run; resume: whether to continue the run that is there; settings: those that replace TINY.
     """
     recordings = {"a": speech()[16000:22000], "b": speech()[30000:35000]}
     path = train(recordings, features, out, Settings(**{**TINY, **settings}), resume)

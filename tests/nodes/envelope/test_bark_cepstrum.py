@@ -14,7 +14,7 @@ STREAM = Frames(100, "wave", 320)
 
 
 def fading(count: int) -> Array:
-    """Return frames of speech that becomes silent in the middle."""
+    """Return frames of speech with a silent part in the middle."""
     x = features()[0][8000 : 8000 + 160 * count].copy()
     x[80 * count : 100 * count] = 0
     return windowed(x)

@@ -15,7 +15,7 @@ RATE = Fraction(16000)
 
 
 def pitch(frames: int) -> Array:
-    """Return a pitch contour with unvoiced parts, [frames, 1]."""
+    """Return a pitch contour with an unvoiced part, [frames, 1], in Hz."""
     f0 = np.linspace(90, 210, frames)
     f0[frames // 4 : frames // 3] = 0
     return f0[:, None]

@@ -17,7 +17,7 @@ F0 = Frames(200, "f0", 1)
 
 
 def pitch(frames: int) -> Array:
-    """Return a pitch contour with unvoiced parts, [frames, 1]."""
+    """Return a pitch contour with an unvoiced part, [frames, 1], in Hz."""
     f0 = np.linspace(90, 210, frames)
     f0[frames // 4 : frames // 3] = 0
     return f0[:, None]

@@ -78,8 +78,8 @@ def test_it_waits_for_the_frames_that_it_reads() -> None:
 def test_a_sample_is_a_draw_from_the_row_beside_it(temperature: float) -> None:
     """Samples of mixtures with one component are distributed like a logistic with its mean and scale.
 
-    No sample is more than 11.6 scales from the mean, because v is at least 1e-5 and ln(1e5) = 11.5; half of them are
-    below the mean, and half within ln 3 scales of it.
+    A sample is mean + scale * ln(v / (1 - v)) for a random number v. No sample is more than 11.6 scales from the mean,
+    because v is at least 1e-5 and ln(1e5) = 11.5. Half of them are below the mean, and half within ln 3 scales of it.
     """
     config = tiny(components=1)
     found = graph(wavenet_file(config), temperature=temperature)(features=features(120))

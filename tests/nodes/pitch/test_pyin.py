@@ -38,7 +38,7 @@ def gross(found: Array, f0: float | Array) -> float:
 
 
 def harmonics(f0: Array, rate: float = 16000) -> Array:
-    """Return the harmonics below 7 kHz of a pitch f0 [n], falling by 6 dB per octave, with the peak 0.5. rate: Hz."""
+    """Return harmonics up to about 7 kHz of a pitch f0 [n], falling by 6 dB per octave, with the peak 0.5. rate: Hz."""
     phase = 2 * np.pi * np.cumsum(f0) / rate
     x: Array = sum((np.cos(k * phase) / k for k in range(1, int(7000 / f0.max()))), np.zeros(len(f0)))
     x *= 0.5 / np.abs(x).max()

@@ -24,7 +24,7 @@ def track(x: Array, rate: Fraction = RATE, hop: int = 80, low: float = 60.0, hig
 
 
 def harmonics(f0: Array, rate: float = 16000) -> Array:
-    """Return the harmonics below 7 kHz of a pitch f0 [n], falling by 6 dB per octave, with the peak 0.5. rate: Hz."""
+    """Return harmonics up to about 7 kHz of a pitch f0 [n], falling by 6 dB per octave, with the peak 0.5. rate: Hz."""
     phase = 2 * np.pi * np.cumsum(f0) / rate
     x: Array = sum((np.cos(k * phase) / k for k in range(1, int(7000 / f0.max()))), np.zeros(len(f0)))
     x *= 0.5 / np.abs(x).max()
