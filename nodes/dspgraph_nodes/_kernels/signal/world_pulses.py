@@ -2,9 +2,9 @@
 
 Pulses are where the phase of the pitch passes a multiple of 2 pi; in unvoiced sounds the pitch is 500 Hz. The response
 of a pulse has n_fft samples and is the sum of two parts. The first, only where the signal is voiced, is a minimum-phase
-pulse with the magnitude spectrum sqrt(S (1 - A**2)). The second is noise, as many samples as there are up to the next
-pulse, filtered by a minimum-phase filter with the magnitude sqrt(S A**2), or sqrt(S) in unvoiced sounds. S and A are
-the power and the aperiodicity at the pulse, interpolated linearly between two rows.
+pulse with the magnitude spectrum sqrt(N S (1 - A**2)), where N is the number of samples up to the next pulse. The
+second is noise, N samples long, filtered by a minimum-phase filter with the magnitude sqrt(S A**2), or sqrt(S) in
+unvoiced sounds. S and A are the power and the aperiodicity at the pulse, interpolated linearly between two rows.
 """
 
 import math
