@@ -67,8 +67,9 @@ class Responses:
     def __post_init__(self) -> None:
         self.f0, self.y = np.zeros(0), np.zeros(0)
         self.power = self.aperiodicity = np.zeros((0, self.n_fft // 2 + 1))
-        self.early = max(0, math.ceil(self.centre * self.frames))
-        self.late = max(0, math.ceil(-self.centre * self.frames))
+        self.early = max(0, math.ceil(self.centre * self.frames))  # copies of the first row, before it
+        self.late = max(0, math.ceil(-self.centre * self.frames))  # copies of the last row, after it
+        # Samples are counted from the time of the first copy; the signal begins at the sample `begin`.
         self.begin = round(self.early * self.rate / self.frames - self.centre * self.rate)
         ramp = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(1, self.n_fft // 2 + 1) / (1 + self.n_fft))
         self.constant = np.concatenate((ramp, ramp[::-1])) / (2 * ramp.sum())
