@@ -8,7 +8,7 @@ from dspgraph_nodes._kernels.limits import MOST_DELAY
 def comb(x: Array, samples: int, forward: float = 0.0, back: float = 0.0) -> Array:
     """Return y[n] = x[n] + forward * x[n - samples] + back * y[n - samples], with x = y = 0 before the signal.
 
-    x: [n] or [n, channels]. The result has the shape and dtype of x (float32 for int16).
+    x: [n] or [n, channels]; samples: at least 1. The result has the shape and dtype of x (float32 for int16).
     """
     from dspgraph_nodes._kernels.signal.combs import comb_filter, comb_start
 

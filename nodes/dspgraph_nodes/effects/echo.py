@@ -12,7 +12,7 @@ from dspgraph_nodes._kernels.limits import MOST_DELAY
 def echo(x: Array, samples: int, level: float, feedback: float) -> Array:
     """Return x[n] + level * e[n], with the echoes e[n] = x[n - samples] + feedback * e[n - samples].
 
-    x: [n] or [n, channels]. The result has the shape and dtype of x (float32 for int16).
+    x: [n] or [n, channels]; samples: at least 1. The result has the shape and dtype of x (float32 for int16).
     """
     from dspgraph_nodes._kernels.signal.combs import comb_filter, comb_start
 

@@ -10,7 +10,8 @@ def mgc_to_mgc(mgc: Array, order: int, warp: float, gamma: float, to_gamma: floa
 
     mgc: [n, width]; order: the order of the result; warp: constant of the all-pass between the two frequency scales, 0
     for the same scale; gamma, to_gamma: the gamma of mgc and of the result. The result has the dtype of mgc (float32
-    for int16), computed in float64. Raises ValueError that names the first row where 1 + gamma * c[0] is not above 0.
+    for int16), computed in float64. Raises ValueError that names the first row where 1 + gamma * c[0] is not above 0;
+    c[0] is taken on the frequency scale of the result.
     """
     from dspgraph_nodes._kernels.signal.freqt import freqt
     from dspgraph_nodes._kernels.signal.generalised import change_gamma, normalise_gain, restore_gain

@@ -33,8 +33,8 @@ class ConvolutionState:
 def convolve(x: Array, response: Array, block: int = 4096) -> Array:
     """Return the first len(x) samples of the convolution of every channel of x with an impulse response.
 
-    x: [n] or [n, channels]; response: [m], or [m, channels] with one response for each channel; block: samples that are
-    transformed together. The result has the shape and dtype of x (float32 for int16); it is computed in float64.
+    x: [n] or [n, channels], n >= 1; response: [m], or [m, channels] with one response for each channel; block: samples
+    that are transformed together. The result has the shape and dtype of x (float32 for int16), computed in float64.
     """
     x = floating(x)
     held = convolution_start(response, block, x.shape[1] if x.ndim == 2 else 1, x.dtype)

@@ -8,7 +8,7 @@ from dspgraph import Array, Audio, Field, Input, Node, Output, State
 def fir(x: Array, taps: Array, past: Array) -> Array:
     """Return y[n] = sum_k taps[k] * x[n-k], in the shape and dtype of x (float32 for int16).
 
-    x: [n] or [n, channels]; taps: [count]; past: the last count - 1 samples before x, oldest first.
+    x: [n] or [n, channels], n >= 1; taps: [count]; past: the last count - 1 samples before x, oldest first.
     """
     from dspgraph_nodes._kernels.signal.filters import convolve
 

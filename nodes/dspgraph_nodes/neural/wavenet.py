@@ -41,7 +41,7 @@ class Wavenet(Node):
         categorical:  P = softmax(logits / T) over mu-law levels; the first level k with P(0) + ... + P(k) > u
 
     T is the temperature. The random numbers u and v are independent, for every time and every component; they lie
-    between 1e-5 and 1 - 1e-5 for a mixture, as in the published program. Afterwards the pre-emphasis and the gain, with
+    between 1e-5 and 1 - 1e-5, as in the published program for a mixture. Afterwards the pre-emphasis and the gain, with
     which the network was trained, are undone.
 
     Frame j gives the samples from j * hop up to (j + 1) * hop. A sample waits for as many frames after its own frame as

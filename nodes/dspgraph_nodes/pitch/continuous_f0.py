@@ -119,7 +119,8 @@ class _Lines:
     def _between(self, k: int, ahead: int, pitch: float) -> float:
         """Return the log pitch of frame k, interpolated between the last voiced frame and the next one.
 
-        ahead: frames from k to the next voiced frame, 0 if k is voiced; pitch: the log pitch of that voiced frame.
+        ahead: frames from k to the next voiced frame, 0 if k is voiced; pitch: the log pitch of that voiced frame. If
+        none of the next `reach` frames is voiced, ahead is any number above `reach`, and pitch is not used.
         """
         if self.last is None and k + ahead <= self.reach:
             return pitch

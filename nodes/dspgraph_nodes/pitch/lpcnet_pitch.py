@@ -41,7 +41,8 @@ class LpcnetPitch(Node):
 
     A path has one lag T, 33 to 256 samples (485 to 62.5 Hz at 16 kHz), in each half frame. In each half frame it gains
     weight * xc(T); the two weights of a frame are proportional to |e|**2 and sum to 2. From one half to the next it
-    pays 0.02 * d**2 for a change of T by d <= 4 samples, or 6 for a larger change. Frame k takes its two lags T1 and T2
+    pays 0.02 * d**2 for a change of T by d <= 4 samples. A larger change begins at the best path and costs 6, less the
+    rise of the best score in the last half frame, as in the published program. Frame k takes its two lags T1 and T2
     from the best path up to the end of frame k + `ahead`: later frames tell which of several lags was right, most of
     all where a voice begins. The pitch of the frame is (min(T1 + T2, 510) - 200) / 100, which lies between -1.34 and
     3.1. The correlation of the frame is the weighted mean of its two xc, minus 0.5. A silent frame has weights of 0: it

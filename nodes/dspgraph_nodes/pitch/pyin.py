@@ -53,10 +53,11 @@ class Pyin(Node):
     minus the sum of these probabilities.
 
     The pitch is that of the best path (Viterbi) through bins of a tenth of a semitone, each voiced and unvoiced. The
-    path may change its pitch by up to 36 octaves per second, and changes its voicing with a probability of 0.01 per
-    frame. `wait` seconds of later frames decide about a frame. The node waits for these, and for the part of a frame
-    that lies after the span: 0.1142 s with the defaults, at 16 kHz. If the frame has a candidate in the bin of the
-    path, the result is the exact pitch of the candidate, otherwise the pitch of the bin.
+    path may change its pitch by up to 18 octaves per second, rounded to half semitones per frame, and changes its
+    voicing with a probability of 0.01 per frame. `wait` seconds of later frames decide about a frame. The node waits
+    for these, and for the part of a frame that lies after the span: 0.1142 s with the defaults, at 16 kHz. If the frame
+    has a candidate in the bin of the path, the result is the exact pitch of the candidate, otherwise the pitch of the
+    bin.
 
     The search reaches a factor of 1.2 beyond each end of the range. If it finds a pitch at or beyond an end of the
     range f0_min .. f0_max, the frame is unvoiced. The result does not depend on the level of the signal.

@@ -22,8 +22,9 @@ def phase_from_if(frequency: Array, rate: float | None = None) -> Array:
 def _summed(frequency: Array, before: Array, rate: float | None) -> tuple[Array, Array]:
     """Return the phases [n, bins], in radians, and the sum of all changes up to the last row, [bins], in cycles.
 
-    frequency, rate: as in `phase_from_if`; before: [bins], the sum of all changes before the first row, in cycles. The
-    sum is not wrapped, so that it is rounded in the same way however the rows are cut into blocks.
+    frequency, rate: as in `phase_from_if`; before: [bins], the sum of all changes before the first row, in cycles. Each
+    change counts without its whole turns, as -1/2 .. 1/2. The sum itself is not wrapped, so that it is rounded in the
+    same way however the rows are cut into blocks.
     """
     turns = np.empty((len(frequency) + 1, frequency.shape[1]))
     turns[0], turns[1:] = before, frequency

@@ -186,13 +186,18 @@ class Code:
     def load_bytes(self, name: str, at: Any) -> Any:
         """Return a vector of 32-bit integers, each of which is four neighbouring bytes of the array `name`.
 
-        at: the position of the first byte of the first integer; the other integers follow without a gap.
+        The elements of the array have 8 or 16 bits. at: the position of the element with which the first integer
+        begins, at an address that is a multiple of 4; the other integers follow without a gap.
         """
         address = self.builder.bitcast(self.address(name, at), self.integers.as_pointer())
         return self.builder.load(address, align=4)
 
     def spread_bytes(self, name: str, at: Any) -> Any:
-        """Return a vector of 32-bit integers that are all equal: the four bytes of the array `name` from `at` on."""
+        """Return a vector of 32-bit integers that are all equal: the four bytes of the array `name` from `at` on.
+
+        The elements of the array have 8 or 16 bits. at: the position of the element with which the four bytes begin, at
+        an address that is a multiple of 4.
+        """
         four = self.builder.load(self.builder.bitcast(self.address(name, at), INT32.as_pointer()), align=4)
         return self.spread_integer(four)
 
@@ -340,8 +345,9 @@ class Code:
         """Return total + sum_j values[j] * weights[j] for each element, where j = 0 .. 3 counts its four bytes.
 
         total: a vector of integers; values, weights: as `load_bytes` returns them. Weights are signed, -127 .. 127.
-        Values are v, -127 .. 127. path: which instructions are used, a name in `DOT_PATHS`. The instruction of "vnni"
-        takes unsigned values: give it v + 128, and subtract 128 times the sum of the weights from the result.
+        Values are v, -127 .. 127. path: which instructions are used, a name in `DOT_PATHS`; those of "vnni" and "avx2"
+        need vectors of 16 integers. The instruction of "vnni" takes unsigned values: give it v + 128, and subtract 128
+        times the sum of the weights from the result.
         """
         if path == "vnni":
             kind = ir.FunctionType(self.integers, [self.integers] * 3)
@@ -376,8 +382,8 @@ class Code:
     def add_pairs(self, total: Any, values: Any, weights: Any) -> Any:
         """Return total + values[0] * weights[0] + values[1] * weights[1] for each element, by VPMADDWD of AVX2.
 
-        total: a vector of integers; values, weights: vectors of integers with two 16-bit numbers in each element. With
-        16-bit numbers a product takes half of the instructions that `add_dots` needs for 8-bit numbers.
+        total: a vector of 16 integers; values, weights: vectors of 16 integers with two signed 16-bit numbers in each.
+        With 16-bit numbers a product takes half of the instructions that `add_dots` needs for 8-bit numbers.
         """
         both = zip(self._halves(values, WORDS), self._halves(weights, WORDS), strict=True)
         found = [self._avx2("pmadd.wd", HALF, v, w) for v, w in both]

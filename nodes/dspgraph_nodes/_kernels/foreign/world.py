@@ -245,8 +245,8 @@ def _refined(x: Array, rate: Fraction, f0: Array, times: Array, high: float) -> 
     """Return the pitch after refinement by StoneMask, [frames] in Hz.
 
     x: [n], the signal; rate: the sampling rate, Hz; f0: [frames], DIO's pitch at each of the times [frames], in
-    seconds; high: the upper end of the range, Hz. A pitch more than 10 % above `high` is not refined, because it will
-    be set to 0.
+    seconds; high: the upper end of the range, Hz. A pitch that is above a 24th of the rate and more than 10 % above
+    `high` is not refined, because it will be set to 0.
     """
     reached = f0 <= rate / _STONEMASK_RATE
     found: Array = pyworld().stonemask(x, np.where(reached, f0, 0), times, int(rate))

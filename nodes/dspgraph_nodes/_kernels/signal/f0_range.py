@@ -10,7 +10,10 @@ import numpy as np
 from dspgraph_nodes._kernels.arrays import Array
 
 SEARCH_MARGIN = 1.2
-"""Trackers search up to the highest wanted pitch times this; DIO also searches down to the lowest divided by this."""
+"""RAPT, Harvest, DIO and pYIN search up to the highest wanted pitch times this.
+
+DIO and pYIN also search down to the lowest wanted pitch divided by this.
+"""
 
 HIGHEST_CHECKED = 1250.0
 """Hz. A pitch that replaces a subharmonic is at most this, or at most the end of the search if that is higher."""
@@ -22,5 +25,5 @@ def highest_checked(high: float) -> float:
 
 
 def drop_outside(f0: Array, low: float, high: float) -> Array:
-    """Return the pitch f0 [n] in Hz, with 0 (unvoiced) in place of every pitch that is not between low and high."""
+    """Return the pitch f0 [n] in Hz, with 0 (unvoiced) in place of every pitch that is not above low and below high."""
     return np.where((f0 > low) & (f0 < high), f0, np.zeros_like(f0))

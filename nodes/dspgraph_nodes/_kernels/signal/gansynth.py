@@ -157,10 +157,11 @@ class GansynthLayout:
         return self.normaliser.forward(magnitude, angle) if self.normaliser else (magnitude, angle)
 
     def synthesise(self, magnitude: Array, angle: Array, before: Array) -> Array:
-        """Return frames [n, n_fft], without a window, from rows of magnitudes and angles, [n, bins] each.
+        """Return frames [n, n_fft] from rows of magnitudes and angles, [n, bins] each.
 
-        before: [bins], the sum of the steps of the angle so far; it is used, and updated in place, if the form is "if".
-        A row with no magnitude above `silent` gives a frame of zeros.
+        The frames are not yet multiplied by the `synthesis_window`; after that they are overlapped and added. before:
+        [bins], the sum of the steps of the angle so far; it is used, and updated in place, if the form is "if". A row
+        with no magnitude above `silent` gives a frame of zeros.
         """
         from scipy.fft import irfft
 

@@ -33,7 +33,7 @@ def relative_level(x: Array, rate: float, at: float, f: float, m: int) -> float:
     compare, and the result is 1.
 
     x: [n]; rate: the sampling rate, Hz; at: the sample in the middle of the first window, which is moved inwards if x
-    ends too soon; f: Hz.
+    ends too soon; f: Hz; m: at least 2.
     """
     if 2 * m * f > rate / 2:
         return 1.0

@@ -32,7 +32,8 @@ def equaliser(frequencies: tuple[float, ...], lengths: tuple[float, ...], hop: i
     """Return a symmetric FIR filter, [2 * half + 1], that divides by the response of transform plus synthesis.
 
     The response at the frequency f is 1 / hop * sum_b (|A_b(f)|**2 + |A_b(-f)|**2) / N_b, where A_b is the Fourier
-    transform of atom a_b. frequencies, lengths, and the number half: as in `synthesis_matrix`; hop: samples per row.
+    transform of atom a_b. A response below half its median counts as half its median. frequencies, lengths, and the
+    number half: as in `synthesis_matrix`; hop: samples per row.
     """
     from scipy.fft import fft, irfft
 

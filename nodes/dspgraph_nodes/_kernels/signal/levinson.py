@@ -38,9 +38,9 @@ def _sum_tile(code: Code, start: Any, count: Any, lag: Any) -> None:
 def autocorrelation(frames: Array, order: int) -> Array:
     """Return the autocorrelations [n, order + 1] of n frames in float64: r[j] = sum_i x[i] * x[i + j] for a frame x.
 
-    frames: [n, length]. Products are added in groups of 24, with i ascending; then the sums of the groups are added in
-    the same order. The sums are float64 for float32 frames too: on speech the recursion of `levinson` loses up to seven
-    digits of r, and float32 has no more than seven.
+    frames: [n, length]. Products are added in groups of at most 24, with i ascending; then the sums of the groups are
+    added in the same order. The sums are float64 for float32 frames too: on speech the recursion of `levinson` loses up
+    to seven digits of r, and float32 has no more than seven.
     """
     count, length = frames.shape
     tiles = order // _TILE + 1

@@ -21,7 +21,10 @@ _GUARDED = 192  # number of correlations of lags above 64 samples: half of such 
 _ZERO = 0.7  # the residual is filtered by 1 + 0.7 / z
 _REACH = 4  # the largest change of the lag from one half frame to the next, in samples, at the price below
 _SLOPE = 0.02  # price of a change by d samples: _SLOPE * d**2
-_JUMP = 6.0  # price of any larger change
+# Price of any larger change, except that the rise of the best score in the last half frame is taken off the price. This
+# is so in the published program: it subtracts the best score from the scores of all paths, but not from the score with
+# which a larger change begins.
+_JUMP = 6.0
 # Taps that interpolate a third of a sample to one side; in reverse order, to the other side.
 _THIRD = np.array([0.026184, -0.098339, 0.369938, 0.837891, -0.184969, 0.070242, -0.020947])
 _TINY = float(np.finfo(np.float64).tiny)
@@ -37,12 +40,12 @@ class PitchSearch:
     path: Array = field(
         default_factory=lambda: np.zeros(_CANDIDATES)
     )  # [_CANDIDATES]: score of the best path to each lag, minus the best score
-    best: Array = field(default_factory=lambda: np.zeros(1))  # [1]: the best score
+    best: Array = field(default_factory=lambda: np.zeros(1))  # [1]: the best score, before the subtraction
     where: Array = field(default_factory=lambda: np.zeros(1, np.int64))  # [1]: the candidate with the best score
     origin: Array = field(
         default_factory=lambda: np.zeros((0, 2, _CANDIDATES), np.int64)
     )  # [waiting, 2, _CANDIDATES]: where the best path to each candidate comes from, in the frames without a pitch yet
-    gained: Array = field(default_factory=lambda: np.zeros((0, 2, _CANDIDATES)))  # and what each half frame gives it
+    gained: Array = field(default_factory=lambda: np.zeros((0, 2, _CANDIDATES)))  # what these add to its score
 
 
 def start_search(order: int) -> PitchSearch:
@@ -228,8 +231,8 @@ def _extend_path(
     """Extend the best paths by half a frame, so that one path ends at every candidate lag.
 
     gains: the number that the half frame adds to the score of each candidate. path, best, where: the state, updated in
-    place. origin: overwritten with the candidate from which the path to each candidate comes. score, total: working
-    memory.
+    place; the score of `best` is that before the best score was subtracted from all scores in `path`, see `_JUMP`.
+    origin: overwritten with the candidate from which the path to each candidate comes. score, total: working memory.
     """
     jump, came = best[0] - _JUMP, where[0]
     for i in range(_CANDIDATES):

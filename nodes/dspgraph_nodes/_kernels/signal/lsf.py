@@ -107,8 +107,8 @@ def _squares(rows: Array, squares: Array) -> None:
 def _split_coefficients(k: Array, kind: int, size: int, off: Array) -> None:
     """Write the coefficients of one of the module's two recursions to off[1 .. size - 1], and 0 to off[size].
 
-    kind: 0 for the sum, with the coefficients a[1], a[2] ...; 1 for the difference, with b[2], b[3] ...; k: the
-    reflection coefficients as a row (gain, k[1..order]).
+    kind: 0 for the sum, with the coefficients a[1], a[2] ...; 1 for the difference, with b[2], b[3] ...; size: order +
+    1 for the sum, order for the difference; k: the reflection coefficients as a row (gain, k[1..order]).
     """
     if kind == 0:
         off[1] = 2.0 * (1.0 - k[1])
@@ -124,7 +124,8 @@ def _split_coefficients(k: Array, kind: int, size: int, off: Array) -> None:
 def _tridiagonal(off: Array, n: int) -> tuple[Array, Array]:
     """Return diagonal [n] and off-diagonal [n] of the tridiagonal matrix with the eigenvalues y**2 (see module).
 
-    The last off-diagonal value is 0. off: the result of `_split_coefficients`.
+    The last off-diagonal value is 0. off: the result of `_split_coefficients`; n: size // 2, with the `size` of that
+    call.
     """
     d, e = np.empty(n), np.empty(n)
     for i in range(n):

@@ -12,9 +12,11 @@ _MULTIPLICITY = 6
 def step_down(lpc: Array, first_row: int = 0) -> Array:
     """Convert rows (gain, a[1..order]) to rows (gain, k[1..order]) by the step-down recursion.
 
-    Rounding to the dtype of the rows can make a predictor unstable. So the poles of an unstable predictor are moved
-    inwards: a[j] becomes a[j] * (1 - d)**j. For d, the numbers eps, 4 * eps, 16 * eps ... up to eps**(1 / min(order,
-    6)) are tried until |k| < 1.
+    Rounding to the dtype of the rows, with its precision eps, can make a predictor unstable. So the poles of an
+    unstable predictor are moved inwards: a[j] becomes a[j] * (1 - d)**j. For d, the numbers eps, 4 * eps, 16 * eps ...
+    up to eps**(1 / min(order, 6)) are tried until |k| < 1.
+
+    lpc: [n, order + 1]. The result has this shape.
 
     Raises ValueError that names the first row that stays unstable. first_row: the number of row 0 in that message.
     """

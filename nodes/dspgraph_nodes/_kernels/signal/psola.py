@@ -7,7 +7,7 @@ import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
 
-_SLACK = 0.2  # a mark lies at most so many periods beside the one before it plus a period
+_SLACK = 0.2  # a mark lies at most so many periods before or after the place one period after the last mark
 _UNVOICED = 0.005  # seconds between the marks of unvoiced sounds
 
 
@@ -50,8 +50,8 @@ class PsolaSignal:
     longest: float
     channels: int = 1
     first: int = 0  # the number of the first sample that is kept
-    periods: Array = field(default_factory=lambda: np.zeros(0))
-    given: int = 0
+    periods: Array = field(default_factory=lambda: np.zeros(0))  # the period at each sample from `first` on
+    given: int = 0  # how many samples of the output were returned
     seen: int = 0  # up to which sample the two extremes are known
     marks: list[tuple[int, float, bool]] = field(default_factory=list)  # sample, period in samples, whether voiced
     search: int = 0  # where the search for the next mark begins
@@ -172,8 +172,8 @@ class NearestRows:
     centre: float
     held: Array
     first: int = 0  # the number of the first row that is kept
-    samples: int = 0
-    given: int = 0
+    samples: int = 0  # how many samples there are so far
+    given: int = 0  # for how many samples a value was returned
 
     def push(self, count: int, rows: Array, end: bool = False) -> Array:
         """Add m rows; return the values of the nearest rows for the next samples, [n], as far as they are known.

@@ -23,10 +23,12 @@ def pulse_train(
 
     f0, gains: [n], pitch in Hz and gain of each frame, from the frame on in which y[0] begins. `frames` frames last as
     long as `samples` samples, so sample n begins in frame n * frames // samples. begun: n * frames % samples for the
-    number n of the sample y[0], which says where in the frame it begins. The phase is the sum of f0 over voiced
-    samples. When it reaches `rate`, a period is complete: the next voiced sample is a pulse, and `rate` is subtracted.
-    Unvoiced samples, which stay as they are, set the phase to `rate`. A pulse in frame k has the height gains[k] *
-    sqrt(rate / f0[k]); voiced samples between pulses are 0.
+    number n of the sample y[0], which says where in the frame it begins. rate: the sampling rate, Hz; phase: the phase
+    before y[0], which is `rate` at the start of a signal.
+
+    The phase is the sum of f0 over voiced samples. When it reaches `rate`, a period is complete: the next voiced sample
+    is a pulse, and `rate` is subtracted. Unvoiced samples, which stay as they are, set the phase to `rate`. A pulse in
+    frame k has the height gains[k] * sqrt(rate / f0[k]); voiced samples between pulses are 0.
     """
     for i in range(len(y)):
         k = (begun + i * frames) // samples

@@ -17,7 +17,7 @@ from dspgraph_nodes._kernels.maths.elementary import LN_2, exp, log, log_of
 
 _BINS = 120  # bins of the pitch per octave
 _THRESHOLDS = 100
-_OCTAVES_PER_SECOND = 35.92  # the fastest change of the pitch
+_OCTAVES_PER_SECOND = 35.92  # from the fastest fall of the pitch to the fastest rise: half of this either way
 _SWITCH = 0.01  # probability of a change from voiced to unvoiced, or back, from one frame to the next
 _NO_TROUGH = 0.01  # share of the weight of thresholds below all troughs that the deepest trough gets
 _BOLTZMANN = 0.1353352832366127  # exp(-2): a trough is this times as probable as the trough before it

@@ -20,7 +20,10 @@ _LOWEST_DB = -60.0  # aperiodicity at 0 Hz
 
 
 def aperiodicity_bands(rate: float) -> int:
-    """Return how many bands WORLD codes at a sampling rate in Hz: one for every 3 kHz, 0 below 12 kHz."""
+    """Return how many bands WORLD codes at a sampling rate in Hz: 0 below 12 kHz, 1 at 16 kHz, 5 from 36 kHz on.
+
+    There is a band at each multiple of 3 kHz up to rate / 2 - 3 kHz, and at most up to 15 kHz.
+    """
     return max(0, int(min(_HIGHEST, rate / 2 - _STEP) / _STEP))
 
 

@@ -2,9 +2,9 @@
 
 Pulses are where the phase of the pitch passes a multiple of 2 pi; in unvoiced sounds the pitch is 500 Hz. The response
 of a pulse has n_fft samples and is the sum of two parts. The first, only where the signal is voiced, is a minimum-phase
-pulse with the magnitude spectrum sqrt(S (1 - A**2)). The second is noise, as many samples as there are up to the next
-pulse, filtered by a minimum-phase filter with the magnitude sqrt(S A**2), or sqrt(S) in unvoiced sounds. S and A are
-the power and the aperiodicity at the pulse, interpolated linearly between two rows.
+pulse with the magnitude spectrum sqrt(N S (1 - A**2)), where N is the number of samples up to the next pulse. The
+second is noise, N samples long, filtered by a minimum-phase filter with the magnitude sqrt(S A**2), or sqrt(S) in
+unvoiced sounds. S and A are the power and the aperiodicity at the pulse, interpolated linearly between two rows.
 """
 
 import math
@@ -67,8 +67,9 @@ class Responses:
     def __post_init__(self) -> None:
         self.f0, self.y = np.zeros(0), np.zeros(0)
         self.power = self.aperiodicity = np.zeros((0, self.n_fft // 2 + 1))
-        self.early = max(0, math.ceil(self.centre * self.frames))
-        self.late = max(0, math.ceil(-self.centre * self.frames))
+        self.early = max(0, math.ceil(self.centre * self.frames))  # copies of the first row, before it
+        self.late = max(0, math.ceil(-self.centre * self.frames))  # copies of the last row, after it
+        # Samples are counted from the time of the first copy; the signal begins at the sample `begin`.
         self.begin = round(self.early * self.rate / self.frames - self.centre * self.rate)
         ramp = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(1, self.n_fft // 2 + 1) / (1 + self.n_fft))
         self.constant = np.concatenate((ramp, ramp[::-1])) / (2 * ramp.sum())
