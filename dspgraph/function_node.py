@@ -29,8 +29,8 @@ def as_node(function: Callable[..., Any]) -> type[Node]:
     depend only on the same item of the inputs; `dspgraph.testing.check_node` finds functions that look at other items.
     Write a class (`dspgraph.Node`) for a node that has memory, needs later items, or gives another stream.
 
-    Raises NodeError for a function without an input, for an argument without annotation or with a name that every node
-    has, such as `y`, and for `*args`.
+    Raises NodeError for a function without an input or whose first input takes several streams, for an argument without
+    annotation or with a name that every node has, such as `y`, and for `*args`.
     """
     hints = get_type_hints(function)
     ports: dict[str, Any] = {}
@@ -54,6 +54,12 @@ def as_node(function: Callable[..., Any]) -> type[Node]:
     inputs = [port for port in ports.values() if isinstance(port, Input)]
     if not inputs:
         raise NodeError(f"{name}: a node has at least one input: annotate an argument with Audio, Frames or Symbols")
+
+    if inputs[0].many:
+        raise NodeError(
+            f"{name}: the first input takes several streams, and the result cannot be that of one of them: give it one "
+            "stream, or write a class"
+        )
 
     def start(self: Node, *streams: Any) -> State:
         return first_stream(streams)

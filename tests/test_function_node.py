@@ -75,6 +75,12 @@ def test_a_function_that_is_no_node_says_what_is_missing() -> None:
         def alone(gain: float) -> Array:
             return np.ones(3)
 
+    with pytest.raises(NodeError, match="together: the first input takes several streams"):
+
+        @as_node
+        def together(x: Input(Audio, many=True)) -> Array:  # type: ignore[valid-type]
+            return np.ones(3)
+
 
 def named(argument: str) -> Any:
     """Return a function of audio whose second argument has this name."""

@@ -302,6 +302,20 @@ def test_the_centre_of_frames_that_are_used_for_their_spans_does_not_matter() ->
     with pytest.raises(WireError, match="differ: .*; rate must agree: give both the same hop$"):
         graph(ToyFrames(hop=80))
 
+    class Both(Node):
+        """Take three streams of frames; the centres of `b` and `c` must agree, whatever that of `a`."""
+
+        a = Input(Frames, "wave", any_centre=True)
+        b = Input(Frames, "wave")
+        c = Input(Frames, "wave")
+        y = Output(Frames, "wave")
+
+    nodes = {"one": ToyFrames(), "other": ToyFrames(centre=0.005), "meet": Both()}
+    wires = {"one.x": "speech", "other.x": "speech", "meet.a": "one", "meet.b": "one", "meet.c": "other"}
+    with pytest.raises(WireError, match="meet.b gets .* meet.c gets .*; rate and centre must agree"):
+        Graph(nodes, wires, SPEECH, {"y": "meet"})
+    Graph(nodes, {**wires, "meet.b": "other"}, SPEECH, {"y": "meet"})
+
 
 class Faulty(Node):
     """Return the signal; the method whose name is `hook` returns `gives`, or fails if `gives` is "error"."""

@@ -404,8 +404,10 @@ class Live:
             port, stream = self.setup.inputs.get(name), self._stream(name)
             if not isinstance(port, FrameInput):
                 raise RequestError(f"'{name}' takes no items of the program: begin with {name}=FrameInput()")
-            found = rounded(np.asarray(array)) if isinstance(stream, Audio) else array
-            arrays[name] = stream.validate(found.astype(stream.dtype) if isinstance(stream, Audio) else found, name)
+            found = np.asarray(array)
+            if isinstance(stream, Audio) and found.dtype.kind == "f":
+                found = rounded(found).astype(stream.dtype)
+            arrays[name] = stream.validate(found, name)
         # All arrays are sent before the first answer: room for one may need items of the others.
         for number in [self._send("frames", name, array) for name, array in arrays.items()]:
             self._answer(number)

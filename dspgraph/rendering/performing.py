@@ -18,6 +18,7 @@ from dspgraph.live.events import Event, Play, Set, Stop, Swap, time_of
 from dspgraph.live.performance import Performance, finite_latency, is_control
 from dspgraph.live.sounds import FileSound
 from dspgraph.pipeline.file_values import values_of
+from dspgraph.pipeline.locate import locate
 from dspgraph.pipeline.pipeline import Pipeline
 from dspgraph.rendering.inputs import AlignedFiles, named_files
 from dspgraph.rendering.targets import check_outputs, check_overwrites, output_paths
@@ -60,7 +61,8 @@ class EventFile:
     `overrides` and `pipeline` may be missing; `loops` is null for a sound without end. A swap selects variants of slots
     of the pipeline; slots that it does not name keep the variants of the first graph, and its overrides are added to
     those of the first graph. With `pipeline`, as in a recording, the new graph is that pipeline with the swaps and
-    overrides of the event only. The path of a sound is relative to the folder of the file of events.
+    overrides of the event only. The path of a sound or of a pipeline is relative to the
+    folder of the file of events.
 
     The events of a live graph are recorded into such a file. Its first line then says how the graph was at the
     beginning: swaps and overrides, latency, values of controls, and the inputs into which sounds are played. They are
@@ -238,12 +240,12 @@ class EventFile:
         """Return the name or path of the pipeline of a swap. name: the value of the key `pipeline` in the event.
 
         The recording of a live graph has names of pipelines, not paths. If `name` is the name of the pipeline that was
-        given to the constructor, the pipeline is returned as it was given there, which may be a path. Raises
-        RequestError if `name` is not text.
+        given to the constructor, the pipeline is returned as it was given there, which may be a path. A path is
+        relative to the folder of the file of events. Raises RequestError if `name` is not text.
         """
         if not isinstance(name, str):
             raise RequestError(f"'pipeline' is the name of a pipeline, or a path; found {shown(name)}")
-        return self.pipeline if Path(name).stem == Path(self.pipeline).stem else name
+        return self.pipeline if name == Path(self.pipeline).stem else locate(name, self.path)
 
 
 def _check_beginning(entry: Any) -> None:

@@ -435,16 +435,17 @@ class Wiring:
             if isinstance(stream, Frames):
                 frames.append((port, origin, stream))
             wired[port.name].append(stream)
-        for port, origin, stream in frames[1:]:
-            first_port, first_origin, first = frames[0]
-            spans = first_port.any_centre or port.any_centre
-            if stream.rate != first.rate or (stream.centre != first.centre and not spans):
-                raise WireError(
-                    f"the frames that meet in '{name}' differ: {name}.{first_port.name} gets {first} from "
-                    f"{first_origin}, {name}.{port.name} gets {stream} from {origin}; "
-                    f"rate {'' if spans else 'and centre '}must agree: give both the same hop"
-                    f"{'' if spans else ' and centre'}",
-                    f"{name}.{port.name}",
-                )
+        centred = [one for one in frames if not one[0].any_centre]
+        for group, spans in ((centred, False), (frames, True)):  # of the second group only the rates must agree
+            for port, origin, stream in group[1:]:
+                first_port, first_origin, first = group[0]
+                if stream.rate != first.rate or (stream.centre != first.centre and not spans):
+                    raise WireError(
+                        f"the frames that meet in '{name}' differ: {name}.{first_port.name} gets {first} from "
+                        f"{first_origin}, {name}.{port.name} gets {stream} from {origin}; "
+                        f"rate {'' if spans else 'and centre '}must agree: give both the same hop"
+                        f"{'' if spans else ' and centre'}",
+                        f"{name}.{port.name}",
+                    )
         takes = tuple(tuple(wired[port.name]) if port.many else wired[port.name][0] for port in node.inputs)
         return bind(name, node, takes)

@@ -126,6 +126,13 @@ def test_a_take_can_be_rendered_again_with_the_same_bytes(tmp_path: Path) -> Non
     assert "was recorded with" in done.output
 
 
+@pytest.mark.parametrize("kind", [np.int16, np.complex128, bool])
+def test_samples_that_are_no_floats_are_refused(kind: type) -> None:
+    """Integers would be taken for samples of up to 32767 times full scale."""
+    with Live(scaled(1), x=FrameInput(), out=FrameOutput()) as live, pytest.raises(SignalError):
+        live.push(x=np.zeros(100, kind))
+
+
 def test_a_program_pushes_and_pulls_and_there_is_no_error_for_too_much() -> None:
     graph = Graph({"sum": ToySum()}, {"sum.x": ["a", "b"]}, {"a": AUDIO, "b": AUDIO}, {"y": "sum"})
     frames = FrameInput(Fraction(1, 10))

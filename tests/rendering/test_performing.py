@@ -207,3 +207,16 @@ def test_a_take_with_two_recorded_inputs_is_rendered_again(tmp_path: Path) -> No
         done = dspgraph("render", tmp_path / "two.yaml", *files, *events, "--overwrite")
         assert done.exit_code == 2
         assert message in " ".join(done.output.split())
+
+
+def test_the_path_of_a_pipeline_in_an_event_is_relative_to_the_file_of_events(folder: Path) -> None:
+    """Also if its file is called like the pipeline at the beginning."""
+    (folder / "other").mkdir()
+    (folder / "other" / "mine.yaml").write_text(PIPELINE.replace("samples: 400", "samples: 800"))
+    (folder / "events.jsonl").write_text(
+        json.dumps({"at": 0.4, "swap": {}, "pipeline": "other/mine.yaml", "settle": 0.3}) + "\n"
+    )
+    read = EventFile(folder / "events.jsonl", folder / "mine.yaml", [], {}, [], [Path(f"speech={folder / 'a.wav'}")])
+    (swap,) = read.events()
+    assert isinstance(swap, Swap)
+    assert swap.graph.digest == load(folder / "other" / "mine.yaml").digest

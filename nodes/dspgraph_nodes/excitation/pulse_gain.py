@@ -32,7 +32,8 @@ def pulse_gain(
     if coef:
         heard = np.concatenate((heard, np.zeros((len(lpc), 1))), axis=1)  # (1, a) times (1, -coef)
         heard[:, 1:] -= coef * np.concatenate((np.ones((len(lpc), 1)), lpc[:, 1:]), axis=1)
-    gains = np.where(jumps, 1.0, pulse_gains(f0, heard, step_down(heard, first_row), rate, most))
+    parcor = step_down(heard.astype(np.result_type(lpc, np.float32)), first_row)  # which allows for the rounding of lpc
+    gains = np.where(jumps, 1.0, pulse_gains(f0, heard, parcor, rate, most))
     return np.stack((f0, gains), axis=1).astype(np.result_type(f0, np.float32))
 
 

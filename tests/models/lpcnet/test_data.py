@@ -54,6 +54,11 @@ def test_in_the_closed_loop_the_inputs_are_what_synthesis_would_give(deviation: 
     np.testing.assert_allclose(found.prediction, predicted(found.noisy, clip().lpc), rtol=0, atol=1e-8)
 
 
+def test_every_frame_has_equally_many_samples() -> None:
+    with pytest.raises(ValueError, match="the signal has 321 samples, for 2 frames"):
+        closed_loop(np.zeros(321), np.zeros((2, 16)), np.zeros(321, np.int64))
+
+
 def test_in_the_open_loop_the_noise_is_on_the_signal_and_the_excitation_makes_up_for_it() -> None:
     noise = gaussian(1)
     found = open_loop(clip().signal, clip().lpc, noise)

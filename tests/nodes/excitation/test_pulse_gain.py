@@ -90,6 +90,15 @@ def test_float32_and_integers_have_the_gain_of_their_values(dtype: Any) -> None:
     assert_allclose(found, [(200, 1), (210, np.sqrt(8000 / 210 / 38)), (0, 1)], rtol=1e-6)
 
 
+def test_a_predictor_that_float32_made_unstable_is_taken_as_stable() -> None:
+    """As in `lpc_to_parcor`: the poles of a tone are on the unit circle, and rounding moves them outside."""
+    lpc = np.array([[1, -1.9, np.nextafter(np.float32(1), np.float32(2))]], np.float32)
+    gains = pulse_gain(np.array([100.0]), lpc)
+    assert 0.1 <= gains[0, 1] <= 10
+    with pytest.raises(ValueError, match="row 0 is no stable predictor"):
+        pulse_gain(np.array([100.0]), lpc.astype(np.float64))
+
+
 def test_an_unstable_predictor_is_named() -> None:
     with pytest.raises(ValueError, match="row 7 is no stable predictor"):
         pulse_gain(np.array([100.0]), np.array([[1.0, 0.0, 2.0]]), first_row=7)

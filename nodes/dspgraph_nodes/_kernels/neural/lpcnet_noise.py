@@ -34,9 +34,11 @@ def closed_loop(signal: Array, lpc: Array, noise: Array) -> Excitation:
 
     signal: x [n], pre-emphasised, 16-bit scale, where n is a multiple of `frames`; lpc: [frames, order], the row of
     frame k is used for the samples from k * n / frames to (k + 1) * n / frames; noise: [n], whole numbers of codes.
-    Samples before the signal are 0.
+    Samples before the signal are 0. Raises ValueError for another length of the signal.
     """
     count, order = len(signal), lpc.shape[1]
+    if count % max(1, len(lpc)) or (count and not len(lpc)):
+        raise ValueError(f"the signal has {count} samples, for {len(lpc)} frames: give every frame equally many")
     noisy = np.zeros(order + count)
     prediction, given, target = np.empty(count), np.empty(count, np.int64), np.empty(count, np.int64)
     _loop(

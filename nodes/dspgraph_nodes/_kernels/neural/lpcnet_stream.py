@@ -34,7 +34,6 @@ def speech(
     generator of random numbers. hop: samples per frame. coef: the coefficient of the de-emphasis. Raises ValueError for
     features that are not finite.
     """
-    check_finite(lpc, "LPCNet", "lpc")
     state = SpeechState(network, cepstrum.shape[1], lpc.shape[1], cepstrum.dtype, hop, draw)
     found = []
     for segment in (state.push(network, cepstrum, pitch, correlation, lpc, temperature), state.flush(network)):
@@ -102,8 +101,9 @@ class SpeechState:
         """Add the features of the next n frames; return the segment of all samples that are now determined.
 
         cepstrum: [n, bands]; pitch, correlation: [n, 1]; lpc: [n, order]. temperature: see `sharpness`. Raises
-        ValueError for a cepstrum, pitch or correlation that is not finite; lpc is not checked.
+        ValueError for features that are not finite.
         """
+        check_finite(lpc, "LPCNet", "lpc")
         self.clock.receive(len(cepstrum))
         self.lpc = np.concatenate((self.lpc, lpc))
         self.sharpness = np.concatenate((self.sharpness, sharpness(correlation[:, 0], temperature)))
