@@ -78,7 +78,7 @@ def test_a_function_that_is_no_node_says_what_is_missing() -> None:
     with pytest.raises(NodeError, match="together: the first input takes several streams"):
 
         @as_node
-        def together(x: Input(Audio, many=True)) -> Array:  # type: ignore[valid-type]
+        def together(x: Input(Audio, many=True)) -> Array:
             return np.ones(3)
 
 

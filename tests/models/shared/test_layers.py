@@ -37,7 +37,8 @@ def test_rounding_to_eight_bits_has_the_gradient_of_the_identity() -> None:
     """The reference rounds in torch, and adds the rounding error as a constant."""
     torch.manual_seed(1)
     layer = torch.nn.GRU(5, 16, batch_first=True).double()
-    inner, recurrent, bias, recurrent_bias = weights = list(layer.parameters())
+    weights: list[Tensor] = list(layer.parameters())
+    inner, recurrent, bias, recurrent_bias = weights
     x, state = torch.randn(3, 20, 5).double(), torch.rand(3, 16).double()
     weight = torch.randn(3, 20, 16).double()
     both = recurrent_bias * (torch.arange(48) < 32) + bias
