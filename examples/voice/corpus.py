@@ -1,4 +1,4 @@
-"""Make a corpus of recorded speech from packages of Debian, with six voices to train on and many others to test on.
+"""Make a corpus of recorded speech from packages of Debian, with five speakers to train on and many others to test on.
 
 python examples/voice/corpus.py FOLDER [--packages DIRECTORY]
 
