@@ -211,9 +211,9 @@ def _swaps(
 def _swap_names(slots: Mapping[str, Sequence[str]], swap: Mapping[str, str], vary: Sequence[str] | None) -> list[str]:
     """Return the parts of the name of a graph that name its variants: one text for each slot in `swap`.
 
-    slots: slot -> names of its variants. swap: slot -> chosen variant. vary: the slots that are varied in all graphs;
-    None if one slot at a time is varied. The text is the name of the variant if `vary` is given or if the pipeline has
-    one slot; otherwise it is "slot=variant".
+    slots: slot -> names of its variants. swap: slot -> chosen variant. vary: the slots whose variants are combined with
+    each other; None if one slot at a time is varied. The text is the name of the variant if `vary` is given or if the
+    pipeline has one slot; otherwise it is "slot=variant".
     """
     if vary is not None or len(slots) == 1:
         return list(swap.values())

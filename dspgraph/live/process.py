@@ -39,7 +39,7 @@ class LiveOrder:
 
     setup, device: the graphs with their settings, and the device. begin: the events with which the performance begins.
     lines: for each of these events its line in the file of events, or {} without a recording. record: the folder of the
-    recording; None: no recording. header: the first line of its file of events.
+    recording, and header: the first line of its file of events; both are None without a recording.
     """
 
     setup: Setup

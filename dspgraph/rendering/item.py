@@ -44,7 +44,7 @@ class Item:
         return not self.start and self.duration is None and self.channel is None
 
     def missing_hint(self) -> str:
-        """Return a hint for the error message about a missing file of a manifest; "" if there is no hint.
+        """Return a clause for the end of the error message about a missing file of a manifest; "" if there is no hint.
 
         Paths in a manifest are relative to the folder of the manifest. If a file is missing there, but exists relative
         to the working directory, the hint says so.

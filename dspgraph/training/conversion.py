@@ -64,11 +64,12 @@ def _converted(
     """Return the result of `WeightsConversion.convert` of a model. Raises ValueError for arguments that do not fit.
 
     model: the name of the model. arrays, given: the arguments `found` and `given` of `convert`. For an array with a
-    wrong number of axes, or a setting of a wrong type, `convert` can raise errors of many classes. All of them are
-    turned into ValueError, because only the arguments can be their cause: `convert` reads nothing else.
+    wrong number of axes, or a setting of a wrong type, `convert` can raise errors of many classes. They are turned into
+    ValueError, because only the arguments can be their cause: `convert` reads nothing else.
     """
+    convert = conversion(model).convert
     try:
-        return conversion(model).convert(arrays, given)
+        return convert(arrays, given)
     except (IndexError, TypeError, AttributeError, RuntimeError, OverflowError, MemoryError) as error:
         reason = shortened(str(error) or type(error).__name__, 200)
         raise ValueError(f"an array or a setting does not fit a published {model} ({reason})") from error

@@ -169,7 +169,10 @@ class Wiring:
 
     @property
     def advice(self) -> tuple[str, ...]:
-        """Sentences about parameters that are likely to be mistakes, from the nodes that run; see `Node.advice`."""
+        """Sentences about parameters that are likely to be mistakes, of the nodes that run; see `Node.advice`.
+
+        Each begins with the name of its node.
+        """
         given = ((name, self.nodes[name].advice(*self.bindings[name].takes)) for name in self.order)
         return tuple(f"{name}: {sentence}" for name, sentence in given if sentence)
 

@@ -100,7 +100,7 @@ def test_other_inputs_are_refused() -> None:
 
 
 class ToyTwice(Node):
-    """Return every sample twice."""
+    """Return every sample twice, at the same rate: the output lasts twice as long as the input."""
 
     x = Input(Audio)
     y = Output(Audio)

@@ -1,4 +1,4 @@
-"""Small FARGANs with random weights."""
+"""Small FARGANs with random weights, features for them, and their samples computed by torch."""
 
 import numpy as np
 import torch

@@ -66,9 +66,9 @@ class Mcep(Node):
     an empty band or with a pure tone has a range of 140 to 200 dB; the MLSA filter rings there, up to 30 dB above the
     signal. SPTK's mcep has the same floor (option -E, in dB).
 
-    The DFT is as long as the frame, which may have any length. Newton's method finds c for each frame separately. It
-    stops when a step changes the mean of I / |H|**2 by less than `tolerance` times that mean, as in SPTK, and the
-    minimised mean by less than `tolerance`. With the default of 0.001 and without the relative floor, the result equals
+    The DFT is as long as the frame, whose length need not be a power of 2. Newton's method finds c for each frame
+    separately. It stops when a step changes the mean of I / |H|**2 by less than `tolerance` times that mean, as in
+    SPTK, and the minimised mean by less than `tolerance`. With the default of 0.001 and without the relative floor, the result equals
     pysptk's within 1e-6 dB, and on speech it is within 0.0014 dB of the minimum. If the frames come from `frame` with
     `norm: power`, an excitation of unit power, filtered by H, has about the power of the speech.
 

@@ -10,7 +10,8 @@ from dspgraph import Array, Audio, Field, Input, Node, Output, ParameterError, S
 def erb_frequencies(bands: int, low: float, high: float) -> Array:
     """Return centre frequencies in Hz, [bands], equally spaced on the scale of equivalent rectangular bandwidths.
 
-    The scale is E(f) = 21.4 * log10(1 + 0.00437 * f); low, high: the first and the last frequency, Hz.
+    The scale is E(f) = 21.4 * log10(1 + 0.00437 * f); low, high: the first and the last frequency, Hz;
+    a single band has the frequency low.
     """
     from dspgraph_nodes._kernels.maths.elementary import exp, log
 

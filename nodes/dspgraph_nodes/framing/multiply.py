@@ -1,4 +1,4 @@
-"""Products of rows."""
+"""Products of the numbers of two rows."""
 
 from collections.abc import Sequence
 

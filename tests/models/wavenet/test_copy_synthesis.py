@@ -1,4 +1,4 @@
-"""WaveNet, trained on half a second of speech, makes a copy that is nearer than Griffin-Lim's."""
+"""WaveNet, trained on half a second of speech, makes a copy that is nearer to it than Griffin-Lim's."""
 
 from pathlib import Path
 

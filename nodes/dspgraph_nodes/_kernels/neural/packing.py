@@ -278,7 +278,11 @@ class LayerPacker:
         return self._eight[name].scale if self._eight else None
 
     def dense(self, name: str, inputs: int | None = None) -> Matrix | EightBitMatrix:
-        """Return a dense layer. inputs: keep only this many inputs, the first ones, and no bias; None: keep all."""
+        """Return the packed dense layer `name`, whose weights are not scaled for a sigmoid or tanh.
+
+        inputs: keep only this many inputs, the first ones, with a bias of zeros; in eight bits a multiple of 16. None:
+        keep all inputs and the bias.
+        """
         weight, bias = self.wide[f"{name}.weight"][:, :inputs], self.wide[f"{name}.bias"]
         return packed_matrix(
             weight, bias if inputs is None else np.zeros(len(bias)), self.scale(f"{name}.weight"), self._path

@@ -88,7 +88,7 @@ class GansynthLayout:
 
     @property
     def magnitude_kind(self) -> str:
-        """The kind of the stream of magnitudes: "gansynth_magnitude" or another one in MAGNITUDE_KINDS."""
+        """The kind of the stream of magnitudes, one of MAGNITUDE_KINDS, by the scale and the normalisation."""
         return self._kind("magnitude" if self.scale == "linear" else "mel")
 
     @property

@@ -57,6 +57,7 @@ def note_pictures(
 def picture(samples: Array, features: FeatureFunction, config: Config) -> Array:
     """Return the picture of the beginning of a note, [2, rows, bins] float32: magnitude in nats, angle in half turns.
 
+    The picture is not normalised; with the scale "mel" its first part is the logarithm of powers.
     samples: [n]; a note that is shorter than the picture is followed by silence. features: as in `note_pictures`. The
     picture begins with `config.silence` rows of silence.
     """

@@ -10,7 +10,7 @@ _ROWS = 16  # rows of a weight matrix that the kernels process together
 
 
 class Config(ModelConfig):
-    """The sizes of an LPCNet, and the rate and hop of its audio. Raises ValueError for a size that is out of bounds."""
+    """The sizes of an LPCNet, and the rate and hop of its audio. Raises ValueError for a size that is not allowed."""
 
     bands: int = size(18, "bands of the Bark cepstrum")
     pitch_embedding: int = size(64, "width of the embedding of the pitch")

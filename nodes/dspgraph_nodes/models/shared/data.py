@@ -200,7 +200,11 @@ def _permutation(seed: int, epoch: int, count: int) -> Array:
 
 
 def validation_batches(count: int, largest: int = 64) -> list[list[tuple[int, int]]]:
-    """Return the pairs (epoch, place) = (-1, place) of all `count` places, in batches of at most `largest` pairs."""
+    """Return the pairs (epoch, place) = (-1, place) of all `count` places, in batches of at most `largest` pairs.
+
+    There are as few batches as possible. Of B batches, batch n has the places n, n + B, n + 2 * B ..., so that their
+    sizes differ by at most one.
+    """
     batches = -(-count // largest)
     return [[(-1, k) for k in range(count)][n::batches] for n in range(batches)]
 

@@ -76,7 +76,8 @@ class WeightsFormat(Generic[Config]):
     ) -> None:
         """Write a configuration and its arrays, by name, to a file. Raises ValueError as `content` does.
 
-        numbers: the type of the numbers in the file, to which the arrays are rounded.
+        numbers: the type of the numbers in the file, to which the arrays are rounded; with "int8" only those of
+        the matrices in `matrices`, without the diagonals that are stored apart. A file that exists is replaced.
         """
         write_atomically(path, self.content(config, arrays, str(path), numbers))
 

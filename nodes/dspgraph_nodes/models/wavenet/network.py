@@ -84,7 +84,8 @@ class Transposed(nn.Module):
 class Layer(nn.Module):
     """One layer of WaveNet: a dilated causal convolution with a gate, and its residual and skip outputs.
 
-    The columns of its gate weights are [tap, channel], oldest tap first.
+    The columns of its gate weights are [tap, channel], oldest tap first. dilation: samples from one tap to the next;
+    last: whether this is the last layer, which has no residual output and returns its input in place of it.
     """
 
     def __init__(self, config: Config, dilation: int, last: bool) -> None:
