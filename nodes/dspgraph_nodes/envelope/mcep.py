@@ -68,9 +68,9 @@ class Mcep(Node):
 
     The DFT is as long as the frame, whose length need not be a power of 2. Newton's method finds c for each frame
     separately. It stops when a step changes the mean of I / |H|**2 by less than `tolerance` times that mean, as in
-    SPTK, and the minimised mean by less than `tolerance`. With the default of 0.001 and without the relative floor, the result equals
-    pysptk's within 1e-6 dB, and on speech it is within 0.0014 dB of the minimum. If the frames come from `frame` with
-    `norm: power`, an excitation of unit power, filtered by H, has about the power of the speech.
+    SPTK, and the minimised mean by less than `tolerance`. With the default of 0.001 and without the relative floor, the
+    result equals pysptk's within 1e-6 dB, and on speech it is within 0.0014 dB of the minimum. If the frames come from
+    `frame` with `norm: power`, an excitation of unit power, filtered by H, has about the power of the speech.
 
     Source: K. Tokuda, T. Kobayashi, T. Masuko and S. Imai, Mel-generalized cepstral analysis: a unified approach to
     speech spectral estimation, ICSLP, 1994 (its case gamma = 0).
