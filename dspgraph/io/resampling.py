@@ -31,11 +31,11 @@ def resample_blocks(
 
 
 def resample_signal(x: Array, rate: Fraction, to: Fraction | int) -> Array:
-    """Return a signal at the rate `to`: ceil(n * to / rate) samples. x: [n], the signal at `rate`. Rates are in Hz.
+    """Return a signal at the rate `to`: ceil(n * to / rate) samples. Rates are in Hz.
 
-    The last samples differ from those of `resample_blocks`: no zeros are resampled after the signal, and the last
-    sample can be 0. Metrics use this function. If you change it, their values change, and these metrics need new
-    version numbers.
+    x: [n] float64, the signal at `rate`; if the rates are equal, the result is x itself. The last samples differ from
+    those of `resample_blocks`: no zeros are resampled after the signal, and the last sample can be 0. Metrics use this
+    function. If you change it, their values change, and these metrics need new version numbers.
     """
     if rate == to or not len(x):
         return x

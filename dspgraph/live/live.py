@@ -396,8 +396,9 @@ class Live:
     def push(self, /, **items: Any) -> None:
         """Push items, by name, into inputs that are `FrameInput`s, and wait until the limits of the inputs allow them.
 
-        Samples of audio are rounded to float32. Nothing is pushed if one of the arrays does not fit its stream. Raises
-        RequestError for an input that is no `FrameInput`, and the error that stopped the graph.
+        Samples of audio are floats; they are rounded to float32. Nothing is pushed if one of the arrays does not fit
+        its stream. Raises SignalError for such an array, RequestError for an input that is no `FrameInput`, and the
+        error that stopped the graph.
         """
         arrays = {}
         for name, array in items.items():

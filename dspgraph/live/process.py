@@ -233,9 +233,11 @@ class Control:
                 send("answer", number, error)
 
     def _do(self, kind: str, rest: list[Any], answer: Callable[[Any], None]) -> None:
-        """Carry out one request: "events", "frames", "wanted", "stats", "time", or "pulled", which has no answer.
+        """Carry out one request. kind: its name; rest: its arguments; answer: sends the answer, perhaps later.
 
-        rest: its arguments. answer: sends the answer.
+        "events" (events, lines) plans events; "frames" (name, items) puts items into a queue; "wanted" (name) asks how
+        many items a queue can take; "pulled" (name, count) says that items were pulled, and has no answer; "time" and
+        "stats" ask for the time and for the statistics.
         """
         if kind == "events":
             events, lines = rest

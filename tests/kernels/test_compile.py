@@ -69,8 +69,33 @@ def test_a_file_of_the_cache_that_is_cut_is_made_again(tree: Path, kind: str, re
     assert run_in(tree, RUN) == [21.0, 0, 1]
     (path,) = (tree / KERNELS / "__pycache__").glob(f"user_of_test.used*.{kind}")
     os.truncate(path, int(rest * path.stat().st_size))
-    assert run_in(tree, RUN) == [21.0, 0, 1]
+    environment = {**os.environ, "PYTHONPATH": f"{tree}{os.pathsep}{tree / 'nodes'}"}
+    done = subprocess.run([sys.executable, "-c", RUN], cwd=tree, env=environment, capture_output=True, text=True)
+    assert json.loads(done.stdout) == [21.0, 0, 1]
+    assert f"{path.parent}: a file is damaged; compiling `used` again" in done.stderr
     assert run_in(tree, RUN) == [21.0, 1, 0]
+
+
+def test_a_damaged_cache_that_cannot_be_replaced_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def denied(*arguments: object) -> None:
+        raise OSError(errno.EACCES, "Permission denied")
+
+    @jit.kernel
+    def negative(x: float) -> float:
+        return -x
+
+    path = Path(negative._cache._cache_file._index_path)  # type: ignore[attr-defined]
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"")
+    monkeypatch.setattr(caching.IndexDataCacheFile, "_save_index", denied)
+    jit._say_that_nothing_is_kept.cache_clear()
+    try:
+        assert negative(2.0) == -2.0
+    finally:
+        path.unlink()
+    assert "compiling `negative` again" in capsys.readouterr().err
 
 
 SLOW = """

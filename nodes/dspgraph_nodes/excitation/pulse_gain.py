@@ -21,7 +21,8 @@ def pulse_gain(
     f0: [n], Hz; lpc: [n, order + 1], rows (gain, a[1..order]); rate: sampling rate of the audio, Hz; most: the gain is
     limited to 1 / most .. most; before: pitch of the frame before f0[0], Hz, 0 if that frame is unvoiced or does not
     exist; coef: coefficient of a deemphasis after the filter. Raises ValueError that names the first row of lpc that
-    is not a stable predictor; first_row: the number of the row lpc[0] in that message.
+    is not a stable predictor, even if the rounding to the dtype of lpc is allowed for; first_row: the number of the row
+    lpc[0] in that message.
     """
     from dspgraph_nodes._kernels.signal.harmonics import pulse_gains
     from dspgraph_nodes._kernels.signal.parcor import step_down
@@ -32,8 +33,7 @@ def pulse_gain(
     if coef:
         heard = np.concatenate((heard, np.zeros((len(lpc), 1))), axis=1)  # (1, a) times (1, -coef)
         heard[:, 1:] -= coef * np.concatenate((np.ones((len(lpc), 1)), lpc[:, 1:]), axis=1)
-    parcor = step_down(heard.astype(np.result_type(lpc, np.float32)), first_row)  # which allows for the rounding of lpc
-    gains = np.where(jumps, 1.0, pulse_gains(f0, heard, parcor, rate, most))
+    gains = np.where(jumps, 1.0, pulse_gains(f0, heard, step_down(heard, first_row, lpc.dtype), rate, most))
     return np.stack((f0, gains), axis=1).astype(np.result_type(f0, np.float32))
 
 

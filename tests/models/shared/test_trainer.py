@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from dspgraph import Array, RequestError
 from dspgraph_nodes.models.shared import trainer
 from dspgraph_nodes.models.shared.config import ModelConfig, size
-from dspgraph_nodes.models.shared.data import BatchOrder, fingerprint, rng
+from dspgraph_nodes.models.shared.data import BatchOrder, fingerprint, held_out, rng
 from dspgraph_nodes.models.shared.modules import load, save
 from dspgraph_nodes.models.shared.settings import TrainingSettings, of_config
 from dspgraph_nodes.models.shared.weights import WeightsFormat
@@ -156,6 +156,16 @@ def test_logs_have_every_figure_as_csv_and_for_tensorboard(tmp_path: Path) -> No
     seen = [f"{event.value:.4f}" for event in board.Scalars("validation_loss")]
     assert seen == [f"{float(row['validation_loss']):.4f}" for row in found if row["validation_loss"]]
     assert len(board.Audio("tone")) == 3
+
+
+@pytest.mark.parametrize(
+    ("count", "share", "held"), [(1, 0.9, 0), (2, 0.9, 1), (10, 0.2, 2), (10, 0.01, 1), (10, 0, 0)]
+)
+def test_at_least_one_recording_is_left_to_learn_from(count: int, share: float, held: int) -> None:
+    names = [f"{k}.wav" for k in range(count)]
+    found = held_out(names, Settings(validation_share=share))
+    assert len(found) == held
+    assert found < set(names)
 
 
 def test_audio_is_written_at_every_validation_if_it_is_asked_for(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from scipy.signal import lfilter
 
 from dspgraph import Array, Frames
 from dspgraph.testing import Example
+from dspgraph_nodes._kernels.signal.parcor import step_down, step_up
+from dspgraph_nodes.envelope.lpc import lpc
 from dspgraph_nodes.excitation.pulse_gain import PulseGain, pulse_gain
 from helpers.prediction import predictors
 
@@ -91,12 +93,27 @@ def test_float32_and_integers_have_the_gain_of_their_values(dtype: Any) -> None:
 
 
 def test_a_predictor_that_float32_made_unstable_is_taken_as_stable() -> None:
-    """As in `lpc_to_parcor`: the poles of a tone are on the unit circle, and rounding moves them outside."""
+    """As in `lpc_to_parcor`: the poles of a tone are on the unit circle, and rounding moves them outside.
+
+    The expected gain is that of the nearest stable predictor, whose poles are moved inwards.
+    """
     lpc = np.array([[1, -1.9, np.nextafter(np.float32(1), np.float32(2))]], np.float32)
-    gains = pulse_gain(np.array([100.0]), lpc)
-    assert 0.1 <= gains[0, 1] <= 10
+    gain = pulse_gain(np.array([100.0]), lpc, most=1e6)[0, 1]
+    expected = pulse_gain(np.array([100.0]), step_up(step_down(lpc)), most=1e6)[0, 1]
+    assert_allclose(gain, expected, rtol=1e-3)
+    assert expected > 10
     with pytest.raises(ValueError, match="row 0 is no stable predictor"):
         pulse_gain(np.array([100.0]), lpc.astype(np.float64))
+
+
+@pytest.mark.parametrize("coef", [0.0, 0.97])
+def test_a_gain_is_that_of_the_values_of_the_predictor_whatever_its_dtype(coef: float) -> None:
+    """Rounding anew after the deemphasis would move poles that are near each other, such as those of two tones."""
+    t = np.arange(512) / 16000
+    x = np.cos(2 * np.pi * 400 * t) + np.cos(2 * np.pi * 800 * t) + 1e-4 * np.random.default_rng(0).standard_normal(512)
+    rows = lpc(x[None].astype(np.float32), 16).astype(np.float32)
+    wide = pulse_gain(np.array([200.0]), rows.astype(np.float64), coef=coef, most=1e6)
+    assert_array_equal(pulse_gain(np.array([200.0]), rows, coef=coef, most=1e6), wide)
 
 
 def test_an_unstable_predictor_is_named() -> None:

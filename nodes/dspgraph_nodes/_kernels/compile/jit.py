@@ -183,9 +183,8 @@ class _Cache(caching.FunctionCache):
             )
         try:
             self.flush()  # type: ignore[no-untyped-call]
-        except OSError:  # the index cannot be replaced, and numba cannot read it
+        except OSError:  # the index cannot be replaced, and numba cannot read it: every process says so and compiles
             self.disable()  # type: ignore[no-untyped-call]
-            _say_that_nothing_is_kept()
         return None
 
     def save_overload(self, signature: Any, data: Any) -> None:

@@ -75,9 +75,14 @@ def sum_of_rows(code: NetworkCode, block: Any, slot: Any) -> None:
 def gates_in_eight_bits(code: NetworkCode, h: Any, b0: Any, s0: Any, b1: Any, s1: Any) -> None:
     """Write vector code that computes the gates of two blocks of GRU_A, for a network in eight bits.
 
-    The stage does the work of `sum_of_rows` and of `gates`, without storing the numbers between them. The tables have
-    16-bit integers, whose sum is exact. The numbers of the condition are added for all gates. h, b0, s0, b1, s1: as in
-    `gates`. For a network with floats the stage does nothing.
+    The stage does the work of `sum_of_rows` and of `gates`, without storing the numbers between them:
+
+        x_r, x_z = d * h + (scale * y + (table_scale * t + f)),    r, z = 1 / (1 + 2**x)
+        c = r * (d * h + (scale * y + bias)) + (table_scale * t + f)
+
+    Every product is added by a fused multiply-add, the innermost first. Here t is the exact sum of 16-bit numbers from
+    the tables, f the number of the condition, y the recurrent sum, d the diagonal, h the state. z and c are written to
+    `inputs`. h, b0, s0, b1, s1: as in `gates`. For a network with floats the stage does nothing.
     """
     if not code.eight_bits:
         return
@@ -128,20 +133,13 @@ def two_layers(code: NetworkCode, b0: Any, s0: Any, b1: Any, s1: Any) -> None:
     of the layers. In eight bits, tanh is a fraction n / d, and a logit is (a1 * n1 * d2 + a2 * n2 * d1) / (d1 * d2).
     b0, b1: the numbers of the blocks; s0, s1: the slots of `layers` in which their sums are.
     """
-    places = [code.plus(code.times(s, 2), k) for s in (s0, s1) for k in range(2)]
-    rows = [code.times(code.plus(code.times(block, 2), k), WIDTH) for block in (b0, b1) for k in range(2)]
+    places = [code.times(code.plus(code.times(s, 2), k), WIDTH * code.each) for s in (s0, s1) for k in range(2)]
     if code.eight_bits:
-        _two_layers_in_eight_bits(code, (b0, b1), places, rows)
+        _two_layers_in_eight_bits(code, (b0, b1), places)
         return
     with code.loop(code.each) as r:
         within = code.times(r, WIDTH)
-
-        def x(at: Any, row: Any) -> Any:
-            place = code.plus(code.times(at, WIDTH * code.each), within)
-            return code.sums("d", "layers", place, row, r, lambda: code.unit("start_d", row, r))
-
-        xs = [x(at, row) for at, row in zip(places, rows, strict=True)]
-        d = code.denominators(xs)
+        d = code.denominators([code.load("layers", code.plus(at, within)) for at in places])
         both = [code.mul(d[0], d[1]), code.mul(d[2], d[3])]
         shared = code.reciprocal(code.mul(*both))
         for k, block in enumerate((b0, b1)):
@@ -152,19 +150,19 @@ def two_layers(code: NetworkCode, b0: Any, s0: Any, b1: Any, s1: Any) -> None:
             code.store(value, "logits", code.plus(code.times(at, code.each), within))
 
 
-def _two_layers_in_eight_bits(code: NetworkCode, blocks: tuple[Any, Any], places: list[Any], rows: list[Any]) -> None:
+def _two_layers_in_eight_bits(code: NetworkCode, blocks: tuple[Any, Any], places: list[Any]) -> None:
     """Write the code of `two_layers` for a network in eight bits.
 
-    places: the places of the sums in `layers`, counted in blocks, in the order [block, layer]; rows: the first rows of
-    the same blocks of the matrix.
+    places: the positions at which the sums begin in `layers`, in the order [block, layer].
     """
+    rows = [code.times(code.plus(code.times(block, 2), k), WIDTH) for block in blocks for k in range(2)]
     scales, starts = ([code.load(name, row) for row in rows] for name in ("d.scale", "start_d"))
     factors = [
         code.load("factors", code.plus(code.times(block, WIDTH), j * LEVELS)) for block in blocks for j in range(2)
     ]
     with code.loop(code.each) as lane:
         within = code.times(lane, WIDTH)
-        sums = [code.load_integers("layers", code.plus(code.times(at, WIDTH * code.each), within)) for at in places]
+        sums = [code.load_integers("layers", code.plus(at, within)) for at in places]
         xs = [code.fma(scale, code.floats(y), start) for scale, y, start in zip(scales, sums, starts, strict=True)]
         parts = code.tanh_fractions(xs)
         n = [code.mul(code.mul(a, y), p) for a, (y, p, _) in zip(factors, parts, strict=True)]

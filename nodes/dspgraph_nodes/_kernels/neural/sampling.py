@@ -52,7 +52,7 @@ def categorical(levels: int) -> Any:
 
     def write(code: NetworkCode, threshold: Any) -> None:
         floor = code.broadcast(threshold)
-        draw_of = _draw_of_many if code.many and not code.eight_bits else _draw_of_one
+        draw_of = _draw_by_level if code.many and not code.eight_bits else _draw_by_signal
         draw_of(code, floor, per)
 
     write.__name__ = f"categorical_{levels}"
@@ -85,11 +85,11 @@ def _running_sums(code: NetworkCode, values: list[Any]) -> list[Any]:
     return sums
 
 
-def _draw_of_one(code: NetworkCode, threshold: Any, per: int) -> None:
+def _draw_by_signal(code: NetworkCode, threshold: Any, per: int) -> None:
     """Write the code of `categorical` with vectors of one signal each.
 
-    For sixteen signals every step is done for all of them before the next step: the instructions of a step wait for
-    each other, and the processor is faster if it can work on several signals at once.
+    Of sixteen signals, the probabilities of all are computed before the first draw: the instructions wait for each
+    other, and the processor is faster if it can work on several signals at once.
     """
     b, zero = code.builder, code.constant(0)
 
@@ -124,7 +124,7 @@ def _draw_of_one(code: NetworkCode, threshold: Any, per: int) -> None:
         b.store(code.position(code.extract(count, 0)), code.address("drawn", lane))
 
 
-def _draw_of_many(code: NetworkCode, threshold: Any, per: int) -> None:
+def _draw_by_level(code: NetworkCode, threshold: Any, per: int) -> None:
     """Write the code of `categorical` with vectors of one level of sixteen signals each."""
     b, zero, scale = code.builder, code.constant(0), code.load("sharp", 0)
     rows = WIDTH * WIDTH  # distance from place 16 * b of the logits to place 16 * (b + 1), in numbers
@@ -193,7 +193,7 @@ def softmax_buffers(state: Array, levels: int, lanes: int) -> SoftmaxBuffers:
 
 @network_stage
 def _exponentials(code: NetworkCode, count: Any) -> None:
-    """Write vector code that replaces `count` vectors x of y by 2**((x - top) * scale).
+    """Write vector code that replaces `count` vectors x of y by 2**(x * scale - top * scale).
 
     Exponents below -126 count as -126.
     """

@@ -25,14 +25,17 @@ Buffers = LayerBuffers | EightBitBuffers
 
 
 class ConditionRows(NamedTuple):
-    """The numbers that the frames of a signal add to the layers of the sample-rate network, one row per frame.
+    """The numbers that frames add to the layers of the sample-rate network, one row per frame.
 
-    blended: [frames, around, columns], for each frame the rows of the frame and of its neighbours (`around` rows),
-    between which the loop interpolates. constants: [frames, columns], the same for all samples of a frame.
+    In the loop the frames of all signals follow one another. blended: [frames, around, m], for each frame the rows of
+    the frame and of its neighbours (`around` rows), between which the loop interpolates. constants: [frames, c], c >=
+    m, the same for all samples of a frame, with the biases. The first m columns are added to the interpolated row. With
+    one GRU, c = m = 3 * units. With two GRUs, m = 4 * units, and the 3 * units + 2 * dense other columns are for the
+    second GRU and two dense layers.
     """
 
-    blended: Array  # [frames, around, columns]: rows that are interpolated, of a frame and of the frames around it
-    constants: Array  # [frames, columns]: rows that stay the same for the samples of a frame
+    blended: Array  # [frames, around, m]: rows that are interpolated, of a frame and of the frames around it
+    constants: Array  # [frames, c]: rows that stay the same for the samples of a frame
 
 
 class LoopArrays(NamedTuple):
@@ -48,9 +51,9 @@ class LoopArrays(NamedTuple):
     inputs: Array  # sums of the inputs of the gates; later the values of the gates
     sums_b: Array  # recurrent sums of the gates
     y: Array  # sums of a layer
-    rows: Array  # [around, columns * lanes]: the rows that are interpolated for the present frame
-    constants: Array  # [columns * lanes]: the constant rows of the present frame
-    x: Array  # [columns * lanes]: the numbers that frames and last samples add to the layers
+    rows: Array  # [around, m * lanes]: the rows that are interpolated for the present frame
+    constants: Array  # [c * lanes]: the constant rows of the present frame
+    x: Array  # [m * lanes]: the numbers that frames and last samples add to the layers
     softmax: SoftmaxBuffers
     to_inputs: Buffers  # for layers whose results go to `inputs`
     to_sums: Buffers  # for those whose results go to `sums_b`

@@ -1,5 +1,7 @@
 """Conversion of predictors to reflection coefficients (PARCOR), and back, in float64."""
 
+from typing import Any
+
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
@@ -9,19 +11,20 @@ from dspgraph_nodes._kernels.compile.jit import kernel
 _MULTIPLICITY = 6
 
 
-def step_down(lpc: Array, first_row: int = 0) -> Array:
+def step_down(lpc: Array, first_row: int = 0, rounding: Any = None) -> Array:
     """Convert rows (gain, a[1..order]) to rows (gain, k[1..order]) by the step-down recursion.
 
-    Rounding to the dtype of the rows, with its precision eps, can make a predictor unstable. So the poles of an
+    Rounding to a dtype with the precision eps can make a predictor unstable. So the poles of an
     unstable predictor are moved inwards: a[j] becomes a[j] * (1 - d)**j. For d, the numbers eps, 4 * eps, 16 * eps ...
     up to eps**(1 / min(order, 6)) are tried until |k| < 1.
 
-    lpc: [n, order + 1]. The result has this shape.
+    lpc: [n, order + 1]. The result has this shape. rounding: the dtype to which the predictors were rounded; by default
+    that of lpc.
 
     Raises ValueError that names the first row that stays unstable. first_row: the number of row 0 in that message.
     """
     rows = lpc.astype(np.float64)
-    eps = float(np.finfo(np.result_type(lpc, np.float32)).eps)
+    eps = float(np.finfo(np.result_type(lpc.dtype if rounding is None else rounding, np.float32)).eps)
     most = eps ** (1 / min(_MULTIPLICITY, max(1, lpc.shape[1] - 1)))
     unstable, order = _step_down_rows(rows, eps, most)
     if unstable >= 0:
