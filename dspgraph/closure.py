@@ -94,9 +94,9 @@ class Closure:
 
     @property
     def computed(self) -> tuple[str, ...]:
-        """The places, as "file:line", of calls such as `import_module(name)`, whose argument is computed.
+        """The places, as "file:line", of calls such as `import_module(name)`.
 
-        The modules that they import are not in the closure.
+        Their argument is computed, or a relative name. The modules that they import are not in the closure.
         """
         return self._computed(self.files)
 

@@ -82,7 +82,9 @@ def print_notes(graph: Wiring) -> None:
 class Reporter:
     """The printer of the progress of a run: a line for each finished item and, at a terminal, a progress bar below.
 
-    as_json: print lines of JSON, without a progress bar. quiet: print failures only, without notes and a progress bar.
+    as_json: print lines of JSON, without a progress bar. quiet: no notes and no
+    progress bar, and of the lines of text only those of failures. Use it in a `with` statement: call `started`, then
+    `row` for each item; after the block call `end`.
     """
 
     def __init__(self, as_json: bool, quiet: bool = False) -> None:

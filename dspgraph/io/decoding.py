@@ -81,13 +81,14 @@ class _Link(NamedTuple):
 
 
 class Decoder:
-    """The samples of an audio file at its own rate.
+    """A reader of an audio file at its own rate; `blocks` yields the samples.
 
     Its attributes: rate, in Hz, from the header; channels; frames, the number of samples per channel; format and
     subtype, as libsndfile names them; notes, sentences about what is wrong in the header.
 
-    Raises FileError if the file is missing, is empty, is not audio, is truncated or damaged, or is of a format that is
-    not read.
+    If the headers do not give a reliable number of samples, the whole file is decoded once to count them. Raises
+    FileError if the file is missing, is empty, is not audio, is of a format that is not read, or if `find_layout` sees
+    that it is truncated or damaged. Other damage, such as that of a FLAC file, is noticed by `blocks`.
     """
 
     def __init__(self, path: Path) -> None:

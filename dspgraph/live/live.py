@@ -382,9 +382,9 @@ class Live:
         return event
 
     def add(self, *events: Event) -> tuple[Event, ...]:
-        """Add events that take effect together: all of them, or none. Return them with their times.
+        """Add all of these events, or none. Return them with their times.
 
-        An event without a time takes effect at the first quantum that is not computed yet. Raises the errors of
+        Events without a time take effect together, at the first quantum that is not computed yet. Raises the errors of
         `Performance.add`.
         """
         ready = tuple(_rounded(event) for event in events)

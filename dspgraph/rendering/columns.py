@@ -289,9 +289,9 @@ def is_path(text: str) -> bool:
 def checked_id(place: str, name: Any) -> str:
     """Return an id as text, without superfluous parts: "a/./b//c" becomes "a/b/c".
 
-    place: file and line, for messages. name: the id as the manifest has it. Raises RequestError for an id that is not
-    text or a whole number, that is longer than a path can be, that leads out of the output folder, or that has a
-    backslash or a character that cannot be printed.
+    place: file and line, for messages. name: the id as the manifest has it. Raises RequestError for an id that is empty
+    or not text or a whole number, that begins or ends with "/", that is longer than a path can be, that leads out of
+    the output folder, or that has a backslash or a character that cannot be printed.
     """
     if not isinstance(name, str | int) or isinstance(name, bool) or name == "":
         raise RequestError(f"{place}: 'id' must be text; found {shown(name)}")

@@ -173,12 +173,13 @@ def score(
     f0_range: tuple[float, float] = F0_RANGE,
     files: Sequence[str | Path] = (),
 ) -> tuple[list[Metric], Measured, list[str]]:
-    """Return (descriptions of all metrics, their values for two audio files, notes on conversions of the files).
+    """Return (descriptions of all metrics, their values for two audio files, notes on conversions and cuts).
 
-    Both files are mixed to one channel, the degraded file is resampled to the rate of the reference, and the end of the
-    longer signal is cut off. f0_range: lowest and highest pitch that metrics of pitch look for, Hz. Raises FileError
-    for a file that cannot be read or has a sample that is not finite, SignalError for a reference with a rate outside
-    RATES, and RequestError for an f0_range that cannot be searched.
+    Both audio files are mixed to one channel, the degraded one is resampled to the rate of the reference, and the end
+    of the longer signal is cut off. f0_range: lowest and highest pitch that metrics of pitch look for, Hz. files:
+    Python files with more metrics, see `known`. Raises FileError for audio that cannot be read or has a sample that is
+    not finite, SignalError for a reference with a rate outside RATES, and RequestError for an f0_range that cannot be
+    searched and for a Python file whose metrics cannot be used.
     """
     check_f0_range(f0_range)
     stream = Audio(rate_of(reference))
