@@ -57,11 +57,11 @@ SHARE, SHARE_OF_MANY = 12, 18  # least shares of the core's multiply-adds in flo
 PROMISED = {"vnni": (2.0, 2.0), "avx2": (1.6, 1.5), "plain": (0.0, 0.0)}
 """The least speed of the network 384/16 in eight bits relative to float32: for one signal and for sixteen.
 
-Measured with AVX-512 VNNI, on AMD Zen 4: 2.13 times as fast for one signal, 2.11 times for sixteen; 192/32: 2.1 and 1.9
-times; 640/16: 2.6 and 2.5 times. On the same machine with AVX-512 turned off: 1.73 and 1.50 times. Measured twice with
-AVX2, on AMD Zen 2, whose cores were shared, in an older form of the kernel: 1.75 and 1.76 times for one signal, 1.65
-and 1.59 times for sixteen. On that core the peak speed of multiply-adds is about the same in eight bits and in float32.
-Other sizes must be at least as fast as float32. Plain code may be slower.
+Measured twice with AVX-512 VNNI, on AMD Zen 4: 2.13 and 2.04 times as fast for one signal, 2.11 and 2.10 times for
+sixteen; 192/32: 2.0 and 1.9 times; 640/16: 2.6 and 2.5 times. On the same machine with AVX-512 turned off: 1.73 and
+1.50 times. Measured twice with AVX2, on AMD Zen 2, whose cores were shared, in an older form of the kernel: 1.75 and
+1.76 times for one signal, 1.65 and 1.59 times for sixteen. On that core the peak speed of multiply-adds is about the
+same in eight bits and in float32. Other sizes must be at least as fast as float32. Plain code may be slower.
 """
 PROMISED_OF_ONE_COLUMN = {"vnni": 1.0, "avx2": 0.9, "plain": 0.0}
 """The least relative speed of the network 384/16 in eight bits with blocks of one column.
