@@ -137,22 +137,16 @@ def _gru_a_of_one(net: SampleNetwork, workspace: Workspace, h: int, new: int) ->
             for gate in range(3):
                 fetch(net, workspace, block, gate)
         product_a_of_one(net, workspace, group, h)
-    if len(workspace.codes) > 0:
-        for k in range((blocks + 1) // 2):
-            b0, b1 = neighbours(k, blocks)
-            gates_in_eight_bits(net, workspace, h, b0, b0, b1, b1)
-        for k in range((blocks + 1) // 2):
-            b0, b1 = neighbours(k, blocks)
-            update_state(net, workspace, h, new, b0, b0, b1, b1)
-    else:
-        for k in range((blocks + 1) // 2):
-            b0, b1 = pair_of(k, blocks)
-            sum_of_rows(net, workspace, b0, b0)
-            sum_of_rows(net, workspace, b1, b1)
-            gates_a(net, workspace, h, b0, b0, b1, b1)
-        for k in range((blocks + 1) // 2):
-            b0, b1 = pair_of(k, blocks)
-            update_state(net, workspace, h, new, b0, b0, b1, b1)
+    eight = len(workspace.codes) > 0
+    for k in range((blocks + 1) // 2):
+        b0, b1 = neighbours(k, blocks) if eight else pair_of(k, blocks)
+        sum_of_rows(net, workspace, b0, b0)  # these two stages do nothing in eight bits, the next one in float32
+        sum_of_rows(net, workspace, b1, b1)
+        gates_a(net, workspace, h, b0, b0, b1, b1)
+        gates_in_eight_bits(net, workspace, h, b0, b0, b1, b1)
+    for k in range((blocks + 1) // 2):
+        b0, b1 = neighbours(k, blocks) if eight else pair_of(k, blocks)
+        update_state(net, workspace, h, new, b0, b0, b1, b1)
     for group in range(len(net.b.places)):
         product_b_of_one(net, workspace, group, new)
     for group in range(len(net.c.places)):
@@ -178,13 +172,10 @@ def _gru_a_of_many(net: SampleNetwork, workspace: Workspace, h: int, new: int) -
             product_a_of_many(net, workspace, 3 * b0 + gate, gate, h)
             fetch(net, workspace, next1, gate)
             product_a_of_many(net, workspace, 3 * b1 + gate, 3 + gate, h)
-        if eight:
-            gates_in_eight_bits(net, workspace, h, b0, 0, b1, 1)
-            update_state(net, workspace, h, new, b0, 0, b1, 1)
-            continue
         sum_of_rows(net, workspace, b0, 0)
         sum_of_rows(net, workspace, b1, 1)
         gates_a(net, workspace, h, b0, 0, b1, 1)
+        gates_in_eight_bits(net, workspace, h, b0, 0, b1, 1)
         update_state(net, workspace, h, new, b0, 0, b1, 1)
     for block in range(len(net.b.where)):
         product_b_of_many(net, workspace, block, block, new)

@@ -141,7 +141,8 @@ def _in_words(tables: Array) -> tuple[Array, Array]:
 def _dual_rows(numbers: Array) -> Array:
     """Multiply an array of one number per row of DualFC by 2 * log2(e), the factor of tanh, and reorder it.
 
-    numbers: [2, 256], for example a bias. Returns [512], in the order [block, layer, level].
+    numbers: [2, 256], [layer, level], for example a bias. Returns [512] float32 in the order [block, layer, level in
+    block], with the levels in the order of `level_order`.
     """
     rows: Array = by_blocks(2 * LOG2_E * numbers[:, level_order(LEVELS)].reshape(-1), 2)
     return rows
