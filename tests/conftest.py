@@ -7,6 +7,7 @@ import pytest
 
 from dspgraph.registry import NodeSource
 from dspgraph_nodes._kernels.compile import jit
+from helpers.alone import LIBROSA, import_alone
 from helpers.paths import TESTS
 
 # A program that a shell starts in the background ignores Ctrl-C, and so do the programs that it starts. The programs
@@ -115,6 +116,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         raise pytest.UsageError(f"no test is of a node '{config.getoption('--node')}': `dspgraph nodes` lists them")
     config.hook.pytest_deselected(items=found[False])
     items[:] = sorted(found[True], key=lambda item: item.path not in FIRST)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Import librosa, if tests compare with it, before the first test: see `LIBROSA`."""
+    if any(hasattr(getattr(item, "module", None), "librosa") for item in session.items):
+        import_alone(LIBROSA)
 
 
 def _nodes_of(item: pytest.Item) -> set[str]:
