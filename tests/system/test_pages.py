@@ -129,22 +129,22 @@ def wavenet_autoencoder() -> None:
     shutil.copy(autoencoder_file(network), "run/weights.safetensors")
 
 
-def half_a_second(weights: str, *runs: str) -> None:
-    """Write half a second of speech, and copy weights to folders of training runs."""
-    Path("half").mkdir()
-    soundfile.write("half/half.wav", speech()[16000:24000], 16000)
+def half_a_second(weights: str, folder: str, *runs: str) -> None:
+    """Write half a second of speech to a folder, and copy weights to folders of training runs."""
+    Path(folder).mkdir()
+    soundfile.write(f"{folder}/half.wav", speech()[16000:24000], 16000)
     for run in runs:
         Path(run).mkdir()
         shutil.copy(weights, f"{run}/weights.safetensors")
 
 
 def wavenet() -> None:
-    half_a_second(wavenet_file(tiny_wavenet(bands=80, scales=(16, 16), rate=16000)), "run", "half_run")
+    half_a_second(wavenet_file(tiny_wavenet(bands=80, scales=(16, 16), rate=16000)), "clip", "run", "clip_run")
 
 
 def wavernn() -> None:
     network = WAVERNNS["categorical"].replace(features=80, factors=(4, 8, 8), widths=(9, 17, 17), rate=16000)
-    half_a_second(wavernn_file(network), "run", "second")
+    half_a_second(wavernn_file(network), "half", "run", "second")
 
 
 def phones() -> None:
