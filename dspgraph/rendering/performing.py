@@ -61,8 +61,7 @@ class EventFile:
     `overrides` and `pipeline` may be missing; `loops` is null for a sound without end. A swap selects variants of slots
     of the pipeline; slots that it does not name keep the variants of the first graph, and its overrides are added to
     those of the first graph. With `pipeline`, as in a recording, the new graph is that pipeline with the swaps and
-    overrides of the event only. The path of a sound or of a pipeline is relative to the
-    folder of the file of events.
+    overrides of the event only. The path of a sound or of a pipeline is relative to the folder of the file of events.
 
     The events of a live graph are recorded into such a file. Its first line then says how the graph was at the
     beginning: swaps and overrides, latency, values of controls, and the inputs into which sounds are played. They are
