@@ -58,6 +58,7 @@ class SourceFile:
     """The hash of a source file and the modules that it imports, as `read_source` returns them.
 
     digest: the SHA-256 of the contents. imports: pairs (name of a module, names that are imported from this module).
+    The name of a module is as it is written: a relative name begins with dots. Imports for type checkers are left out.
     computed: the line numbers of calls such as `import_module(name)`, whose argument is computed or a relative name.
     runs: False for a file that has only comments and strings.
     """
@@ -118,8 +119,8 @@ def closure(*modules: str) -> Closure:
     this project, and modules that are not installed as a library, which are the user's own. Imports inside functions
     count. Three kinds of imports do not: those under `if TYPE_CHECKING:`, those of the package `dspgraph` itself, which
     only forwards names (FACE), and those of the module that draws graphs (PICTURES). A file with only comments and
-    strings, such as an empty `__init__` file, is left out. The closure of a module without a file, as in an interactive
-    session, is empty.
+    strings, such as an empty `__init__` file, is left out, unless it belongs to one of `modules`. The closure of a
+    module without a file, as in an interactive session, is empty.
     """
     own = {*(module.partition(".")[0] for module in modules), *_OWN_PACKAGES}
     files: dict[str, Path] = {}
@@ -192,7 +193,8 @@ def _may_hold_modules(name: str) -> bool:
 def read_source(path: Path) -> SourceFile:
     """Return the hash and the imports of a file, as the file was when this function was first called for it.
 
-    A file that is not Python source, or has a syntax error, has a hash and no imports.
+    A file that is not Python source, or cannot be decoded, has a hash and no imports. In a file with a syntax error,
+    some imports may be missing.
     """
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
@@ -210,7 +212,9 @@ def read_source(path: Path) -> SourceFile:
 
 
 def _statements(code: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield (name of a module, names that are imported from it) for every import statement.
+    """Yield (name of a module, names that are imported from it) for every import, except under `if TYPE_CHECKING:`.
+
+    The name of a module is as it is written: a relative name begins with dots. For `import module` there are no names.
 
     code: Python code without comments, in which every string is empty. Regular expressions find the statements, because
     `ast.parse` would take fifteen times as long, and about eighty files are read whenever a graph is shown.
@@ -249,7 +253,10 @@ def _called(function: ast.expr) -> str:
 
 
 def module_file(name: str) -> Path | None:
-    """Return the file of a module; None for a package without `__init__` file, and for a name that is no module."""
+    """Return the file of a module; None for a name that is no module, and for a module without a file.
+
+    Modules without a file are those built into Python, and packages without `__init__` file.
+    """
     loaded = getattr(sys.modules.get(name), "__file__", None)
     if loaded is not None:
         return Path(loaded) if Path(loaded).is_file() else None
@@ -281,7 +288,10 @@ def is_library(top: str) -> bool:
 
 
 def is_there(top: str) -> bool:
-    """Return whether Python finds the top-level package `top`. It is not imported, so its import may still fail."""
+    """Return whether Python finds a file or a folder of the top-level package `top`.
+
+    The package is not imported, so its import may still fail.
+    """
     return _top_level(top) != (None, ())
 
 

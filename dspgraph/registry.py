@@ -44,7 +44,7 @@ PACK = "dspgraph_nodes"
 """The package of the built-in nodes and models."""
 
 MOST_PLUGIN_BYTES = 2**24
-"""The largest size of a plugin file."""
+"""The largest size of a user's own Python file, with nodes or metrics, in bytes."""
 
 NODE_GROUP, PIPELINE_GROUP, MODEL_GROUP, METRIC_GROUP = (
     "dspgraph.nodes",
@@ -198,7 +198,7 @@ class NodeSource:
     def summary(self) -> str:
         """Return the first line of the node's docstring; if the node cannot be loaded, "(broken)" and the error.
 
-        A node in a Python file is not imported: the file is read. A node of another package is imported.
+        If a Python file has the class of the node, the file is read and not imported. Any other node is imported.
         """
         path = Path(self.where)
         try:
@@ -290,8 +290,8 @@ def _nodes_of(module: ModuleType) -> list[type[Node]]:
 def imported_file(path: Path, kind: str) -> ModuleType:
     """Import a user's own Python file and return its module. A file that was imported before is not imported again.
 
-    kind: "plugin" or "metric", for error messages. Raises RequestError if the file is not a Python file, or if its
-    import fails.
+    path: the real path of the file, because the file is remembered by its path. kind: "plugin" or "metric", for error
+    messages. Raises RequestError if the file is not a Python file, or if its import fails.
     """
     name = _module_name(path)
     if name in sys.modules:
@@ -322,8 +322,9 @@ def _module_name(path: Path) -> str:
 def _plugin(path: Path) -> ModuleType:
     """Import a plugin file and return its module. A file that was imported before is not imported again.
 
-    The nodes of the plugin can be pickled and sent to other processes, as long as the file is not moved or removed.
-    Raises RequestError if the file is not a Python file, if its import fails, or if it defines no Node class.
+    path: the real path of the file, as in `imported_file`. The nodes of the plugin can be pickled and sent to other
+    processes, as long as the file is not moved or removed. Raises RequestError if the file is not a Python file, if its
+    import fails, or if it defines no Node class.
     """
     known = _module_name(path) in sys.modules
     module = imported_file(path, "plugin")

@@ -114,7 +114,7 @@ class Stream:
         nothing has to be converted.
 
         Raises SignalError for a wrong shape, for NaN and infinity, and for conversions that could lose information:
-        integers to audio (their full scale is unknown), complex numbers to real numbers.
+        integers to audio (their full scale is unknown) or to frames, complex numbers to real ones, floats to symbols.
         """
         found = np.asarray(array)
         if found.dtype != self.dtype and found.dtype.kind not in self._accepted_kinds():
@@ -298,7 +298,7 @@ _CLASSES: dict[Any, type[Stream]] = {one.__name__: one for one in (Audio, Frames
 
 
 def hertz(rate: Fraction) -> str:
-    """Return a rate as text: "16000 Hz", "137.8125 Hz"; "400/3 Hz" if ten decimal digits would not be exact."""
+    """Return a rate as text: "16000 Hz", "137.8125 Hz"; "400/3 Hz" if ten significant digits are not exact."""
     return f"{_digits(rate)} Hz"
 
 

@@ -48,7 +48,10 @@ def info() -> None:
 
 
 def _requirements() -> tuple[list[str], dict[str, list[str]]]:
-    """Return the names of the packages that dspgraph requires, and name of an extra -> names of its packages."""
+    """Return the names of the packages that dspgraph requires, and name of an extra -> names of its packages.
+
+    The extras in DEVELOPERS are left out. Both results are empty if dspgraph is not installed.
+    """
     own: list[str] = []
     extras: dict[str, list[str]] = {}
     try:
@@ -82,7 +85,7 @@ def _extra(extra: str, packages: Iterable[str]) -> str:
 
 
 def _cpu() -> str:
-    """Return the model name of the CPU from /proc/cpuinfo; without that file, the name from Python's `platform`."""
+    """Return the model name of the CPU from /proc/cpuinfo; if it is not there, the name from Python's `platform`."""
     try:
         found = re.search(r"^model name\s*:\s*(.*)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
     except OSError:  # not Linux

@@ -127,7 +127,11 @@ def _check_pipeline(
 
 
 def _check_files(names: tuple[str, ...]) -> None:
-    """Check files and print a line for each. Exit with 1 if a file breaks law 2, or if it cannot be read."""
+    """Check that audio files give the same samples however they are read (law 2), and print a line for each.
+
+    names: files, folders, patterns or manifests. Raises LawError for the first file that breaks the law. A file that
+    cannot be read does not stop the check of the others: the program then ends with the exit code 1.
+    """
     from dspgraph.io.audio import AUDIO_SUFFIXES
     from dspgraph.rendering.corpus import gather
     from dspgraph.testing import check_file

@@ -164,9 +164,10 @@ def play(
 
 
 def _run(session: LiveSession, seconds: float | None) -> None:
-    """Run a live graph, for `seconds` seconds or, if this is None, until it ends or the user ends it.
+    """Run a live graph until it ends, the user ends it, or `seconds` seconds have passed (None: no limit).
 
-    At a terminal, show the view; otherwise carry out the lines of the standard input.
+    At a terminal, show the view; otherwise carry out the lines of the standard input. The end of the standard input
+    ends the run only if there is no limit.
     """
     if sys.stdin.isatty() and sys.stdout.isatty():
         import curses
@@ -253,9 +254,12 @@ def _variants(
 ) -> list[tuple[dict[str, str], Graph]]:
     """Return the graphs to which a live graph can be swapped, as pairs (slot -> variant, graph).
 
-    The first pair is the graph at the beginning. The others differ from it in one slot, need no more latency, and have
-    the same inputs and outputs. first: the pipeline at the beginning; name: its name. given: its overrides, swaps and
-    plugins. latency: of the live graph, in seconds; None: the latency of the first graph.
+    The mapping has only the slots that are swapped. The first pair is the graph at the beginning. The others differ
+    from it in one slot, need no more than `latency`, and have the same inputs and outputs. A note on stderr names the
+    variants that need more latency.
+
+    first: the pipeline at the beginning; name: its name. given: its overrides, swaps and plugins. latency: of the live
+    graph, in seconds; None: the latency of the first graph.
     """
     from dspgraph.live.performance import finite_latency
     from dspgraph.pipeline.pipeline import Pipeline

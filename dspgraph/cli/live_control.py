@@ -25,7 +25,7 @@ class LiveSession:
     """A running live graph of a pipeline, and its present variants and controls.
 
     given: overrides, swaps and plugins at the beginning. variants: (slot -> variant, graph) for every graph that a key
-    selects, the graph of the beginning first. controls: name -> value.
+    selects, the graph of the beginning first; the mapping has only the slots that are swapped. controls: name -> value.
     """
 
     def __init__(
@@ -44,7 +44,8 @@ class LiveSession:
     def do(self, line: str) -> str | None:
         """Carry out a line such as `swap SLOT=VARIANT`. Return what was done, in words, or None for `quit`.
 
-        A blank line does nothing, and gives "". Raises RequestError for a line that is not a command.
+        A blank line does nothing, and gives "". Raises RequestError for a line that is not a command, and the
+        DspgraphError of a command that fails.
         """
         try:
             words = shlex.split(line)
@@ -99,7 +100,7 @@ class LiveSession:
 
 
 def described(swaps: Mapping[str, str]) -> str:
-    """Return swaps, slot -> variant, as text, such as "excitation=whisper"."""
+    """Return swaps, slot -> variant, as text, such as "excitation=whisper"; without swaps "as it is in the file"."""
     return " ".join(f"{slot}={variant}" for slot, variant in swaps.items()) or "as it is in the file"
 
 
@@ -110,7 +111,8 @@ def _at(seconds: object) -> str:
 def lines_of(stream: IO[str]) -> Callable[[], str | None]:
     """Return a function that gives the next line of a stream without waiting.
 
-    It returns None if no line has come yet, and "" at the end of the stream.
+    It returns None if no line has come yet, and "" once at the end of the stream. Blank lines, and spaces at the ends
+    of a line, are left out.
     """
     queue: SimpleQueue[str] = SimpleQueue()
 

@@ -63,7 +63,7 @@ class WholeNumber(click.IntRange):
     """A whole number given by the user."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the number. Refuse a text that is not a number (see `exact_number`), and a number out of bounds."""
+        """Return the number. Refuse a text that is no whole number (see `exact_number`), and a number out of bounds."""
         try:
             number = exact_number(str(value))
         except ParameterError:
@@ -123,12 +123,18 @@ metric_option = click.option(
 
 
 def pipeline_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the argument PIPELINE and the options that change it: `--set`, `--swap` and `--plugin`."""
+    """Add the argument PIPELINE and the options that change it: `--set`, `--swap` and `--plugin`.
+
+    The command gets them as `pipeline`, a text, and as the arguments that `change_options` lists.
+    """
     return click.argument("pipeline", shell_complete=complete_pipelines)(change_options(command))
 
 
 def change_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that change a pipeline: `--set`, `--swap` and `--plugin`."""
+    """Add the options that change a pipeline: `--set`, `--swap` and `--plugin`.
+
+    The command gets them as the arguments `overrides` and `plugins`, tuples of texts, and `swaps`, slot -> variant.
+    """
 
     @click.option(
         "-s",
@@ -159,7 +165,10 @@ def change_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def executor_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that choose where the work is done: `--jobs`, `--executor`, `--address` and `--timeout`."""
+    """Add the options that choose where the work is done: `--jobs`, `--executor`, `--address` and `--timeout`.
+
+    The command gets one argument for all of them, `executor`: an `Executor`.
+    """
 
     @click.option(
         "-j",
@@ -206,7 +215,7 @@ _MOST_FILES = 20
 
 
 def recorded_command(*without: str) -> Command:
-    """Return the command that the user gave, with all its arguments and with only those that determine a result.
+    """Return the command that the user gave as two texts: with all arguments, and with those that determine a result.
 
     without: names of further parameters to leave out of the second text. `render` leaves out "files": the sidecar of a
     result names its own file.
@@ -220,7 +229,8 @@ def recorded_command(*without: str) -> Command:
 def _command_line(ctx: click.Context, without: Collection[str]) -> str:
     """Return a command as text for a shell: its arguments, then the options that the user gave.
 
-    without: names of parameters to leave out.
+    Of more than 20 files, the first 20 and the number of the others are named. without: names of parameters to leave
+    out.
     """
     words = ["dspgraph", ctx.info_name or ""]
     for parameter in sorted(ctx.command.params, key=lambda one: isinstance(one, click.Option)):

@@ -190,7 +190,8 @@ def _render_events(
 ) -> None:
     """Render files as a performance with the events in the file `events`, and print the names of the written files.
 
-    given: the overrides, swaps and plugins of the pipeline. form: the format of the files, such as "wav".
+    given: the overrides, swaps and plugins of the pipeline. form: the format of the files, such as "wav" or
+    "wav:PCM_16". Raises UsageError if the command has an option in _NOT_WITH_EVENTS.
     """
     from dspgraph.rendering.performing import EventFile, render_events
 

@@ -13,8 +13,9 @@ from dspgraph.engine.plan import Plan, SessionState, Stage
 def carry(old: SessionState, before: Plan, plan: Plan, at: Fraction) -> tuple[SessionState, dict[str, Fraction]]:
     """Return the state of a new plan in the middle of a signal, and node name -> time in seconds at which it begins.
 
-    old, before: the state so far, between two rounds, and its plan. plan: the new plan. at: the earliest time at which
-    new nodes may begin, in seconds. The returned mapping has the new nodes only.
+    old, before: the state so far, between two rounds, and its plan. `old` must not be used afterwards, because the
+    returned state takes over parts of it. plan: the new plan, of a graph with the same inputs. at: the earliest time at
+    which new nodes may begin, in seconds. The returned mapping has the new nodes only.
 
     A node of `plan` whose cone occurs in `before` continues: its state, its queues and the numbers of items that it has
     output so far are moved from `old`. If several nodes have the same cone, all but the first get copies, because nodes

@@ -168,7 +168,8 @@ class Stage:
     def cut(self, state: SessionState) -> list[Any]:
         """Return the blocks for the calls of `step` in this round: for each call, a list with one entry per input port.
 
-        An entry is a block, or a tuple of blocks for a port that takes several wires.
+        An entry is a block, or a tuple of blocks for a port that takes several wires. Call this method once per round:
+        it puts the blocks in the slots into the queues, and takes the returned blocks out of the queues.
         """
         if self.takes_any_block or (self.takes_any_periods and state.end is None):
             blocks = self.take(state)
@@ -180,7 +181,8 @@ class Stage:
         """Return the blocks for one call of `step`, one entry per input port; None if there is nothing to compute yet.
 
         The blocks have all whole periods that are in the queues. If the node takes blocks of any length, the only block
-        is the block in its slot. Use this method only for nodes that take any number of periods.
+        is the block in its slot. Use this method once per round, in place of `cut`, and only for nodes that take any
+        number of periods: before the end of the signal, or at any time if they take blocks of any length.
         """
         if self.takes_any_block:
             block = state.slots[self.source]
@@ -240,7 +242,10 @@ class Stage:
         self.put(state, pieces)
 
     def run_late(self, state: SessionState) -> None:
-        """Run the node for one round, but without the input items before the time at which the node begins."""
+        """Run the node for one round, but without the input items before the time at which the node begins.
+
+        Only for a stage that has an entry in `state.late`. The entry is removed when all these items have passed.
+        """
         late = state.late[self.index]
         blocks = {slot: state.slots[slot] for slot in late}
         for slot, n in late.items():

@@ -158,7 +158,7 @@ class Pipeline:
         return self.given(values_of(self.wanted, files)) if files else self
 
     def tap(self, *names: str) -> Self:
-        """Return this pipeline with more outputs, as `Graph.tap` does. Errors are raised when the graph is made.
+        """Return a copy of this pipeline with more outputs, as `Graph.tap` does. Errors are raised by its `graph`.
 
         names: the origins of the new outputs, "node.port" or the name of a node with one output.
         """
