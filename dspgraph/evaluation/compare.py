@@ -197,9 +197,9 @@ def _run(
     done: Callable[[Compared], None],
     command: Command,
 ) -> dict[str, Compared]:
-    """Compare the recordings that have no earlier result. Return id of a recording -> result.
+    """Compare the recordings that have no earlier result. Return id -> result, for these recordings only.
 
-    Each result is appended to the ledger as soon as it is known.
+    earlier: id of a recording -> earlier result. Each new result is appended to the ledger as soon as it is known.
     """
     out = work.any_job.out
     items = [item for item in work.items if item.id not in earlier]
@@ -351,7 +351,7 @@ class CompareJob:
         return 1
 
     def check(self) -> None:
-        """Raise RequestError if this process would not get the same samples as the process that made the job."""
+        """Raise RequestError if this process would not get the same results as the process that made the job."""
         check_same(reader_provenance(), self.reader)
         check_same(metrics.descriptions(self.metrics, self.f0_range, self.metric_files), self.described)
         for whole, digest in self._merged.values():
@@ -434,7 +434,10 @@ class CompareJob:
         return replace(row, scores=tuple(scores))
 
     def _remove(self, path: Path) -> str:
-        """Remove an audio file of an earlier run. Return "", or a text for the error message if this fails."""
+        """Remove an audio file of an earlier run. Return "", or a text for the error message if this fails.
+
+        A file to which a link leads out of the output folder is not removed; the result is then "" too.
+        """
         if is_inside(self.out, path.parent):
             try:
                 path.unlink(missing_ok=True)

@@ -161,9 +161,10 @@ def summarise(answers: Sequence[Answer], screened: bool = True) -> Summary:
     LEAST_REFERENCE_SCORE).
 
     MUSHRA: the mean score of a sound with the interval of Student's t, over the means of the listeners or, if there is
-    one listener, over the recordings. The pairs of sounds are tested on the means of the recordings, each over all
-    listeners. ABX: the right answers of each pair, with a one-sided binomial test. Preference: the share of one sound
-    among the answers with a preference, with an exact binomial interval and a two-sided binomial test.
+    one listener, over the recordings. All pairs of variants, without the reference and the anchor, are tested on the
+    means of the recordings, each over all listeners. ABX: the right answers of each pair, with a one-sided binomial
+    test. Preference: the share of one sound among the answers with a preference, with an exact binomial interval and a
+    two-sided binomial test.
 
     Source: Recommendation ITU-R BS.1534-3 (the interval, and which listeners are left out).
     """

@@ -31,8 +31,8 @@ class PairedTest:
     """The difference of a metric between the variants a and b, over the recordings for which both have a value.
 
     metric: its name. difference: the mean of a - b with the interval of Student's t. t, wilcoxon: the p-values of the
-    paired t-test and of Wilcoxon's signed-rank test, two-sided; NaN if a test is not defined, for instance if all
-    differences are equal.
+    paired t-test and of Wilcoxon's signed-rank test, two-sided. A test that is not defined has NaN: the t-test if all
+    differences are equal, Wilcoxon's test if all are 0.
     """
 
     metric: str

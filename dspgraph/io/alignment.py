@@ -115,8 +115,9 @@ def read_alignment(
     added to every time, for instance "768/22050" if the audio begins with 768 more samples than the recording that was
     aligned.
 
-    Raises FileError for a file that cannot be read, and for a tier or an utterance that is not in the file. Raises
-    RequestError for an unknown `form`, and for a `tier` or `utterance` that the format does not have.
+    Raises FileError for a file that cannot be read, for a tier or an utterance that is not in the file, and if several
+    could be meant and none is named. Raises RequestError for an unknown `form`, and for a `tier` or `utterance` that
+    the format does not have.
     """
     return AlignmentFile(Path(path), form, tier).read(utterance, offset)
 
@@ -169,9 +170,11 @@ class AlignmentFile:
 
 
 def _form_of(path: Path, text: str) -> str:
-    """Return the format of a file. If its content does not show the format, the suffix decides.
+    """Return the format of a file.
 
-    text: the content. Raises FileError if neither the content nor the suffix shows the format.
+    The first of these decides: a mark at the start of the content; a suffix that only one format has; the lines, for
+    "festival" and "audacity"; any other suffix of alignments, which means "htk". text: the content. Raises FileError if
+    nothing shows the format.
     """
     start = text[:4000].lstrip()
     for mark, form in {"#!MLF!#": "mlf", "File type": "textgrid", "ooBinaryFile": "textgrid", "{": "gentle"}.items():

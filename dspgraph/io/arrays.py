@@ -221,7 +221,10 @@ class ArraySource:
             raise FileError(f"{self.path}: '{STREAMS}' does not describe the arrays: {error}: make it again") from None
 
     def _headers(self, archive: zipfile.ZipFile) -> dict[str, _Header]:
-        """Return name of a stream -> header of its array. Raises FileError if an array does not fit its stream."""
+        """Return name of a stream -> header of its array.
+
+        Raises FileError if an array does not fit its stream, or if all arrays together are too large.
+        """
         headers = {name: self._header(archive, name) for name in self.streams}
         for name, header in headers.items():
             self._check_fit(name, header)

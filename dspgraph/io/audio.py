@@ -67,9 +67,9 @@ class AudioSource:
     everything before the part is decoded too.
 
     Raises FileError if the file is missing, is empty, is not audio, or is truncated (`find_layout` lists the formats);
-    if the part or the channel does not exist; if the number of channels cannot be converted. `blocks()` and `read()`
-    raise FileError if the file is damaged, if a sample is NaN or infinite, and if the ratio of the rates is above
-    LARGEST_RATIO.
+    if the part or the channel does not exist; if the number of channels cannot be converted. Channels can be averaged
+    to one, and one channel can be copied to several; nothing else is possible. `blocks()` and `read()` raise FileError
+    if the file is damaged, if a sample is NaN or infinite, and if the ratio of the rates is above LARGEST_RATIO.
     """
 
     def __init__(
@@ -239,7 +239,7 @@ class AudioSink(Sink):
     the dither of 16-bit samples. keeps: with True, `write` raises nothing if the samples cannot be written, for
     instance to a full disk: the attribute `failed` has the error, and `close` completes the file with what was written
     before. Raises RequestError if no format has the suffix, FileError if the format does not allow the stream or its
-    length, or if the file cannot be written, and SignalError if a sample is not finite.
+    length, or if the file cannot be written or would have no samples, and SignalError if a sample is not finite.
     """
 
     def __init__(

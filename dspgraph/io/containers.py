@@ -293,8 +293,9 @@ class _Samples(NamedTuple):
 def _is_mark(length: int, size: int) -> bool:
     """Return whether a length in a header stands for an unknown length: programs write it before the samples.
 
-    Such numbers are -1, the largest signed or unsigned number, 7FFFF000 and 7F000000 (sox, espeak), and each of these
-    minus the length of the header. size: the bytes that the length has in the header: 4 or 8.
+    Such numbers are -1, the largest signed or unsigned number, 7FFFF000 and 7F000000 (sox, espeak). A number counts too
+    if it is at most 256 less, because many programs subtract the length of the header, or at most 64 more. size: the
+    bytes that the length has in the header: 4 or 8; for any other size the result is False.
     """
     marks = {4: (2**32, 2**31, 0x7FFFF000, 0x7F000000), 8: (2**64, 2**63)}.get(size, ())
     return any(mark - 256 <= length <= mark + 64 for mark in marks)
@@ -356,8 +357,8 @@ def _check_length(path: Path, found: _Samples, length: int, there: int, left: in
 def _notes_of_left(file: BinaryIO, end: int, left: int, last: str) -> list[str]:
     """Return a list with a note that the last `left` bytes of a file are not used; an empty list if they are padding.
 
-    Padding is fewer than 8 bytes, or zeros. end: the offset at which these bytes begin. last: the name of the part of
-    the file that ends there, for the note.
+    Padding is fewer than 8 bytes, or bytes of which the first 4096 are zeros. end: the offset at which these bytes
+    begin. last: the name of the part of the file that ends there, for the note.
     """
     file.seek(end)
     is_padding = left < 8 or not file.read(4096).strip(b"\0")
@@ -545,8 +546,9 @@ def _end_of_chunks(file: BinaryIO, magic: bytes, begin: int, found: _Samples, si
 def _with_length(path: Path, begin: int, found: _Samples, there: int) -> Piece:
     """Return a piece of a file that ends `there` bytes after `found.begin`, with this length written into its header.
 
-    begin: the offset of the container in the file. found: the place of the samples. Raises FileError if the length is
-    too large for the header.
+    The patch of `found.coding` is written into the header too. A header that has no length (`found.size` is 0) is left
+    as it is. begin: the offset of the container in the file. found: the place of the samples. Raises FileError if the
+    length is too large for the header.
     """
     span = Span(begin, begin + found.begin + there)
     if found.size == 0:

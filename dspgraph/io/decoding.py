@@ -256,7 +256,7 @@ class Decoder:
 
 
 def _check_readable(path: Path) -> None:
-    """Raise FileError if a file is missing, is empty, is not a regular file, or has no header."""
+    """Raise FileError if a file is missing, is empty, is not a regular file, or has no header (suffix .raw)."""
     with open_file(path) as file:  # its errors say more than "System error", the message of libsndfile
         size = os.fstat(file.fileno()).st_size
     if size == 0:

@@ -137,7 +137,8 @@ def _end_of_frame(header: bytes, fixed: int) -> int:
 def _coded_number(header: bytes) -> tuple[int, int]:
     """Return (the number that begins at byte 4 of a frame's header, the offset at which it ends).
 
-    The number is coded as UTF-8 codes a character. It is returned as -1 if it is damaged.
+    It is the number of the frame or, if the sizes of frames vary, of its first sample. The number is coded as UTF-8
+    codes a character. It is returned as -1 if it is damaged.
     """
     first = header[4]
     ones = next((k for k in range(8) if not first & 0x80 >> k), 8)

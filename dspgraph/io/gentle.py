@@ -31,10 +31,11 @@ steps of the aligner, whose grid is 10 ms.
 
 
 def read_gentle(path: Path, text: str) -> LabelledSpeech:
-    """Return the phones of an alignment of gentle. Notes say how many words have no phones, and why.
+    """Return the phones of an alignment of gentle.
 
-    path, text: the path, for messages, and the content of the file. Raises FileError for a file that is not JSON or has
-    no list of words, and for a phone without label or duration.
+    Notes say how many words have no phones, and why, and how many words do not end with their last phone. path, text:
+    the path, for messages, and the content of the file. Raises FileError for a file that is not JSON, has no list of
+    words or has no phones, for a word with phones but without start, and for a phone without label or duration.
     """
     try:
         data = json.loads(text, parse_float=str, parse_int=str, parse_constant=str)  # numbers stay exact

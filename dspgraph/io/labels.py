@@ -250,7 +250,10 @@ def _audacity(path: Path, lines: Lines) -> Iterator[Interval]:
 
 
 def read_ctm(path: Path, lines: Lines) -> LabelledSpeech:
-    """Return the intervals of lines UTTERANCE CHANNEL START DURATION LABEL [CONFIDENCE ...] in seconds."""
+    """Return the intervals of lines UTTERANCE CHANNEL START DURATION LABEL [CONFIDENCE ...] in seconds.
+
+    lines: those of one utterance, as `split_ctm` returns them: every line has five words or more.
+    """
     intervals = counted(_ctm(path, lines), str(path))
     return LabelledSpeech(intervals)
 

@@ -145,7 +145,11 @@ def find_links(path: Path, at: int) -> tuple[Link, ...]:
 
 
 def _add(path: Path, link: _OpenLink, page: Page) -> None:
-    """Add the next page to a link that is being read. Raises FileError if pages of sound are missing before it."""
+    """Add the next page to a link that is being read.
+
+    Raises FileError if pages of sound are missing before this page, if its stream has not begun, or if its position is
+    smaller than that of the page before it.
+    """
     if page.flags & _BEGINS:
         if page.body.startswith((OPUS, VORBIS)):
             link.sounds[page.serial] = _Sound(page.number)

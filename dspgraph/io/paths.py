@@ -73,7 +73,10 @@ def read_start(path: Path, most: int) -> bytes:
 
 
 def is_text(start: bytes) -> bool:
-    """Return whether bytes are text in UTF-8 without control characters. start: the first bytes of a file."""
+    """Return whether bytes are text in UTF-8, without control characters other than white space.
+
+    start: the first bytes of a file; they may end within a character. No bytes are no text.
+    """
     text = start.decode("utf-8", "ignore")
     whole = len(text.encode()) > len(start) - 4  # the last character may be cut, and no other bytes are left out
     return bool(text) and whole and all(one.isprintable() or one.isspace() for one in text)

@@ -207,7 +207,7 @@ def count_positions(pages: Iterator[Page]) -> Numbered:
     """Return an Opus or Vorbis stream in which the position of every page is the number of samples up to its end.
 
     pages: the pages of the stream, in order. Pages without content are left out. If the headers of the stream cannot be
-    read, the result has no bytes.
+    read, the result has an empty piece, and `is_right` is True: use the stream as it is in the file.
     """
     packets = _Packets()
     heads, headers = _headers(pages, packets)

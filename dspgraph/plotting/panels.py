@@ -63,7 +63,7 @@ def rendered_panels(graph: Graph, file: Path, names: Sequence[str]) -> tuple[lis
 
     names: names of outputs, names of nodes, or "node.port"; if empty, the outputs of the graph. Raises RequestError for
     a graph without an audio input, UnknownName for a stream that does not exist, and FileError for a file that cannot
-    be read.
+    be read or is silent.
     """
     found = graph.audio_input
     if found is None:
@@ -81,9 +81,9 @@ def draw_panels(panels: Sequence[Panel], title: str, speech: Panel | None = None
     """Draw panels one below the other.
 
     Audio and pitch are drawn as lines. A line of pitch has gaps where the pitch is 0, and lies over the spectrogram of
-    `speech` if that is given. Spectra, and frames too wide for lines, are drawn as an image: in dB, or unchanged if
-    some values are negative. Other frames are drawn as lines, and symbols as steps. Raises FileError if a stream has no
-    items.
+    `speech` if that is given. Spectra (complex frames, and frames whose columns have frequencies), and frames too wide
+    for lines, are drawn as an image: in dB, or unchanged if some values are negative. Other frames are drawn as lines,
+    and symbols as steps. Raises FileError if a stream has no items.
     """
     for panel in panels:
         if not len(panel.array):

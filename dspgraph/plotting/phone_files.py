@@ -100,6 +100,10 @@ def _finder(
 ) -> Callable[[str], Alignment | None]:
     """Return a function that takes the name of a recording and returns its alignment, or None if there is none.
 
+    If there is one recording and `path` is a file, the function never returns None: it returns the alignment of
+    `utterance` or, if that is None, the alignment with the name of the recording, or else the only alignment of the
+    file. If the file has no such alignment, the function raises FileError.
+
     path: the file or folder of alignments. recordings: the number of recordings. form, tier, utterance, offset: as in
     `read_alignment`. Raises RequestError if the file has one alignment for several recordings, and if an utterance is
     named for a folder.

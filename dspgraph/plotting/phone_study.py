@@ -48,7 +48,8 @@ class Extreme(NamedTuple):
     """A sample at which a phone has its least or its greatest scale.
 
     log10_scale: the mean of log10(scale) over the components, by weight. recording: the name of the recording. item:
-    the number of the sample in the recording. seconds: the time of the sample. row: the numbers of its frame.
+    the number of the sample in the recording, from 0. seconds: the time of the sample. row: [width], the frame of the
+    model at this sample.
     """
 
     log10_scale: float
@@ -103,9 +104,9 @@ class PhoneRow:
 class PhoneStudy:
     """Statistics, for each phone, of the scales of a model's mixture components, over any number of recordings.
 
-    kind: the kind of the frames that have the mixtures. rows: label of a phone -> its statistics. seconds: label of a
-    phone -> its whole duration. notes: sentences about the alignments, for instance about recordings that were left
-    out.
+    kind: the kind of all frames, MIXTURE or one of SCALES; the caller sets it, `add` does not. rows: label of a phone
+    -> its statistics. seconds: label of a phone -> its whole duration. notes: sentences about the alignments, for
+    instance about recordings that were left out.
     """
 
     kind: str = ""
@@ -154,7 +155,7 @@ class PhoneStudy:
             )
 
     def histogram(self) -> tuple[Array, Array]:
-        """Return the edges of bins, [m + 1] in log10(scale), and the counts, [phones, m] with one row per phone.
+        """Return the edges of bins, [m + 1] in log10(scale), and the counts, [phones, m] in the order of `phones`.
 
         At each end, bins that together have at most 1e-6 of all counts are added to the nearest bin that is kept.
         """

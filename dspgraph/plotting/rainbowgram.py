@@ -54,7 +54,8 @@ def known_frequencies(graph: Graph, output: str) -> Array | None:
     """Return the frequency in Hz of each column of an output of a graph, or None if no node knows them.
 
     The node that gives the output is asked first, by `Node.frequencies`. If it returns None, the nodes before it are
-    asked, the nearest first.
+    asked, the nearest first. The stream of an earlier node can have another number of columns than the output;
+    the result then has that number of elements.
     """
     names = [graph.origins[output].rpartition(".")[0]]
     for name in names:  # the loop appends to the list: the nearest nodes come first

@@ -25,8 +25,8 @@ def pesq(pair: Pair) -> float | None:
     Signals with a rate of 16 kHz or more are measured in wide band, resampled to 16 kHz; others in narrow band,
     resampled to 8 kHz. A signal over 15 s is cut into equal pieces of at most 15 s, and the value is the mean over the
     pieces. The reason: ITU-T's code has memory for 50 utterances, and writes outside of it if there are more. An
-    utterance with its pause lasts at least 0.4 s, so 15 s contain fewer than 50. None if either signal is silent in a
-    piece, and for signals below a quarter of a second.
+    utterance with its pause lasts at least 0.4 s, so 15 s contain fewer than 50. None for signals below a
+    quarter of a second, and if in any piece a signal is silent, or ITU-T's code finds no utterance or computes NaN.
 
     Source: Recommendations ITU-T P.862, P.862.1 and P.862.2; the code is ITU-T's, called through the package pesq.
     """

@@ -149,7 +149,7 @@ def descriptions(
 ) -> list[Metric]:
     """Return the descriptions of metrics, by default of all. Metrics of pitch have `f0_range`, in Hz, as a setting.
 
-    files: Python files with more metrics.
+    names: names of metrics that exist (see `check_names`). files: Python files with more metrics.
     """
     measures = known(files)
     return [measures[name].described(f0_range) for name in (measures if names is None else names)]

@@ -21,7 +21,8 @@ DECIBELS = 10 / math.log(10)
 def power_spectra(x: Array, length: int, hop: int, n_fft: int) -> Iterator[Array]:
     """Yield the power spectra |X|**2 of the frames of a signal, as blocks [frames, n_fft // 2 + 1].
 
-    x: [n], taken as 0 outside. Frame t is centred on sample t * hop, and has a Hann window of `length` samples.
+    x: [n], taken as 0 outside. Frame t is centred on sample t * hop, and has a Hann window of `length` samples. n_fft:
+    the size of the FFT, at least `length`.
     """
     from scipy import fft
 

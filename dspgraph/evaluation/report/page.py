@@ -144,7 +144,10 @@ def _slots(
     audio: Mapping[tuple[str, str], Path],
     reference: Mapping[str, Path],
 ) -> dict[int, Path]:
-    """Return number of a player -> sound file, for one recording: 0 is the reference, 1, 2 ... are the variants."""
+    """Return number of a player -> sound file, for one recording: 0 is the reference, 1, 2 ... are the variants.
+
+    The number of a player without a file is missing.
+    """
     paths = [reference.get(recording.id), *(audio.get((recording.id, one.name)) for one in results.variants)]
     return {slot: path for slot, path in enumerate(paths) if path is not None}
 
@@ -229,9 +232,10 @@ def _variant(variant: Variant) -> dict[str, str]:
 
 
 def _graph(name: str, svg: str) -> dict[str, str]:
-    """Return name, description and data URI of a diagram for an <img> element, which runs no scripts of the diagram.
+    """Return the diagram of a variant for an <img> element, which runs no scripts of the diagram.
 
-    name: of the variant. svg: the text of its diagram.
+    The keys are "name", "about" (a description) and "image" (a data URI). name: of the variant. svg: the text of its
+    diagram.
     """
     texts = [
         html.unescape(found)

@@ -35,8 +35,9 @@ def has_anchor(rate: int) -> bool:
 def low_passed(x: Array, rate: int) -> Array:
     """Return the anchor of a recording, [n, channels]: x without the frequencies above 3.5 kHz, and not delayed.
 
-    x: [n, channels], full scale +-1. rate: Hz. The filter has linear phase. Its gain is 0 dB within 0.1 dB up to 3.5
-    kHz, and below -60 dB from 4 kHz on. If samples of the result exceed full scale, all samples are scaled down.
+    x: [n, channels], full scale +-1. rate: Hz, at least LEAST_ANCHOR_RATE. The filter has linear phase. Its gain is 0
+    dB within 0.1 dB up to 3.5 kHz, and below -60 dB from 4 kHz on. If samples of the result exceed full scale, all
+    samples are scaled down.
 
     Source: Recommendation ITU-R BS.1534-3 (the low anchor).
     """
