@@ -89,7 +89,7 @@ class Stats:
 
 @dataclass(frozen=True)
 class Ask:
-    """A request to add events that take effect together.
+    """A request to add events, all of them or none. Those without a time take effect together.
 
     events: as `Performance.checked` returns them. answered: a function that is called with the events, each with its
     time, or with the error. lines: for each event its line in the file of events, without the time; they are used only

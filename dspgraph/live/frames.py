@@ -37,7 +37,7 @@ class FrameQueue:
             self._accept()
 
     def refuse(self, error: Exception) -> None:
-        """Answer all items that wait, and all that come later, with an error."""
+        """Drop the items that are kept apart, and all that come later; answer their calls of `put` with the error."""
         with self._lock:
             self._error = error
             self._accept()

@@ -71,9 +71,9 @@ class Live:
     events: events with their times, known from the start. record: a new folder, into which the inputs, the outputs and
     the events are recorded. device: a `Device` that is used in place of the system's devices.
 
-    Raises RequestError, UnknownName and ParameterError for arguments that do not fit the graph or each other, and
-    LiveError for a device that is missing. An error while the graph runs is raised by `wait` and at the end of the
-    `with` block; until then the output is silent.
+    Raises RequestError, UnknownName and ParameterError for arguments that do not fit the graph or each other. At the
+    beginning of the `with` block, LiveError is raised for a device that is missing. An error while the graph runs is
+    raised once, by `wait` or at the end of the `with` block; until then the output is silent.
     """
 
     def __init__(
@@ -281,10 +281,11 @@ class Live:
     # ---- what it does -----------------------------------------------------------------------------------------------
 
     def wait(self, seconds: float | None = None, *, completed: str | None = None) -> None:
-        """Wait for some seconds; without a number, until the device ends by itself.
+        """Wait until the graph has ended, but no longer than `seconds`; None: without a limit.
 
-        completed: the name of an input; the wait also ends when the sounds of all `Play` events for this input so far
-        have ended. A sound that is stopped or replaced ends, too. Raises the error that stopped the graph.
+        The graph ends with an error, or when the device ends by itself. completed: the name of an input; the wait also
+        ends when the sounds of all `Play` events for this input so far have ended. A sound that is stopped or replaced
+        ends, too. Raises the error that stopped the graph, if it has not been raised before.
         """
         if completed is not None:
             self._stream(completed)
@@ -471,7 +472,7 @@ class Live:
         return self._answer(self._send(kind, *rest), _ANSWER)
 
     def _send(self, kind: str, *rest: Any) -> int:
-        """Send a request to the process; return its number. kind, rest: see `process.Control`."""
+        """Send a request to the process; return its number. kind, rest: see `Control._do` in `process`."""
         if self._pipe is None or self.form is None:
             raise RequestError("the graph does not run: use `with Live(...) as live:`")
         with self._changed:
@@ -570,7 +571,7 @@ class _Pulled:
 
 
 def _rounded(event: Event) -> Event:
-    """Return an event whose sound is rounded to float32, as a recording stores it."""
+    """Return the event; if its sound is an array of floats, with this array rounded to float32, as it is recorded."""
     if not isinstance(event, Play) or isinstance(event.sound, FileSound | ReadAhead):
         return event
     if np.asarray(event.sound).dtype.kind == "f":

@@ -103,7 +103,7 @@ class Performance:
     def checked(self, events: Iterable[Event]) -> tuple[Event, ...]:
         """Return events for `add_checked`, with sounds as the inputs take them. Another thread may call this method.
 
-        Raises the errors of `add`, except those for the order of moves of a control.
+        Raises the errors of `add`, except those for a move of a control that does not fit the moves before it.
         """
         return tuple(self._checked(event) for event in events)
 

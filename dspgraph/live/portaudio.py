@@ -114,7 +114,8 @@ class PortAudio:
         """Find the devices that a request names, and return the format in which they run.
 
         The rate is that of the graph if the devices take it, otherwise their own. Raises LiveError if a device is
-        missing.
+        missing, if a name fits several devices, or if no rate fits, and ParameterError for channels that a device does
+        not have.
         """
         ports = request.ports.items()
         self._input = _one(find_device(port.device, output=False) for name, port in ports if not name.startswith(OUT))

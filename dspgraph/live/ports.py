@@ -113,7 +113,8 @@ class FileInput:
 class FrameInput:
     """An input whose items the program pushes.
 
-    limit: how many seconds of signal may wait for the graph, at least a quantum. `push` waits until its items fit.
+    limit: how many seconds of signal may wait for the graph; if the limit is shorter than a quantum, one quantum may
+    wait. `push` waits until its items fit.
     """
 
     limit: Fraction = Fraction(1, 2)

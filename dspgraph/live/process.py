@@ -39,7 +39,7 @@ class LiveOrder:
 
     setup, device: the graphs with their settings, and the device. begin: the events with which the performance begins.
     lines: for each of these events its line in the file of events, or {} without a recording. record: the folder of the
-    recording, and header: the first line of its file of events; both are None without a recording.
+    recording; None: there is no recording, and `header` is not used. header: the first line of its file of events.
     """
 
     setup: Setup
@@ -98,7 +98,10 @@ def sendable(message: tuple[Any, ...]) -> tuple[Any, ...]:
 def serve(pipe: Connection, payload: bytes) -> None:
     """Run a live graph in this process, until the program says "stop" or ends.
 
-    pipe: the connection to the program. payload: a pickled `LiveOrder`. Errors are sent as messages ("failed", error).
+    pipe: the connection to the program. payload: a pickled `LiveOrder`. An error that prevents the start is sent as the
+    message ("failed", error). The first error of the running graph is sent as ("error", error), and again at the end in
+    ("closed", statistics, error); this message has None in place of the error if there was none. If the running graph
+    was ended by a LiveError, such as a lost device, the process is ended by `os._exit`.
     """
     ignore_signals()
     signal.signal(signal.SIGTERM, _stop)
@@ -233,11 +236,13 @@ class Control:
                 send("answer", number, error)
 
     def _do(self, kind: str, rest: list[Any], answer: Callable[[Any], None]) -> None:
-        """Carry out one request. kind: its name; rest: its arguments; answer: sends the answer, perhaps later.
+        """Carry out one request. kind: its name; rest: its arguments.
 
-        "events" (events, lines) plans events; "frames" (name, items) puts items into a queue; "wanted" (name) asks how
-        many items a queue can take; "pulled" (name, count) says that items were pulled, and has no answer; "time" and
-        "stats" ask for the time and for the statistics.
+        answer: a function that is called with the answer, or with the error in its place, perhaps after the return.
+        "events" (events, lines) adds events; the answer is the list of their times. "frames" (name, items) puts items
+        into a queue; the answer is None, when the queue has taken all. "wanted" (name) asks how many items a queue can
+        take. "pulled" (name, count) says that items were pulled, and has no answer. "time" and "stats" ask for the time
+        and for the statistics.
         """
         if kind == "events":
             events, lines = rest

@@ -28,7 +28,10 @@ _BETA = 10.06
 """Shape of the Kaiser window: 0.1102 (A - 8.7) for a stop band of A = 100 dB."""
 
 _PHASES = 1024
-"""Rows of the table of the filter; between them it is a straight line, with an error below (pi / 1024)**2 / 8."""
+"""Steps between the rows of the table of the filter. Within a step, the filter is taken as a straight line.
+
+The error of this is below (pi / 1024)**2 / 8.
+"""
 
 BANDWIDTH = 0.01
 """Hz, of the loop, when it has settled."""
@@ -202,7 +205,7 @@ class SecondClock:
         """Choose the delay, and the position at which the resampler begins to read.
 
         The delay is the sum of half the length of the filter, one block of the device, and the longest time between two
-        blocks.
+        blocks, which is taken to be at least the length of a block.
         """
         assert self._last is not None
         block = self._block / self._rate

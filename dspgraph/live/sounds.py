@@ -79,8 +79,8 @@ class FileSound:
     def blocks(self, skip: int = 0) -> Iterator[Array]:
         """Yield the samples from the number `skip` on, in blocks of up to a second.
 
-        Earlier samples are not read, except in lossy formats and, if the rate is converted, up to 10 s of them. The
-        samples do not depend on `skip`. Raises FileError if the file has changed, or is damaged.
+        Earlier samples are not read, except in lossy formats and, if the rate is converted, up to about 10 s of them.
+        The samples do not depend on `skip`. Raises FileError if the file has changed, or is damaged.
         """
         try:
             state = self._state()

@@ -181,8 +181,8 @@ class _Field(NamedTuple):
 def _fields(place: str, line: Mapping[str, Any]) -> dict[str, _Field]:
     """Return plain name (see `_plain`) -> field, for the columns of a line that are used and have a value.
 
-    place: file and line, for messages. Raises RequestError for two columns with the same plain name and different
-    values.
+    A null in the column `id` counts as a value; `checked_id` refuses it. place: file and line, for messages. Raises
+    RequestError for two columns with the same plain name and different values.
     """
     names = tuple(line)
     columns = _columns(names) if sum(map(len, names)) < 1000 else _columns.__wrapped__(names)

@@ -55,9 +55,9 @@ def lhotse_item(place: str, folder: Path, line: Mapping[str, Any]) -> Item:
 def _file(place: str, recording: Mapping[str, Any], wanted: Any) -> tuple[str, int | None]:
     """Return (path of the file that has the channels `wanted`, number of the channel in this file, from 0).
 
-    recording: the entry `recording` of a cut. wanted: the number of a channel in lhotse, a list of such numbers, or
-    None for all channels. The second result is None if all channels of the file are wanted. Raises RequestError if no
-    file has exactly these channels.
+    place: file and line, for messages. recording: the entry `recording` of a cut, or a line that is a recording.
+    wanted: the number of a channel in lhotse, a list of such numbers, or None for all channels. The second result is
+    None if all channels of the file are wanted. Raises RequestError if no file has exactly these channels.
     """
     sources, numbers = recording.get("sources"), wanted if isinstance(wanted, list) else [wanted]
     if any(isinstance(one, bool) for one in numbers):

@@ -83,7 +83,8 @@ class OutputFiles:
     def describe(self) -> dict[str, Any]:
         """Return name of an output -> its entry in the sidecar: file name, stream, number of items, SHA-256.
 
-        The SHA-256 is the hash of the samples as computed, before they are rounded for the file.
+        The entry of an audio output also has the subtype of its file and the dither. The SHA-256 is the hash of the
+        samples as computed, before they are rounded for the file.
         """
         return {
             name: {

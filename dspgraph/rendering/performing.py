@@ -79,7 +79,7 @@ class EventFile:
     ) -> None:
         self.path = path
         self.files = [path]
-        """The files that were read: this one, and those that the events play."""
+        """The files that were read: this one and, after `events` or `numbered`, the sounds that the events play."""
         begin = self._beginning()
         made = begin.get("begin") or {}
         self.pipeline, self.plugins = pipeline, list(plugins)

@@ -421,7 +421,7 @@ class RenderJob:
             )
 
     def _check_inputs(self, item: Item) -> None:
-        """Raise RequestError unless the item has an audio file for every input, and every input is audio."""
+        """Raise RequestError unless the item has a whole audio file for every input, and every input is audio."""
         given = [name for name, _ in item.inputs]
         other = [name for name, stream in self.graph.inputs.items() if not isinstance(stream, Audio)]
         if set(given) != self.graph.inputs.keys() or len(set(given)) < len(given) or other:

@@ -94,10 +94,10 @@ def other_result(
     """Return why this run may not replace the existing files of an item, in words; "" if it may replace them.
 
     The run may replace files that were made from the same source, part, graph and format: such a result may be made
-    again, for instance because the code has changed. line: the last line of the item in the ledger. sidecar: the
-    sidecar that this run would write. outputs: the output files of the item. is_same: a function that returns whether a
-    recipe (`Wiring.recipe`) belongs to the graph of this run. resuming: whether files that have neither line nor
-    sidecar may be replaced; a killed run can have left such files.
+    again, for instance because the code has changed. It may not replace the result of a comparison. line: the last line
+    of the item in the ledger. sidecar: the sidecar that this run would write. outputs: the output files of the item.
+    is_same: a function that returns whether a recipe (`Wiring.recipe`) belongs to the graph of this run. resuming:
+    whether files that have neither line nor sidecar may be replaced; a killed run can have left such files.
     """
     if line is not None and is_comparison(line):
         return f"it was compared{_by(line)}"

@@ -118,9 +118,9 @@ class Sidecar:
         return found
 
     def earlier_inputs(self) -> dict[str, Any]:
-        """Return the input streams of the graph in the sidecar on the disk, as plain data; empty without a sidecar.
+        """Return name of an input -> its stream as plain data, for the graph in the sidecar on the disk.
 
-        A sidecar of another item counts as none.
+        The result is empty without a sidecar. A sidecar of another item counts as none.
         """
         content = self.read()
         graph = content.get("graph")

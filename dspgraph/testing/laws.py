@@ -142,7 +142,10 @@ def check_repeats(example: Example, precision: Any, cuts: Sequence[int] = CUTS) 
 
 
 def check_noise(example: Example, precision: Any, cuts: Sequence[int] = CUTS) -> None:
-    """Check that the noise of a node depends on nothing but its state and the seed of the graph (law 5)."""
+    """Check that the noise of a node depends on nothing but its state and the seed of the graph (law 5).
+
+    If the node has a parameter `seed`, another seed of the graph must change the outputs.
+    """
     where, graph, arrays = _where(example, precision), example.graph(precision), example.arrays
     whole = example.whole(precision)
     with counted_entropy() as drawn:
@@ -194,7 +197,10 @@ def check_cuts(example: Example, precision: Any, cuts: Sequence[int] = CUTS) -> 
 
 
 def check_lookahead(example: Example, precision: Any, cuts: Sequence[int] = CUTS) -> None:
-    """Check that items come out when the lookahead promises them, and that the lookahead is not too long (law 3)."""
+    """Check that items come out when the lookahead promises them, and that the lookahead is not too long (law 3).
+
+    An example made by `Example.waiting_on_purpose` may have a lookahead that is longer than its items need.
+    """
     where, graph = _where(example, precision), example.graph(precision)
     streams = _streams(example, np.dtype(precision), tuple(cuts))
     for sizes, _, run in streams:
@@ -409,7 +415,7 @@ def _check_whole_signal_needed(where: str, graph: Graph, example: Example, preci
 def _same_in_blocks(graph: Graph, plan: Plan, arrays: Mapping[str, Any], sizes: Sequence[int], whole: Outputs) -> bool:
     """Return whether a signal in blocks gives the outputs `whole`, and some items of each output before the end.
 
-    The run stops at the first difference.
+    The run stops at the first difference. An error in the run counts as a difference.
     """
     session, counts = Session(graph, plan), dict.fromkeys(whole, 0)
 

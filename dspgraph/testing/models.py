@@ -115,7 +115,10 @@ class ModelExample:
 
 
 def weights_round_trip(example: ModelExample, folder: Path) -> None:
-    """Raise ModelError unless weights are read as they were written, and give the same bytes when written twice."""
+    """Raise ModelError unless weights are read as they were written, and give the same bytes when written twice.
+
+    The metadata of the file must have "format", "config", and in "model" the name of the model.
+    """
     path, arrays, metadata = _contents(example, folder)
     missing = {"model", "format", "config"} - set(metadata)
     if missing or metadata["model"] != example.model:
@@ -198,8 +201,9 @@ def damaged_weights_refused(example: ModelExample, folder: Path) -> None:
 def _misconfigured(config: Mapping[str, Any], unseen: frozenset[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (description of the fault, configuration) for configurations that do not fit the arrays.
 
-    config: the right configuration. unseen: its fields on which no array depends; another number in them, or no number,
-    is no fault.
+    config: the right configuration. unseen: its fields on which no array depends. Another positive number in such a
+    field, or a configuration without the field, is no fault; a negative number is one in every field, and so is 0 in
+    place of another number.
     """
     yield "an unknown field", {**config, "no_such_field": 1}
     for name, value in config.items():
@@ -468,7 +472,10 @@ def _certain(parameters: Array, samples: Array) -> tuple[Array, Array]:
 
 
 def resume_exact(example: ModelExample, folder: Path) -> None:
-    """Raise ModelError unless a resumed run ends with the weights of an uninterrupted run, bit for bit."""
+    """Raise ModelError unless a resumed run ends with the weights of an uninterrupted run, bit for bit.
+
+    A second uninterrupted run must end with the same weights too.
+    """
     steps = max(4, example.steps // 4)
     whole = example.train(folder / "whole", steps, False)
     twice = example.train(folder / "twice", steps, False)

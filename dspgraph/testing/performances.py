@@ -108,7 +108,10 @@ def _spans(graph: Graph, sizes: Sequence[int]) -> Iterator[Fraction]:
 
 
 def _adding(performance: Performance, events: Sequence[Event], spans: Iterable[Fraction]) -> Iterator[Fraction]:
-    """Yield the durations in `spans`. Before each span, add the events that take effect in it to the performance."""
+    """Yield the durations in `spans`. Before each span, add the events that take effect in it to the performance.
+
+    events: in the order of their times. spans: in seconds.
+    """
     waiting, end = list(events), Fraction(0)
     for span in spans:
         end += span
@@ -141,7 +144,8 @@ class _Ran:
 class _Reference:
     """A reference for a performance: it computes the outputs node by node, on whole arrays.
 
-    length: the duration of the performance in seconds. The other arguments are those of `check_performance`.
+    events: in the order of their times. length: the duration of the performance in seconds. The other arguments are
+    those of `check_performance`.
     """
 
     def __init__(
@@ -200,7 +204,7 @@ class _Reference:
         return int(ran.begin * graph.outputs[name].rate), ran.arrays[port]
 
     def _run(self, graph: Graph, at: Fraction) -> dict[Any, Fraction]:
-        """Compute the outputs of all nodes of a graph that are not computed yet.
+        """Compute the outputs of all nodes of a graph that are not in `running` yet, and put them there.
 
         at: the earliest time at which such a node may begin, in seconds. Returns key of a node (see `_key`) -> time of
         its beginning.
@@ -286,7 +290,10 @@ def _crossed(old: Array, first: int, new: Array, begin: Fraction, end: Fraction,
 
 
 def _moved(moves: Sequence[Event], value: float, stream: Stream, n: int) -> Array:
-    """Return n items of a control, [n, 1]. moves: the events `Set` of it. value: its value before the first event."""
+    """Return n items of a control, [n, 1].
+
+    moves: its events `Set`, in the order of their times. value: its value before the first event.
+    """
     curve = Curve(value)
     for move in moves:
         assert isinstance(move, Set)
@@ -295,7 +302,7 @@ def _moved(moves: Sequence[Event], value: float, stream: Stream, n: int) -> Arra
 
 
 def _played(sounds: Sequence[Event], stream: Stream, n: int) -> Array:
-    """Return n samples of an input into which sounds are played. sounds: events `Play` and `Stop`."""
+    """Return n samples of an input. sounds: its events `Play` and `Stop`, in the order of their times."""
     y: Array = np.zeros((n, *stream.item_shape), stream.dtype)
     times = np.arange(n)
     before: Fraction | None = Fraction(0)  # when the sound before ends; None: never

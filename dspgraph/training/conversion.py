@@ -42,7 +42,7 @@ def convert_weights(
     default the only model that recognises the names of the arrays. settings: a JSON file with values that the
     checkpoint does not contain. Raises UnknownName for an unknown model, FileError if a file cannot be read or contains
     no network of this model, and RequestError if no model or several models recognise the checkpoint, or if `out`
-    exists.
+    exists or cannot be written.
     """
     if out.exists():
         raise RequestError(f"{out} exists already: remove it, or give another name with -o")

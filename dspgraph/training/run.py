@@ -76,7 +76,8 @@ def distribution(weights: Path, file: Path) -> tuple[Array, Array, float]:
 
     A level is a value that a sample can have, as a whole number from 0 to size - 1. A row of the distributions has the
     probabilities of all levels for one sample. weights: the file of the trained weights. file: the recording. Raises
-    FileError if a file cannot be read, or if `weights` has no trained weights.
+    FileError if a file cannot be read, or if `weights` has no trained weights, and RequestError for a model that
+    predicts no distribution.
     """
     module = prediction(model_of(weights))
     stream, features = _features(module.PIPELINE)

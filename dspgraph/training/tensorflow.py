@@ -51,9 +51,10 @@ def index_of(path: Path) -> Path | None:
 
 
 def read_tensorflow(index: Path, largest: int) -> dict[str, Array]:
-    """Return name -> array, for all arrays of a checkpoint. Raises FileError if a file cannot be read, or is damaged.
+    """Return name -> array, for the arrays of a checkpoint whose types are in `_TYPES`.
 
-    index: the path of the index. largest: the largest number of bytes of all arrays together.
+    index: the path of the index. largest: the largest number of bytes of all these arrays together. Raises FileError if
+    a file cannot be read or is damaged, and if the arrays have more bytes.
     """
     content = read_file(index, _LARGEST_INDEX)
     try:
