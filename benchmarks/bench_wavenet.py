@@ -79,10 +79,10 @@ def step_by_step(model: Any, rows: Tensor, numbers: Tensor) -> Array:
 
 
 def plain_loss(model: Any, features: Tensor, previous: Tensor, target: Tensor) -> Tensor:
-    """Return the mean loss of a WaveNet, in nats per sample, computed with the convolutions of torch.
+    """Return the mean loss of a WaveNet of the kind mixture, in nats per sample, computed with torch's convolutions.
 
-    features: [batch, frames, bands]; target: [batch, n], the samples to predict; previous: [batch, n], for each of them
-    the sample before it.
+    model: the WaveNet; features: [batch, frames + 2 * context, bands]; target: [batch, frames * hop], the samples to
+    predict; previous: [batch, frames * hop], for each of them the sample before it.
     """
     c = model.condition(features).mT
     x = conv1d(previous[:, None], model.first.weight[..., None], model.first.bias)

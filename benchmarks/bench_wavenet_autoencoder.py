@@ -1,8 +1,8 @@
 """Benchmark of both forms of the WaveNet autoencoder at their published sizes, beside the same networks in torch.
 
 The two forms are the gated form of NSynth and the normalised form of wavenet-autoencoder-chainer. The weights are
-random. In torch, the loop over samples keeps the last inputs of every convolution in a ring buffer. What a frame of the
-latent code adds to the layers is the same for all samples of the frame; it is computed before the loop.
+random. In torch, the loop over samples keeps the last inputs of every convolution in a ring buffer. The numbers that
+the encoding of a frame adds to a layer are the same for all samples of the frame; they are computed before the loop.
 """
 
 from typing import Any

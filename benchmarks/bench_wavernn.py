@@ -85,7 +85,8 @@ def _small() -> Row:
 def plain_loss(model: Stacked, frames: Tensor, code: Tensor) -> Tensor:
     """Return the mean loss of a network with one softmax, in nats per sample, computed by torch's own modules.
 
-    frames: [batch, frames, features], with context; code: [batch, n], the levels of the samples.
+    frames: [batch, frames + 2 * context, features]; code: [batch, frames * hop + 1], the levels of the sample before
+    the frames and of the samples to predict.
     """
     c = model.config
     smooth, auxiliary = model.conditions(frames)

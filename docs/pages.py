@@ -72,7 +72,10 @@ def relinked(text: str, above: str, here: str) -> str:
 
 
 def write_nodes(folder: Path) -> None:
-    """Write a page for every node of dspgraph, and an index with one line for each, by domain."""
+    """Write a page for every node of dspgraph, and an index with one line for each, by domain.
+
+    folder: where to write; it is made, and must not exist before. Sounds are written as `node_page` says.
+    """
     folder.mkdir()
     sources = [one for one in registry.nodes().values() if PACK in Path(one.where).parts]
     lines = ["# Nodes", ""]
@@ -91,7 +94,8 @@ def write_nodes(folder: Path) -> None:
 def node_page(source: NodeSource, folder: Path) -> str:
     """Return the page of a node as Markdown.
 
-    The output of the example of the node, as picture and sound, is written into `folder`.
+    The output of the example of the node is written as a picture into `folder`, and as sounds into the folder
+    copied/sounds beside `folder`, which must exist.
     """
     kind = source.load()
     return "\n\n".join(
@@ -124,7 +128,10 @@ def _parameters(kind: type[Node]) -> str:
 
 
 def _example(source: NodeSource, folder: Path) -> list[str]:
-    """Return the paragraphs about the first example in the node's test file: its call, a picture, and the sound."""
+    """Return the paragraphs about the first example of a node in its test file: its call, a picture, and the sounds.
+
+    The files are written as `node_page` says.
+    """
     example = next(one for one in examples(source) if one.node.type_name == source.name)
     graph = example.graph()
     found = graph(**{name: np.asarray(array) for name, array in example.arrays.items()})
@@ -166,7 +173,10 @@ def examples(source: NodeSource) -> list[Example]:
 
 
 def write_pipelines(folder: Path) -> None:
-    """Write a page for every shipped pipeline, and an index with one line for each."""
+    """Write a page for every shipped pipeline, and an index with one line for each.
+
+    folder: where to write; it is made, and must not exist before.
+    """
     folder.mkdir()
     lines = ["# Pipelines", "", "| pipeline | what it does |", "| --- | --- |"]
     names = sorted(registry.shipped_pipelines())

@@ -114,8 +114,9 @@ def sounds_of(weights: Path, notes: list[MadeNote]) -> list[Array]:
 def page(folder: Path, notes: list[MadeNote], sounds: dict[str, list[Array]], rate: int, rows: list[str]) -> Path:
     """Write a page to listen to some notes: the real ones, as references, and those of each generator.
 
-    notes: the real notes. sounds: name of a representation -> the sounds that its generator made, one for each note.
-    rate: in Hz. rows: the rows of the table, which the page shows as text. Returns the path of the page.
+    folder: an existing folder, which gets the page compare.html and the folder sounds. notes: the real notes. sounds:
+    name of a representation -> the sounds that its generator made, one for each note. rate: in Hz. rows: the rows of
+    the table, which the page shows as text. Returns the path of the page.
     """
     chosen = range(0, len(notes), max(1, len(notes) // HEARD))
     ids = {k: f"{notes[k].timbre} {notes[k].pitch}" for k in chosen}

@@ -117,14 +117,18 @@ def cells(results: dict[str, Any]) -> list[str]:
 
 
 def bursts(original: Array, result: Array) -> int:
-    """Return how many pieces of 10 ms of a result have a sample beyond BURST times the peak of the original."""
+    """Return how many pieces of 10 ms of a result have a sample beyond BURST times the peak of the original.
+
+    original, result: [n], at 16 kHz.
+    """
     return len(np.unique(np.flatnonzero(np.abs(result) > BURST * np.abs(original).max()) // 160))
 
 
 def outbursts(out: Path, variant: str, files: Sequence[Path]) -> float:
     """Return the outbursts per minute in the results of a vocoder.
 
-    out: the folder of an evaluation; variant: the name of the vocoder; files: the original recordings.
+    out: the folder with the results of this vocoder for these files, as `scored` writes it; variant: the name of the
+    vocoder; files: the original recordings.
     """
     count, seconds = 0, 0.0
     for file in files:

@@ -54,7 +54,7 @@ class MixtureScale(Node):
     with the probability that the sample came from it. The scales of these components have the same distribution as the
     scales of the components that the samples came from. P_k(x) is the probability that component k gives to the step of
     width 2 / (2**sample_bits - 1) around x; the outermost steps reach to infinity. Without `sample_bits`, P_k(x) is the
-    density of component k at x.
+    density of component k at x; for |x| >= 1, where samples were clipped, it is the probability of values beyond x.
 
     Source: T. Salimans, A. Karpathy, X. Chen and D. P. Kingma, PixelCNN++: Improving the PixelCNN with Discretized
     Logistic Mixture Likelihood and Other Modifications, ICLR 2017 (the mixture and its probabilities of steps).

@@ -90,7 +90,7 @@ class FarganChunks:
 
     An item is a `FarganChunk`. An index is (epoch, place), where place counts the chunks of an epoch, as in `Crops`.
     The same index always gives the same chunk. In epoch -1, for validation, the level does not change. In the other
-    epochs the level is changed by -10 to 6 dB, and the sign is random.
+    epochs the level is changed by -10 to 6 dB, and the sign is random. seed: the seed of the places, levels and signs.
     """
 
     def __init__(self, utterances: Sequence[VoiceRecording], frames: int, seed: int) -> None:

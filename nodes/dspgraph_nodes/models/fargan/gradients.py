@@ -3,7 +3,7 @@
 One call computes `FARGAN.subframe` many times in a row. With autograd, torch would record about a hundred small
 operations for every sub-frame, and would add up the gradient of each weight matrix after every use. Here the loop keeps
 only the arrays that the backward pass needs, and the gradient of a matrix is one product over all sub-frames and
-chunks. Whatever depends on the conditions alone, such as the gains, is computed outside the loop.
+chunks. Values that depend on the conditions alone, such as the gains, are computed outside the loop.
 """
 
 from __future__ import annotations
@@ -227,11 +227,11 @@ class SubframeLoop:
         return torch.addmm(d * opened, inner, self.w[f"{name}.weight"])
 
     def _ungru(self, k: int, t: int, d: Tensor, of_state: Tensor, sums: Mapping[str, Tensor]) -> Tensor:
-        """Return the gradient with respect to the inputs of GRU k at sub-frame t.
+        """Return the gradient with respect to the inputs of a GRU at sub-frame t.
 
-        d: the gradient with respect to its new state. of_state: is overwritten with the gradient with respect to its
-        old state. sums: layer -> array, whose row t gets the gradient with respect to the matrix products of the
-        layer.
+        k: the index of the GRU, 0 for gru1. d: the gradient with respect to its new state. of_state: is overwritten
+        with the gradient with respect to its old state. sums: layer -> array, whose row t gets the gradient with
+        respect to the matrix products of the layer.
         """
         units, h, new = self.units[k], self.states[k][t], self.new[k][t]
         reset, keep = self.gates[k][t, :, :units], self.gates[k][t, :, units:]

@@ -137,7 +137,7 @@ class FARGAN(nn.Module):
     def _gru(self, name: str, x: Tensor, h: Tensor) -> Tensor:
         """Return the next state of a GRU without biases, [batch, units].
 
-        x: [batch, inputs]; h: [batch, units], the last state. name: the name of the GRU, "gru1", "gru2" or "gru3".
+        x: [batch, inputs]; h: [batch, units], the state before. name: the name of the GRU, "gru1", "gru2" or "gru3".
         """
         a, b = self.get_submodule(f"{name}_inputs")(x), self.get_submodule(f"{name}_states")(h)
         (ar, az, an), (br, bz, bn) = (torch.chunk(one, 3, 1) for one in (a, b))

@@ -91,7 +91,7 @@ class Config(ModelConfig):
 
     @property
     def silence(self) -> int:
-        """The number of rows of silence before a note: the share 3 / 128 of all rows, as in the published pictures."""
+        """The number of rows of silence before a note: floor(3 / 128 * rows), as in the published pictures."""
         return self.rows * 3 // 128
 
 

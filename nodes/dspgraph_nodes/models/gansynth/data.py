@@ -21,9 +21,9 @@ from dspgraph_nodes.models.shared.labels import NoteLabels, pitch_label
 class NotePictures:
     """The pictures of notes, with their labels.
 
-    pictures: [notes, 2, rows, bins], log magnitude (for the scale "mel", log power) in nats, and angle in half turns.
-    pitch: [notes], semitones above the lowest pitch of the network. timbres: the name of the timbre of each note; "" if
-    the manifest does not say it.
+    pictures: [notes, 2, rows, bins], log magnitude (for the scale "mel", log power) in nats, and angle in half turns (1
+    is pi radians). pitch: [notes], semitones above the lowest pitch of the network. timbres: the name of the timbre of
+    each note; "" if the manifest does not say it.
     """
 
     pictures: Tensor
@@ -57,9 +57,9 @@ def note_pictures(
 def picture(samples: Array, features: FeatureFunction, config: Config) -> Array:
     """Return the picture of the beginning of a note, [2, rows, bins] float32: magnitude in nats, angle in half turns.
 
-    The picture is not normalised; with the scale "mel" its first part is the logarithm of powers.
-    samples: [n]; a note that is shorter than the picture is followed by silence. features: as in `note_pictures`. The
-    picture begins with `config.silence` rows of silence.
+    A half turn is pi radians. The picture is not normalised; with the scale "mel" its first channel has the logarithms
+    of powers. samples: [n]; a note that is shorter than the picture is followed by silence. features: as in
+    `note_pictures`. The picture begins with `config.silence` rows of silence.
     """
     clip = np.zeros(config.hop * config.rows)
     begin = config.hop * config.silence

@@ -79,7 +79,7 @@ def small(pictures: Array) -> Array:
 def spectra(pictures: Array, config: Config) -> Array:
     """Return the mean of the log magnitudes of all rows of pictures [notes, 2, rows, bins]: [notes, bins], in nats.
 
-    The mean over the bins is subtracted, so that the level of a note does not matter.
+    pictures: normalised. The mean over the bins is subtracted, so that the level of a note does not matter.
     """
     nats = pictures[:, 0].mean(1) / config.magnitude[0]
     found: Array = nats - nats.mean(1, keepdims=True)

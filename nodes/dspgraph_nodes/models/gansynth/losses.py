@@ -1,7 +1,7 @@
 """The losses of GANSynth's two networks: Wasserstein distance with gradient penalty, and cross-entropy of the pitch.
 
 G is a picture that the generator has made, x a real picture, D the score, P the probabilities of the pitches, and x' a
-point between G and x. Pictures are in nats and half turns, not normalised:
+point between G and x. Pictures are not normalised: log magnitudes in nats, and angles in half turns (1 is pi radians).
 
     L_D = E[D(G)] - E[D(x)] + 10 * E[(|grad D(x')| - 1)**2] + 0.001 * E[D(x)**2] - 10 * E[ln P(pitch | x)]
     L_G = -E[D(G)] - 10 * E[ln P(pitch | G)]

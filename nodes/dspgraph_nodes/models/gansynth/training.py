@@ -406,7 +406,7 @@ def _made(example: Callable[[Random], tuple[Array, int]], settings: Settings, pa
 def _loaded(seed: int, path: Path) -> GansynthPair:
     """Return a pair of networks: the generator in a file of weights, and a new discriminator, which the file lacks.
 
-    seed: the seed of the first weights of the discriminator; path: the file of weights.
+    seed: the seed of the random weights of the discriminator; path: the file of weights.
     """
     generator = load(WEIGHTS, Generator, path)
     torch.manual_seed(seed)

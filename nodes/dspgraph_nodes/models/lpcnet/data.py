@@ -123,9 +123,9 @@ def make_chunk(whole: Utterance, first: int, frames: int, form: str, random: Gen
     """Return the chunk that begins with frame `first` of a recording and has `frames` frames, as five tensors.
 
     The tensors are cepstrum, pitch and correlation, with CONTEXT more frames on either side, the input codes [samples,
-    3] and the target codes [samples]. whole: the recording. form, scale: as in `noise`; the form "none" adds no noise.
-    The noise begins CONTEXT frames before the chunk, so that its effect on the signal has settled where the chunk
-    begins.
+    3] and the target codes [samples]. whole: the recording, which must have these frames on either side. form, scale:
+    as in `noise`; the form "none" adds no noise. The noise begins CONTEXT frames before the chunk, so that its effect
+    on the signal has settled where the chunk begins.
     """
     part = whole.part(first - CONTEXT, first + frames + CONTEXT)
     if form in NOISES:
@@ -144,7 +144,9 @@ class Chunks:
 
     An index is (epoch, place), where place counts the chunks of an epoch, as in `Crops`. The same index always gives
     the same chunk with the same noise. In epoch -1, for validation, there is no noise. In the other epochs, the share
-    `clean_share` of the chunks has no noise. noise, noise_scale: the form and the scale of the noise, see `noise`.
+    `clean_share` of the chunks has no noise. frames: the number of frames in a chunk, without its context; noise,
+    noise_scale: the form and the scale of the noise, see `noise` and, for the form "none", `make_chunk`; seed: the seed
+    of the places and of the noise.
     """
 
     def __init__(

@@ -219,9 +219,10 @@ def mean_figures(
 ) -> dict[str, float]:
     """Return the mean of each number for the log, such as the loss, over all chunks for validation, by name.
 
-    chunks: data with an index (epoch, place): chunks[-1, k] is the tuple of tensors of chunk k for validation, where -1
-    is the epoch of validation, as in `Crops`; figures: a function from the tensors of a batch to name -> mean over the
-    batch; device: where the batches are put; largest: the largest number of chunks in a batch.
+    chunks: data with a length, the number of chunks for validation, and an index (epoch, place): chunks[-1, k] is the
+    tuple of tensors of chunk k for validation, where -1 is the epoch of validation, as in `Crops`; figures: a function
+    from the tensors of a batch to name -> mean over the batch; device: where the batches are put; largest: the largest
+    number of chunks in a batch.
     """
     count, totals = len(chunks), dict[str, float]()
     for numbers in validation_batches(count, largest):

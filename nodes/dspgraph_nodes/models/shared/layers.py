@@ -51,9 +51,10 @@ def rounded_state(h: Tensor) -> Tensor:
 class _GRU(Function):
     """A GRU as an operation of torch with its own gradients.
 
-    `apply` takes x, the recurrent matrix, the bias and the first state, and returns the outputs h [samples, batch,
-    units]. x: [samples, batch, 3 * units], the products of the inputs with the input matrix, plus all biases except the
-    recurrent bias of the candidate n, which is `bias`. eight_bits: see `gru`.
+    `apply` takes x, the recurrent matrix, the bias, the state before the first sample, and eight_bits, in this order;
+    it returns the outputs h [samples, batch, units]. x: [samples, batch, 3 * units], the products of the inputs with
+    the input matrix, plus all biases except the recurrent bias of the candidate n, which is `bias`. eight_bits: see
+    `gru`.
     """
 
     @staticmethod
@@ -113,7 +114,7 @@ gru: Callable[..., Tensor] = _GRU.apply
 x: [samples, batch, 3 * units], inputs times the input matrix, plus the biases; recurrent, bias: as `gru_recurrent`
 returns them; state: [batch, units], before the first sample. h: [samples, batch, units]. With `eight_bits` the products
 read `rounded_state(h)`, except for the diagonals of the recurrent matrix; the backward pass treats the rounding as the
-identity.
+identity. The backward pass is for tensors on a CPU only.
 """
 
 

@@ -160,8 +160,9 @@ def validation_audio(
 ) -> Callable[[Path], dict[str, LoggedSound]]:
     """Return a function that synthesises the first recording for validation from the frames of this recording.
 
-    The function takes the path of the file and returns {"validation": sound}. speech: see `Speech`; settings:
-    `audio` is the number of seconds, `seed` the seed of the draws.
+    The function takes the path of a file of weights and returns {"validation": sound}. weights: the layout of the file;
+    speech: see `Speech`; data: the data of the run; settings: `audio` is the number of seconds, `seed` the seed of the
+    draws.
     """
 
     def audio(path: Path) -> dict[str, LoggedSound]:

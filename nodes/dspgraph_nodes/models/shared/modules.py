@@ -80,7 +80,7 @@ def level_features(levels: int, channels: int) -> Tensor:
 
 
 def start_level_layers(*layers: nn.Linear) -> None:
-    """Set the first weights of layers that return logits of levels to `level_features` / sqrt(number of inputs)."""
+    """Set the initial weights of layers that return logits of levels to `level_features` / sqrt(number of inputs)."""
     with torch.no_grad():
         for layer in layers:
             layer.weight.copy_(level_features(*layer.weight.shape) / math.sqrt(layer.in_features))
@@ -91,7 +91,7 @@ FIRST_LOG_SCALE = -3.0
 
 
 def start_log_scales(layer: nn.Linear) -> None:
-    """Set the first biases of the log-scales in a layer that returns the parameters of mixtures of logistics.
+    """Set the biases of the log-scales to FIRST_LOG_SCALE in a new layer that returns mixtures of logistics.
 
     The outputs of the layer are all logits, then all means, then all log-scales.
     """

@@ -28,9 +28,9 @@ def cepstral_loss(true: Tensor, made: Tensor) -> Tensor:
 
     c and c' are the mel-cepstra of ln|X| of the two signals, warped by an all-pass filter of constant 0.42, in frames
     of 25 ms every 5 ms with Hann windows. 10 * sqrt(2) / ln(10) times the mean is the metric `mcd`. As in that metric,
-    powers are at least 1e-10 of the largest power of their frame, and frames whose true energy is more than 60 dB below
-    that of the loudest frame of the batch do not count. The precision is that of the signals, also where torch would
-    round products to 16 bits.
+    powers are at least 1e-10 of the largest power of their frame. Frames of `true` whose energy is more than 60 dB
+    below that of its loudest frame in the batch do not count, nor the same frames of `made`. The precision is that of
+    the signals, also where torch would round products to 16 bits.
     """
     with torch.autocast(made.device.type, enabled=False):
         (x, energy), (y, _) = (_log_powers(one) for one in (true, made))
@@ -84,10 +84,10 @@ class _SpectralLoss(Function):
 
 
 def spectral_distance(true: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the distance of two spectra and its gradient, as the kernel `distance_of_roots` does, on any device.
+    """Return (distance of two spectra, its gradient), as the kernel `distance_of_roots` does, on any device.
 
-    true, made: [rows, bins] complex. The gradient is that with respect to the real and imaginary parts of `made`. On a
-    CPU the kernel takes a quarter of the time.
+    true, made: [rows, bins] complex. The distance is the term for one N in `spectral_loss`. The gradient is that with
+    respect to the real and imaginary parts of `made`. On a CPU the kernel takes a quarter of the time.
     """
     of_true, of_made = (torch.view_as_real(one).square().sum(-1) for one in (true, made))
     x, y = (one.clamp(min=LEAST_POWER).sqrt().sqrt() for one in (of_true, of_made))

@@ -66,10 +66,10 @@ class Task:
 
     figures: the names of the figures besides "loss" in training and validation. measured: the names of further figures,
     which only the validation has. unit: the unit of the loss with a blank before it, for the user. restart: returns
-    whether the optimisers forget their moments before batch n. pruning: the sparse matrices. adam: further arguments of
-    the optimiser Adam. ends: the names of the modules that read or predict samples; Adam updates their weights even if
-    the setting `optimizer` is muon. rate: returns a factor of the learning rates after n updates, in addition to the
-    factor of the setting `decay`.
+    whether the optimisers forget their moments, given the number of batches that each process has made so far. pruning:
+    the sparse matrices. adam: further arguments of the optimiser Adam. ends: the names of the modules that read or
+    predict samples; Adam updates their weights even if the setting `optimizer` is muon. rate: returns a factor of the
+    learning rates after n updates, in addition to the factor of the setting `decay`.
 
     constrain: changes the weights after every update. audio: returns sounds by name, made with a file of weights; it is
     called after a validation if the setting `audio` is above 0.
@@ -204,7 +204,10 @@ def _cuda_devices(settings: RunSettings) -> list[int]:
 
 @contextmanager
 def _torch_settings(settings: RunSettings) -> Iterator[None]:
-    """Set the number of torch's threads and make torch deterministic; afterwards, restore both settings."""
+    """Set the number of torch's threads and make torch deterministic; afterwards, restore both settings.
+
+    In the context, no warnings are shown.
+    """
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     filled: Any = torch.utils.deterministic
     fill = filled.fill_uninitialized_memory
@@ -229,6 +232,8 @@ def _torch_settings(settings: RunSettings) -> Iterator[None]:
 class Run:
     """A training run in one process: the network, the moving average of its weights, the optimisers, and the counts.
 
+    init: a file of weights to begin with. group: the processes that train together; by default this process alone.
+
     batches, updates: the numbers of batches and of updates of the weights so far. mean: the network with the averages;
     None if the setting `ema` is 0.
     """
@@ -250,7 +255,7 @@ class Run:
         return self.network if self.mean is None else self.mean
 
     def rate(self) -> float:
-        """Return the factor by which the first learning rates are multiplied in the next update."""
+        """Return the factor of the learning rates in the next update, relative to the start of the training."""
         factor = 1 / (1 + self.settings.decay * self.updates)
         return factor * self.task.rate(self.updates) if self.task.rate else factor
 

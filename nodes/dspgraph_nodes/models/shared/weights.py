@@ -105,7 +105,7 @@ class WeightsFormat(Generic[Config]):
         return b"".join((len(text).to_bytes(8, "little"), text, *rows))
 
     def _rows(self, names: Iterable[str]) -> dict[str, int]:
-        """Return those of some names of arrays that belong to `matrices`, with their numbers of axes of rows."""
+        """Return name -> number of leading axes that index the rows, for those of `names` that `matrices` has."""
         patterns = self.matrices.items()
         return {name: axes for name in names for pattern, axes in patterns if fnmatchcase(name, pattern)}
 
@@ -188,8 +188,8 @@ class WeightsFormat(Generic[Config]):
         """Return the arrays of a file in eight bits as float32, by name.
 
         stored: the arrays in the file, with the right names and shapes. where: the name of the file, for errors. Raises
-        ValueError if an array does not have the dtype that `quantised` gives it, or if `quantised` would store other
-        numbers for the same weights.
+        ValueError if an array does not have the dtype that `quantised` gives it, if a scale or a diagonal is not
+        finite, or if `quantised` would store other numbers for the same weights.
         """
         scales = {name for name in stored if f"{name}.scale" in stored}
         extra = {f"{name}.{kind}" for name in scales for kind in ("scale", "diagonal")}

@@ -57,7 +57,7 @@ class Stretch(nn.Module):
         """Repeat and smooth rows [batch, frames, channels] to one row per sample, [batch, frames * hop, channels].
 
         Before each smoothing the rows are padded with 0 at both ends, as they were when the published networks were
-        trained.
+        trained. inside: as in `forward`.
         """
         smooth = [partial(conv1d, weight=taps.view(1, 1, -1), padding=len(taps) // 2) for taps in self.taps]
         return stretched(rows, self.scales, smooth, inside)

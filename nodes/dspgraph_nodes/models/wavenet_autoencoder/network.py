@@ -91,7 +91,8 @@ class EncoderNetwork(nn.Module):
 class DecoderLayer(nn.Module):
     """A gated convolution of the decoder.
 
-    The columns of the weights of its gates are [tap, channel], the oldest tap first.
+    The columns of the weights of its gates are [tap, channel], the oldest tap first. last: whether no layer follows;
+    then `forward` returns its input x as the first result.
     """
 
     def __init__(self, config: Config, dilation: int, last: bool) -> None:

@@ -66,7 +66,7 @@ class NormalisedLayer(nn.Module):
 def summed(layers: nn.ModuleList, h: Tensor, condition: Tensor | float = 0.0) -> Tensor:
     """Apply layers one after the other, and return the sum of their results u, [batch, n, channels].
 
-    h, condition: the arguments of the first layer, see `NormalisedLayer.forward`.
+    h: the input of the first layer; condition: that of every layer; see `NormalisedLayer.forward`.
     """
     total = torch.zeros_like(h)
     for layer in layers:

@@ -286,8 +286,8 @@ def timbre_loss(z: Tensor, timbre: Tensor) -> Tensor:
 
         p_i = sum of e**(-|z_i - z_j|**2) over all j != i with the timbre of i, divided by the sum over all j != i
 
-    Crops whose timbre no other crop has are left out; the result is 0 if there are no others. z: [crops, latent];
-    timbre: [crops] int64.
+    The mean is over the crops i whose timbre another crop has too; without such crops the result is 0. z: [crops,
+    latent]; timbre: [crops] int64.
 
     Source: J. Goldberger et al., Neighbourhood Components Analysis, NIPS 2004.
     """
@@ -330,7 +330,7 @@ def _rainbowgram(samples: Array, rate: int) -> Array:
 def _pitches_changed(
     recordings: list[TrainingRecording], settings: Settings, model: WaveNetAutoencoder
 ) -> dict[str, float]:
-    """Return the `pitch_figures` of the starts of recordings that are decoded three semitones higher.
+    """Return the `pitch_figures` of the starts of the first 8 recordings, decoded three semitones higher.
 
     A pitch that would then be above the network's highest pitch is replaced: the first above it by the lowest pitch,
     the second by the second lowest, and so on.
