@@ -36,8 +36,8 @@ by SIGKILL.
 class DeadlyResult:
     """The result of an item.
 
-    pid, machine: the process and the machine that computed it; facts: the result of `Deeds.ask` there; error: the
-    message of an error, or "".
+    pid: the process that computed it; machine: the name of the machine, or on Ray the pid of the machine's raylet;
+    facts: the result of `Deeds.ask` there; error: the message of an error, or "".
     """
 
     id: str

@@ -29,8 +29,8 @@ PATIENCE = 30.0
 def jack_server(log: Path, rate: int = 16000, period: int = PERIOD) -> Iterator["subprocess.Popen[bytes]"]:
     """Return a context in which a JACK server runs, and in which programs find it by environment variables.
 
-    log: the file for its messages. rate: Hz. period: the samples of a block. Without jackd, the test is skipped; in CI
-    it fails.
+    `with jack_server(...) as server` gives the process of the server. log: the file for its messages. rate: Hz. period:
+    the samples of a block. Without jackd, the test is skipped; in CI it fails.
     """
     if shutil.which("jackd") is None:
         message = "jackd is not installed: apt install jackd2 libportaudio2"

@@ -18,7 +18,10 @@ LATENCY = Fraction(1, 4)
 
 @dataclass(frozen=True)
 class Score:
-    """The arguments of `check_performance`: a graph, its input signals, the events, and the first control values."""
+    """The arguments of `check_performance` of dspgraph.testing.
+
+    They are a graph, its input signals, the events, and the first values of the controls.
+    """
 
     graph: Graph
     recording: dict[str, Array]

@@ -72,5 +72,5 @@ def everything(folder: Path) -> dict[str, bytes]:
 
 
 def said(out: Path, name: str) -> Any:
-    """Return the sidecar of the file `name` in the folder `out`, read as JSON."""
+    """Return the sidecar of a rendered file in a folder, read as JSON. name: that of the file, without its suffix."""
     return json.loads((out / f"{name}.json").read_text())

@@ -98,7 +98,7 @@ class PlainWaveRNN:
         return found
 
     def stacked(self, n: int, sample: float) -> Array:
-        """Return the outputs of a network of kind `Stacked` for sample n: the parameters of its distribution.
+        """Return the parameters of the distribution of sample n, for the kinds "categorical" and "mixture".
 
         sample: the sample n - 1, as the network reads it. The method must be called for all samples in order.
         """
@@ -123,7 +123,7 @@ class PlainWaveRNN:
         return new
 
     def coarse(self, n: int, before: Array) -> Array:
-        """Return the logits of the coarse half of sample n, for a network of kind `Split`.
+        """Return the logits of the coarse half of sample n, for the kind "coarse_fine".
 
         before: the two halves of the sample before, as the network reads them, from -1 to 1. For every sample in order,
         `coarse` must be called, then `fine`.
@@ -164,9 +164,9 @@ def run(
     """Return the draws of the kernel for all n samples of a signal, [n, d], and the outputs of the network, [n, width].
 
     d is 2 if a sample is drawn in two halves, otherwise 1. known: [frames, features], with context; numbers: [n,
-    draws], random numbers; forced: [n, d], the inputs of every sample, in place of the draws before it; None: the
-    draws; lanes: how many signals the kernel can compute together, 1 or 16. Of the 16 lanes, two compute this signal,
-    and the others are empty.
+    draws], random numbers from 0 to 1 or, for a mixture, the result of `mixture_noise` for them; forced: [n, d], the
+    inputs of every sample, in place of the draws before it; None: the draws; lanes: how many signals the kernel can
+    compute together, 1 or 16. Of the 16 lanes, two compute this signal, and the others are empty.
     """
     rows = frame_rows(net.frame, in_windows(known.astype(np.float32), net.frame.context))
     segments = []

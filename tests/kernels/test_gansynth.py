@@ -94,9 +94,9 @@ def test_a_note_with_silence_on_both_sides_comes_back_to_its_end(midi: int) -> N
 
 @pytest.mark.parametrize("frequency", [100, 261.6, 440, 1000, 3000, 7000])
 def test_a_tone_turns_with_its_frequency(frequency: float) -> None:
-    """The phase of a tone of f Hz advances by 2 * f * hop / rate half turns per hop of 512 samples.
+    """The phase of a tone of f Hz advances by 2 * f * hop / rate, in units of pi radians, per hop of 512 samples.
 
-    At the bin of the peak, the angle in the picture is this number, up to whole turns; f follows from it to 0.01 Hz.
+    At the bin of the peak, the angle in the picture is this number plus a multiple of 2; f follows from it to 0.01 Hz.
     """
     x = (0.5 * np.cos(2 * np.pi * frequency * np.arange(64000) / RATE + 0.3)).astype(np.float32)
     picture = gansynth_spectrogram(x)[10:]

@@ -11,9 +11,9 @@ def bark_cepstrum(frames: Array, bands: int = 18, rate: float = 16000, floor: fl
 
         E_i = sum_b w_i(b) * |X(b)|**2,    L_i = log10(floor + E_i),    c = DCT(L)
 
-    X is the DFT of a frame, times 32768 / length: the scale of 16-bit samples. w_i is the triangle of band i. Before
-    the DCT, from the lowest band up, each L_i is raised to at least L_(i-1) - 2.5, and to at least 8 below the largest
-    L of the lower bands. Silence has L_i = log10(floor), -2 by default.
+    X is the DFT of a frame, times 32768 / length: the scale of 16-bit samples. w_i is the triangle of band i, see
+    `BarkCepstrum`. Before the DCT, from the lowest band up, each L_i is raised to at least L_(i-1) - 2.5, and to at
+    least 8 below the largest L of the lower bands. Silence has L_i = log10(floor), -2 by default.
 
     frames: [n, length], windowed, full scale +-1, length even; rate: sampling rate of the audio, Hz. The result has the
     dtype of the frames (float32 for int16), computed in float64. Raises ValueError if the length is odd or so small
@@ -34,10 +34,11 @@ class BarkCepstrum(Node):
     samples; the input has full scale +-1. LPCNet's floor of 0.01 is about the energy in one band of white noise whose
     RMS is one 16-bit step: the spectrum of a softer signal becomes flat.
 
-    w_i are triangles. With 18 bands at 16 kHz, their peaks are LPCNet's: 0, 200 ... 1600, 2000 ... 8000 Hz. On the
-    frequency scale of this node, these peaks are equally spaced. With other bands or rates the peaks are equally spaced
-    on the same scale, from 0 to rate / 2. Above 8 kHz the scale continues with CELT's 9.6, 12, 15.6 and 20 kHz, then in
-    steps of 4.4 kHz.
+    w_i are triangles: each falls linearly from 1 at its peak to 0 at the peaks of the two neighbours. The first and the
+    last are half triangles, whose weights are doubled; the bin at rate / 2 does not count. With 18 bands at 16 kHz, the
+    peaks are LPCNet's: 0, 200 ... 1600, 2000 ... 8000 Hz. On the frequency scale of this node, these peaks are equally
+    spaced. With other bands or rates the peaks are equally spaced on the same scale, from 0 to rate / 2. Above 8 kHz
+    the scale continues with CELT's 9.6, 12, 15.6 and 20 kHz, then in steps of 4.4 kHz.
 
     For LPCNet's features, `preemphasis` with coef 0.85 and `frame` with length 320, hop 160, window vorbis and centre 0
     come before this node.

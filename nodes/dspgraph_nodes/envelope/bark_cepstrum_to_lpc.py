@@ -51,7 +51,7 @@ def bark_cepstrum_to_lpc(
 class BarkCepstrumToLpc(Node):
     """Compute LPCNet's predictor: linear prediction of the spectrum that joins the Bark bands by straight lines.
 
-        G_i = 10**L_i * 4 / sum_b w_i(b),    r = IDFT(lines through G)
+        G_i = 10**L_i * 4 / sum_b w_i(b),    r = length * IDFT(lines through G)
         sum_k a[k] * r[|j-k|] = -r[j],    j, k = 1 .. order
         gain**2 = sum_jk a[j] * a[k] * (r[|j-k|] - s[|j-k|]) / 2,    j, k = 0 .. order,    a[0] = 1
 

@@ -13,11 +13,12 @@ from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, State, re
 class MlsaState:
     """The state of the MLSA filter.
 
-    filters: the state of each section; row: the coefficients at the end of the last span.
+    filters: the state of each section; row: the coefficients b of the formula in `Mlsa`, not c, at the end of the last
+    span; None before the first span.
     """
 
     filters: list[tuple[Array, Array]]  # per section: inputs and outputs of its basic filters
-    row: Array | None = None  # [1, order + 1]: coefficients at the end of the last span; None before span 0
+    row: Array | None = None  # [1, order + 1]: coefficients b at the end of the last span; None before span 0
 
 
 def mlsa(x: Array, mcep: Array, ratio: Fraction, alpha: float, pade: int, memory: MlsaState) -> Array:

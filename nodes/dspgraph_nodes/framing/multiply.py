@@ -20,7 +20,7 @@ class Multiply(Node):
     """Multiply rows, number by number, in the order of the wires: y[n, i] = x_1[n, i] * x_2[n, i] * ...
 
     A stream that is 1 wide is multiplied with every column of the others. All streams have the same rate, centre and
-    dtype. The output has the kind of the first stream that is as wide as the output.
+    dtype. By default the output has the kind of the first stream that is as wide as the output.
 
     Source: NumPy reference, "Broadcasting".
     """

@@ -20,8 +20,8 @@ class Blend(Node):
     """Switch an effect on and off by a control, without a click: y[n] = dry[n] + w[n] * (wet[n] - dry[n]).
 
     During the span of a control item, w moves linearly from the value of the item before it to the value of this item.
-    Where w is 0, y is exactly dry; where w is 1, y is exactly wet. The effect goes on running while it is off, so its
-    echoes and filters are as if it had never been off.
+    During the first span w is constant. Where w is 0, y is exactly dry; where w is 1, y is exactly wet. The effect goes
+    on running while it is off, so its echoes and filters are as if it had never been off.
 
     If the tail of an effect, such as an echo, should still be heard after the effect is switched off, do not use this
     node: control the input of the effect by a `fade`, and add its output to the dry signal by a `mix`.

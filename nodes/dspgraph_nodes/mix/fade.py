@@ -7,8 +7,8 @@ class Fade(Node):
     """Scale audio by a control that can move while the graph runs: y[n] = g[n] * x[n].
 
     During the span of a control item, g moves linearly from the value of the item before it to the value of this item.
-    So a control that jumps makes no click: the jump becomes a ramp of one span, 10 ms at 100 items per second. Where
-    the control stays at 1, y is x.
+    During the first span g is constant. So a control that jumps makes no click: the jump becomes a ramp of one span,
+    10 ms at 100 items per second. Where the control stays at 1, y is x.
 
     With one `fade` before each input of a `mix`, every signal of the sum has a gain of its own; a signal whose gain is
     0 is disconnected.

@@ -49,8 +49,9 @@ class Pyin(Node):
     frame lies in the middle of the span of its row. Each trough of d' is a candidate with the pitch rate / lag, where
     lag is the lowest point of the parabola through the trough and its two neighbours. The probability of a candidate is
     the share of thresholds, beta-distributed (2, 18) from 0 to 1, for which its trough is chosen: of the troughs below
-    a threshold, each is exp(-2) times as probable as the trough before it. The probability of an unvoiced frame is 1
-    minus the sum of these probabilities.
+    a threshold, each is exp(-2) times as probable as the trough before it. If none is below the threshold, the deepest
+    trough is chosen with the probability 0.01. The probability of an unvoiced frame is 1 minus the sum of these
+    probabilities.
 
     The pitch is that of the best path (Viterbi) through bins of a tenth of a semitone, each voiced and unvoiced. The
     path may change its pitch by up to 18 octaves per second, rounded to half semitones per frame, and changes its

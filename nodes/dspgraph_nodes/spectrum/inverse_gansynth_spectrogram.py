@@ -51,9 +51,11 @@ def inverse_gansynth_spectrogram(
 
 @dataclass
 class SynthesisState:
-    """The state of the synthesis: sums to which later frames add, and the phases [bins] of the last row.
+    """The state of the synthesis.
 
-    early: how many samples before the start of the signal are still to be dropped.
+    tail: the sums so far of the next 3 hops of output, to which later frames add; early: how many samples before the
+    start of the signal are still to be dropped; before: [bins], the sum of the angles of all rows so far, in units of
+    pi, which only the form "if" uses.
     """
 
     tail: Array  # sums so far of the next 3 hops of output

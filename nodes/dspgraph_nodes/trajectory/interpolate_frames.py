@@ -14,8 +14,8 @@ def between_rows(rows: Array, positions: Array, weights: Array, apart: bool) -> 
     """Return (1 - w) * x[p] + w * x[p + 1] for each position p and weight w. After the last row, x is the last row.
 
     rows: x, [n, width]; positions: p, [m], from 0 to n - 1; weights: w, [m], from 0 to 1, float64. apart: if true, and
-    one of the two numbers is not above 0, the number of the nearer row is taken, so that voiced and unvoiced frames are
-    not mixed.
+    one of the two values in a column is not above 0, the value of the nearer row is taken, so that voiced and unvoiced
+    frames are not mixed.
     """
     first, second = rows[positions], rows[np.minimum(positions + 1, len(rows) - 1)]
     w = weights[:, None].astype(rows.real.dtype)

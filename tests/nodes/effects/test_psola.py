@@ -65,7 +65,7 @@ def formants(y: Array) -> Array:
 
 
 def whole_psola(x: Array, periods: Array, rate: float, ratio: float) -> Array:
-    """Return PSOLA of a whole signal x [n], with marks at its peaks, computed by the equations of the node.
+    """Return PSOLA of a whole signal x [n], with marks at its positive peaks, computed by the equations of the node.
 
     periods: [n], the period at each sample, in samples, 0 where it is unvoiced; rate: Hz; ratio: new pitch / old pitch.
     """

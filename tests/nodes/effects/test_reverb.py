@@ -16,7 +16,10 @@ EXAMPLES = [
 
 
 def restated(x: Array, node: Reverb, rate: float) -> Array:
-    """Return the output of Freeverb by circular buffers, sample by sample, as the page cited in `Reverb` describes."""
+    """Return the output of Freeverb by circular buffers, sample by sample, as the page cited in `Reverb` describes.
+
+    x: [n, channels]; node: the node whose parameters count; rate: Hz.
+    """
     y = np.empty_like(x)
     for channel in range(x.shape[1]):
         combs = [

@@ -64,8 +64,8 @@ def test_a_factor_of_1_changes_nothing(method: dict[str, Any]) -> None:
 def test_both_methods_give_the_signal_back_at_its_own_duration(reach: int, silence: int) -> None:
     """With the factor 1, the output equals the input, also after silence.
 
-    In silence, WSOLA finds all shifts equally good, and a phase vocoder all phases. silence: samples of silence before
-    the sound.
+    In silence, WSOLA finds all shifts equally good, and a phase vocoder all phases. reach: that of WSOLA, or 0 for the
+    phase vocoder; silence: samples of silence before the sound.
     """
     x = np.pad(BOTH.T, ((0, 0), (silence, 0)))
     how = Stretching(1, 1, 512, 128, reach)

@@ -43,9 +43,10 @@ def test_it_is_the_formula(half: int, floor: float) -> None:
 
 
 def test_it_is_minus_the_prediction_gain_of_a_predictor_at_every_level() -> None:
-    """x[n] = 0.95 * x[n-1] + e[n] with logistic noise e: the gain of its predictor is 1 / (1 - 0.95**2).
+    """For x[n] = 0.95 * x[n-1] + e[n], the mean relative scale is ln(sqrt(3) / pi) - ln(G) / 2, to 0.1 nats.
 
-    The scale of e is std * sqrt(3) / pi. The mean over two seconds agrees to 0.1 nats, also if x is 40 dB softer.
+    G = 1 / (1 - 0.95**2) is the gain of the predictor of x. e is logistic noise, whose scale is std * sqrt(3) / pi. The
+    mean is over two seconds, and is the same if x is 40 dB softer.
     """
     e = RNG.logistic(size=32000)
     x = lfilter([1], [1, -0.95], e)

@@ -164,10 +164,10 @@ def test_the_pipeline_decodes_a_note_with_another_pitch() -> None:
 
 
 def drawn_by_kernel(name: str, temperature: float, numbers: Array, many: int = 99) -> tuple[Array, Array]:
-    """Return the levels [n] that the kernel draws with recorded random numbers [n], and the logits.
+    """Return the levels [n] that the kernel draws with recorded random numbers [n], and all logits, one row per sample.
 
-    name: the recorded network, "small" or "deep"; many: 2 for a signal in a lane; by default the signal is computed
-    alone.
+    The logits go on to the end of the last frame. name: the recorded network, "small" or "deep"; many: 2 for a signal
+    in a lane; by default the signal is computed alone.
     """
     golden, config, arrays = recorded(name)
     network = packed_decoder(config, arrays)

@@ -69,9 +69,9 @@ def test_values_lie_within_1(dtype: Any) -> None:
 
 @pytest.mark.parametrize("frequency", TONES)
 def test_a_tone_has_its_own_frequency(frequency: float) -> None:
-    """At the peak bin of a tone of f Hz the output is 2 * f * hop / rate half turns, wrapped to +-1, or f in Hz.
+    """At the peak bin of a tone of f Hz, the output is 2 * f * hop / rate in units of pi, wrapped to +-1, or f in Hz.
 
-    The errors in float32 are below 2e-4 half turns and 0.01 Hz.
+    The errors in float32 are below 2e-4, in units of pi, and 0.01 Hz.
     """
     x = np.cos(2 * np.pi * frequency * np.arange(64000) / RATE + 0.3).astype(np.float32)
     magnitude, phase = phases_of(x)

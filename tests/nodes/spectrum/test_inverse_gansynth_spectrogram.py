@@ -59,7 +59,7 @@ EXAMPLES = [
 def analysed(x: Array, bins: int, drop: str) -> tuple[Array, Array]:
     """Return the log magnitude and the steps of the unwrapped phase of x, [frames, bins] each, computed with scipy.
 
-    Frames end with their span. The steps are in half turns. drop: the bin that is left out, "dc" or "nyquist".
+    Frames end with their span. The steps are in units of pi radians. drop: the bin that is left out, "dc" or "nyquist".
     """
     padded = np.concatenate([np.zeros(3 * bins // 2), x])
     _, _, columns = stft(padded, window="hann", nperseg=2 * bins, noverlap=3 * bins // 2, boundary=None)
