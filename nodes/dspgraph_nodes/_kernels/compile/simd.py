@@ -395,7 +395,10 @@ class Code:
         return [self.builder.bitcast(part, kind) for part in parts]
 
     def _avx2(self, name: str, result: Any, *arguments: Any) -> Any:
-        """Return the result of an instruction of AVX2. name: in LLVM; result: its type."""
+        """Return the result of an instruction of AVX2.
+
+        name: its name in LLVM without the beginning "llvm.x86.avx2."; result: the type of the result.
+        """
         kind = ir.FunctionType(result, [argument.type for argument in arguments])
         called = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.x86.avx2.{name}")
         return self.builder.call(called, arguments)

@@ -60,7 +60,8 @@ def is_installed() -> bool:
 def check_audio(x: Any) -> None:
     """Raise ValueError if WORLD cannot analyse an audio stream, or if pyworld is not installed.
 
-    x: the stream; its attributes `rate` and `channels` are read.
+    x: the stream; its attributes `rate` and `channels` are read. The message lacks its subject, the name of a node,
+    which the caller puts before it.
     """
     if not is_installed():
         raise ValueError(PYWORLD_MISSING)
@@ -108,7 +109,10 @@ def check_search(node: str, x: Any, low: float, high: float) -> None:
 
 
 def check_pitch_range(x: Any, low: float, high: float) -> None:
-    """Raise ValueError unless low < high <= rate / 4, all in Hz, as WORLD needs it. x: the audio stream."""
+    """Raise ValueError unless low < high <= rate / 4, all in Hz, as WORLD needs it. x: the audio stream.
+
+    The message begins with the parameter "f0_min"; the caller puts the name of the node and a dot before it.
+    """
     if not low < high <= x.rate / 4:
         raise ValueError(
             f"f0_min is {low:g} and f0_max {high:g}; at {x} f0_min must be below f0_max, and f0_max at most "
@@ -119,7 +123,8 @@ def check_pitch_range(x: Any, low: float, high: float) -> None:
 def check_fft(x: Any, n_fft: int | None) -> int:
     """Return n_fft or, if it is None, the FFT length that WORLD chooses for a lowest pitch of 71 Hz.
 
-    x: the audio stream. Raises ValueError for a length that cheaptrick and d4c cannot use.
+    x: the audio stream. Raises ValueError for a length that cheaptrick and d4c cannot use. The message begins with the
+    parameter "n_fft"; the caller puts the name of the node and a dot before it.
     """
     points = n_fft or fft_size(x.rate)
     if points & (points - 1) or points < shortest_fft(x.rate):
@@ -162,7 +167,7 @@ def shortest_fft(rate: Fraction) -> int:
 
 
 def check_samples(samples: Array, first: int = 0) -> None:
-    """Raise ValueError that names the first sample that is too large for WORLD.
+    """Raise ValueError that names the first sample that is too large for WORLD, or NaN.
 
     samples: [n]; first: the number of samples[0] in the signal.
     """
@@ -175,7 +180,7 @@ def check_samples(samples: Array, first: int = 0) -> None:
 
 
 def check_pitches(f0: Array, rate: Fraction, first: int = 0) -> None:
-    """Raise ValueError that names the first pitch above half the sample rate.
+    """Raise ValueError that names the first pitch that is above half the sample rate, or NaN.
 
     f0: [frames], in Hz; rate: Hz; first: the number of the frame f0[0] in the signal.
     """

@@ -41,8 +41,8 @@ class RowWindows:
     nearest to this time. Beyond the ends of the signal, its first and its last sample are repeated, as in WORLD.
 
     rate: Hz; frames: rows per second; x: the samples that are kept, from sample number `first` on; f0: the pitch, in
-    Hz, of the rows that wait for samples, from row number `row` on; heard: whether any sample up to the end of the last
-    window was not 0.
+    Hz, of the rows that wait for samples, from row number `row` on; heard: whether any sample up to the end of the
+    newest window was not 0.
     """
 
     rate: Fraction

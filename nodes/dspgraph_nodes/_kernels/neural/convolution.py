@@ -214,10 +214,10 @@ def rectify(code: NetworkCode, x: Any, blocks: Any) -> None:
 def exchange(net: Any, rings: Array, state: Array, lane: int, shift: int, load: bool) -> None:
     """Copy the ring buffers of one signal to a lane of the state, or back if `load` is false.
 
-    net: the weights, with the fields `layers` and `sizes` of `WaveNetWeights`. rings: [rows of all rings * residual],
-    the rings of the signal, each with its oldest row first. state: [n, lanes]. shift: used only for copying back: the
-    number of samples that `wavenet_loop.run` has computed since the rings were copied to the state. The oldest row of
-    each ring in the state is then its row `shift` modulo its length.
+    net: the weights, with the fields `layers` and `sizes` of `wavenet_layout.WaveNetWeights`. rings: [rows of all rings
+    * residual], the rings of the signal, each with its oldest row first. state: [n, lanes]. shift: used only for
+    copying back: the number of samples that `wavenet_loop.run` has computed since the rings were copied to the state.
+    The oldest row of each ring in the state is then its row `shift` modulo its length.
     """
     residual = net.sizes[1]
     for i in range(len(net.layers)):

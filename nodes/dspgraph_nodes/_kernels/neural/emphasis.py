@@ -24,8 +24,8 @@ class Emphasis(NamedTuple):
     def undone(self, seen: Array, state: Array) -> Array:
         """Return the output of the inverse filter, [n] float64, limited to +-1. seen: [n], filtered samples.
 
-        state: [1] float64, the last output of the recursive filter before these samples, at first 0; it is changed in
-        place.
+        state: [1] float64, the last output of the recursive filter, not divided by the gain, for the samples before
+        these; at first 0; it is changed in place.
         """
         y = np.empty((len(seen) + 1, 1))
         y[0] = state

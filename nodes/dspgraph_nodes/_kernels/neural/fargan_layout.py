@@ -75,11 +75,12 @@ class FarganMemory(NamedTuple):
 def layout_of(sizes: Array) -> Array:
     """Return the position in the state at which each of its 18 parts begins, and the end: [19] int64.
 
-    The parts are: the inputs of the last sub-frame; the present condition; the past period; the last sub-frame; the
-    result of the first layer before and after its gate; the past period times each of its four gains; the states of
-    the three GRUs; their new states; the new states after their gates; the last hidden layer before and after its
-    gate. The past period is the samples that lie one pitch period before the present sub-frame, and two more on each
-    side; the two are left out where it is multiplied by gains. sizes: as in `SubframeNetwork`.
+    The parts are: the inputs of the sub-frame before; the present condition; the past period; the samples of the
+    sub-frame before; the result of the first layer before and after its gate; the past period times each of its four
+    gains; the states of the three GRUs; their new states; the new states after their gates; the last hidden layer
+    before and after its gate. The inputs of a sub-frame are its condition, its past period, and the samples of the
+    sub-frame before it. The past period is the samples that lie one pitch period before the present sub-frame, and two
+    more on each side; the two are left out where it is multiplied by gains. sizes: as in `SubframeNetwork`.
     """
     condition, subframe, first, *units, skip = (int(one) for one in sizes)
     seen = condition + 2 * subframe + 4

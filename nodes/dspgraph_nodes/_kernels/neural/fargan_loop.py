@@ -71,9 +71,10 @@ def _power(code: NetworkCode, first: Any) -> None:
 def _tanh_layer(matrix: Matrix, work: FarganMemory, to: int, count: int) -> None:
     """Apply tanh to the first `count` sums of a layer, and write the results to the state, from position `to` on.
 
-    They are computed sixteen at a time: if `count` is not a multiple of 16, up to 15 numbers after the results are
-    overwritten. work.y: the sums of the layer, as `_tanh` takes them. matrix: any matrix; a stage needs one as an
-    argument, but its numbers are not read.
+    count: the number of units times the number of lanes; to: a position in the flattened state. Sixteen results are
+    computed at a time: if `count` is not a multiple of 16, up to 15 numbers after the results are overwritten. work.y:
+    the sums of the layer, as `_tanh` takes them. matrix: any matrix; a stage needs one as an argument, but its numbers
+    are not read.
     """
     for k in range(0, count, WIDTH):
         _tanh(matrix, work, k, to + k)
@@ -83,8 +84,8 @@ def _tanh_layer(matrix: Matrix, work: FarganMemory, to: int, count: int) -> None
 def _gated(matrix: Matrix, work: FarganMemory, x: int, to: int, count: int) -> None:
     """Multiply `count` numbers of the state by sigmoid(v); write the products to the state, from position `to` on.
 
-    x: the position in the state at which these numbers begin. work.y: the sums of the gate's layer, -v / ln(2). matrix:
-    as in `_tanh_layer`.
+    x: the position in the flattened state at which these numbers begin. work.y: the sums of the gate's layer,
+    -v / ln(2). matrix, to, count: as in `_tanh_layer`, whose remark on numbers after the results holds here too.
     """
     for k in range(0, count, WIDTH):
         _gate(matrix, work, k, x + k, to + k)
@@ -99,11 +100,12 @@ def _powers(matrix: Matrix, work: FarganMemory, lanes: int) -> None:
 
 @kernel
 def _look_back(given: SubframeInputs, state: Array, gains: Array, signal: Array, n: int, at_past: int) -> None:
-    """Write the past period and the last sub-frame of every lane to the state, divided by the gain and limited to +-1.
+    """Write the past period and the sub-frame before n of every lane to the state, divided by the gain, within +-1.
 
-    The past period: see `layout_of`. If the period is shorter than the sub-frame, its samples are repeated. state:
-    `work.state`, flattened; signal: [lanes, 256 + samples], the signals so far; gains: [lanes]; n: the number of the
-    sub-frame; at_past: where the past period begins in the state.
+    The past period: see `fargan_layout.layout_of`. If the period is shorter than the sub-frame, its samples are
+    repeated. state: `work.state`, flattened; signal: [lanes, 256 + samples], the signals so far; gains: [lanes]; n: the
+    number of the sub-frame in this run; at_past: where the past period begins in the flattened state; the sub-frame
+    before n follows it there.
     """
     lanes, size = len(given.rows), given.forced.shape[1]
     now, one = MEMORY + n * size, np.float32(1)
@@ -124,10 +126,10 @@ def _look_back(given: SubframeInputs, state: Array, gains: Array, signal: Array,
 def run_subframes(net: SubframeNetwork, work: FarganMemory, given: SubframeInputs, signal: Array, made: Array) -> None:
     """Generate n sub-frames in every lane.
 
-    work.state: holds the inputs of the last sub-frame and the states of the GRUs; both are updated in place for the
-    next run. signal: [lanes, 256 + n * subframe]; the first 256 samples are the past. The others are overwritten: with
-    the true samples in `given.forced` as far as there are some, and then with the generated samples. made: [n,
-    subframe, lanes], overwritten with all generated samples.
+    work.state: holds the inputs of the sub-frame before this run and the states of the GRUs; both are updated in place
+    for the next run. signal: [lanes, 256 + n * subframe]; the first 256 samples are the past. The others are
+    overwritten: with the true samples in `given.forced` as far as there are some, and then with the generated samples.
+    made: [n, subframe, lanes], overwritten with all generated samples.
     """
     count, size, lanes = made.shape
     places, sizes = net.places * lanes, net.sizes * lanes
@@ -181,7 +183,7 @@ def _scale_periods(
     """Compute the four gains of the past period, and write the past period times each of them to the state.
 
     The gains are computed in y, by the layer `net.pitch_gains`. state: `work.state`, and y: `work.y`, both flattened;
-    places: where the parts of the flattened state begin, which is `layout_of` times the number of lanes; to_y: the
+    places: where the parts of the flattened state begin: `fargan_layout.layout_of` times the number of lanes; to_y: the
     buffers of a layer that writes to y.
     """
     apply_layer(net.pitch_gains, to_y, 0)

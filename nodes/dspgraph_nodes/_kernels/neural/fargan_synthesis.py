@@ -43,7 +43,8 @@ class _Rows(NamedTuple):
 class SubframeState:
     """The state of the sub-frame network for one signal.
 
-    past: the last samples. carried: the inputs of the last sub-frame and the states of the GRUs.
+    past: the 256 newest samples, the oldest first. carried: the inputs of the newest sub-frame, then the states of the
+    GRUs.
     """
 
     def __init__(self, network: SubframeNetwork) -> None:

@@ -58,8 +58,9 @@ class DotBlocks(NamedTuple):
     """A sparse matrix of 8-bit numbers, in pieces of sixteen rows and four columns, in the same order as `Blocks`.
 
     The subclass decides which instructions compute the products with a vector. The vector, with elements v from -1 to
-    1, is given as the 8-bit numbers round(127 * v), which `store_in_eight_bits` computes. So each sum of products is a
-    whole number; multiplied by scale[i], it is the result for row i. Larger vectors: see `EightBitMatrix`.
+    1, is given as the 8-bit numbers round(127 * v), which `NetworkCode.store_in_eight_bits` in the module `stages`
+    computes. So each sum of products is a whole number; multiplied by scale[i], it is the result for row i. Larger
+    vectors: see `EightBitMatrix`.
     """
 
     weights: Array  # [steps, 4, 16, 4] int8, -127 .. 127

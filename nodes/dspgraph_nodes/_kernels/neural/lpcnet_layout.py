@@ -109,7 +109,7 @@ class Workspace(NamedTuple):
     parts_b: Array  # [4 * 3 * gru_b + 16]: the four partial sums of each of GRU_B's inputs
     sums_b: Array  # slots: the recurrent sums of GRU_B
     layers: Array  # slots: the sums of both layers of DualFC, before tanh
-    logits: Array  # [256], in the order that `draw` describes
+    logits: Array  # [256], in the order that `sampling.categorical` describes, which makes the stage `draw`
     work: Array  # [16]: sums that `draw` stores for itself; one signal does not need it
     places: Array  # [4] int64: the positions at which the rows begin that are summed for GRU_A
     sharp: Array  # [lanes]: the factor of the logits, times log2(e)

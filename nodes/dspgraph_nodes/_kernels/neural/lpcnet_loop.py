@@ -72,7 +72,7 @@ class LPCNetOutputs(NamedTuple):
 
     signal: Array  # [order + n, lane] float64: first the samples before, the oldest first; then those of the run
     shares: Array  # [n, lane]: the probability of every drawn code
-    rows: Array  # [n, 256 * lanes]: the probabilities of all codes, in the order of `level_order`; or [0, 256 * lanes]
+    rows: Array  # [n, 256 * lanes]: the probabilities of all codes, ordered as `Workspace.logits`; or [0, 256 * lanes]
 
 
 @kernel
@@ -83,7 +83,7 @@ def _start_frame(
 
     For gate n of GRU_A only the recurrent bias is copied to `start_a`; `sum_of_rows` adds the condition later. In eight
     bits `gates_in_eight_bits` adds it for all gates, and `start_a` is not used. taps: [order, lanes], overwritten with
-    the predictor. tile: see `units_of_tile`.
+    the predictor. tile: see `lpcnet_layout.units_of_tile`.
     """
     start, condition, lanes = workspace.start_a.reshape(-1), workspace.condition_b.reshape(-1), taps.shape[1]
     for k in range(len(taps)):
@@ -235,7 +235,8 @@ def _show(q: Array, total: Array, drawn: Array, out: LPCNetOutputs, n: int, tile
     """Store the probabilities q / total of sample n in `out`: those of the drawn codes in out.shares.
 
     If out.rows has a row n, the probabilities of all codes are stored there. q: unnormalised probabilities in the order
-    of `level_order`; total: [lanes], their sums; drawn: [lanes], the drawn codes; tile: see `units_of_tile`.
+    of `logits` in `Workspace`; total: [lanes], their sums; drawn: [lanes], the drawn codes; tile: see
+    `lpcnet_layout.units_of_tile`.
     """
     lanes, per = len(drawn), LEVELS // WIDTH
     for lane in range(lanes):

@@ -71,7 +71,7 @@ def inputs(excitation: Excitation) -> Array:
     """Return the codes that the network reads for each sample, [n, 3].
 
     They are the codes of the previous noisy sample, of the prediction of the present sample, and of the previous
-    excitation.
+    excitation. For sample 0 the first and the third are the code of silence, 128.
     """
     codes = np.full((len(excitation.target), 3), SILENT_CODE)
     codes[1:, 0] = encode(excitation.noisy[:-1])

@@ -154,7 +154,7 @@ def _memory(
 
 
 def _by_level(rows: Array, tile: int) -> Array:
-    """Reorder probabilities from `level_order` to the order of the codes: [n, 256 * lanes] to [n, 256, lanes].
+    """Reorder rows from the order of `Workspace.logits` to the order of the codes: [n, 256 * lanes] to [n, 256, lanes].
 
     tile: see `units_of_tile`.
     """
@@ -191,7 +191,7 @@ def teacher_forced(
 
 
 def deemphasis(x: Array, coef: float, before: float) -> Array:
-    """Return y[n] = x[n] + coef * y[n-1] for n = 0, 1 ...: [n] float64. x: [n]; before: y[-1]."""
+    """Return y[n] = x[n] + coef * y[n-1] for n = 0, 1 ...: [n] float64. x: [n] float64; before: y[-1]."""
     y = x.copy()
     _deemphasis(y, coef, before)
     return y

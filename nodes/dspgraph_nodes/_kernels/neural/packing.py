@@ -274,7 +274,10 @@ class LayerPacker:
         self._eight, self._path = eight, path
 
     def scale(self, name: str) -> Array | None:
-        """Return the scales of the rows of a matrix; None if the network has floats."""
+        """Return the scales of the rows of a matrix; None if the network has floats.
+
+        name: the full name of the matrix in the file of weights, for instance "dense1.weight".
+        """
         return self._eight[name].scale if self._eight else None
 
     def dense(self, name: str, inputs: int | None = None) -> Matrix | EightBitMatrix:
@@ -304,7 +307,8 @@ class LayerPacker:
         """Return what `packed_recurrent` returns for a GRU.
 
         name: the name of the GRU. For a GRU whose arrays have other names in the file than in torch: given: its arrays
-        by their names in torch; matrix: the name of its recurrent matrix in the file.
+        in float64, by the names that torch would give them, for instance "gru.weight_ih_l0" if `name` is "gru"; matrix:
+        the name of its recurrent matrix in the file.
         """
         return packed_recurrent(given or self.wide, name, self.scale(matrix or f"{name}.weight_hh_l0"), self._path)
 

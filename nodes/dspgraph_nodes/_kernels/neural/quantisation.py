@@ -15,7 +15,7 @@ from dspgraph_nodes._kernels.arrays import Array
 
 LARGEST_CODE = 127  # of the 8-bit numbers; -128 is not used, so that the products of two pairs fit into 16 bits
 _DIGITS = 16
-LEAST_LARGEST = 2.0**-100  # a row whose scale would be below this is zeros; least m for inputs, see `eight_bits`
+LEAST_LARGEST = 2.0**-100  # a row whose scale would be below this is zeros; least m in the module `eight_bits`
 
 
 class EightBits(NamedTuple):

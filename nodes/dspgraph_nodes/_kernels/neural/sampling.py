@@ -88,8 +88,9 @@ def _running_sums(code: NetworkCode, values: list[Any]) -> list[Any]:
 def _draw_by_signal(code: NetworkCode, threshold: Any, per: int) -> None:
     """Write the code of `categorical` with vectors of one signal each.
 
-    Of sixteen signals, the probabilities of all are computed before the first draw: the instructions wait for each
-    other, and the processor is faster if it can work on several signals at once.
+    threshold: a vector that holds the threshold in every element; per: the number of levels in a block. Of sixteen
+    signals, the probabilities of all are computed before the first draw: the instructions wait for each other, and the
+    processor is faster if it can work on several signals at once.
     """
     b, zero = code.builder, code.constant(0)
 
@@ -125,7 +126,10 @@ def _draw_by_signal(code: NetworkCode, threshold: Any, per: int) -> None:
 
 
 def _draw_by_level(code: NetworkCode, threshold: Any, per: int) -> None:
-    """Write the code of `categorical` with vectors of one level of sixteen signals each."""
+    """Write the code of `categorical` with vectors of one level of sixteen signals each.
+
+    threshold, per: as in `_draw_by_signal`.
+    """
     b, zero, scale = code.builder, code.constant(0), code.load("sharp", 0)
     rows = WIDTH * WIDTH  # distance from place 16 * b of the logits to place 16 * (b + 1), in numbers
     top = code.variable(code.load("logits", 0))
@@ -255,7 +259,7 @@ def draw_class(
 def probabilities(logits: Array, levels: int, temperature: float) -> None:
     """Replace every group of `levels` logits by softmax(logits / temperature), in place.
 
-    logits: [n, groups * levels] float32.
+    logits: [n, groups * levels] float32, contiguous.
     """
     rows = logits.reshape(-1, levels)
     _normalise(softmax_buffers(np.zeros((1, 0), np.float32), levels, 1), rows, rows[..., None], temperature)

@@ -12,12 +12,11 @@ exponents x in 1 + 2**x are limited to -30 .. 30. This changes a sigmoid or tanh
 four such denominators, below 2**121, does not overflow. In eight bits a fraction of polynomials takes the place of a
 sigmoid or tanh: it has fewer steps that wait for each other, and its error is small beside the rounding of a state.
 
-A matrix may have 8-bit numbers (`DotBlocks`). Its products then read the array `codes` of the workspace: the state in
-8-bit numbers, which `encode_state` and `update_state` write, in the order of `state`. Sums are whole
-numbers, in arrays of int32, and become floats where they are read: scale * sum + start. In such a network a vector
-always holds sixteen units of one signal, also for sixteen signals: the arrays are then [block, lane, unit in block].
-Layers whose inputs may have any size differ: their `state` stays [unit, lane], and the module `eight_bits` writes
-`codes`.
+A matrix may have 8-bit numbers (`layout.DotBlocks`). Its products then read the array `codes` of the workspace: the
+state in 8-bit numbers, which `encode_state` and `update_state` write, in the order of `state`. Sums are whole numbers,
+in arrays of int32, and become floats where they are read: scale * sum + start. In such a network a vector always holds
+sixteen units of one signal, also for sixteen signals: the arrays are then [block, lane, unit in block]. Layers whose
+inputs may have any size differ: their `state` stays [unit, lane], and the module `eight_bits` writes `codes`.
 
 A stage reads and writes arrays of two named tuples, `net` (the weights) and `workspace`, by their names. Every stage
 needs the array `state` of the workspace: [rows, units], or [rows, units, lane] for sixteen signals; it tells the two
@@ -165,7 +164,7 @@ def product_of_one(matrix: str, start: str, y: str) -> Any:
     matrix begins.
 
     For a matrix of 8-bit numbers, w[k, r] * state[...] is a sum of four products, and the sums begin with its own
-    `start`. The sums of `ScaledBlocks` begin with 0; at the end y = scale * sum + start.
+    `start`. The sums of `layout.ScaledBlocks` begin with 0; at the end y = scale * sum + start.
     """
 
     def write(code: NetworkCode, group: Any, x: Any) -> None:
@@ -362,8 +361,8 @@ def gates(name: str, matrix: str = "", start: str = "") -> Any:
 
     name: the last part of the names of its arrays, sums_<name> and diagonal_<name>; matrix: the name of the recurrent
     matrix, if its sums in sums_<name> may be whole numbers, and start: the name of the array with which they begin. A
-    kernel calls the stage with five numbers: h, where the old state begins in `state`; b0 and b1, the numbers of the
-    two blocks; s0 and s1, their slots in `inputs` and in the array of the recurrent sums.
+    kernel calls the stage with five numbers, in the order h, b0, s0, b1, s1: h, where the old state begins in `state`;
+    b0 and b1, the numbers of the two blocks; s0 and s1, their slots in `inputs` and in the array of the recurrent sums.
 
         r = 1 / (1 + 2**(g_r + (y_r + d_r * h))),    z = 1 / (1 + 2**(g_z + (y_z + d_z * h)))
         c = g_n + r * (y_n + d_n * h)

@@ -5,9 +5,9 @@ Layer i has a dilation d, and a factor f and an offset o for every channel. With
     a[t] = r(f * h_i[t] + o) within the signal, 0 before and after it
     h_(i+1)[t] = h_i[t] + V r(sum_k W_k a[t + (k - 1) d] + b) + c,    k = 0 .. 2
 
-Sixteen neighbouring samples are computed side by side, as `convolution` computes sixteen signals: every number by the
-same operations in the same order, wherever the sample stands among the sixteen. So a signal has the same bits in any
-cut.
+Sixteen neighbouring samples are computed side by side, as the module `convolution` computes sixteen signals: every
+number by the same operations in the same order, wherever the sample stands among the sixteen. So a signal has the same
+bits in any cut.
 
 Source: the encoder of J. Engel et al., Neural Audio Synthesis of Musical Notes with WaveNet Autoencoders, ICML 2017,
 arXiv:1704.01279.
@@ -38,7 +38,7 @@ class StackMatrices(NamedTuple):
     and `offsets` o.
     """
 
-    weights: Array  # float32: for every layer W, then V, as `in_blocks` returns them
+    weights: Array  # float32: for every layer W, then V, as `convolution.in_blocks` returns them
     hidden_biases: Array  # [layers, H] float32: b of every layer
     biases: Array  # [layers, C] float32: c of every layer
     factors: Array  # [layers, C] float32: f of every layer

@@ -18,8 +18,8 @@ class WaveNetWeights(NamedTuple):
     matrices that `head` points to; those of the layers are in `PackedWaveNet.dots`, and `layers` has the numbers of
     their first blocks there.
 
-    A layer has gates, or a normalisation and leaky ReLUs, see `wavenet_loop`. In the second form, the word gate in the
-    names of fields means a channel of the convolution; there are half as many of these.
+    A layer has gates, or a normalisation and leaky ReLUs, see the module `wavenet_loop`. In the second form, the word
+    gate in the names of fields means a channel of the convolution; there are half as many of these.
     """
 
     weights: Array

@@ -3,7 +3,7 @@
 Every layer keeps the last inputs of its convolution in a ring: a row for each of the (taps - 1) * dilation + 1 samples
 that it reads. A new sample overwrites the oldest row, so that no row moves.
 
-Vectors and lanes are those of `convolution`.
+Vectors and lanes are those of the module `convolution`.
 
 There are two forms of layers. A layer with gates computes the formulas of the node `wavenet`; its ring keeps its
 inputs x. The other form has a factor f and an offset o for every channel, and leaky ReLUs r(x) = max(x, slope * x);
@@ -49,7 +49,7 @@ class WaveNetWorkspace(NamedTuple):
     mix: Array  # [lanes, rows of a sample]: the factors of the rows that a sample uses
     work: Array  # [16, 16]: memory for transposing
     softmax: SoftmaxBuffers
-    codes: Array  # this and the next two: see `rounding_buffers`
+    codes: Array  # this and the next two: see `convolution.rounding_buffers`
     steps: Array
     sums: Array
 
@@ -200,9 +200,9 @@ def run(
 ) -> None:
     """Generate n samples in every lane, and leave in the rings the inputs that the next run needs.
 
-    last: [taps, lanes] float64, the samples, or their levels, that the first convolution reads before the first new
-    sample, the newest first. At the end they are replaced by the last samples. When the run begins, row 0 of every
-    ring is the oldest; when it ends, the oldest is row n modulo the number of rows.
+    The samples are written to `out`. last: [taps, lanes] float64, the samples, or their levels, that the first
+    convolution reads before the first new sample, the newest first. At the end they are replaced by the last samples.
+    When the run begins, row 0 of every ring is the oldest; when it ends, the oldest is row n modulo the number of rows.
     """
     count, lanes = given.rows.shape
     residual, gate, skips, width = net.sizes[1], net.sizes[2], net.sizes[3], net.sizes[4]

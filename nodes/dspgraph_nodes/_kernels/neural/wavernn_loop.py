@@ -39,12 +39,12 @@ class ConditionRows(NamedTuple):
 
 
 class LoopArrays(NamedTuple):
-    """The arrays that the stages of a step read and write; all but `state` are flattened to one dimension.
+    """The arrays that the stages of a step read and write.
 
-    state: the states of the GRUs before and after the step, and the inputs of the other layers. inputs, sums_b: the
-    sums of a GRU's gates over its inputs and over its old state. y: the sums of another layer. rows, constants: the
-    rows `blended` and `constants` of `ConditionRows` for the present frame. x: what frames and last samples add to the
-    layers.
+    In all of them but `state`, units and lanes are flattened to one axis. state: the states of the GRUs before and
+    after the step, and the inputs of the other layers. inputs, sums_b: the sums of a GRU's gates over its inputs and
+    over its old state. y: the sums of another layer. rows, constants: the rows `blended` and `constants` of
+    `ConditionRows` for the present frame. x: what frames and last samples add to the layers.
     """
 
     state: Array  # [1, n] or [1, n, 16]: the states of the GRUs before and after, then the inputs of the other layers
@@ -100,7 +100,8 @@ def _begin(
 ) -> None:
     """Write to work.x what the frames and the last samples add to the layers for sample n.
 
-    At the first sample of a frame, its rows are copied to `work`. columns: see `blend`.
+    At the first sample of a frame, its rows are copied to `work`. If the inputs of sample n are among those in
+    given.forced, they are first copied to out.last. columns: see `blend`.
     """
     lanes, hop = len(given.rows), len(given.taps)
     if n % hop == 0:
@@ -169,8 +170,9 @@ def run_split(
 ) -> None:
     """Generate samples in every lane with the network that has a divided state; write them to `out`.
 
-    A sample is drawn in two halves. The network reads both halves of the previous sample and, for the fine half, the
-    new coarse half. out.drawn gets both halves and the product of their probabilities.
+    The arguments are those of `run_stacked`, with the state of one GRU in work.state. A sample is drawn in two halves.
+    The network reads both halves of the previous sample and, for the fine half, the new coarse half. out.drawn gets
+    both halves and the product of their probabilities.
     """
     (count, _, lanes), units = given.draws.numbers.shape, len(net.gru.diagonal_b) // 3
     state, dense, blocks = work.state.reshape(-1), (len(net.coarse1.start) - WIDTH) * lanes, units // WIDTH

@@ -97,7 +97,8 @@ def synthesise(
 
     A draw is d numbers: a level, two halves (d = 2), or a number from -1 to 1. The last column is the probability of
     the level or of the halves, or 1. tap: whether to return the outputs of the network; otherwise they are [0,
-    outputs]. many: as in `in_lanes`; by default the fastest. The states of the segments are changed in place.
+    outputs]. temperature: as in `generate`. many: as in `in_lanes`; by default the fastest. The states of the segments
+    are changed in place.
     """
     many = many or (SIDE_BY_SIDE_IN_EIGHT_BITS if isinstance(network.sample[-1], EightBitMatrix) else SIDE_BY_SIDE)
     empty = np.zeros((0, network.drawn + 1), np.float32), np.zeros((0, network.outputs), np.float32)
@@ -169,8 +170,9 @@ def samples(network: WaveRNNWeights, drawn: Array) -> Array:
 def distribution(network: WaveRNNWeights, outputs: Array, temperature: float) -> Array:
     """Convert the outputs of the network to distributions, [n, outputs], in place, and return them.
 
-    For softmaxes, a row has the probabilities of the levels. For a mixture it has logits, means and log-scales: those
-    below `FLOOR` are raised to it, and ln(temperature) is added.
+    outputs: [n, outputs] float32, contiguous, from `synthesise`. For softmaxes, a row has the probabilities of the
+    levels. For a mixture it has logits, means and log-scales: those below `FLOOR` are raised to it, and ln(temperature)
+    is added.
     """
     if network.levels:
         probabilities(outputs, network.levels, temperature)

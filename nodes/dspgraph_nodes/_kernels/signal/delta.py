@@ -24,7 +24,7 @@ def parse_windows(windows: DeltaWindows) -> list[DeltaWindow]:
     """Convert the windows of a node parameter to a list of (l, u, coefficients).
 
     Raises ValueError if the first window is not static, or if a window has an even number of coefficients or only
-    zeros.
+    zeros. The message lacks its subject, the name of the parameter, which the caller puts before it.
     """
     rows = [_NAMED[window] if isinstance(window, str) else window for window in windows]
     if not rows or rows[0] != (1.0,):

@@ -62,7 +62,7 @@ class Framing:
     def flush(self, held: FrameBuffer) -> Array:
         """Return the frames [m, length] that are not complete at the end of the signal, filled up with zeros.
 
-        held: the buffer.
+        held: the buffer, updated in place.
         """
         begun = self.hop + self.beyond - held.wait  # samples received since the start of the span of the next frame
         count = -(-begun // self.hop)
@@ -90,7 +90,8 @@ def centred_framing(length: int, hop: int, centre: float | None) -> Framing:
     """Return a framing in which the middle of every frame lies `centre` samples after the start of the frame's span.
 
     Without `centre` a frame lies in the middle of its span, or half a sample earlier if one of length and hop is odd
-    and the other even. Raises ValueError if frames would begin between two samples.
+    and the other even. Raises ValueError if frames would begin between two samples. The message begins with the
+    parameter "centre"; the caller puts the name of the node and a dot before it.
     """
     if centre is None:
         return Framing(length, hop, (hop - length) // 2)

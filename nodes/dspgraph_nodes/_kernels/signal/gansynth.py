@@ -100,7 +100,10 @@ class GansynthLayout:
         return f"{'scaled_' if self.normaliser else ''}gansynth_{kind}"
 
     def check(self) -> None:
-        """Raise ValueError unless `bins` is a power of two, at least 16; also if mel bands have the form "phase"."""
+        """Raise ValueError unless `bins` is a power of two, at least 16; also if mel bands have the form "phase".
+
+        The message begins with the name of a parameter; the caller puts the name of the node and a dot before it.
+        """
         if self.bins < _FEWEST_BINS or self.bins & (self.bins - 1):
             near = max(_FEWEST_BINS, 2 ** round(math.log2(max(1, self.bins))))
             raise ValueError(f"bins is {self.bins}; it must be a power of two, at least {_FEWEST_BINS}: take {near}")

@@ -155,7 +155,7 @@ def _eigenvalues(d: Array, e: Array) -> None:
 def _ql_step(d: Array, e: Array, low: int, high: int) -> None:
     """Apply one implicit QL step, with Wilkinson's shift, to the rows low .. high of the matrix.
 
-    d: the diagonal; e: the off-diagonal.
+    d: the diagonal; e: the off-diagonal; both are changed in place.
     """
     g = (d[low + 1] - d[low]) / (2.0 * e[low])
     r = np.sqrt(g * g + 1.0)

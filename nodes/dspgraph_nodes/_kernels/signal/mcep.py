@@ -22,7 +22,8 @@ def mel_cepstrum(power: Array, n_fft: int, order: int, alpha: float, tolerance: 
 
         E = mean over the n_fft bins of (I / |H|**2 + ln(|H|**2)),    ln|H| = sum_m c[m] * cos(m * w~)
 
-    power: I, float64, all above 0; w~: the frequency of a bin on the scale of the all-pass `alpha` (see `freqt`).
+    power: I, float64, all above 0; w~: the frequency of a bin on the scale of the all-pass `alpha` (see the module
+    `freqt`).
 
     E is convex. With r[m] = mean of (I / |H|**2 * cos(m * w~)), the gradient of E is 2 * ((-alpha)**m - r[m]) and its
     Hessian 2 * (r[i - j] + r[i + j]). Newton's method starts from the mel-cepstrum of ln(I). A row is finished when a

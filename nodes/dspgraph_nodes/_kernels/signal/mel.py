@@ -82,7 +82,8 @@ def check_mel_bands(count: int, rate: float, width: int, f_min: float, f_max: fl
     """Raise ValueError if the range of the bands is not valid, if there are too many, or if a band contains no bin.
 
     width: the number of bins of the spectrum; f_max: None means rate / 2. The other arguments are those of
-    `mel_filterbank`.
+    `mel_filterbank`. The message begins with the name of a parameter or input; the caller puts the name of the node and
+    a dot before it.
     """
     top = f_max or rate / 2
     if width < 2:

@@ -153,7 +153,7 @@ def resample_start(up: int, down: int, channels: int, dtype: Any) -> ResampleSta
 def resample_step(held: ResampleState, x: Array) -> Array:
     """Add input samples x [channels, n]; return the output samples [channels, m] that are now determined.
 
-    To get the rest at the end of the signal, add `held.after` zeros.
+    held: the state, updated in place. To get the rest at the end of the signal, add `held.after` zeros.
     """
     up, down = held.up, held.down
     held.x = np.concatenate((held.x, x), axis=1)

@@ -84,7 +84,7 @@ class PsolaSignal:
         return found
 
     def _mark(self, end: bool) -> None:
-        """Find all marks whose search ends before the last sample whose period is known; append them to `marks`.
+        """Find all marks whose search ends no later than the last sample with a known period; append them to `marks`.
 
         end: whether the signal ends here; then all marks are found.
         """

@@ -98,7 +98,8 @@ def window_start(rows: SpectrumRows, hop: int, length: int | None, window: Windo
     """Return where the window of a row begins, in samples after the start of the span of that row.
 
     rows: the stream of spectra; length: the length of the window in samples, n_fft if None. Raises ValueError if no
-    signal can be made from these rows with this hop and window.
+    signal can be made from these rows with this hop and window. The message begins with the name of a parameter; the
+    caller puts the name of the node and a dot before it.
     """
     n_fft = 2 * (rows.width - 1)
     length = length or n_fft

@@ -98,7 +98,7 @@ def stretch_step(how: Stretching, held: StretchState, x: Array) -> Array:
 def stretch_flush(how: Stretching, held: StretchState) -> Array:
     """Return the rest of the output [channels, m] at the end of the signal.
 
-    n input samples give ceil(n * factor) output samples in all. how: the settings; held: the state.
+    n input samples give ceil(n * factor) output samples in all. how: the settings; held: the state, updated in place.
     """
     total = -(-held.received * how.up // how.down)
     until = max(held.frames, -(-total // how.hop))
@@ -141,7 +141,8 @@ def _locked_frames(how: Stretching, held: StretchState, numbers: range) -> tuple
     """Return frames of a phase vocoder [channels, n, length], and gain and weight [length] of their overlap-add.
 
     The phase of a spectral peak advances as much as it does in `hop` samples of the input. The bins around a peak keep
-    their phases relative to it. numbers: which output frames to make, by their numbers j (see the module).
+    their phases relative to it. numbers: which output frames to make, by their numbers j (see the module). held: the
+    state, in which `spectrum` is updated.
 
     Source: J. Laroche and M. Dolson, Improved phase vocoder time-scale modification of audio, IEEE Transactions on
     Speech and Audio Processing 7(3), 1999 (identity phase locking).
@@ -195,7 +196,7 @@ def _shifted_frames(how: Stretching, held: StretchState, numbers: range) -> tupl
     Each frame is cut where it continues the previous frame best: at the shift with the largest x . t / sqrt(x . x),
     where x is the shifted frame, with all its channels, and t are the input samples that follow the previous frame. Of
     equally good shifts, as in silence, the smallest is taken. numbers: which output frames to make, by their numbers j
-    (see the module).
+    (see the module). held: the state, in which `shifted` is updated.
 
     Source: W. Verhelst and M. Roelands, An overlap-add technique based on waveform similarity (WSOLA) for high quality
     time-scale modification of speech, ICASSP 1993.

@@ -46,7 +46,8 @@ def raise_subharmonics(x: Array, rate: float, f0: Array, at: Array, top: float) 
 def _low_passed(x: Array, rate: float) -> tuple[Array, int]:
     """Return (every `step`-th sample of x after a low-pass filter, `step`).
 
-    x: [n]. The cutoff is COMPARED_BAND, and `step` makes the rate COMPARED_RATE or a little more.
+    x: [n]; rate: its sampling rate, Hz. The cutoff is COMPARED_BAND. `step` is the largest number with rate / step >=
+    COMPARED_RATE, but at least 1.
     """
     step = max(1, int(rate // COMPARED_RATE))
     half = math.ceil(2 * rate / COMPARED_BAND / step) * step
