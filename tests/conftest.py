@@ -27,8 +27,9 @@ NOT_QUICK = [
                  "system/test_pipelines.py", "testing/test_files.py", "testing/test_models.py",
                  "testing/test_planted_faults.py")
 ]  # fmt: skip
-"""Folders and files that `--quick` leaves out. Their tests compare with other programs, train, draw, use a browser, compare
-variants, render every pipeline, read audio files of every kind in many parts, or test the checks of nodes and models.
+"""Folders and files that `--quick` leaves out. Their tests compare with other programs, train, draw, use a browser,
+compare variants, render every pipeline, read audio files of every kind in many parts, or test the checks of nodes and
+models.
 """
 
 LEFT_OUT_OF_QUICK = {"slow", "process", "browser", "cluster", "training", "thorough"}

@@ -15,7 +15,10 @@ FOLDERS = ("dspgraph", "nodes", "tests", "benchmarks")
 
 
 def by_parser(path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield the import statements of a file as Python's parser reads them, without those for types only."""
+    """Yield (module, imported names) for each import of a file, as Python's parser reads it.
+
+    A relative module begins with its dots; `import a` has no names. Imports under `if TYPE_CHECKING` are left out.
+    """
     waiting: list[ast.AST] = [ast.parse(path.read_text())]
     while waiting:
         item = waiting.pop()

@@ -519,7 +519,7 @@ def points(path: str) -> Iterator[Point]:
 
 
 def ends_of(graph: Graph, wire: ElementTree.Element) -> tuple[str, str]:
-    """Return the names of the two boxes that a wire joins, as `rectangles` names them."""
+    """Return the names of the box where a wire begins and of the box where it ends, as `rectangles` names them."""
     origin, to = str(wire.get("data-from")), str(wire.get("data-to"))
     tail = origin if origin in {*graph.nodes, *graph.inputs} else origin.rpartition(".")[0]
     return tail, f"> {to}" if to in graph.outputs else to.rpartition(".")[0]

@@ -1,4 +1,4 @@
-"""The layout of a diagram: layers, order, heights and routes of boxes of any size."""
+"""The layout of a diagram: layers, order and vertical places of boxes of any size, and the routes of wires."""
 
 import random
 from collections.abc import Sequence
@@ -68,7 +68,7 @@ def test_a_complete_bipartite_pair_has_its_one_crossing() -> None:
 
 
 def test_a_box_between_two_stands_half_way() -> None:
-    """A box with one wire from each of two boxes gets the mean of their heights.
+    """The top of a box with one wire from each of two boxes is at the mean of the y coordinates of their tops.
 
     There the sum of the squares of both wires' slopes is least. The wires are too steep to be made straight.
     """

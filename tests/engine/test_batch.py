@@ -165,7 +165,7 @@ def test_a_keyed_node_forgets_what_it_cached_under_another_seed() -> None:
     from functools import cached_property
 
     class Table(Node):
-        """Return noise from a cached table."""
+        """Add the first number of a cached table of noise to every sample."""
 
         x = Input(Audio)
         y = Output(Audio)

@@ -1,4 +1,4 @@
-"""The profiler. Most tests replace the clock by one that only the nodes of the test advance, so all figures are exact."""
+"""The profiler. In most tests only the nodes of the test advance the clock, so all figures are exact."""
 
 import ctypes
 import math
@@ -77,7 +77,7 @@ class ToySpend(Node):
 
 
 class ToyCompiled(Node):
-    """Take a minute for the first step and for the first flush, and 1 ms for every later call."""
+    """Return the signal; on the test's clock, the first step and the first flush take a minute, later calls 1 ms."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -345,7 +345,7 @@ def test_a_node_that_sleeps_is_found_and_the_verdict_hears_of_it() -> None:
 
 
 class ToyTogether(Node):
-    """Take 1 ms for a step of one signal, and 2 ms for a step of several signals."""
+    """Return the signal; on the test's clock, a step of one signal takes 1 ms, and a step of several takes 2 ms."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -496,7 +496,7 @@ def test_the_table_has_a_head_a_row_per_node_and_the_sum(clock: None) -> None:
 
 
 def test_what_a_node_holds_back_is_counted() -> None:
-    """ToyLate keeps a view of its 700 samples and of the 10 samples of the last quantum, so 710 samples stay in memory."""
+    """ToyLate keeps a view of its 700 samples and the 10 samples of the last quantum, so 710 samples stay in memory."""
     profile = profiled(chain(late=ToyLate(samples=700), last=ToyScale()), np.zeros(3000))
     assert by_name(profile)["late"].held == 710 * 8
     assert by_name(profile)["last"].held == 0

@@ -97,7 +97,7 @@ def test_each_call_hands_a_node_blocks_of_one_time_span() -> None:
     seen: list[tuple[int, int]] = []
 
     class Watch(Node):
-        """Record the sizes of the blocks."""
+        """Add the lengths of both blocks to `seen`, and return the signal."""
 
         x = Input(Audio)
         level = Input(Frames, "level")

@@ -20,7 +20,8 @@ machine looks at its position.
 def browser() -> Iterator[Page]:
     """Yield a page of the installed Chromium. Without Chromium the tests are skipped; in CI that is an error.
 
-    All tests share this page, because opening a new one takes longer than most tests.
+    All tests share this page, because opening a new one takes longer than most tests. It plays sounds ten times as
+    slowly, see `SLOWLY`.
     """
     path = shutil.which("chromium")
     if path is None:

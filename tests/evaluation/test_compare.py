@@ -38,7 +38,7 @@ RATE = 16000
 
 
 class Loud(Node):
-    """Fail at a sample above 0.9."""
+    """Return the signal; fail at a sample above 0.9."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -220,7 +220,8 @@ def test_known_signals_have_the_values_that_can_be_computed_by_hand(tmp_path: Pa
 def refused(found: Sequence[Choice], tmp_path: Path, message: str, *metrics: str, files: Any = None) -> None:
     """Assert that a comparison is refused with a message before anything is written.
 
-    found: the choices to compare; metrics: names of metrics; files: the recordings, by default one that is made here.
+    found: the choices to compare; message: a regular expression that the message must match; metrics: names of metrics;
+    files: the recordings, by default one that is made here.
     """
     with pytest.raises(RequestError, match=message):
         compared(found, files or [clips(tmp_path / "in", 1)], tmp_path / "out", *metrics)
@@ -498,7 +499,7 @@ def test_an_interrupted_comparison_goes_on_with_the_same_results(
 
 
 def rewrite(path: Path) -> None:
-    """Write a file again with the same content, at another time."""
+    """Write a file again with the same content, but with another modification time."""
     path.write_bytes(path.read_bytes())
     os.utime(path, ns=(1, 1))
 

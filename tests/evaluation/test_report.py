@@ -38,7 +38,7 @@ HOSTILE = "<img src=x onerror=alert(1)>.wav"
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
-    """Return a comparison of three recordings and three variants; the second variant of the last recording has failed."""
+    """Return a comparison of three recordings and three variants; the last recording's second variant has failed."""
     return comparison(tmp_path_factory.mktemp("plain") / "sounds", ["one", "two", "three"], ENGLISH, (2, 2))
 
 

@@ -53,8 +53,8 @@ def test_holm_multiplies_the_smallest_most_and_keeps_the_order() -> None:
 def results(variants: int, values: dict[tuple[int, int], float]) -> Results:
     """Return the results of one metric, `mcd`, for four recordings.
 
-    variants: the number of variants; values: (number of a recording, number of a variant) -> value, from 0. Values that
-    are not there are missing.
+    variants: the number of variants; values: (recording, variant) -> value, where both are numbered from 0. A pair that
+    is not there has no value.
     """
     names = [f"v{k}" for k in range(variants)]
     recordings = [Recording(f"r{k}", "", 1.0) for k in range(4)]

@@ -8,7 +8,7 @@ from dspgraph.io.sink import Sink
 
 
 class Lines(Sink):
-    """A sink that writes lines, and counts the calls of its methods."""
+    """A sink that writes its `lines`, and records the calls of its methods in `calls`."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)

@@ -75,7 +75,10 @@ def with_volume() -> Graph:
 
 
 def wrong_quanta(played: Array, expected: Array, late: int) -> list[int]:
-    """Return the numbers of the quanta in which `played` differs from `expected` delayed by `late` samples."""
+    """Return the indices of the quanta in which `played` differs from `expected` delayed by `late` samples.
+
+    played: [n, channels], of which the first one is compared; expected: [m].
+    """
     there = np.concatenate((np.zeros(late), expected)).astype(np.float32)[: len(played)]
     differ = (played[: len(there), 0] != there).reshape(-1, Q).any(axis=1)
     return [int(k) for k in np.flatnonzero(differ)]
@@ -142,7 +145,10 @@ def test_the_engine_neither_checks_nor_copies_a_sound(monkeypatch: pytest.Monkey
 
 
 class VirtualStop(threading.Event):
-    """The event that stops a device, in virtual time: waiting takes no time. Work is done at each wait."""
+    """The event that stops a device, in virtual time: waiting takes no time, and adds to `now`, in seconds.
+
+    work: a function that is called at each wait, with this event.
+    """
 
     def __init__(self, work: Any) -> None:
         super().__init__()
@@ -558,9 +564,10 @@ def test_a_sound_that_is_refused_leaves_no_file(tmp_path: Path) -> None:
 
 
 def recorded(folder: Path, blocks: int) -> tuple[str, list[int]]:
-    """Record an input and two outputs until writing fails; return the error, and the number of samples of each file.
+    """Record an input, x, and two outputs, y and z, and assert that closing the recording raises FileError.
 
-    blocks: how many blocks of a second are recorded.
+    Returns the message of the error, and the numbers of samples in the files out_y.wav, out_z.wav and x.wav. The caller
+    makes writing fail. blocks: how many blocks of a second are recorded.
     """
     recorder = Recorder(folder, {"x": Audio(RATE)}, {"y": Audio(RATE), "z": Audio(48000, 2)}, {"begin": None})
     recorder.line({"set": "volume"})

@@ -87,9 +87,9 @@ def wait_for_error(live: Live) -> None:
 
 
 def test_a_take_can_be_rendered_again_with_the_same_bytes(tmp_path: Path) -> None:
-    """The take has two swaps at nearly the same time, a third one, a control that moves, and a sound with a seek.
+    """A take is the recording of a live graph; it is rendered again by `perform` and by the command `render`.
 
-    It is rendered again by `perform` and by the command `render`.
+    It has two swaps at nearly the same time, a third one, a control that moves, and a sound with a seek.
     """
     pipeline, take = tmp_path / "mine.yaml", tmp_path / "take"
     pipeline.write_text(PIPELINE)

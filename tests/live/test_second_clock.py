@@ -194,7 +194,7 @@ def test_samples_that_come_too_late_are_zeros_and_the_next_are_not() -> None:
 @pytest.mark.parametrize("stall", [0.1, 0.5])
 @pytest.mark.parametrize("side", ["playing", "recording"])
 def test_a_stall_is_over_soon_and_bends_no_pitch(side: str, stall: float) -> None:
-    """One device stops at 30 s and reports nothing; as many samples are lost as it has missed.
+    """One device stops at 30 s and reports nothing; the samples that it has missed are lost, or up to 0.25 s more.
 
     side: the device that stops; stall: for how many seconds.
     """
@@ -252,7 +252,10 @@ def test_the_delay_grows_by_a_block_at_a_time_and_by_a_fifth_of_a_second_at_most
 
 @pytest.mark.parametrize("rate", [4000, 8000, 24000])
 def test_losses_are_counted_at_the_rate_of_the_device(rate: int) -> None:
-    """The device loses 0.1 s. Before it reports this, the resampler has already replaced a part by zeros."""
+    """The device loses 0.1 s, which are counted once, in samples at the rate of the device.
+
+    Before the device reports this, the resampler has already replaced a part by zeros.
+    """
     clock, block = SecondClock(Fraction(rate), Fraction(RATE), 1, 80), rate // 100
     came, number = -0.5, 0
     for k in range(3000):

@@ -82,8 +82,8 @@ def test_two_uses_of_one_var_are_two_values(tmp_path: Path) -> None:
 def levels(count: int, last: str, each: str) -> str:
     """Return the YAML text of `vars` with the variables a0, a1 and so on, each made from the next one.
 
-    last: the value of the last variable, number `count`. each: the value of the others, where {next} stands for the
-    reference to the next one.
+    last: the value of the last variable, number `count`. each: the value of the others, a text for `str.format`, in
+    which {next} stands for the reference to the next one.
     """
     lines = [f"  a{k}: {each.format(next=f'${{a{k + 1}}}')}" for k in range(count)]
     return "\n".join(["vars:", *lines, f"  a{count}: {last}", ""])

@@ -108,7 +108,7 @@ outputs: {y: sized}
 
 
 def test_an_input_can_be_the_stream_that_a_port_takes(tmp_path: Path) -> None:
-    """The port may belong to a pipeline that is used as a node. The precision is the one that the file declares."""
+    """The port may belong to a pipeline that is used as a node. The stream has the precision of the whole pipeline."""
     own = written(tmp_path, SIZED, "own.yaml")
     assert graph_of(own).inputs == {"rows": Frames(100, "level", 3)}
     assert graph_of(own, "width=7", "precision=float32").inputs == {"rows": Frames(100, "level", 7, dtype=np.float32)}

@@ -77,7 +77,10 @@ def test_an_integer_of_more_than_128_bits_is_refused_wherever_it_stands(tmp_path
 
 
 def nested(levels: int) -> str:
-    """Return lists within lists, written with YAML aliases, that have 2**levels values."""
+    """Return YAML text of lists, each of which has the list before it twice, by aliases.
+
+    The last one has 2**levels values.
+    """
     return "a0: &a0 [1, 1]\n" + "".join(f"a{k}: &a{k} [*a{k - 1}, *a{k - 1}]\n" for k in range(1, levels))
 
 

@@ -142,7 +142,10 @@ OTHER: dict[str, Callable[[Path], object]] = {
 def test_a_file_that_has_changed_is_of_the_same_pipeline(
     tmp_path: Path, corpus: Path, change: str, lost: bool, resume: bool
 ) -> None:
-    """The result of a changed file may be replaced without `overwrite`, and the other files are rendered."""
+    """The result of a changed file may be replaced without `overwrite`, and the other files are rendered.
+
+    change: a key of OTHER; lost: whether both files are changed, or only the first one.
+    """
     files = [corpus / "0_8000_1.wav", corpus / "0_16000_1.wav"]
     render(own(tmp_path), files, tmp_path / "out")
     for path in files if lost else files[:1]:

@@ -320,7 +320,8 @@ def clips_and_hang(tmp_path: Path, clips: Path) -> Path:
 def assert_one_is_late(executor: Executor, batch: int, source: Path, out: Path) -> None:
     """Render the folder `source` to `out`; assert that clip 025, which never ends, fails, and that all others succeed.
 
-    The files of the others must have the bytes that a run in this process gives.
+    The files of the others must have the bytes that a run in this process gives. executor: one that gives up an item
+    after 1 s; batch: of the run; source: a folder such as that of `clips_and_hang`.
     """
     render(toy(), sorted(source.glob("??.wav")), out.with_name("others"))
     rows = render(toy(), [source], out, executor=executor, batch=batch)
@@ -510,7 +511,7 @@ def test_the_command_line_gives_up_a_file_after_its_timeout(
 
 
 def start(pipeline: Path, clips: Path, out: Path) -> subprocess.Popen[str]:
-    """Start a run with two workers and 0.1 s per clip; return when it has rendered three clips."""
+    """Start a run with two workers and 0.1 s per clip; return its main process when it has rendered three clips."""
     line = command(pipeline, [clips], out, "-j", "2", "-s", "end.seconds=0.1")
     lead = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True)
     wait_until(lambda: (out / "ledger.jsonl").exists() and (out / "ledger.jsonl").read_bytes().count(b"\n") > 2)

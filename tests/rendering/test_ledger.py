@@ -36,7 +36,7 @@ GUILTY = 0.125
 
 
 class Scale(Node):
-    """Multiply a signal by a factor, and count the signals in STARTED."""
+    """Multiply a signal by a factor, which is added to STARTED for each signal; fail if a block begins with GUILTY."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -247,7 +247,10 @@ def test_the_unfinished_files_of_a_killed_run_are_swept_away_and_a_folder_withou
 
 @contextmanager
 def holder(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Return a context in which another process has the ledger open and is writing a file; it yields this process."""
+    """Yield another process, which has the ledger of a folder open and is writing a file beside it.
+
+    The process is killed at the end of the context.
+    """
     code = (
         f"import sys, time; sys.path[:0] = {sys.path!r}\nfrom pathlib import Path\nfrom dspgraph.io.atomic import AtomicFile\n"
         f"from dspgraph.rendering.ledger import Ledger\nledger = Ledger(Path({str(folder)!r}))\nAtomicFile(Path({str(folder / 'a')!r}))\n"

@@ -179,9 +179,9 @@ outputs: {y: out, soft: soft}
 
 
 def test_a_take_with_two_recorded_inputs_is_rendered_again(tmp_path: Path) -> None:
-    """A take with two inputs of different rates, from two channels of one device, is rendered to the recorded bytes.
+    """A take (the recording of a live graph) with two inputs of different rates is rendered to the recorded bytes.
 
-    An empty line at the head of the file of events changes nothing.
+    The inputs come from two channels of one device. An empty line at the head of the file of events changes nothing.
     """
     (tmp_path / "two.yaml").write_text(TWO)
     x = (0.4 * np.stack((speech()[:40000], speech()[8000:48000]), axis=1)).astype(np.float32)
@@ -210,7 +210,7 @@ def test_a_take_with_two_recorded_inputs_is_rendered_again(tmp_path: Path) -> No
 
 
 def test_the_path_of_a_pipeline_in_an_event_is_relative_to_the_file_of_events(folder: Path) -> None:
-    """Also if its file is called like the pipeline at the beginning."""
+    """The path begins in the folder of the file of events, even if the first pipeline has a file of the same name."""
     (folder / "other").mkdir()
     (folder / "other" / "mine.yaml").write_text(PIPELINE.replace("samples: 400", "samples: 800"))
     (folder / "events.jsonl").write_text(

@@ -16,12 +16,12 @@ from helpers.toys import ToyFrames
 
 
 def spoilt(good: Path) -> None:
-    """Replace the first sample of a file by `MARK`, so that the node `Raises` fails."""
+    """Replace the first sample of the file of the fixture `good` by `MARK`, so that the node `Raises` fails."""
     soundfile.write(good, np.concatenate([[MARK], speech()[8001:16000]]), 16000)
 
 
 def with_rows(node: Node) -> Graph:
-    """Return a graph with two audio outputs, and rows for an .npz file."""
+    """Return a graph with the outputs y, which is the input through `node`, z, the input, and rows for an .npz file."""
     nodes = {"end": node, "rows": ToyFrames()}
     wires = {"end.x": "x", "rows.x": "x"}
     return Graph(nodes, wires, {"x": Audio(16000)}, {"y": "end", "z": "x", "rows": "rows"})
@@ -115,7 +115,7 @@ def test_an_older_output_that_another_item_has_replaced_stays(tmp_path: Path, go
 def test_an_older_output_that_is_an_input_stays(tmp_path: Path, good: Path) -> None:
     """Results of an earlier run that this run reads are not removed.
 
-    `first.json` names two files that the second run reads: one for its own item, one for another item.
+    The last run reads `second.wav` for the items `first` and `second`, and `first.wav` only for the item `third`.
     """
     out, lines = tmp_path / "out", tmp_path / "m.jsonl"
     for name in ("first", "second"):

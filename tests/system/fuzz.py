@@ -321,7 +321,10 @@ def _damage_text(draw: random.Random, content: bytes) -> bytes:
 
 
 def _damage_archive(draw: random.Random, content: bytes) -> bytes:
-    """Damage one member of an archive, and write the archive again, with the right check sums."""
+    """Damage one member of a zip archive, and return the archive, written again with the right check sums.
+
+    If the bytes are no archive any more, some of them are damaged.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = [(info.filename, archive.read(info)) for info in archive.infolist()]
@@ -452,7 +455,7 @@ class Worker:
     def __init__(self) -> None:
         self.runs = RUNS_OF_A_WORKER
         self.process: Any = None
-        self.patience = 1  # by which the limits of time are multiplied
+        self.patience = 1  # by which the limit of processor time is multiplied
 
     def run(self, arguments: list[str]) -> Outcome | str:
         """Run `dspgraph` with these arguments; return the outcome, or, as text, the fault that prevented an outcome."""
@@ -504,7 +507,10 @@ class Worker:
         self.runs = RUNS_OF_A_WORKER
 
     def _cpu(self) -> tuple[float, bool]:
-        """Return the processor time of the worker in seconds, and whether it runs or waits for a processor."""
+        """Return the processor time of the worker in seconds, and whether it runs or waits for a processor or the disk.
+
+        Returns (0, False) if the worker is gone.
+        """
         try:
             fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
@@ -640,7 +646,10 @@ def _fuzz(given: argparse.Namespace, folder: Path) -> int:
 
 
 def _compile(worker: Worker, valids: list[Valid], folder: Path) -> None:
-    """Run `dspgraph` on undamaged files, so that kernels are compiled before limits of time and memory apply."""
+    """Run `dspgraph` on undamaged files, with 60 times as much processor time, so that all kernels are compiled.
+
+    Files that are refused, or show a fault, are printed.
+    """
     worker.patience = 60
     for valid in valids:
         found, fault = run_one(worker, valid, valid.content, folder)

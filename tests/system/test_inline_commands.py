@@ -40,7 +40,11 @@ EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["p
 
 
 def commands(text: str) -> list[str]:
-    """Return the commands in a text: code between backquotes, lines that are indented, and lines of code blocks."""
+    """Return the commands of dspgraph, make, python and pip in a text.
+
+    They stand between backquotes, in lines that are indented by four blanks, and in code blocks. Those with braces are
+    left out.
+    """
     blocks = re.findall(r"^```(?:sh)?\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     rest = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
     lines = "\n".join(blocks).replace("\\\n", " ").splitlines() + re.findall(r"^ {4}(\S.*)$", rest, re.MULTILINE)

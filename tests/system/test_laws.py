@@ -32,7 +32,7 @@ PRECISIONS = (np.float32, np.float64)
 
 @lru_cache
 def examples_of(domain: str, name: str) -> list[Example]:
-    """Return the examples in a node's own test file."""
+    """Return the examples in a node's own test file. domain: the folder of the node, such as "spectrum"."""
     path = TESTS / "nodes" / domain / f"test_{name}.py"
     assert path.is_file(), f"the node {name} has no test file {path.relative_to(TESTS)}"
     spec = importlib.util.spec_from_file_location(f"examples_of_{name}", path)

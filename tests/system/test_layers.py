@@ -25,7 +25,7 @@ FLOORS = [
 
 FILES = sorted(CORE.rglob("*.py"))
 SCOPES = ("head", "functions", "types")
-"""The kinds of imports: run when the module is imported, run when a function is called, or seen by type checkers only."""
+"""The kinds of imports: run as the module is imported, run as a function is called, or seen by type checkers only."""
 
 
 def module_name(path: Path) -> str:

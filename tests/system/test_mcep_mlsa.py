@@ -15,7 +15,7 @@ pytestmark = pytest.mark.thorough
 def envelopes(x: Array) -> Array:
     """Return the log spectra of the frames of x in dB, [frames, bins], smoothed to 24 cepstral coefficients.
 
-    Frames in which the recording pauses are left out.
+    Frames in which the recording pauses are left out. x: as long as the recording.
     """
     frames = sliding_window_view(x, 512)[::80]
     loud = (sliding_window_view(speech(), 512)[::80] ** 2).mean(axis=1) > 1e-5
@@ -26,7 +26,10 @@ def envelopes(x: Array) -> Array:
 
 
 def distance(y: Array) -> float:
-    """Return the RMS difference between the smoothed spectra of y and the recording, in dB, as the mean over frames."""
+    """Return the RMS difference between the smoothed spectra of y and the recording, in dB, as the mean over frames.
+
+    y: as long as the recording.
+    """
     return float(np.sqrt(((envelopes(y) - envelopes(speech())) ** 2).mean(axis=1)).mean())
 
 

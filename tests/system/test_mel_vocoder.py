@@ -17,7 +17,10 @@ VOCODERS = ["griffin_lim", "wavernn", "wavenet", "lpcnet"]
 
 
 def compared(folder: Path, *options: str) -> Result:
-    """Run `compare` for all vocoders on a quarter of a second of speech, and return its result."""
+    """Run `compare` for the vocoders of `mel_vocoder` on a quarter of a second of speech, and return its result.
+
+    options: further options of the command; without them, all vocoders are compared.
+    """
     soundfile.write(folder / "clip.wav", speech()[16000:20000], 16000)
     arguments = ["compare", "mel_vocoder", str(folder / "clip.wav"), "-o", str(folder / "out"), "--metrics", "lsd"]
     return CliRunner().invoke(main, [*arguments, *options])

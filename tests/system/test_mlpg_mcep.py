@@ -1,4 +1,4 @@
-"""The pipeline that turns states into a trajectory: its results, as numbers."""
+"""The pipeline `mlpg_mcep`, which turns states into a trajectory of mel-cepstra: its results, as numbers."""
 
 import numpy as np
 import pytest

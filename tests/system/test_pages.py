@@ -47,7 +47,10 @@ def commands(page: str, kind: str = "") -> list[list[str]]:
 
 
 def run(words: list[str]) -> None:
-    """Run a command. `train` only lists its settings, and the program that makes notes makes a few."""
+    """Run a command of `dspgraph`; `train` only lists its settings.
+
+    Of the commands of Python, only the program that makes notes is run, and makes three; of others the file must exist.
+    """
     program, *rest = words
     options = [str(path) for word in rest for path in (sorted(Path().glob(word)) if "*" in word else [word])]
     if program == "python":
@@ -63,7 +66,7 @@ def run(words: list[str]) -> None:
 
 
 def shipped(name: str) -> None:
-    """Copy the weights of the pipeline `name`, which come with dspgraph, to where a training run would put its own."""
+    """Copy the shipped weights of the pipeline `name` to run/weights.safetensors, like those of a training run."""
     Path("run").mkdir()
     shutil.copy(shipped_pipelines()[name].with_suffix(".safetensors"), "run/weights.safetensors")
 
@@ -98,7 +101,7 @@ def tutorial() -> None:
 
 
 def results() -> None:
-    """Render a file, and assert that its sidecar has the keys of the sidecar shown on the page `results`."""
+    """Render `speech/a.wav`, and assert that its sidecar has the keys of the sidecar shown on the page `results`."""
     (shown,) = map(json.loads, blocks("results", "json"))
     run(["dspgraph", "render", "mulaw_bits", "speech/a.wav", "-o", "out"])
     written = json.loads(Path("out/a.json").read_text())
@@ -130,7 +133,7 @@ def wavenet_autoencoder() -> None:
 
 
 def half_a_second(weights: str, folder: str, *runs: str) -> None:
-    """Write half a second of speech to a folder, and copy weights to folders of training runs."""
+    """Write half a second of speech to a new folder, and copy the file `weights` to a new folder for each of `runs`."""
     Path(folder).mkdir()
     soundfile.write(f"{folder}/half.wav", speech()[16000:24000], 16000)
     for run in runs:

@@ -141,7 +141,10 @@ def test_inverse_filter_then_allpole_is_the_identity() -> None:
 
 @pytest.mark.parametrize(("name", "swap"), EVERY, ids=NAMES)
 def test_silence_stays_silence(name: str, swap: dict[str, str]) -> None:
-    """An audio output is at most 1e-7, because a mel-cepstrum makes -147 dB of silence; features are finite."""
+    """An audio output is at most 1e-7, because a mel-cepstrum makes -147 dB of silence; features are finite.
+
+    The audio of pipelines with random weights, which know no silence, must only be finite.
+    """
     graph = load(name, overrides(name), swap)
     drawn = bool(overrides(name)) or "lpcnet" in swap.values()  # by a network of random weights, which knows no silence
     for output, array in graph(speech=np.zeros(5000)).items():

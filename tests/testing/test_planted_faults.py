@@ -70,7 +70,10 @@ class CountsItsUses(Node):
 
 
 class DelayLine(Node):
-    """Hold 100 samples back. `lookahead` and `flush` can be made wrong by the parameters."""
+    """Hold 100 samples back. `lookahead` and `flush` can be made wrong by the parameters.
+
+    promised: the lookahead that the node declares, in seconds; flushed: how many of the held samples `flush` returns.
+    """
 
     x = Input(Audio)
     y = Output(Audio)

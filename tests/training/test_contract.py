@@ -23,7 +23,11 @@ def train(recordings, features, out, settings, resume, progress, report, init):
 
 
 def announce(monkeypatch: pytest.MonkeyPatch, folder: Path, package: str, code: str, name: str = "own") -> None:
-    """Install a model of another package, whose module `training` has this code. name: the name of the model."""
+    """Install a model of another package for the rest of the test.
+
+    folder: where the package is written; package: its name; code: the code of its module `training`; name: the name of
+    the model. All other entry points are hidden.
+    """
     (folder / package).mkdir()
     (folder / package / "__init__.py").touch()
     (folder / package / "training.py").write_text(code)

@@ -56,7 +56,11 @@ def test_a_damaged_index_is_refused(tmp_path: Path) -> None:
 
 
 def index_file(folder: Path, blocks: list[bytes], places: list[int]) -> Path:
-    """Write an index of these blocks, and return its path. places: the numbers of the blocks that it lists."""
+    """Write an index and a data file of 100 zeros; return the path of the checkpoint, "a", without the suffixes.
+
+    blocks: the blocks of the index, each with the 5 bytes of its type and check sum; places: the numbers of the blocks
+    that the index lists, in this order.
+    """
     begins = [sum(map(len, blocks[:k])) for k in range(len(blocks))]
     listed = block([(b"%08d" % n, varint(begins[k]) + varint(len(blocks[k]) - 5)) for n, k in enumerate(places)])
     content = b"".join(blocks)

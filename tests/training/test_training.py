@@ -1,4 +1,4 @@
-"""`dspgraph train` and `dspgraph plot --distribution`: from recordings to weights and to a picture; refused requests."""
+"""`dspgraph train` and `dspgraph plot --distribution`: from recordings to weights and a picture; refused requests."""
 
 import json
 import os
@@ -39,7 +39,10 @@ def asked(*settings: str) -> list[str]:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Return a folder with recordings, one at another rate and one in a subfolder, and a file that is not a recording."""
+    """Return a folder with two recordings, and with two files that are not recordings.
+
+    The first recording has 16000 Hz; the second one, in a subfolder, has two channels and 22050 Hz.
+    """
     folder = tmp_path / "data"
     (folder / "more").mkdir(parents=True)
     soundfile.write(folder / "a.wav", speech()[16000:22000], 16000)

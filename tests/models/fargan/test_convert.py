@@ -22,7 +22,7 @@ OTHERS = {"embed_pitch": "cond_net.pembed", "frame1": "cond_net.fdense1", "frame
 def published(arrays: dict[str, Array], parametrized: bool) -> dict[str, Array]:
     """Return the arrays, by name, that the published program saves; torch normalises the weights of the gates.
 
-    parametrized: whether the names are those of newer versions of torch.
+    arrays: those of our network, by name; parametrized: whether the names are those of newer versions of torch.
     """
     found = {}
     for ours, theirs in OTHERS.items():

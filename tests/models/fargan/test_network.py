@@ -27,7 +27,8 @@ def sigmoid(x: Array) -> Array:
 def gru(w: Callable[[str], Array], name: str, x: Array, h: Array) -> Array:
     """Return the next state of a GRU of torch without biases (gates r, z, n).
 
-    w: a function from the name of an array to the array; name: the name of the GRU; x: its inputs; h: its state.
+    w: a function from a name, such as "gru1_inputs", to the array of weights; name: the name of the GRU; x: its inputs;
+    h: its state.
     """
     a, b = w(f"{name}_inputs") @ x, w(f"{name}_states") @ h
     ar, az, an = np.split(a, 3)

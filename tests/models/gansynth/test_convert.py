@@ -18,9 +18,9 @@ RECORDED = GOLDEN / "gansynth"
 
 
 def as_published(arrays: dict[str, Array], average: bool) -> dict[str, Array]:
-    """Return arrays by the names that the published program gives them.
+    """Return arrays with the names and the order of axes that the published program gives them.
 
-    average: whether they are stored as moving averages, beside weights that are all 0.
+    arrays: ours, by name; average: whether they are stored as moving averages, beside weights that are all 0.
     """
     found = {}
     for name, array in arrays.items():

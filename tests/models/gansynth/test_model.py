@@ -33,7 +33,7 @@ def made(
 ) -> list[tuple[Array, Array | None]]:
     """Return for each signal the rows of its notes, [notes * rows, 2 * bins], magnitudes before angles, by the kernel.
 
-    The network draws nothing, so these rows are also its "distributions", which are returned beside them if `tap`.
+    The network draws nothing, so these rows are also its "distributions": each pair has them again if `tap`, else None.
     path: the file of weights; signals: the latent vectors and pitches. `seeds` and `cut` have no effect.
     """
     network = pack(WEIGHTS.read(path)[1])

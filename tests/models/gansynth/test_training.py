@@ -35,7 +35,7 @@ TINY: dict[str, Any] = {
     "preset": "gansynth-tiny", "blocks": 2, "channels": 32, "most_channels": 8, "batch": 4, "steps": 8,
     "validate_every": 4, "ema": 0.5, "threads": 1, "device": "cpu",
 }  # fmt: skip
-"""Pictures of 4 x 32 pixels."""
+"""Settings of a short run with pictures of 4 x 32 pixels."""
 
 Notes = tuple[dict[str, Array], dict[str, dict[str, str]]]
 
@@ -97,7 +97,10 @@ def test_the_moments_begin_anew_with_every_stage_and_other_blocks_stay() -> None
 
 
 def test_two_processes_grow_together() -> None:
-    """With two blocks, a stage of 12 pictures lasts one and a half updates of two processes with 4 pictures each."""
+    """Both processes have the same progress, which counts the pictures of both.
+
+    With two blocks, a stage of 12 pictures lasts one and a half updates of two processes with 4 pictures each.
+    """
     settings = Settings(**{**TINY, "stage_images": 12, "processes": 2})
     recordings, labels = notes("gansynth-tiny", 12)
     made = task(settings, recordings, features(settings), labels)

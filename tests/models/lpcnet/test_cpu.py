@@ -12,7 +12,7 @@ from helpers.networks import SMALL
 
 
 def gradients(model: LPCNet, f: Tensor, loss: Tensor) -> dict[str, Tensor]:
-    """Return the gradients of a loss with respect to the parameters and the condition that it depends on."""
+    """Return the gradients of a loss, by name, of the parameters and the condition `f` that it depends on."""
     wanted = {**dict(model.named_parameters()), "f": f}
     found = torch.autograd.grad(loss, list(wanted.values()), allow_unused=True)
     return {name: one for name, one in zip(wanted, found, strict=True) if one is not None}

@@ -96,7 +96,7 @@ def flatness(x: Array) -> float:
 def filtered(excitation: Array, lpc: Array) -> Array:
     """Filter an excitation [n] by 1 / A, whose coefficients change with every frame; return the samples [n].
 
-    lpc: [frames, order], the coefficients of A without the first one, 1.
+    lpc: [frames, order], the coefficients of A without the first one, 1; the order is at most 16.
     """
     out = np.zeros(16)
     for row, frame in zip(lpc.astype(np.float64), excitation.reshape(-1, HOP), strict=True):

@@ -1,4 +1,4 @@
-"""Files of LPCNet's weights in eight bits: a quarter of the size, read without rounding, and refused if they are wrong."""
+"""Files of LPCNet's weights in eight bits: a quarter of the size, read without rounding, and refused if wrong."""
 
 import json
 import math
@@ -57,7 +57,10 @@ def test_all_matrices_are_stored_in_eight_bits_and_nothing_else(small: Path) -> 
 
 
 def test_the_errors_are_those_of_rounding_to_127_steps(tmp_path: Path) -> None:
-    """The largest error of a row is half a step: 1 / 254 of its largest weight. Weights are uniform, so the rms is known."""
+    """The largest error of a row is half a step, 1 / 254 of its largest weight.
+
+    Weights are uniform, so the RMS of the errors, relative to that of the weights, is known: 1 / 254 too.
+    """
     errors = write_eight_bits(Path(weights_file()), tmp_path / "a.safetensors")
     mean, worst = errors["dense1.weight"]
     assert worst <= 1 / 254 * (1 + 2e-5)

@@ -78,7 +78,7 @@ def packed(path: Path, eight_bits: bool) -> Network:
 def generate(
     path: Path, signals: Sequence[Features], seeds: Sequence[int], cut: int | None, tap: bool, eight_bits: bool = False
 ) -> list[tuple[Array, Array | None]]:
-    """Return, for each signal, the drawn codes of its excitation [n], and if `tap` the distributions [n, 256].
+    """Return for each signal the drawn codes of its excitation [n], and the distributions [n, 256], None without `tap`.
 
     The codes are found from the samples that the kernel makes: a sample less its prediction is a decoded code. path:
     the file of weights; signals: the features of each signal; seeds: the seed of the random numbers of each signal;
@@ -109,7 +109,10 @@ def generate(
 
 
 def predicted(samples: Array, lpc: Array) -> Array:
-    """Return the linear prediction of each sample, -sum_k a[k] * s[n-k]: [n]. lpc: a, [frames, order], by `per_sample`."""
+    """Return the linear prediction of each sample, -sum_k a[k] * s[n-k]: [n].
+
+    lpc: [frames, order], the coefficients a, which `per_sample` repeats for the samples of a frame.
+    """
     padded, a = np.concatenate((np.zeros(ORDER), samples)), per_sample(lpc, len(samples))
     found = np.zeros(len(samples))
     for k in range(ORDER):
@@ -135,8 +138,9 @@ def input_codes(codes: Array, lpc: Array) -> Array:
 def forward(path: Path, given: Features, codes: Array, eight_bits: bool = False) -> Array:
     """Return the distributions [n, 256] from which the codes of a signal are drawn, computed by the network in torch.
 
-    They are softmaxes that are sharpened in voiced frames and cut by `THRESHOLD`, see `sampling_distribution`. path: the file of weights; given: the features; codes: [n], those of the excitation, which the network reads;
-    eight_bits: whether weights and states are rounded to eight bits.
+    They are softmaxes that are sharpened in voiced frames and cut by `THRESHOLD`, see `sampling_distribution`. path:
+    the file of weights; given: the features; codes: [n], those of the excitation, which the network reads; eight_bits:
+    whether weights and states are rounded to eight bits.
     """
     inner = torch.from_numpy(input_codes(codes, given["lpc"]))[None]
 

@@ -76,7 +76,7 @@ def test_frame_features_reach_two_frames_on_either_side() -> None:
 
 @pytest.mark.parametrize(("pitch", "row"), [(-1.34, 33), (-1.0, 50), (0.0, 100), (3.1, 255), (3.12, 255), (9.0, 255)])
 def test_a_pitch_out_of_range_has_the_nearest_row_of_the_table(pitch: float, row: int) -> None:
-    """The row is floor(0.1 + 50 * pitch + 100), limited to 33 .. 255; the first programs allowed row 256, one too many."""
+    """The row is floor(0.1 + 50 * pitch + 100), limited to 33 .. 255; the first programs allowed 256, one too many."""
     model = LPCNet(SMALL).eval()
     with torch.no_grad():
         model.embed_pitch.weight.zero_()

@@ -34,7 +34,7 @@ def test_a_gru_has_the_outputs_and_gradients_of_torch(samples: int, batch: int) 
 
 
 def test_rounding_to_eight_bits_has_the_gradient_of_the_identity() -> None:
-    """The reference rounds in torch, and adds the rounding error as a constant."""
+    """The reference, with the same outputs and gradients, rounds in torch and adds the rounding error as a constant."""
     torch.manual_seed(1)
     layer = torch.nn.GRU(5, 16, batch_first=True).double()
     weights: list[Tensor] = list(layer.parameters())

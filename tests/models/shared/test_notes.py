@@ -25,13 +25,13 @@ from examples import make_notes
 
 
 def heard(x: Array) -> float:
-    """Return the median pitch of x by SWIPE', in Hz; 0 if no frame is voiced."""
+    """Return the median pitch, in Hz, of a sound at 16 kHz by SWIPE'; 0 if no frame is voiced."""
     f0 = track_swipe(x, Fraction(16000), 1600, 25.0, 1500.0, 0.1)
     return float(np.median(f0[f0 > 0])) if f0.any() else 0.0
 
 
 def is_right(x: Array, pitch: int) -> bool:
-    """Return whether the pitch of x by SWIPE' is within 50 cents of a pitch, a MIDI number."""
+    """Return whether the pitch of a sound at 16 kHz by SWIPE' is within 50 cents of `pitch`, a MIDI number."""
     return bool(abs(1200 * np.log2(max(heard(x), 1e-3) / frequency_of(pitch))) < 50)
 
 
@@ -103,7 +103,7 @@ def test_the_example_writes_notes_and_a_manifest_with_their_labels(
 
 
 def test_a_note_can_be_made_with_another_pitch_or_timbre() -> None:
-    """A given pitch or timbre does not change a note's other random numbers; its own ones change nothing."""
+    """A given pitch or timbre changes no other random number of the note; its own pitch or timbre changes nothing."""
     note = made_note(0, 3, 4000, 60, 67)
     again = made_note(0, 3, 4000, 60, 67, note.pitch, note.timbre)
     assert np.array_equal(note.samples, again.samples)

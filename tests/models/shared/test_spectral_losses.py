@@ -39,7 +39,7 @@ def test_the_spectral_loss_is_that_of_the_formula() -> None:
 def test_the_gradient_of_the_spectral_loss_is_its_slope(samples: int) -> None:
     """The gradient is compared with central differences in one direction; the measured relative error is 1e-9.
 
-    One of the signals is shorter than half of the longest window.
+    The signals of the second case are shorter than half of the longest window.
     """
     draw = torch.Generator().manual_seed(0)
     true, made, way = torch.randn(3, 2, samples, generator=draw, dtype=torch.float64).unbind(0)

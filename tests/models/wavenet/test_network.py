@@ -1,4 +1,4 @@
-"""WaveNet in torch, compared with its equations and with the published programs; the samples that a sample depends on."""
+"""WaveNet in torch, compared with its equations and the published programs; the samples that a sample depends on."""
 
 from typing import Any
 

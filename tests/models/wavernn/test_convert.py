@@ -48,7 +48,7 @@ def as_fatchord(arrays: dict[str, Array]) -> dict[str, Array]:
 
 
 def as_torchaudio(arrays: dict[str, Array], blocks: int) -> dict[str, Array]:
-    """Return the arrays of a network with two GRUs in the layout of torchaudio. blocks: the number of residual blocks."""
+    """Return the arrays of a network with two GRUs in the layout of torchaudio. blocks: number of residual blocks."""
     found = {}
     for name, array in as_fatchord(arrays).items():
         for old, new in (
@@ -98,7 +98,8 @@ def torchaudios(
     """Return random weights in the names and shapes of the state dict of torchaudio's WaveRNN.
 
     factors: those of the upsampling layers; classes: the outputs; blocks: residual blocks; features: the width of a
-    frame; hidden, aux: channels in and after the residual blocks; units: of each GRU; dense: of the layers after them.
+    frame; hidden, aux: channels in and after the residual blocks, aux a multiple of 4; units: of each GRU; dense: units
+    of the layers after them.
     """
     draw = torch.Generator().manual_seed(1)
 

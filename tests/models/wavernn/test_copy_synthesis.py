@@ -19,7 +19,7 @@ SECOND = [
     "read_noise=64", "muon_rate=0.01", "learning_rate=0.002", "decay=0.004", "ema=0.98", "steps=250",
     "validate_every=250",
 ]  # fmt: skip
-"""Settings of the commands in docs/wavernn.md."""
+"""BOTH are settings of both trainings in docs/wavernn.md, FIRST of the first one, SECOND of the second one."""
 
 
 @pytest.mark.slow

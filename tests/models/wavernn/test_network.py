@@ -60,7 +60,7 @@ def test_the_shapes_are_those_of_the_network(config: Config) -> None:
 
 
 def test_networks_have_as_many_parameters_as_the_published_ones() -> None:
-    """The paper states the size of the network with a divided state; fatchord/WaveRNN prints 4.481 and 4.234 million."""
+    """The paper states the size for a divided state; fatchord/WaveRNN prints 4.481 and 4.234 million."""
     counts = {name: sum(one.numel() for one in network(config).parameters()) for name, config in PRESETS.items()}
     assert counts["wavernn-split"] == 3_050_048
     assert counts["wavernn"] == 4_480_941

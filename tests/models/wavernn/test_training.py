@@ -173,7 +173,7 @@ def tone_batches(count: int, length: int, seed: int = 0) -> Array:
 
 
 def fitted(model: Split, code: Any, steps: int, rate: float) -> dict[str, float]:
-    """Train on batches of codes, and return the losses of the last batch, by name.
+    """Train the model on batches of codes, and return the losses of the last batch, by name.
 
     code: a function from the number of a step to the codes of its batch; steps: the number of batches; rate: the
     learning rate.

@@ -18,7 +18,10 @@ recorded = pytest.mark.skipif(not GOLDEN.is_file(), reason="what the programs ga
 
 
 def mixture(count: int, components: int, seed: int = 0, wide: bool = False) -> Array:
-    """Return random parameters [count, 3 * K] of mixtures. wide: log-scales from -4 to 0, otherwise from -9 to 0."""
+    """Return random parameters of mixtures, [count, 3 * components]: logits, means and log-scales.
+
+    wide: log-scales from -4 to 0, otherwise from -9 to 0.
+    """
     draw = np.random.Generator(np.random.Philox(key=seed))
     logits, means = 2 * draw.standard_normal((count, components)), 1.6 * draw.random((count, components)) - 0.8
     return np.concatenate((logits, means, (-4 if wide else -9) * draw.random((count, components))), axis=1)
