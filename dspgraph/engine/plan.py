@@ -319,7 +319,7 @@ class Stage:
             slots[slot] = None
 
     def _joined(self, state: SessionState, pieces: list[Any]) -> list[Array]:
-        if state.end and (rest := tuple(self.flush(state.node_states[self.index]))):
+        if state.end is not None and (rest := tuple(self.flush(state.node_states[self.index]))):
             pieces = [*pieces, rest]
         for piece in pieces:
             if len(piece) != len(self.outs):

@@ -37,7 +37,7 @@ from dspgraph.engine.batch import Batch
 from dspgraph.engine.blocks import blocks_of, joined
 from dspgraph.engine.plan import Plan
 from dspgraph.engine.session import Session
-from dspgraph.errors import LawError
+from dspgraph.errors import LawError, NodeError
 from dspgraph.graph import Graph
 from dspgraph.streams import Array, gcd
 from dspgraph.testing.example import Example, check_signal
@@ -196,6 +196,24 @@ def check_cuts(example: Example, precision: Any, cuts: Sequence[int] = CUTS) -> 
         _differ(2, f"{_where(example, precision)}: {cut_name(sizes)}", expected, run.outputs)
 
 
+def check_short(example: Example, precision: Any, cuts: Sequence[int] = CUTS) -> None:
+    """Check that signals of 0 and 1 item, and just above one period, are processed, and the same in single items.
+
+    The lengths are those of the input with the highest rate. Raises LawError (law 2) if a cut changes an item, and
+    (law 3) if the number of items is wrong or the node fails. cuts: not used.
+    """
+    graph = example.graph(precision)
+    item = 1 / max(stream.rate for stream in graph.inputs.values())
+    for seconds in (Fraction(0), item, graph.bindings["node"].period + item):
+        part = beginning(graph, example.arrays, seconds)
+        where = f"{_where(example, precision)}: a signal of {float(seconds):g} s"
+        try:
+            whole, cut = one_block(graph, part), _stream(graph, part, (1,)).outputs
+        except NodeError as error:
+            raise LawError(3, f"{where}: {error}") from error
+        _differ(2, where, whole, cut)
+
+
 def check_lookahead(example: Example, precision: Any, cuts: Sequence[int] = CUTS) -> None:
     """Check that items come out when the lookahead promises them, and that the lookahead is not too long (law 3).
 
@@ -256,6 +274,7 @@ NODE_CHECKS: Mapping[str, NodeCheck] = MappingProxyType(
         "law0_blocks": _unless_noise(check_blocks),
         "law2_cuts": _unless_noise(check_cuts),
         "law3_lookahead": check_lookahead,
+        "law3_short": _unless_noise(check_short),
         "law1_snapshot": _unless_noise(check_snapshot),
         "law4_batch": _unless_noise(check_batch),
     }

@@ -399,6 +399,26 @@ class LateHops(Node):
         return (np.abs(held).sum(keepdims=True)[:, None],) if len(held) else ()
 
 
+class NeedsAnItem(Node):
+    """Keep the last sample to the end. Without a sample, there is none to keep."""
+
+    x = Input(Audio)
+    y = Output(Audio)
+
+    def start(self, x: Audio) -> State:
+        return None
+
+    def step(self, last: Any, x: Array) -> tuple[Any, Array]:
+        y = x[:-1] if last is None else np.concatenate((last, x[:-1]))
+        return x[-1:].copy(), y.copy()
+
+    def lookahead(self, x: Audio) -> Any:
+        return 1 / x.rate
+
+    def flush(self, last: Any) -> tuple[Array, ...]:
+        return (last.copy(),)
+
+
 FAULTS: list[tuple[Callable[[], Node], int]] = [
     (ForgottenState, 2),
     (StateOnTheClass, 1),
@@ -430,6 +450,7 @@ FAULTS: list[tuple[Callable[[], Node], int]] = [
     (lambda: DelayLine(promised=101 / 16000), 3),  # one sample too long
     (lambda: LateHops(surplus=1 / 16000), 3),  # one sample too long, of a hop of 160
     (lambda: LateHops(surplus=0.1), 3),
+    (NeedsAnItem, 3),
 ]
 
 
@@ -487,6 +508,7 @@ ALONE: list[tuple[Callable[[], Node], str]] = [
     (KeepsItsInput, "law0_blocks"),
     (ForgottenState, "law2_cuts"),
     (lambda: DelayLine(promised=99 / 16000), "law3_lookahead"),
+    (NeedsAnItem, "law3_short"),
     (SharedCopy, "law1_snapshot"),
     (LeakyBatch, "law4_batch"),
 ]

@@ -72,6 +72,8 @@ class HarmonicPercussive(Node):
     def flush(self, state: State) -> tuple[Array, Array]:
         rows, mirrored = state
         half = self.harmonic // 2
+        if not len(rows):
+            return self._parts(rows)
         before = 0 if mirrored else half
         if mirrored:
             return self._parts(np.concatenate((rows, rows[len(rows) - half :][::-1])))

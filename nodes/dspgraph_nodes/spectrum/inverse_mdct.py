@@ -52,5 +52,5 @@ class InverseMdct(Node):
         samples = y.reshape(-1)
         return late[-1].copy(), samples[bins // 2 :] if before is None else samples
 
-    def flush(self, before: State) -> tuple[Array]:
-        return (np.array(before[: len(before) // 2]),)
+    def flush(self, before: State) -> tuple[Array, ...]:
+        return () if before is None else (np.array(before[: len(before) // 2]),)
