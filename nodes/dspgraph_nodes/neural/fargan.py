@@ -66,10 +66,6 @@ class Fargan(Node):
 
         return WeightsFile(WEIGHTS, _packed, "fargan.weights", self.weights)
 
-    @cached_property
-    def _network(self) -> "FarganNetwork":
-        return self._file.packed
-
     def streams(self, cepstrum: Frames, pitch: Frames, correlation: Frames) -> tuple[Audio]:
         config = self._file.config
         self._file.check_frames(cepstrum, config.bands, "cepstra")
@@ -90,17 +86,17 @@ class Fargan(Node):
     def start(self, cepstrum: Frames, pitch: Frames, correlation: Frames) -> State:
         from dspgraph_nodes._kernels.neural.fargan_synthesis import FarganState
 
-        self.streams(cepstrum, pitch, correlation)  # the file may have changed since the graph was made
-        return FarganState(self._network, cepstrum.dtype)
+        self._file.check_unchanged()
+        return FarganState(self._file.packed, cepstrum.dtype)
 
     def flush(self, state: State) -> tuple[Array, ...]:
-        return tuple(self._synthesise([state], [state.flush(self._network)]))
+        return tuple(self._synthesise([state], [state.flush(self._file.packed)]))
 
     def step_many(
         self, states: list[State], cepstra: list[Array], pitches: list[Array], correlations: list[Array]
     ) -> tuple[list[State], list[Array]]:
         segments = [
-            state.push(self._network, *blocks)
+            state.push(self._file.packed, *blocks)
             for state, *blocks in zip(states, cepstra, pitches, correlations, strict=True)
         ]
         return states, self._synthesise(states, segments)
@@ -108,7 +104,7 @@ class Fargan(Node):
     def _synthesise(self, states: list[State], segments: "list[Segment]") -> list[Array]:
         from dspgraph_nodes._kernels.neural.fargan_synthesis import synthesise
 
-        found = synthesise(self._network.subframe, segments)
+        found = synthesise(self._file.packed.subframe, segments)
         return [state.finish(samples, self.coef) for state, samples in zip(states, found, strict=True)]
 
 

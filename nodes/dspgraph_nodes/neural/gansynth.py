@@ -47,10 +47,6 @@ class Gansynth(Node):
 
         return WeightsFile(WEIGHTS, _packed, "gansynth.weights", self.weights)
 
-    @cached_property
-    def _network(self) -> "PackedGenerator":
-        return self._file.packed
-
     @property
     def lowest_pitch(self) -> int:
         """The MIDI number of the pitch 0."""
@@ -94,13 +90,13 @@ class Gansynth(Node):
         return rows, rows.like(kind=layout.angle_kind)
 
     def start(self, latent: Frames, pitch: Symbols) -> State:
-        self.streams(latent, pitch)  # the file may have changed since the graph was made
+        self._file.check_unchanged()
         return None
 
     def step(self, state: State, latent: Array, pitch: Array) -> tuple[State, Array, Array]:
         from dspgraph_nodes._kernels.neural.gansynth_generator import generate
 
-        config, network = self._file.config, self._network
+        config, network = self._file.config, self._file.packed
         rows = np.empty((2, len(latent) * config.rows, config.bins), latent.dtype)
         for k, (vector, number) in enumerate(zip(latent, pitch, strict=True)):
             rows[:, k * config.rows : (k + 1) * config.rows] = generate(network, vector, int(number))

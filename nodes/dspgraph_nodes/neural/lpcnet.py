@@ -97,10 +97,6 @@ class Lpcnet(Node):
         pack = _packed if self.precision == "float32" else _packed_in_eight_bits
         return WeightsFile(WEIGHTS, pack, "lpcnet.weights", self.weights)
 
-    @cached_property
-    def _network(self) -> "Network":
-        return self._file.packed
-
     def streams(self, cepstrum: Frames, pitch: Frames, correlation: Frames, lpc: Frames) -> tuple[Audio, Frames]:
         config = self._file.config
         self._file.check_frames(cepstrum, config.bands, "cepstra")
@@ -122,12 +118,12 @@ class Lpcnet(Node):
     def start(self, cepstrum: Frames, pitch: Frames, correlation: Frames, lpc: Frames) -> State:
         from dspgraph_nodes._kernels.neural.lpcnet_stream import SpeechState
 
-        self.streams(cepstrum, pitch, correlation, lpc)  # the file may have changed since the graph was made
+        self._file.check_unchanged()
         draw = np.random.Generator(np.random.Philox(key=self.seed))
-        return SpeechState(self._network, cepstrum.width, lpc.width, cepstrum.dtype, self._file.config.hop, draw)
+        return SpeechState(self._file.packed, cepstrum.width, lpc.width, cepstrum.dtype, self._file.config.hop, draw)
 
     def flush(self, state: State) -> tuple[Array, ...]:
-        y, rows = self._synthesise([state], [state.flush(self._network)])
+        y, rows = self._synthesise([state], [state.flush(self._file.packed)])
         return y[0], rows[0]
 
     def step_many(
@@ -135,7 +131,7 @@ class Lpcnet(Node):
         lpcs: list[Array],
     ) -> tuple[list[State], list[Array], list[Array]]:  # fmt: skip
         segments = [
-            state.push(self._network, *blocks, self.temperature)
+            state.push(self._file.packed, *blocks, self.temperature)
             for state, *blocks in zip(states, cepstra, pitches, correlations, lpcs, strict=True)
         ]
         return states, *self._synthesise(states, segments)
@@ -143,7 +139,7 @@ class Lpcnet(Node):
     def _synthesise(self, states: list[State], segments: "list[Segment]") -> tuple[list[Array], list[Array]]:
         from dspgraph_nodes._kernels.neural.lpcnet_synthesis import synthesise
 
-        found = synthesise(self._network.sample, segments, self._file.config.hop, self.threshold, tap=self.tap)
+        found = synthesise(self._file.packed.sample, segments, self._file.config.hop, self.threshold, tap=self.tap)
         both = list(zip(states, found, strict=True))
         y = [state.finish(samples, self.coef) for state, (samples, _) in both]
         return y, [rows.astype(state.dtype, copy=False) for state, (_, rows) in both]

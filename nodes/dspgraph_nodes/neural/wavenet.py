@@ -95,7 +95,7 @@ class Wavenet(Node):
         return Fraction(config.wait * config.hop, config.rate)
 
     def start(self, features: Frames) -> State:
-        self.streams(features)  # the file may have changed since the graph was made
+        self._file.check_unchanged()
         return WaveNetState(self._file.packed, generator(self.seed)), features.dtype
 
     @property

@@ -120,7 +120,7 @@ class WavenetDecoder(Node):
         return frames_read(z, (self.pitch or 0) - config.lowest, config)
 
     def start(self, z: Frames) -> State:
-        self.streams(z)  # the file may have changed since the graph was made
+        self._file.check_unchanged()
         return WaveNetState(self._file.packed, generator(self.seed)), z.dtype
 
     def flush(self, state: State) -> tuple[Array, ...]:

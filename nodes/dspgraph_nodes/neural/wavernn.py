@@ -95,7 +95,7 @@ class Wavernn(Node):
         return Fraction(config.context * config.hop, config.rate)
 
     def start(self, features: Frames) -> State:
-        self.streams(features)  # the file may have changed since the graph was made
+        self._file.check_unchanged()
         return WaveRNNState(self._file.packed, generator(self.seed)), features.dtype
 
     @property

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from dspgraph import Array, DspgraphError, Frames, Graph, ParameterError, SignalError
+from dspgraph import Array, Frames, Graph, ParameterError, SignalError
 from dspgraph.engine.batch import Batch
 from dspgraph.errors import WireError
 from dspgraph.testing import Example
@@ -291,18 +291,6 @@ def test_features_of_another_kind_rate_or_width_are_refused() -> None:
         wired(pitch=Frames(100, "pitch", 2))
     with pytest.raises(ParameterError, match="centred on the start of their span"):
         wired(**{name: Frames(100, kind, width, centre="0.005") for name, (kind, width) in PORTS.items()})
-
-
-def test_a_network_that_changes_under_a_node_is_refused(tmp_path: Path) -> None:
-    path, streams = tmp_path / "weights.safetensors", [Frames(100, kind, width) for kind, width in PORTS.values()]
-    path.write_bytes(Path(WEIGHTS).read_bytes())
-    one, node = graph(weights=str(path)), Lpcnet(weights=str(path))
-    node.streams(*streams)
-    path.write_bytes(Path(weights_file(sized(16, 16, bands=20))).read_bytes())
-    with pytest.raises(DspgraphError, match="has changed to another configuration since the node was made"):
-        node.start(*streams)
-    with pytest.raises(DspgraphError, match="trained with cepstra of 20 numbers"):
-        one(**features(8))
 
 
 def test_features_that_are_no_numbers_are_refused() -> None:

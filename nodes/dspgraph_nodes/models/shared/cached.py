@@ -1,9 +1,9 @@
-"""Files of weights for nodes. A file is read once for all nodes that use it, and again when it has changed."""
+"""Files of weights for nodes. A file is read once for all nodes that use it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache, lru_cache, partial
+from functools import cache, cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
@@ -19,7 +19,8 @@ Key = tuple[str, int, int]
 class WeightsFile(Generic[Config, Packed]):
     """The file of weights that a parameter of a node names.
 
-    Later the numbers in the file may change, but not the configuration in it.
+    A node keeps the network that was in the file when the node was made: while a signal is processed, no change of the
+    file can change its samples.
 
     weights: the layout of the file; pack: a function from the configuration and the arrays to the form that kernels
     use; place: the parameter, such as "lpcnet.weights"; path: its value. Raises ParameterError if no file is given or
@@ -34,8 +35,7 @@ class WeightsFile(Generic[Config, Packed]):
         path: str | None,
     ) -> None:
         self._weights, self._pack, self._place, self._path = weights, pack, place, path
-        self._config: Config | None = None
-        self._key()
+        self._first_key = self._key()
 
     def _key(self) -> Key:
         if self._path is None:
@@ -51,15 +51,29 @@ class WeightsFile(Generic[Config, Packed]):
             ) from None
         return str(Path(self._path).resolve()), stat.st_size, stat.st_mtime_ns
 
-    @property
+    @cached_property
     def config(self) -> Config:
         """The configuration of the network. Raises ParameterError if the file holds no weights of the model."""
-        if self._config is None:
-            try:
-                self._config = _config(self._weights, self._key())
-            except ValueError as error:
-                raise ParameterError(f"{self._place}: {error}") from None
-        return self._config
+        try:
+            return cast(Config, _config(self._weights, self._first_key))
+        except ValueError as error:
+            raise ParameterError(f"{self._place}: {error}") from None
+
+    @cached_property
+    def packed(self) -> Packed:
+        """The packed network. Raises ParameterError if the file holds no weights of the model."""
+        try:
+            return cast(Packed, _packed(self._weights, self._pack, self._first_key))
+        except ValueError as error:
+            raise ParameterError(f"{self._place}: {error}") from None
+
+    def check_unchanged(self) -> None:
+        """Raise ParameterError if the file has changed since the node was made, or is there no more."""
+        if self._key() != self._first_key:
+            raise ParameterError(
+                f"{self._place}: {self._path} has changed since the node was made: make a new node, or load the "
+                "pipeline again"
+            )
 
     def check_frames(self, frames: Frames, width: int, name: str = "features") -> None:
         """Raise ParameterError unless a stream of frames has the rate and the width that the network was trained with.
@@ -79,23 +93,6 @@ class WeightsFile(Generic[Config, Packed]):
                 f"{name}"
             )
 
-    @property
-    def packed(self) -> Packed:
-        """The packed network, read again if the file has changed.
-
-        Raises ParameterError if the configuration in the file has changed.
-        """
-        try:
-            config, packed = _packed(self._weights, self._pack, self._key())
-        except ValueError as error:
-            raise ParameterError(f"{self._place}: {error}") from None
-        if config != self.config:
-            raise ParameterError(
-                f"{self._place}: {self._path} has changed to another configuration since the node was made: make a new "
-                "node"
-            )
-        return cast(Packed, packed)
-
 
 @cache
 def packer(pack: Callable[..., Packed], precision: str) -> Callable[..., Packed]:
@@ -112,6 +109,5 @@ def _config(weights: WeightsFormat[Config], key: Key) -> Config:
 
 
 @lru_cache(maxsize=4)
-def _packed(weights: WeightsFormat[Config], pack: Callable[..., Any], key: Key) -> tuple[Config, Any]:
-    config, arrays = weights.read(key[0])
-    return config, pack(config, arrays)
+def _packed(weights: WeightsFormat[Config], pack: Callable[..., Any], key: Key) -> Any:
+    return pack(*weights.read(key[0]))

@@ -1,0 +1,61 @@
+"""The file of weights of a node changes while the node is used."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
+
+from dspgraph import Graph, ParameterError
+from dspgraph.testing import Example
+from system.test_laws import NODES, examples_of
+
+NEURAL = [
+    pytest.param(found.domain, found.name, id=found.name)
+    for found in NODES
+    if found.domain == "neural" and "weights" in found.load().model_fields
+]
+
+
+def copied(example: Example, path: Path) -> Graph:
+    """Return the graph of an example whose node reads a copy of its weights. path: of the copy."""
+    parameters = example.node.model_dump()
+    shutil.copyfile(parameters["weights"], path)
+    node = type(example.node)(**{**parameters, "weights": str(path)})
+    return Example(node, **example.signals).graph()
+
+
+def change(path: Path) -> None:
+    """Double the last array of a file of weights, and keep its configuration."""
+    arrays = load_file(path)
+    name = list(arrays)[-1]
+    with safe_open(path, "numpy") as file:
+        metadata = file.metadata()
+    save_file({**arrays, name: 2 * arrays[name]}, path, metadata)
+
+
+@pytest.mark.parametrize(("domain", "name"), NEURAL)
+def test_a_node_keeps_the_network_that_it_was_made_with(domain: str, name: str, tmp_path: Path) -> None:
+    """A signal that has begun is finished with the old numbers; a new one needs a new node."""
+    example = next(one for one in examples_of(domain, name) if one.node.type_name == name)
+    path = tmp_path / "weights.safetensors"
+    graph = copied(example, path)
+    whole = graph(**example.arrays)
+    session = graph.session()
+    half = {key: len(array) // 2 for key, array in example.arrays.items()}
+    parts = [session.push(**{key: array[: half[key]] for key, array in example.arrays.items()})]
+    change(path)
+    parts.append(session.push(**{key: array[half[key] :] for key, array in example.arrays.items()}))
+    parts.append(session.flush())
+    for key, array in whole.items():
+        assert_array_equal(np.concatenate([part[key] for part in parts]), array)
+    with pytest.raises(
+        ParameterError, match=f"{name}.weights: .* has changed since the node was made: make a new node"
+    ):
+        graph(**example.arrays)
+    path.unlink()
+    with pytest.raises(ParameterError, match="there is no such file"):
+        graph(**example.arrays)
