@@ -89,6 +89,9 @@ class WireError(GraphError):
         self.port = port
         self.stream = stream
 
+    def __reduce__(self) -> tuple[type["WireError"], tuple[Any, ...]]:
+        return WireError, (*self.args, self.taker, self.port, self.stream)
+
 
 class LoopError(GraphError):
     """A wire that closes a loop. Feedback belongs inside a node, never on a wire."""

@@ -203,7 +203,7 @@ class NodeSource:
         path = Path(self.where)
         try:
             if path.suffix == ".py" and path.is_file():
-                for item in ast.parse(path.read_text(encoding="utf-8")).body:
+                for item in ast.parse(path.read_bytes()).body:
                     if isinstance(item, ast.ClassDef) and item.name.lower() == self.name.replace("_", ""):
                         return (ast.get_docstring(item) or "").partition("\n")[0]
             return (self.load().__doc__ or "").strip().partition("\n")[0]

@@ -50,6 +50,13 @@ def chain(*nodes: Node, **inputs: Any) -> Graph:
     return Graph({f"n{k}": node for k, node in enumerate(nodes)}, wires, inputs or SPEECH, {"y": f"n{len(nodes) - 1}"})
 
 
+def test_the_error_of_a_wire_is_the_same_in_another_process() -> None:
+    with pytest.raises(WireError) as caught:
+        Graph({"gain": ToyScale(factor=2)}, {"gain.x": "x"}, {"x": Frames(100, "mel", 4)}, {"y": "gain"})
+    error = pickle.loads(pickle.dumps(caught.value))
+    assert (str(error), error.taker, error.stream) == (str(caught.value), "gain.x", Frames(100, "mel", 4))
+
+
 def test_wires_are_resolved_to_ports() -> None:
     graph = two_paths()
     assert graph.wires == {"scale.x": "speech", "late.x": "scale.y", "sum.x": ("late.y", "speech")}

@@ -246,3 +246,10 @@ def test_a_pickled_node_whose_file_has_changed_is_refused(tmp_path: Path) -> Non
     path.unlink()
     with pytest.raises(RequestError, match="mine.py does not exist"):
         pickle.loads(pickled)
+
+
+def test_the_summary_of_a_plugin_is_read_in_the_encoding_that_it_declares(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    text = "# -*- coding: latin-1 -*-\nfrom dspgraph import *\n\nclass Mine(Node):\n    'Un caf\xe9.'\n    x = Input(Audio)\n"
+    path.write_bytes((text + "    y = Output(Audio)\n").encode("latin-1"))
+    assert registry.nodes([path])["mine"].summary() == "Un caf\xe9."

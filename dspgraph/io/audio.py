@@ -333,6 +333,15 @@ class AudioSink(Sink):
                 raise FileError(f"{self.path} cannot be written: {error.error_string.rstrip('.')}: {doubt}") from None
 
 
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Return a context in which an error of reading with soundfile becomes a FileError that names `path`."""
+    try:
+        yield
+    except (OSError, soundfile.SoundFileError) as error:
+        raise FileError(f"{path} cannot be read: {error}") from None
+
+
 def example_speech() -> Path:
     """Return the path of a short recording of speech that is part of the package pysptk.
 

@@ -14,7 +14,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple, TypeAlias
 
@@ -357,11 +357,12 @@ def _check_length(path: Path, found: _Samples, length: int, there: int, left: in
 def _notes_of_left(file: BinaryIO, end: int, left: int, last: str) -> list[str]:
     """Return a list with a note that the last `left` bytes of a file are not used; an empty list if they are padding.
 
-    Padding is fewer than 8 bytes, or bytes of which the first 4096 are zeros. end: the offset at which these bytes
-    begin. last: the name of the part of the file that ends there, for the note.
+    Padding is fewer than 8 bytes, or zeros. end: the offset at which these bytes begin. last: the name of the part of
+    the file that ends there, for the note.
     """
     file.seek(end)
-    is_padding = left < 8 or not file.read(4096).strip(b"\0")
+    blocks = iter(partial(file.read, 2**16), b"")
+    is_padding = left < 8 or not any(block.strip(b"\0") for block in blocks)
     return [] if is_padding else [f"left out {left} bytes behind {last}"]
 
 

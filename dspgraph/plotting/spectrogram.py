@@ -14,7 +14,7 @@ import numpy as np
 import soundfile
 
 from dspgraph.errors import FileError
-from dspgraph.io.audio import AudioSource, rate_of
+from dspgraph.io.audio import AudioSource, rate_of, reading
 from dspgraph.plotting.canvas import label, new_figure, row_edges, save
 from dspgraph.streams import Array, Audio
 
@@ -52,10 +52,11 @@ def spectrograms(files: Mapping[str, Path], target: Path) -> Path:
     axes = figure.subplots(1, len(files), sharey=True, squeeze=False)[0]
     image = None
     for axis, (name, path) in zip(axes, files.items(), strict=True):
-        samples, rate = soundfile.read(str(path), dtype="float64", always_2d=True)
+        with reading(path):
+            samples, rate = soundfile.read(os.fsencode(path), dtype="float64", always_2d=True)
         image = draw_spectrogram(axis, samples.mean(axis=1), rate)
         image.set_clim(-130, -50)
-        axis.set(title=name, xlabel="s")
+        label(axis, name, y="")
     axes[0].set_ylabel("Hz")
     if image is not None:
         figure.colorbar(image, ax=axes, label="dB")
@@ -116,7 +117,7 @@ def miniatures(files: Sequence[Path]) -> Miniatures:
 
     All have the same scales: the time of the longest file, the frequencies of the highest rate, and 80 dB from the
     loudest point of all files down to black. The windows are Hann windows of 32 ms. The memory does not grow with the
-    length of a file.
+    length of a file. Raises FileError for a file that cannot be read.
     """
     infos = [soundfile.info(os.fsencode(path)) for path in files]
     seconds = max((info.duration for info in infos), default=0.0)
@@ -135,7 +136,7 @@ def _miniature(path: Path, seconds: float, top: float) -> Array:
     """
     columns, rows = MINIATURE
     total, counts = np.zeros((columns, rows)), np.zeros((columns, 1))
-    with soundfile.SoundFile(os.fsencode(path)) as file:
+    with reading(path), soundfile.SoundFile(os.fsencode(path)) as file:
         rate = file.samplerate
         half = max(4, round(rate * HALF_WINDOW))
         hop = max(1, min(half // 2, math.floor(seconds * rate / columns)))

@@ -433,7 +433,8 @@ def test_a_page_that_cannot_be_finished_leaves_what_was_there(plain: Comparison,
     assert list(tmp_path.iterdir()) == []
     plain.write(target, assets)
     before = contents(tmp_path)
-    for content in (b"", b"no audio"):
+    good = plain.audio["three", "residual"].read_bytes()
+    for content in (b"", b"no audio", good[: len(good) // 2] + bytes(len(good) // 2)):
         gone.write_bytes(content)
         with pytest.raises(FileError, match=r"gone\.flac cannot be read"):
             broken.write(target, assets)

@@ -391,6 +391,16 @@ def test_text_behind_the_samples_is_no_chunk_and_it_is_said(tmp_path: Path) -> N
     assert_array_equal(source.read(), SAMPLES)
 
 
+@pytest.mark.parametrize("behind", [b"", b"more"])
+def test_zeros_behind_the_samples_are_padding_unless_more_follows(tmp_path: Path, behind: bytes) -> None:
+    path = wav_with(tmp_path / "v.wav", 32000)
+    path.write_bytes(path.read_bytes() + bytes(70000) + behind)
+    source = AudioSource(path, MONO)
+    notes = ["left out 70004 bytes behind the samples, whose length its header has"]
+    assert source.conversions == (notes if behind else [])
+    assert_array_equal(source.read(), SAMPLES)
+
+
 @pytest.mark.parametrize("kind", ["wav PCM_16", "aiff", "caf", "rf64", "w64", "au", "sphere"])
 def test_a_second_file_behind_the_first_is_left_out_and_it_is_said(tmp_path: Path, kind: str) -> None:
     content = bytes(written(tmp_path / "v", kind))

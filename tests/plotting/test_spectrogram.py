@@ -1,6 +1,7 @@
 """Spectrograms: their axes, and the common scales of small pictures."""
 
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import soundfile
 from numpy.testing import assert_allclose
 from PIL import Image
 
-from dspgraph.plotting.spectrogram import MINIATURE, miniatures, spectrogram
+from dspgraph.plotting.spectrogram import MINIATURE, miniatures, spectrogram, spectrograms
 from helpers.speech import speech
 
 
@@ -56,3 +57,11 @@ def test_silence_and_files_without_samples_have_a_picture(tmp_path: Path) -> Non
     for png in miniatures([tmp_path / "silent.wav", tmp_path / "empty.wav"]).spectrograms:
         assert np.asarray(Image.open(io.BytesIO(png))).max() == 0
     assert miniatures([]).spectrograms == []
+
+
+def test_titles_and_names_of_files_may_have_any_letter(tmp_path: Path) -> None:
+    path = tmp_path / "a$\\x$\udcff.wav"
+    soundfile.write(os.fsencode(path), speech()[:8000], 16000)
+    drawn = spectrograms({path.name: path}, tmp_path / "drawn.png")
+    with Image.open(drawn) as image:
+        assert image.size[0] > 100

@@ -7,8 +7,8 @@ import hashlib
 import io
 import os
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +17,7 @@ import soundfile
 
 from dspgraph.errors import FileError
 from dspgraph.io.atomic import AtomicFile
+from dspgraph.io.audio import reading
 
 _BLOCK = 2**18
 """Samples copied at a time."""
@@ -109,6 +110,7 @@ class Beside:
             part = AtomicFile(path)
             with part.attempt():
                 write(part.temporary)
+            part.sync()
             part.place()
         return quote(os.fsencode(f"{self.folder.name}/{name}"))
 
@@ -136,12 +138,3 @@ def flac_bytes(path: Path) -> bytes:
     """Return the bytes of a FLAC file. Raises FileError if the file cannot be read."""
     with reading(path):
         return path.read_bytes()
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Return a context manager that turns a read error in its `with` block into a FileError that names `path`."""
-    try:
-        yield
-    except (OSError, soundfile.SoundFileError) as error:
-        raise FileError(f"{path} cannot be read: {error}") from None

@@ -15,7 +15,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from dspgraph.evaluation.report.media import Beside, Inside, data_uri, flac_bytes, reading, sound_info
+from dspgraph.evaluation.report.media import Beside, Inside, data_uri, flac_bytes, sound_info
 from dspgraph.evaluation.report.numbers import count, duration, mean_rows, number_text, score_row, test_rows
 from dspgraph.evaluation.report.pitch import PitchCurves
 from dspgraph.evaluation.report.sounds import anchor_flac, gains, has_anchor
@@ -261,8 +261,7 @@ def _recording(
     """
     infos = {slot: sound_info(path) for slot, path in paths.items()}
     top = max((info.samplerate / 2 for info in infos.values()), default=0)
-    with reading(Path(recording.id)):
-        drawn = miniatures(list(paths.values()))
+    drawn = miniatures(list(paths.values()))
     pictures = dict(zip(paths, drawn.spectrograms, strict=True))
     differences = dict(zip(paths, drawn.differences, strict=True)) if 0 in paths else {}
     length = max((info.duration for info in infos.values()), default=recording.seconds)

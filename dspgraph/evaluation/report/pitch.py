@@ -9,7 +9,7 @@ from pathlib import Path
 import soundfile
 
 from dspgraph.evaluation.metrics.pitch import pitch_track
-from dspgraph.evaluation.report.media import reading
+from dspgraph.io.audio import reading
 from dspgraph.streams import Array
 
 STEP = 100.0

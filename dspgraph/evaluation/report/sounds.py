@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from dspgraph.evaluation.metrics.loudness import integrated_loudness
-from dspgraph.evaluation.report.media import reading
+from dspgraph.io.audio import reading
 from dspgraph.streams import Array
 
 ANCHOR_PASS, ANCHOR_STOP = 3500, 4000
