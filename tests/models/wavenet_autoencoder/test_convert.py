@@ -48,7 +48,7 @@ def test_moving_averages_are_converted_where_there_is_nothing_else() -> None:
 def test_files_of_tensorflow_become_a_file_of_weights(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"stacks": 2, "hop": 20}')
     done = convert_weights(checkpoint(tmp_path, whole()), tmp_path / "a.safetensors", settings=tmp_path / "a.json")
-    assert (done.model, done.untold) == ("wavenet_autoencoder", ("rate 16000",))
+    assert (done.model, done.untold) == ("wavenet_autoencoder", ("rate (16000)",))
     config, arrays = WEIGHTS.read(tmp_path / "a.safetensors")
     assert config == tiny(rate=16000)
     assert_array_equal(arrays["decoder.layers.3.gate.weight"], random_arrays()["decoder.layers.3.gate.weight"])
@@ -107,7 +107,7 @@ def test_a_file_of_chainer_has_dilations_from_2_unless_it_is_told_otherwise(tmp_
     np.savez(tmp_path / "a.npz", **arrays)
     (tmp_path / "a.json").write_text('{"stacks": 2, "hop": 20}')
     done = convert_weights(tmp_path / "a.npz", tmp_path / "a.safetensors", settings=tmp_path / "a.json")
-    assert (done.model, done.untold) == ("wavenet_autoencoder", ("least_dilation 2", "rate 4410", "lowest 0"))
+    assert (done.model, done.untold) == ("wavenet_autoencoder", ("least_dilation (2)", "rate (4410)", "lowest (0)"))
     config, _ = WEIGHTS.read(tmp_path / "a.safetensors")
     assert config == NORMALISED.replace(rate=4410, least_dilation=2)
     assert config.dilations == (2, 4, 8, 2, 4, 8)

@@ -86,7 +86,7 @@ def test_a_network_with_two_grus_is_found_again(name: str, layout: str) -> None:
     assert silent == []
     same(ours, arrays)
     _, _, silent = convert(theirs, {})
-    assert silent == (["rate"] if name == "mixture" else ["rate", "mulaw"])
+    assert silent == (["rate (22050)"] if name == "mixture" else ["rate (22050)", "mulaw (True)"])
 
 
 # ---- torchaudio's layout, written from its definition ---------------------------------------------------------------
@@ -194,7 +194,7 @@ def test_a_checkpoint_of_torchaudio_is_converted_and_computes_what_its_program_c
     command = ["weights", "convert", str(tmp_path / "theirs.pth"), "-o", str(converted)]
     result = CliRunner().invoke(main, command)
     assert result.exit_code == 0, result.output
-    assert "rate" in result.output  # what the checkpoint does not say
+    assert "assumed: rate (22050)" in result.output
     model = load_network(WEIGHTS, network, converted)
     config = model.config
     assert (config.kind, config.bits, config.hop, config.blocks, config.context) == ("categorical", 8, 24, 3, 2)
@@ -258,7 +258,7 @@ def test_the_dual_softmax_with_frames_is_found_again() -> None:
         theirs[f"upsample.up_layers.{k}.bias"] = arrays[f"conditions.smooth.{k}.bias"]
     found, ours, silent = convert(theirs, {})
     assert found == config
-    assert silent == ["rate"]
+    assert silent == ["rate (22050)"]
     same(ours, arrays)
 
 

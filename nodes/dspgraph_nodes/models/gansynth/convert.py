@@ -48,9 +48,9 @@ def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Confi
     config = Config(**agreed(told, given))
     WEIGHTS.check(arrays, config, "the checkpoint")
     defaults = config.model_dump()
-    untold = [f"{name} {defaults[name]}" for name in _UNTOLD if name not in given]
+    untold = [f"{name} ({defaults[name]})" for name in _UNTOLD if name not in given]
     if _PITCHES not in found and "pitches" not in given:
-        untold.append(f"pitches {config.pitches}")
+        untold.append(f"pitches ({config.pitches})")
     return config, arrays, untold
 
 

@@ -55,7 +55,7 @@ def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Confi
         untold = {name: value for name, value in (_CHAINER if chainer else _NSYNTH).items() if name not in given}
         config = Config(**untold, **agreed(told, given))
         arrays = _arrays_of_chainer(plain, config) if chainer else _arrays(plain, config)
-    return config, fitting(WEIGHTS, config, arrays), [f"{name} {value}" for name, value in untold.items()]
+    return config, fitting(WEIGHTS, config, arrays), [f"{name} ({value})" for name, value in untold.items()]
 
 
 def _told(plain: Mapping[str, Array]) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def recognises(names: set[str]) -> bool:
 
 
 def convert(found: _Arrays, given: Mapping[str, Any]) -> _Converted:
-    """Return the configuration, the arrays by the names of `network`, and the names of the fields that were assumed.
+    """Return the configuration, the arrays by the names of `network`, and the values that were assumed, as texts.
 
     found: the arrays of the checkpoint by name; given: fields of `Config` that do not follow from the checkpoint, such
     as rate and mulaw; if they are not given, their defaults are assumed. Raises ValueError if the arrays have none of
@@ -161,13 +161,14 @@ def _split(arrays: _Arrays, given: Mapping[str, Any], told: Mapping[str, Any]) -
 
 
 def _finished(told: Mapping[str, Any], arrays: _Arrays, given: Mapping[str, Any], silent: list[str]) -> _Converted:
-    """Return the result of `convert`: configuration, arrays, and the names of the fields that were assumed.
+    """Return the result of `convert`: configuration, arrays, and the values that were assumed, as texts.
 
-    told: the fields of `Config` that follow from the checkpoint. silent: fields that do not follow from it, and are
-    assumed if they are not given.
+    told: the fields of `Config` that follow from the checkpoint. silent: the names of fields that do not follow from
+    it; their defaults are assumed if they are not given.
     """
     config = Config(**agreed(told, given))
-    return config, fitting(WEIGHTS, config, arrays), [name for name in silent if name not in given]
+    assumed = [f"{name} ({getattr(config, name)})" for name in silent if name not in given]
+    return config, fitting(WEIGHTS, config, arrays), assumed
 
 
 _LAYOUTS: tuple[tuple[set[str], Callable[[_Arrays, Mapping[str, Any]], _Converted]], ...] = (
