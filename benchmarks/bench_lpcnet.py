@@ -130,9 +130,9 @@ def _peak(room: Sums, count: int) -> None:
 class Bytes(NamedTuple):
     """The arrays of `_add_dots`, the loop that measures the peak speed of a core with 8-bit numbers."""
 
-    state: Array  # not used
-    bytes_: Array  # [64 * (1 + SUMS)] uint8
-    y: Array  # [16 * SUMS] int32
+    state: Array  # not read, but every stage needs an array of this name
+    bytes_: Array  # [64 * (1 + SUMS)] uint8: 64 values, then 64 weights for each sum
+    y: Array  # [16 * SUMS] int32: the sums
 
 
 @network_stage

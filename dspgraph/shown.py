@@ -45,11 +45,11 @@ def escaped(text: str) -> str:
 
 
 def _decoded(text: str) -> str:
-    """Return a text in which lone surrogates are replaced by the characters whose UTF-8 bytes they stand for.
+    """Return a text in which lone surrogates that stand for valid UTF-8 are replaced by the characters.
 
     A lone surrogate is a character from U+D800 to U+DFFF, which no valid text has. In names of files and arguments of a
-    program, Python puts a lone surrogate for each byte that it cannot decode. In a locale that has ASCII only, these
-    are all bytes beyond ASCII.
+    program, Python puts one for each byte that it cannot decode. In a locale that has ASCII only, these are all bytes
+    beyond ASCII, also those of valid UTF-8. Lone surrogates that stand for other bytes stay in the text.
     """
     return _BYTES.sub(
         lambda found: found[0].encode("ascii", "surrogateescape").decode("utf-8", "surrogateescape"), text

@@ -10,9 +10,9 @@ class StreamLabel:
     """A stream in words. A part that is not shown is "".
 
     kind: the class, "Audio", "Frames" or "Symbols"; items: the kind of the rows or symbols, such as "lpc"; rate: "16000
-    Hz"; size: "2 channels", "24 wide" or "256 levels"; centre: "centre 10 ms"; dtype: if the precision is not that of
-    most streams of the graph, the dtype, such as "float32" or "complex64" ("for float32" for symbols that stand for
-    such samples); otherwise "complex" for complex rows, and "" for all others.
+    Hz"; size: "2 channels", "24 wide" or "256 levels"; centre: "centre 10 ms". dtype: if the precision is that of
+    most streams of the graph, "complex" for complex rows and "" for all others; otherwise the dtype, such as "float32"
+    or "complex64", or "for float32" for symbols that stand for such samples.
     """
 
     kind: str

@@ -228,9 +228,9 @@ class Results:
         return f"<table>{''.join(rows)}</table>"
 
     def missing_values(self) -> list[str]:
-        """Return a sentence for each metric that has no value in some scores, if the reasons are known.
+        """Return a sentence for each metric that could not be computed for some scores and gave the reasons.
 
-        The sentence has the number of these scores, and one example.
+        The sentence has the number of scores with a reason, and the first of them as an example.
         """
         sentences = []
         for metric in self.metrics:

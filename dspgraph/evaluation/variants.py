@@ -190,12 +190,12 @@ def _check_vary(
 def _swaps(
     slots: Mapping[str, Sequence[str]], fixed: Mapping[str, str], vary: Sequence[str] | None
 ) -> Iterator[dict[str, str]]:
-    """Yield the swaps (slot -> variant) of each graph to compare.
+    """Yield the swaps (slot -> variant) of each graph to compare, in addition to those in `fixed`.
 
     slots: slot -> names of its variants, the default first. fixed: slot -> variant, for slots that all graphs have
     alike. vary: slots; all combinations of their variants are yielded. With None, the slots that are not in `fixed` are
-    varied one at a time. Unless there is exactly one such slot, the unchanged pipeline ({}) comes first, and the
-    default of each slot is left out, because it would be the unchanged pipeline again.
+    varied one at a time. If there is exactly one such slot, each of its variants is yielded, also the default.
+    Otherwise {} comes first, and the defaults are left out, because they give the same graph as {}.
     """
     if vary is not None:
         varied = list(dict.fromkeys(vary))

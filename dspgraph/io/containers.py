@@ -380,9 +380,10 @@ def _notes_of_samples(coding: _Coding, length: int) -> Iterator[str]:
 
 
 def _mpeg_layout(path: Path, begin: int, end: int) -> FileLayout:
-    """Return the layout of a WAV file with MPEG frames. begin, end: the offsets at which the frames begin and end.
+    """Return the layout of a WAV file with MPEG frames.
 
-    Raises FileError if no MPEG frame begins at `begin`.
+    begin, end: the offsets at which the samples begin and end, according to the header. Other bytes may come before the
+    first frame; a note says so. Raises FileError if no frame is found, and if `find_mpeg` refuses the frames.
     """
     mpeg = find_mpeg(path, begin, end)
     if mpeg is None:
@@ -435,8 +436,8 @@ def _sphere_samples(path: Path, file: BinaryIO, begin: int, size: int) -> _Sampl
 def _check_begin(path: Path, start: int, first: int, end: int) -> None:
     """Raise FileError if the header says that the samples begin within the header, or after the end of the samples.
 
-    start: the offset at which the samples begin. first: the smallest offset that is allowed, after the header. end: the
-    offset at which the samples, or the file, end.
+    All offsets count from the beginning of the container. start: where the samples begin, according to the header.
+    first: the smallest offset that is allowed, next to the end of the header. end: where the samples, or the file, end.
     """
     if not first <= start <= end:
         place = "within the header" if start < first else f"behind their end, byte {end}"

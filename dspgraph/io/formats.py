@@ -38,7 +38,10 @@ class AudioFormat:
         return "TPDF" if self.bits == 16 else "none"
 
     def check(self, path: Path, stream: Audio) -> None:
-        """Raise FileError if a file of this format cannot contain a stream. path: the file, for the message."""
+        """Raise FileError if a file of this format cannot have the rate or the channels of a stream.
+
+        path: the file, for the message.
+        """
         if not has_file_rate(stream):
             raise FileError(
                 f"{path}: a file has a whole number of samples per second below 2**31, not {hertz(stream.rate)}"

@@ -155,7 +155,10 @@ def find_mpeg(path: Path, begin: int, size: int) -> Mpeg | None:
 
 
 class _Scan:
-    """A search of an open file for MPEG audio frames and tags. size: the offset at which the frames and tags end."""
+    """A search of an open file for MPEG audio frames and tags.
+
+    size: the offset at which the search ends: the end of the file, or in a WAV file the end of the samples.
+    """
 
     def __init__(self, path: Path, file: BinaryIO, size: int) -> None:
         self.path, self.file, self.size = path, file, size
@@ -310,7 +313,7 @@ class _Scan:
             yield f"left out {self._left(behind)} bytes behind the last whole MPEG frame and its tags"
 
     def _left(self, end: int) -> int:
-        """Return the number of bytes from an offset to the end of the file; 0 if the first 32 are zeros, as in padding.
+        """Return the number of bytes from an offset up to `size`; 0 if the first 32 are zeros, as in padding.
 
         end: the offset after the last frame and the tags that follow it.
         """

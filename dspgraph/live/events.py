@@ -98,7 +98,8 @@ class Play:
 class Stop:
     """An event that lets the sound in an input fade out. input: the name of the input.
 
-    at: the time in seconds; None: as soon as the event is added to a performance.
+    at: the time in seconds; None: as soon as the event is added to a performance. Raises ParameterError for a time that
+    is not allowed.
     """
 
     input: str

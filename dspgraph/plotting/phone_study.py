@@ -102,7 +102,7 @@ class PhoneRow:
 
 @dataclass
 class PhoneStudy:
-    """Statistics, for each phone, of the scales of a model's mixture components, over any number of recordings.
+    """Statistics, for each phone, of the scales of a model's distributions, over any number of recordings.
 
     kind: the kind of all frames, MIXTURE or one of SCALES; the caller sets it, `add` does not. rows: label of a phone
     -> its statistics. seconds: label of a phone -> its whole duration. notes: sentences about the alignments, for

@@ -199,9 +199,10 @@ def _fields(place: str, line: Mapping[str, Any]) -> dict[str, _Field]:
 
 @lru_cache(maxsize=100)
 def _columns(names: tuple[str, ...]) -> list[tuple[str, str, Column | None]]:
-    """Return (name, plain name, meaning) of every column that is used. names: the names of all columns.
+    """Return (name, plain name, meaning) of every column that names a path, a time, a channel or an id.
 
-    The plain name is the result of `_plain`. The meaning is None if the column is not a column of times.
+    names: the names of all columns. The plain name is the result of `_plain` for the first 100 characters. The meaning
+    is None if the column is not a column of times.
     """
     known = {*PATHS, *_CHANNEL, *_CHANNELS, "id"}
     found = [(name, plain := _plain(name[:100]), _time_column(plain)) for name in names]

@@ -73,8 +73,8 @@ def _json_lines(path: Path, unused: set[str], labels: Collection[str], inputs: S
 def _json_values(path: Path) -> Iterator[tuple[str, object]]:
     """Yield (place, value) for every line of a file with JSON lines, or for every entry of a file with a JSON list.
 
-    The place is the file and the number of the line or entry, for messages. Only a file whose name ends with .json can
-    have a list.
+    The place is the file and the number of the line or entry, for messages. Only a file whose name ends with .json or
+    .json.gz can have a list.
     """
     lines = _lines(path)
     for place, line in lines:

@@ -115,8 +115,8 @@ class FakeDevice:
     ) -> Iterator[tuple[int, tuple[Array, int, float]]]:
         """Yield (number, arguments of `Exchange.swap`) for each quantum, if there are two clocks.
 
-        Before each quantum, all blocks that the recording side has finished by the time of the quantum are given to the
-        exchange. blocks: as `_heard` yields them.
+        Before each quantum, all blocks that have come from the recording side by then, each with its own delay, are
+        given to the exchange. The last quantum comes when `blocks` ends. blocks: as `_heard` yields them.
         """
         assert self.clock is not None
         rate, samples, draw = float(engine.form.rate), engine.form.samples, np.random.default_rng(0)

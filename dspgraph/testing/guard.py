@@ -127,9 +127,11 @@ class _StageGuard:
     def overwrite(self, originals: Sequence[Any], copies: Sequence[Any], blocks: Sequence[Array]) -> None:
         """Check that a node changed none of its inputs, then fill the blocks of this call with ones.
 
-        originals: the input blocks, which stay as they are. copies: the copies of them that the node was given.
-        blocks: the outputs of the node. The copies and the outputs are filled. Raises LawError (law 1) if a copy
-        differs from its original, or if one of the blocks that earlier calls filled is no longer all ones.
+        A node that kept one of the blocks and uses it in a later call gives wrong items then. Outputs that cannot be
+        written to are left as they are. originals: the input blocks, which stay as they are. copies: the copies of them
+        that the node was given. blocks: the outputs of the node. The copies and the outputs are filled. Raises LawError
+        (law 1) if a copy differs from its original, or if one of the blocks that earlier calls filled is no longer all
+        ones.
         """
         for block in self.overwritten:
             if (block != 1).any():

@@ -13,10 +13,10 @@ law 5  noise belongs to the state       random numbers come from a generator in 
     def test_law(name, check):
         check(example, np.float32)
 
-All checks of a node take the same arguments, and raise LawError. example: the node with its signal. precision: the
-dtype of the streams, float32 or float64. cuts: block sizes, as in `CUTS`; checks that cut no signal ignore them. In
-helpers, `where` is the beginning of the message of an error, `arrays` the signal (name of an input -> array), and
-`whole` the outputs for the signal in one block.
+All checks of a node take the same arguments, and raise LawError, or SignalError for an unfit signal. example: the node
+with its signal. precision: the dtype of the streams, float32 or float64. cuts: block sizes, as in `CUTS`; checks that
+cut no signal ignore them. In helpers, `where` is the beginning of the message of an error, `arrays` the signal (name of
+an input -> array), and `whole` the outputs for the signal in one block.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def random_cuts(count: int = 3) -> list[tuple[int, ...]]:
 
 
 def check_example(example: Example, precision: Any, cuts: Sequence[int] = CUTS) -> None:
-    """Check that the signal of an example is long enough and varies; see `check_signal`."""
+    """Check that the signal of an example is long enough and varies. Raises SignalError as `check_signal` does."""
     check_signal(example.graph(precision), example.arrays)
 
 

@@ -300,7 +300,7 @@ def test_lines_are_read_without_waiting() -> None:
 def test_two_devices_have_two_clocks_but_not_those_of_one_server(
     monkeypatch: pytest.MonkeyPatch, api: str, outputs: int, second: bool
 ) -> None:
-    """A microphone beside other loudspeakers has a clock of its own, unless one JACK server drives both.
+    """A microphone has a clock of its own, unless one JACK server or one device drives the loudspeakers too.
 
     The devices are a microphone of 44100 Hz and loudspeakers of 48000 Hz, or one device that does both. api: the
     interface of the devices; outputs: how many channels the microphone can also play; second: whether the recording

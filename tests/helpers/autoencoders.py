@@ -189,7 +189,8 @@ def _network(config: Config, arrays: dict[str, Array]) -> Any:
 def frames_in_torch(config: Config, arrays: dict[str, Array], x: Array) -> Array:
     """Return the encoding [frames, latent] of a signal x [n], computed by the network in torch, in float64.
 
-    Zeros are appended to x up to a whole number of frames. arrays: the weights, by name.
+    x has full scale +-1; the network reads its mu-law levels. Zeros are appended to x up to a whole number of frames.
+    arrays: the weights, by name.
     """
     network, whole = _network(config, arrays).encoder, np.pad(x, (0, -len(x) % config.hop))
     with torch.no_grad():

@@ -47,7 +47,7 @@ class Comparison:
 def seconds(recording: int, slot: int) -> float:
     """Return the duration of a sound, in seconds, which differs for every sound: the tests recognise sounds by it.
 
-    slot: 0 for the reference of the recording, 1, 2 ... for its variants.
+    slot: 0 for the reference of the recording, 1 to 4 for its variants.
     """
     return 2.0 + 0.5 * recording + 0.1 * slot
 

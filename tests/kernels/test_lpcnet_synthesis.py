@@ -1,4 +1,4 @@
-"""LPCNet's kernels, compared with torch and with the C program, bit for bit in lanes; and the codes that are drawn."""
+"""LPCNet's kernels: they agree with torch and with the C program, and lanes have the bits of a signal alone."""
 
 from typing import Any
 

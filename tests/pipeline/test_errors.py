@@ -522,7 +522,10 @@ def test_every_shipped_pipeline_says_what_it_is_about() -> None:
 
 @pytest.mark.slow
 def test_a_long_chain_of_pipelines_that_pass_their_input_on_is_followed(tmp_path: Path) -> None:
-    """A chain of 901 pipelines is followed; a recursive function would exceed Python's recursion limit."""
+    """A chain of 901 stages, each a pipeline that passes its input on, is followed; a loop in it is an error.
+
+    A recursive function would exceed Python's recursion limit.
+    """
     pass_on = "inputs: {x: {audio: 16000}}\nnodes: {idle: {node: toy_scale, x: x}}\noutputs: {y: x}\n"
     written(tmp_path, pass_on, "pass.yaml")
     last = 900

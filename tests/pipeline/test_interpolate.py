@@ -112,7 +112,7 @@ def test_vars_that_would_fill_the_memory_are_refused_at_once(tmp_path: Path, wha
 
 
 def test_a_million_backslashes_are_read_at_once(tmp_path: Path) -> None:
-    """900,000 backslashes before a variable are read at once.
+    """900,000 backslashes before a variable are read in a short time.
 
     A regular expression that tries each backslash as a beginning would need a quadratic number of steps.
     """

@@ -353,7 +353,7 @@ def test_a_folder_in_another_unicode_form_is_named(tmp_path: Path) -> None:
 
 
 def test_a_working_directory_that_was_removed_is_said_to_be(tmp_path: Path) -> None:
-    """A path that needs the removed working directory is refused with a message; absolute paths still work.
+    """Relative paths, and workers, need the removed working directory: they are refused. Absolute paths still work.
 
     The test runs in a process of its own, because it loses its working directory.
     """

@@ -224,7 +224,7 @@ def truncated(good: Path) -> Path:
 
 
 def unreadable(good: Path) -> Path:
-    """Return the path of a folder with the name of an audio file.
+    """Make a folder with the name of an audio file, beside the file `good`, and return its path.
 
     Permissions cannot be used, because root may read every file.
     """

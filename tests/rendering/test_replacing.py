@@ -100,9 +100,9 @@ def test_older_outputs_of_other_names_are_removed_with_their_sidecar(tmp_path: P
 
 
 def test_an_older_output_that_another_item_has_replaced_stays(tmp_path: Path, good: Path) -> None:
-    """A file that another item has replaced is not removed.
+    """When an item fails, an older output of it that another item has replaced is not removed.
 
-    The item `good` with two outputs and the item `good.y` with one have an output file of the same name.
+    The item `good` with several outputs and the item `good.y` with one have an output file of the same name.
     """
     out, other = tmp_path / "out", copied(good, "good.y.wav")
     render(with_rows(Raises()), [good], out)

@@ -123,9 +123,9 @@ def _check_dspgraph(words: list[str]) -> None:
 
 
 def _can_run(command: str, given: dict[str, object]) -> bool:
-    """Return whether a parsed command can be run.
+    """Return whether a parsed command can be run: it has what it needs, and no placeholder, plugin or path.
 
-    It has the pipeline that `show` and `check` need, and no placeholder, plugin or path.
+    `show` and `check` need a pipeline. Whether a command would do harm is not asked here.
     """
     words = [one for value in given.values() for one in (value if isinstance(value, list | tuple) else [value])]
     if any(isinstance(one, str) and (PLACEHOLDER.fullmatch(one) or "/" in one or ".py" in one) for one in words):

@@ -1,4 +1,4 @@
-"""The layers of the code: which package may import which, and names that the core must not contain."""
+"""The layers of the code: which package may import which, what an import loads, and names that the core must not have."""
 
 import ast
 import re

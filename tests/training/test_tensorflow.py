@@ -72,7 +72,10 @@ def index_file(folder: Path, blocks: list[bytes], places: list[int]) -> Path:
 
 
 def test_a_small_index_that_would_fill_the_memory_or_never_end_is_refused(tmp_path: Path) -> None:
-    """An index is refused if entries of a few bytes share a long name, or if one block is listed again and again."""
+    """An index is refused if entries of a few bytes share a long name, or if one block is listed again and again.
+
+    A block whose list of places is longer than the block is refused too.
+    """
     name, entry = b"x" * 2**15, number(1, 7)
     long = varint(0) + varint(len(name)) + varint(len(entry)) + name + entry
     long += (varint(len(name)) + varint(1) + varint(len(entry)) + b"y" + entry) * 1000

@@ -15,7 +15,10 @@ from helpers.speech import speech
 
 
 class Slower(Node):
-    """Repeat every sample `times` times, and add `after` zeros at the end."""
+    """Repeat every sample `times` times, and add `after` zeros at the end.
+
+    With `declared` or `missing`, the duration that the node declares is wrong.
+    """
 
     x = Input(Audio)
     y = Output(Audio)

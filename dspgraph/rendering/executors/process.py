@@ -276,10 +276,11 @@ def _announced(items: Iterable[Item], pipe: Connection) -> Iterator[Item]:
 def _exit_with_parent() -> None:
     """Make this process exit when its parent exits: a worker must not write files after the run was killed.
 
-    This process and its parent hold the two ends of a pipe. When the parent exits, its end is closed, and the system
-    sends SIGIO to this process. On Linux, SIGIO ends the process at once, even during a long call of compiled code, in
-    which no other thread of Python runs. This function also starts a thread that exits when the pipe is closed: for a
-    parent that exits before the signal has been set up, and for systems that ignore SIGIO, as macOS does.
+    This process and its parent hold the two ends of a pipe, which `multiprocessing` made. When the parent exits, its
+    end is closed, and the system sends SIGIO to this process. On Linux, SIGIO ends the process at once, even during a
+    long call of compiled code, in which no other thread of Python runs. This function also starts a thread that exits
+    when the pipe is closed: for a parent that exits before the signal has been set up, and for systems that ignore
+    SIGIO, as macOS does.
     """
     import fcntl  # Windows does not have it
 

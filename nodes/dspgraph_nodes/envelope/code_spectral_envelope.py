@@ -24,9 +24,10 @@ class CodeSpectralEnvelope(Node):
         c[k] = s[k] / N * sum_i L[i] * cos(pi * k * (2 * i + d[i]) / (2 * N)),    N = n_fft / 2
         s[0] = 1, else sqrt(2);    d[i] = -1 for even i, 3 for odd i
 
-    L[i] is the logarithm of the power at N points equally spaced in mel, 1127.01048 * ln(1 + f / 700), from 40 Hz to
-    half the rate (20 kHz at most), interpolated linearly in mel between bins. `decode_spectral_envelope` decodes the
-    numbers with d[i] = 1, as in a DCT-II. WORLD's coder and decoder differ in d; the nodes here do the same.
+    L[i] is the logarithm of the power at N points equally spaced in mel, 1127.01048 * ln(1 + f / 700), from 40 Hz up
+    to, but not including, half the rate (20 kHz at most), interpolated linearly in mel between bins.
+    `decode_spectral_envelope` decodes the numbers with d[i] = 1, as in a DCT-II. WORLD's coder and decoder differ in d;
+    the nodes here do the same.
 
     Source: WORLD, codec.cpp, CodeSpectralEnvelope (M. Morise, 2017).
     """

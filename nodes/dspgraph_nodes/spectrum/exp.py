@@ -37,7 +37,8 @@ class Exp(Node):
         y[n, i] = reference * exp(x[n, i] / f)
         f = 1 (natural),    f = 10 / ln(10) for dB of a power,    f = 20 / ln(10) for dB of a magnitude
 
-    The kind of the rows says whether they are natural logarithms or dB. Values that `log` replaced, because they were
+    The kind of the rows says whether they are natural logarithms or dB; for mel bands in dB, `mel_of` says of what.
+    Values that `log` replaced, because they were
     below its floor or outside its range, are not restored.
 
     Source: librosa 0.11 reference, `librosa.db_to_power` and `librosa.db_to_amplitude`.

@@ -113,6 +113,8 @@ def generate(
 def cumulative(config: Config, parameters: Array, drawn: Array) -> tuple[Array, Array]:
     """Return the probability of values below each sample, and of values up to it, [n] each, or [n, 2] for halves.
 
+    For the kind mixture, whose values are continuous, both are the same between -1 and 1.
+
     parameters: [n, outputs], the outputs of the network; drawn: the samples, levels or halves that were drawn.
     """
     wide = parameters.astype(np.float64)

@@ -117,9 +117,10 @@ def test_drawn_scales_have_the_distribution_of_those_that_were_drawn(bits: int |
 
 
 def test_samples_in_steps_are_explained_by_components_narrower_than_a_step() -> None:
-    """In 16-bit steps, a sample 18 scales from the mean of a narrow component still comes from this component.
+    """In 16-bit steps, a sample 18 scales from the mean of a narrow component is still attributed to this component.
 
-    The density of the component at the sample is only about e**-18 of its peak, but the step reaches to its mean.
+    The density of the component at the sample is only about e**-18 of its peak, but the step reaches to its mean. By
+    density alone, the sample is attributed to the wide component.
     """
     step = 2 / 65535
     row = np.array([0.0, 0.0, 0.3 * step, 0.3 * step, math.log(5e-7), math.log(1e-3)])

@@ -40,9 +40,10 @@ def graph(weights: str = WEIGHTS, **parameters: Any) -> Graph:
 @pytest.mark.parametrize("config", [MIXTURE, LEVELS, TRANSPOSED], ids=["mixture", "levels", "transposed"])
 @pytest.mark.parametrize("count", [2, 16, 17])
 def test_a_batch_of_any_size_changes_no_bit(config: Any, count: int) -> None:
-    """Each signal has the same samples in a batch as alone.
+    """Each of `count` signals has the same samples in batches of 17 as alone.
 
-    The signals have 1 to 11 frames, some fewer than the network reads for a sample; lanes are used again.
+    The signals have 1 to 11 frames, some fewer than the network reads for a sample. With more than 17 signals, a lane
+    whose signal has ended takes the next one.
     """
     one = graph(wavenet_file(config))
     signals = [features(1 + (7 * k) % 11, seed=k) for k in range(count)]

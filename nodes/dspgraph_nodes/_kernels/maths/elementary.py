@@ -51,7 +51,7 @@ def cos(x: Array) -> Array:
 
 
 def sin(x: Array) -> Array:
-    """Return the sine of x in the shape and dtype of x. x: floats, in radians."""
+    """Return the sine of x in the shape and dtype of x. x: floats, in radians; for large x, see `phasor`."""
     return phasor(x).imag
 
 

@@ -59,8 +59,9 @@ def affine(layer: AffineLayer, x: Array, rectify: bool = False) -> Array:
 def layer_buffers(matrix: Matrix | EightBitMatrix, state: Array, *outputs: Array) -> list[Any]:
     """Return the buffers for calls of layers, one for each array in `outputs`, to which results go.
 
-    matrix: one of the layers, which all have floats or all have 8-bit numbers; state: where their inputs are; outputs:
-    float32. The buffers of layers with 8-bit numbers share the arrays of whole numbers.
+    matrix: one of the layers, which all have floats or all have 8-bit numbers; it only decides the type of the buffers.
+    state: where their inputs are; outputs: float32. The buffers of layers with 8-bit numbers share all arrays but the
+    outputs, so these layers must be called one after the other.
     """
     if not isinstance(matrix, EightBitMatrix):
         return [LayerBuffers(state, y) for y in outputs]

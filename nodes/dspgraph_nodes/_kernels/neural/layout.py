@@ -120,7 +120,7 @@ class NoBlocks(NamedTuple):
 class DotStack(NamedTuple):
     """Several matrices of 8-bit numbers, one below the other; each begins at a multiple of 64 rows, with a group.
 
-    The columns of each matrix count from 0. A network with floats has `NoBlocks`.
+    m: all the matrices. The columns of each matrix count from 0. In a network with floats, m is `NoBlocks`.
     """
 
     m: DotBlocks | NoBlocks

@@ -29,9 +29,7 @@ class SampleNetwork(NamedTuple):
     """
 
     tables: Array  # [3, 256, 3 * gru_a]: added to GRU_A's gates for each code of signal, prediction, excitation
-    table_scale: (
-        Array  # [3 * gru_a]: in eight bits, the factor of each column of `tables`, which then are int16; or [0]
-    )
+    table_scale: Array  # [3 * gru_a]: in eight bits, the factor of each column of `tables` (int16); otherwise empty
     bias_n: Array  # [3 * gru_a]: the recurrent bias of gate n; 0 for r and z, whose recurrent bias is in the condition
     diagonal_a: Array  # [3 * gru_a]: the diagonals of GRU_A's recurrent weights
     diagonal_b: Array  # [3 * gru_b]: the diagonals of GRU_B's recurrent weights
@@ -81,8 +79,7 @@ def out_of_tiles(x: Array, tile: int) -> Array:
 class FrameInputs(NamedTuple):
     """The inputs of the sample-rate network that are the same for all samples of a frame.
 
-    Every array has one row per frame. rows_a, rows_b: what the condition adds to the gates of GRU_A and GRU_B. lpc:
-    [rows, order], predictor coefficients. sharpness: [rows], the factor of the logits.
+    Every array has one row per frame.
     """
 
     rows_a: Array  # [rows, 3 * gru_a]: the numbers that the conditions add to GRU_A's gates

@@ -68,9 +68,10 @@ def random_numbers(network: WaveRNNWeights, uniform: Array) -> Array:
 
 
 def frame_rows(network: Conditioner, windows: Array) -> kernels.ConditionRows:
-    """Return what n frames add to the layers of the sample-rate network.
+    """Return what n consecutive frames of one signal add to the layers of the sample-rate network.
 
-    windows: [n, 2 * context + 1, features], frames with their neighbours.
+    windows: [n, 2 * context + 1, features], the windows of these frames as `in_windows` returns them, each one frame
+    after the one before. The features have the form that `seen` returns.
     """
     count, span, _ = windows.shape
     around = network.taps.shape[1] // 2

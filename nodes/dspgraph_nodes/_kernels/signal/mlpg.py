@@ -232,9 +232,9 @@ def _equations(means: Array, p: Array, edge: int, sums: Array, values: Array, r:
 def _factor(r: Array, y: Array) -> Any:
     """Factor R = U * D**-1 * U' in place, and replace y by the solution z of U * z = y.
 
-    U is lower triangular, and its diagonal is D. r: [frames, bands, D], where r[t, m] is R[t, t - m]; r[t, 0] becomes 1
-    / D[t], and r[t, m] becomes U[t, t - m]. Returns the first row t whose pivot D[t] has only a few correct digits
-    left, or -1 if there is none. The inner loops are few and read few arrays, so that they can be vectorised.
+    U is lower triangular, and its diagonal is D. r: [frames, bands, static], where r[t, m] is R[t, t - m]; r[t, 0]
+    becomes 1 / D[t], and r[t, m] becomes U[t, t - m]. Returns the first row t whose pivot D[t] has only a few correct
+    digits left, or -1 if there is none. The inner loops are few and read few arrays, so that they can be vectorised.
     """
     frames, bands, static = r.shape
     entire = np.empty(static)
@@ -274,7 +274,10 @@ def solve(factor: Array, g: Array) -> Array:
 
 @kernel
 def _forward(factor: Array, z: Array) -> None:
-    """Solve U * v = z by forward substitution; v replaces z. factor: as `_factor` leaves it in r; z: [frames, D]."""
+    """Solve U * v = z, where U is lower triangular, by forward substitution; v replaces z.
+
+    factor: as `_factor` leaves it in r; z: [frames, static].
+    """
     frames, bands, static = factor.shape
     for t in range(frames):
         out, inverse = z[t], factor[t, 0]

@@ -37,7 +37,12 @@ def step_down(lpc: Array, first_row: int = 0, rounding: Any = None) -> Array:
 
 
 def step_up(parcor: Array) -> Array:
-    """Convert rows (gain, k[1..order]), -1 < k < 1, to rows (gain, a[1..order]) by the step-up recursion."""
+    """Convert rows (gain, k[1..order]), -1 < k < 1, to rows (gain, a[1..order]) by the step-up recursion.
+
+        a_i[i] = k[i],    a_i[j] = a_(i-1)[j] + k[i] * a_(i-1)[i-j]    for j = 1 .. i - 1
+
+    parcor: [n, order + 1]; the result has the same shape.
+    """
     rows = parcor.astype(np.float64)
     _step_up_rows(rows)
     return rows
@@ -47,9 +52,10 @@ def step_up(parcor: Array) -> Array:
 def _step_down_rows(rows: Array, eps: float, most: float) -> tuple[int, int]:
     """Convert predictors to reflection coefficients in place, moving poles inwards as `step_down` describes it.
 
-    eps, most: the smallest and the largest d. Returns (row, order) of the first predictor that stays unstable, or (-1,
-    0). One step is a'[j] = (a[j] - k * a[i - j]) / (1 - k**2), in a form without cancellation for the symmetric
-    predictor of a tone.
+    eps, most: the smallest and the largest d. Returns (row, order) of the first predictor that stays unstable, and
+    the order at which its |k| is too large; rows[row, order] then has this k, and later rows are not converted. Returns
+    (-1, 0) if all rows are converted. One step is a'[j] = (a[j] - k * a[i - j]) / (1 - k**2), in a form without
+    cancellation for the symmetric predictor of a tone.
     """
     count, width = rows.shape
     before, given = np.empty(width), np.empty(width)

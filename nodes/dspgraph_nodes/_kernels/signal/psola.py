@@ -19,10 +19,10 @@ def unvoiced_step(rate: float) -> int:
 def samples_beyond(rate: float, longest: float) -> int:
     """Return how many input samples after sample n must be known before sample n of the output can be computed.
 
-    This is about 3.5 * p, where p is the longest period. The middle of a grain that changes sample n lies at most p
-    after n. The mark nearest to this middle can lie another p later, at the beginning of a voiced sound. To know that
-    no other mark is nearer, the next mark must be found, which needs the samples up to 1.5 * p after the nearest mark.
-    rate: Hz; longest: p, in samples.
+    This is about 3.5 * p, where p is the longest period, or the distance of marks without voice if that is longer. The
+    middle of a grain that changes sample n lies at most p after n. The mark nearest to this middle can lie another p
+    later, at the beginning of a voiced sound. To know that no other mark is nearer, the next mark must be found, which
+    needs the samples up to 1.5 * p after the nearest mark. rate: Hz; longest: the longest period, in samples.
     """
     return math.ceil(3.5 * max(longest, unvoiced_step(rate))) + 8
 

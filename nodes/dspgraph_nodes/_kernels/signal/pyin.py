@@ -286,7 +286,8 @@ def _extend(
 def _trace(score: Array, origin: Array, found: Array, first: int, end: int, f0: Array) -> None:
     """Follow the best path backwards from frame `end` - 1; write to f0 the pitch of the frames from `first` on.
 
-    f0: [m], for the frames `first` to `first` + m - 1; score, origin, found: as in `PitchPath`.
+    The frames from `first` to `end` - 1 must be among the last len(origin) frames. f0: [m], for the frames `first` to
+    `first` + m - 1; score, origin, found: as in `PitchPath`.
     """
     bins, state = found.shape[1], _best_state(score)
     for t in range(end - 1, first - 1, -1):

@@ -92,7 +92,10 @@ class WindowTables(NamedTuple):
 
 
 class Tables(NamedTuple):
-    """The tables of a pitch search: candidate pitches in Hz, and tables for each window. They fit any signal."""
+    """The tables of a pitch search: candidate pitches in Hz, and tables for each window.
+
+    They depend on the sampling rate and the range of pitches, not on the signal.
+    """
 
     candidates: Array
     """The pitches whose strength is computed, Hz."""

@@ -200,7 +200,7 @@ class Responses:
         return found[left_out:]
 
     def _forget(self) -> None:
-        """Drop the rows that lie before the next pulse, which no sample needs any more."""
+        """Drop the rows that lie before the next pulse, which no sample needs any more, but never the last two rows."""
         at = self.pulses[0][0] if self.pulses else self.sample
         if (gone := min(int(self._places(np.array([at]))[0][0]), len(self.f0) - 2)) > 0:
             self.f0, self.power, self.aperiodicity = self.f0[gone:], self.power[gone:], self.aperiodicity[gone:]

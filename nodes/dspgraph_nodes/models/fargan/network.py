@@ -188,8 +188,8 @@ def places(period: Tensor, size: int) -> Tensor:
     """Return the indices in the memory of the samples one period earlier, and of two on either side: [batch, size + 4].
 
     The memory has the 256 samples before a sub-frame. period: [batch], in samples. size: the number of samples in a
-    sub-frame. An index beyond the end of the memory is replaced by the index one period earlier, and an index before
-    its start by 0.
+    sub-frame. From an index beyond the end of the memory, whole periods are subtracted until it lies in the memory; an
+    index before the start is replaced by 0.
     """
     found = MEMORY - 2 - period[:, None] + torch.arange(size + 4, device=period.device)
     while bool((found >= MEMORY).any()):

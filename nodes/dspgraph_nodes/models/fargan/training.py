@@ -86,9 +86,9 @@ class Settings(TrainingSettings, frozen=True, extra="forbid"):
 def rate(updates: int, settings: Settings) -> float:
     """Return the factor of the learning rate after `updates` updates, above 0 and at most 1.
 
-    The factor rises linearly to 1 in the first `warm_up` updates, stays there, and falls linearly to 0.05 in the last
-    `finish` updates; the number of the last update is the setting `steps`. So the factor also falls before the end of a
-    run that is resumed with a smaller `steps`.
+    The factor rises linearly to 1 in the first `warm_up` updates and stays there. In the last `finish` updates it is
+    multiplied by a number that falls along a line from 1 to 0, but not below 0.05; the number of the last update is the
+    setting `steps`. So the factor also falls before the end of a run that is resumed with a smaller `steps`.
     """
     rising = min(1.0, (updates + 1) / (settings.warm_up + 1))
     falling = min(1.0, (settings.steps - updates) / settings.finish) if settings.finish else 1.0

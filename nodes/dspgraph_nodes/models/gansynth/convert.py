@@ -36,9 +36,9 @@ def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Confi
     """Return the configuration, the arrays of the generator, and the values that had to be assumed, as texts.
 
     found: the arrays of a checkpoint, by name. If the checkpoint has a moving average of an array, the average is used,
-    because the program makes notes with it. given: values of fields of `Config` that do not follow from the arrays.
-    Values that are neither given nor in the checkpoint are assumed to be the defaults. Raises ValueError if the arrays
-    are those of another network, or if a given value contradicts them.
+    because the program makes notes with it. given: values of fields of `Config`. Values that are neither given nor in
+    the checkpoint are assumed to be the defaults. Raises ValueError if the arrays are those of another network, if a
+    given value contradicts them, or if `Config` has no field of a name in `given`.
     """
     arrays = _generator(found)
     with complete("GANSynth"):

@@ -11,7 +11,7 @@ from dspgraph_nodes.models.shared.settings import SparseSettings, TrainingSettin
 
 
 class Settings(TrainingSettings, SparseSettings, frozen=True, extra="forbid"):
-    """The settings of a training run of LPCNet. The defaults are the published values."""
+    """The settings of a training run of LPCNet. Where a value was published, it is the default."""
 
     PRESETS: ClassVar = PRESETS
 

@@ -68,7 +68,10 @@ class WeightsFile(Generic[Config, Packed]):
             raise ParameterError(f"{self._place}: {error}") from None
 
     def check_unchanged(self) -> None:
-        """Raise ParameterError if the file has changed since the node was made, or is there no more."""
+        """Raise ParameterError if the file has changed since the node was made, or no longer exists.
+
+        Its size and the time of its last change are compared.
+        """
         if self._key() != self._first_key:
             raise ParameterError(
                 f"{self._place}: {self._path} has changed since the node was made: make a new node, or load the "

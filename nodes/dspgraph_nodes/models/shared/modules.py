@@ -131,8 +131,8 @@ def stretched(
     smooths the result in time with smooth[i], a function of arrays [n, 1, time], in the same way for every channel. The
     product of all factors is the hop. inside: [batch, frames], 1 for frames of a recording, and 0 for frames beyond its
     ends, whose rows count as 0 in every step; by default all frames are in the recording. linear: whether the functions
-    are linear. Then a few rows of many channels are interpolated faster: by the weights of the rows in each sample,
-    which are the same for all channels.
+    are linear; one that adds a bias is not. If they are linear and there are fewer frames than channels, the result is
+    computed faster: by the weights of the rows in each sample, which are the same for all channels.
     """
     batch, count, channels = rows.shape
     if linear and count < channels:

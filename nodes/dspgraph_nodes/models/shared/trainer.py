@@ -255,7 +255,7 @@ class Run:
         return self.network if self.mean is None else self.mean
 
     def rate(self) -> float:
-        """Return the factor of the learning rates in the next update, relative to the start of the training."""
+        """Return the factor of the learning rates of the settings in the next update."""
         factor = 1 / (1 + self.settings.decay * self.updates)
         return factor * self.task.rate(self.updates) if self.task.rate else factor
 
@@ -374,9 +374,10 @@ class Run:
 
 
 def _optimizers(network: nn.Module, task: Task, settings: RunSettings) -> list[torch.optim.Optimizer]:
-    """Return the optimisers of a network's weights.
+    """Return the optimisers of a network's weights: Adam; with the setting muon also Muon, for the hidden matrices.
 
-    In each parameter group of an optimiser, the key "first" has the learning rate at the start of the training.
+    In each parameter group of an optimiser, the key "first" has the learning rate of the settings, which is multiplied
+    by `Run.rate` in each update.
 
     Raises RequestError if the setting `optimizer` is muon and the network has no matrices in hidden layers.
     """
@@ -467,7 +468,7 @@ def _fit(run: Run, out: Path, progress: bool, report: Report) -> None:
 
 
 def _validated(run: Run, out: Path, figures: tuple[str, ...], logs: Logs) -> dict[str, float]:
-    """Validate the network, save its weights in the folder `out`, and return the numbers for the logs.
+    """Validate the network `run.result`, save its weights in the folder `out`, and return the numbers for the logs.
 
     figures: the names of the numbers wanted; in the result they begin with "validation_". Sounds and pictures are
     written to `logs` if the task and the settings ask for them. Raises RequestError if the loss is not finite.
