@@ -83,7 +83,7 @@ def test_a_function_that_is_no_node_says_what_is_missing() -> None:
 
 
 def named(argument: str) -> Any:
-    """Return a function of audio whose second argument has this name."""
+    """Return a function of two audio inputs, x and `argument`, for `as_node`."""
     found: dict[str, Any] = {"Audio": Audio}
     exec(f"def both(x: Audio, {argument}: Audio): return x", found)
     return found["both"]

@@ -32,7 +32,7 @@ class Watched(Protocol):
 
     @property
     def binding(self) -> Binding:
-        """The streams at the ports of the node."""
+        """The node's `Binding`: the streams at its ports, its lookahead and its period."""
 
 
 class Instrument(Protocol):

@@ -37,7 +37,10 @@ class FrameQueue:
             self._accept()
 
     def refuse(self, error: Exception) -> None:
-        """Drop the items that are kept apart, and all that come later; answer their calls of `put` with the error."""
+        """Drop the items that are kept apart, and all that come later; answer their calls of `put` with the error.
+
+        Items that already wait, within the limit, are still taken.
+        """
         with self._lock:
             self._error = error
             self._accept()

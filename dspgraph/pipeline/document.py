@@ -25,7 +25,10 @@ NAME = "[A-Za-z_][A-Za-z0-9_]*"
 
 
 def _number(value: Any) -> Fraction:
-    """Return the exact value of a number, or of a text such as "44100/160". Raises ValueError for anything else."""
+    """Return the fraction that a number or a text stands for as it is written: 1/100 for 0.01, 44100/160 for a text.
+
+    See `to_fraction`. Raises ValueError for anything else, also for a boolean, NaN and infinity.
+    """
     try:
         return to_fraction(value)
     except ParameterError as error:

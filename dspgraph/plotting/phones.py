@@ -34,7 +34,8 @@ def phone_heat_map(study: PhoneStudy, title: str, phone: str | None = None) -> F
 
     If the frames are mixtures, two densities are drawn below: the distributions that the model predicts at the samples
     where one phone has its least and its greatest scale. phone: the label of this phone; by default the phone whose
-    least and greatest scale differ most. Raises RequestError for a label that the study does not have.
+    least and greatest scale differ most (see `PhoneStudy.widest`). Raises RequestError for a label that the study does
+    not have.
     """
     name = study.widest() if phone is None else phone
     one = study.row(name)

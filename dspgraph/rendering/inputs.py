@@ -1,6 +1,7 @@
 """Several audio files as the inputs of one graph: blocks that cover the same time, and one duration for all.
 
 The first file decides how long the signal lasts. The others are cut to this length, or silence is added at their ends.
+The arguments NAME=FILE of `render`, which name such files, are parsed here too.
 """
 
 from __future__ import annotations

@@ -43,9 +43,9 @@ def file_stamp(path: Path) -> FileStamp:
 def item_settings(item: Item, digest: str, reader: Mapping[str, str], form: AudioFormat) -> dict[str, Any]:
     """Return everything on which the outputs of an item depend, except the content of its input file.
 
-    If the item has several files, the stamp of each file is among the values. The sidecar and the line in the ledger
-    both contain these values. digest: the digest of the graph. reader: see `job.reader_provenance`. form: the format of
-    the audio outputs.
+    If the item has several files, the path and the stamp of each file are among the values. The sidecar and the line in
+    the ledger both contain these values. digest: the digest of the graph. reader: see `job.reader_provenance`. form:
+    the format of the audio outputs.
     """
     return {
         "digest": digest,

@@ -36,11 +36,11 @@ def check_working_directory(reason: str) -> None:
 
 @contextmanager
 def numpy_warnings_hidden() -> Iterator[None]:
-    """Hide the warnings of numpy about overflow, division by zero and NaN until the `with` block ends.
+    """Hide all RuntimeWarnings, such as numpy's about overflow, division by zero and NaN, in a `with` block.
 
     These warnings name a line of code and not the audio file. They are not needed: a result that is not finite raises
     an error that names the file and the time. The warnings are shown if the environment variable DSPGRAPH_TRACEBACK is
-    set, or if Python was started with the option -W.
+    set, or if Python was started with the option -W or with PYTHONWARNINGS.
     """
     with warnings.catch_warnings():
         if not os.environ.get(TRACEBACK) and not sys.warnoptions:

@@ -47,8 +47,8 @@ def _in_order(takers: Mapping[str, Sequence[str]], by_name: bool = False) -> lis
 
     Names in a loop are left out, as are names that take from a loop, directly or through other names.
 
-    takers: name -> the names that take from it, one for each wire. by_name: where several names can come next, choose
-    the first one in alphabetical order; by default, choose the name that could come next for the longest time.
+    takers: every name -> the names that take from it, one for each wire. by_name: where several names can come next,
+    choose the first one in alphabetical order; by default, choose the name that became ready first.
     """
     waiting = Counter(name for names in takers.values() for name in names)
     ready, order = [name for name in takers if not waiting[name]], []

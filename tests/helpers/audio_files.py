@@ -81,7 +81,11 @@ def run_ffmpeg(*arguments: object) -> bytes:
 
 
 def decoded_by_ffmpeg(path: Path, channels: int = 1) -> Array:
-    """Return the samples that ffmpeg decodes from a file, [n] for one channel or [n, channels] for several."""
+    """Return the samples that ffmpeg decodes from a file, [n] for one channel or [n, channels] for several.
+
+    They are float64, full scale +-1, at the rate of the file. channels: the number of channels of the file; nothing is
+    converted.
+    """
     found = np.frombuffer(run_ffmpeg("-i", path, "-f", "f32le", "-"), "<f4").astype("f8")
     return found if channels == 1 else found.reshape(-1, channels)
 

@@ -26,7 +26,7 @@ SMALL = Config(pitch_embedding=4, condition=16, embedding=8, gru_a=48, gru_b=16)
 def sized(gru_a: int, gru_b: int, **others: int) -> Config:
     """Return the configuration of an LPCNet with gru_a and gru_b units, whose other sizes are small.
 
-    others: fields of `Config` that replace the defaults.
+    others: further fields of `Config`, such as hop and rate; the sizes that are small here cannot be among them.
     """
     return Config(pitch_embedding=2, condition=16, embedding=4, gru_a=gru_a, gru_b=gru_b, **others)
 

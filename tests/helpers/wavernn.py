@@ -164,8 +164,10 @@ def run(
     """Return the draws of the kernel for all n samples of a signal, [n, d], and the outputs of the network, [n, width].
 
     d is 2 if a sample is drawn in two halves, otherwise 1. known: [frames, features], with context; numbers: [n,
-    draws], random numbers from 0 to 1 or, for a mixture, the result of `mixture_noise` for them; forced: [n, d], the
-    inputs of every sample, in place of the draws before it; None: the draws; lanes: how many signals the kernel can
+    draws], random numbers from 0 to 1 or, for a mixture, the result of `mixture_noise` for them; forced: [n,
+    inputs], the numbers from -1 to 1 that the network reads for every sample, in place of those that follow from its
+    draws: the sample before or, for samples in two halves, both halves of the sample before and the coarse half of this
+    one. None: the draws are used. lanes: how many signals the kernel can
     compute together, 1 or 16. Of the 16 lanes, two compute this signal, and the others are empty.
     """
     rows = frame_rows(net.frame, in_windows(known.astype(np.float32), net.frame.context))

@@ -80,8 +80,11 @@ def test_an_interval_without_end_reaches_to_the_next(tmp_path: Path) -> None:
     assert found.notes == ("3 labels have no end: they end where the next one begins, the last one at its start",)
 
 
-def test_escaped_bytes_and_quotes_are_letters_again(tmp_path: Path) -> None:
-    """Octal bytes, by which HTK writes letters beyond ASCII, become letters; the backslashes of X-SAMPA stay."""
+def test_octal_bytes_become_letters_and_quotes_around_a_label_are_removed(tmp_path: Path) -> None:
+    """Bytes that HTK writes in octal become letters: UTF-8 or, as the lone byte 344, Latin-1.
+
+    Quotes around a label are removed. A label that is one quote stays, as do the backslashes of X-SAMPA.
+    """
     text = '0 1000000 \\303\\244\n1000000 2000000 \\344\n2000000 3000000 r\\\n3000000 4000000 "a"\n4000000 5000000 "\n'
     labels = [one.label for one in read_alignment(written(tmp_path, "a.lab", text)).intervals]
     assert labels == ["\u00e4", "\u00e4", "r\\", "a", '"']

@@ -1,4 +1,4 @@
-"""Audio files that the tests of several files render."""
+"""Fixtures: audio files that the tests in several modules render."""
 
 from pathlib import Path
 

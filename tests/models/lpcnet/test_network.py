@@ -346,7 +346,7 @@ def test_numbers_that_numpy_lacks_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not GOLDEN.is_file(), reason="what the C program gave is recorded beside the repository")
 def test_the_published_network_is_computed() -> None:
-    """Conditions, logits and states of GRU_B agree with a recorded run of the published program.
+    """Conditions, logits and states of GRU_B agree with a recorded run of the published program, with its weights.
 
     The test is skipped if the record, which is kept beside the repository, is not there.
     """

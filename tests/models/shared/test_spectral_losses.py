@@ -52,7 +52,7 @@ def test_the_gradient_of_the_spectral_loss_is_its_slope(samples: int) -> None:
 
 
 def test_the_kernel_of_the_spectral_loss_is_its_formula_in_torch() -> None:
-    """Kernel and torch give the same distance and gradient; bins below the least power have no gradient."""
+    """Kernel and torch give the same distance and gradient; bins of the made spectrum below the least power have none."""
     draw = torch.Generator().manual_seed(0)
     true, made = torch.randn(2, 50, 33, generator=draw, dtype=torch.complex128).unbind(0)
     made[3, 4:9], true[5, 6] = 1e-9, 0

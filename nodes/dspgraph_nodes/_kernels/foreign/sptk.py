@@ -41,7 +41,9 @@ def rapt(x: Array, rate: Fraction, hop: int, low: float, high: float, bias: floa
 
     x: [n] samples, n >= 1, full scale +-1; rate: the sampling rate, Hz; low, high: the range of the pitch, Hz; bias:
     the parameter voice_bias of rapt: the higher, the more frames are voiced. rapt searches from low / 1.5 to high *
-    1.2, within its own limits and those of the rate; a pitch outside low .. high, or at an end, becomes 0. The caller
+    1.2, within its own limits and those of the rate. A value that is a subharmonic of the signal is then replaced by
+    its multiple (see `raise_subharmonics`), and a pitch outside low .. high, or at an end, becomes 0. Value k is the
+    pitch about 7.5 ms after sample k * hop. The caller
     must ensure 8000 <= rate <= 96000, hop <= rate / 10 and 20 <= low < high < rate / 2. Raises ValueError that names
     the first sample beyond 100 times full scale.
     """

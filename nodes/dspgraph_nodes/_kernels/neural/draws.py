@@ -42,7 +42,8 @@ def mixture_noise(numbers: Array) -> Array:
 def draw_component(parameters: Array, noise: Array, lane: int) -> int:
     """Return the number k of the component with the largest logit_k + noise_k in one lane; of equal ones the first.
 
-    parameters: [3 * K, lanes], of which the first K rows are the logits; noise: [K + 1, lanes], from `mixture_noise`.
+    parameters: [3 * K, lanes], of which the first K rows are the logits; noise: [K + 1, lanes], from
+    `mixture_noise`, transposed; its last row is not used.
     """
     best, top = 0, parameters[0, lane] + noise[0, lane]
     for k in range(1, len(noise) - 1):

@@ -41,9 +41,9 @@ def encode_inputs(code: NetworkCode, x: Any) -> None:
 def encode_taps(code: NetworkCode, taps: Any, columns: Any) -> None:
     """Write vector code that rounds the inputs of all taps of a convolution to `codes`, with one step for all.
 
-    taps, columns: how many taps there are, and inputs per tap. The inputs of tap t begin at places[t] in `state`, for
-    sixteen signals at places[t] * 16. They are written to `codes` one tap after the other. The rest is as in
-    `encode_inputs`.
+    taps, columns: how many taps there are, and inputs per tap, a multiple of 16. The inputs of tap t begin at places[t]
+    in `state`, for sixteen signals at places[t] * 16. They are written to `codes` one tap after the other. `codes` and
+    `steps` are as in `encode_inputs`.
     """
     if code.path("m"):
         blocks, wide = code.builder.udiv(columns, columns.type(WIDTH)), code.times(columns, code.each)
@@ -54,11 +54,11 @@ def encode_taps(code: NetworkCode, taps: Any, columns: Any) -> None:
 
 
 def _encode(code: NetworkCode, taps: Any, blocks: Any, source: Place, target: Place) -> None:
-    """Write the code of `encode_inputs` and `encode_taps`.
+    """Write the code of `encode_inputs` and `encode_taps`, which writes to `codes` and `steps`.
 
     taps: how many pieces of the state are read; blocks: the blocks of sixteen inputs in each; source, target: where
-    piece number t begins in `state` and in `codes`. The largest |x| is found by the bits of the numbers, as integers:
-    the order is the same, and NaN counts as larger than infinity.
+    piece number t begins in `state` and in `codes`, with the factor 16 for sixteen signals. The largest |x| is found by
+    the bits of the numbers, as integers: the order is the same, and NaN counts as larger than infinity.
     """
     builder, least, magnitude = code.builder, int(np.float32(LEAST_LARGEST).view(np.int32)), code.integer(2**31 - 1)
 

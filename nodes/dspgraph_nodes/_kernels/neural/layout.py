@@ -127,14 +127,10 @@ class DotStack(NamedTuple):
 
 
 class RecurrentWeights(NamedTuple):
-    """The recurrent weights of a GRU, with rows in the order [block, gate, unit].
+    """The recurrent weights of a GRU, with rows in the order [block, gate, unit]."""
 
-    matrix: without the diagonals; its bias is the recurrent bias of gate n, and 0 for the gates r and z. diagonal_b:
-    [3 * units], the diagonals.
-    """
-
-    matrix: Matrix | EightBitMatrix  # without the diagonals; the bias is that of gate n, zeros for r and z
-    diagonal_b: Array  # [3 * units]: the diagonals
+    matrix: Matrix | EightBitMatrix  # without the diagonals; its bias is the recurrent bias of gate n, 0 for r and z
+    diagonal_b: Array  # [3 * units]: the diagonals of the matrices of the three gates
 
 
 class AffineLayer(NamedTuple):

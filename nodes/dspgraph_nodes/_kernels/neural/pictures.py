@@ -187,7 +187,9 @@ def enlarged(x: Array, filters: Filters, rows: int, bins: int, y: Array) -> None
 def _convolve(
     x: Array, weights: Array, bias: Array, rows: int, bins: int, outputs: int, y: Array, up: bool
 ) -> None:  # fmt: skip
-    """Compute `convolved` or, if `up` is true, `enlarged`. weights, bias, outputs: the fields of `Filters`.
+    """Compute `convolved` or, if `up` is true, `enlarged`, with their normalisation over channels.
+
+    rows, bins: the size of the picture x. weights, bias, outputs: the fields of `Filters`.
 
     The number of channels of y must be at least `outputs`, rounded up to whole tiles.
     """

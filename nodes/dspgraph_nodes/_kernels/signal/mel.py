@@ -1,4 +1,4 @@
-"""Mel filter banks."""
+"""Mel filter banks, and the mel scale."""
 
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal

@@ -110,9 +110,10 @@ class Stacked(nn.Module):
     ) -> tuple[Tensor, States]:
         """Return the parameters of the distributions, [batch, n, outputs], and the last states of both GRUs.
 
-        frames: n / hop frames, as in `Conditions`; samples: [batch, n], the true sample before each predicted one, -1
-        .. 1; state: the states of both GRUs before the first sample, 0 by default; read: applied to the inputs of the
-        products that the kernel computes with 8-bit numbers, if the network is in eight bits.
+        frames: [batch, n / hop + 2 * context, features], as in `Conditions`; samples: [batch, n], the true sample
+        before each predicted one, -1 .. 1; state: the states of both GRUs before the first sample, 0 by default; read:
+        applied to the inputs of the products that the kernel computes with 8-bit numbers, if the network is in eight
+        bits.
         """
         smooth, auxiliary = self.conditions(frames)
         a1, a2, a3, a4 = auxiliary.chunk(4, -1)
@@ -157,7 +158,7 @@ class Split(nn.Module):
     ) -> tuple[Tensor, States]:
         """Return the logits [batch, n, 2 * levels], coarse then fine, and the state after the last sample.
 
-        frames: n / hop frames, as in `Conditions`, with no columns if the network reads no frames; halves: [batch, n,
+        frames: [batch, n / hop + 2 * context, features], as in `Conditions`; halves: [batch, n,
         3], the coarse and fine half of the previous sample and the coarse half of the present one; a half c is scaled
         to c / ((levels - 1) / 2) - 1; state: the state before the first sample, 0 by default; read: as in `Stacked`.
         """
