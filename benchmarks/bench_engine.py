@@ -64,7 +64,10 @@ def by_hand(x: Array, n: int) -> list[Array]:
 
 
 def by_engine(graph: Graph, x: Array, n: int) -> list[Array]:
-    """Return the output blocks of a graph for x: one block for every n samples of x, and a last one from the flush."""
+    """Return the output blocks of a graph for x: one block for every n samples of x, and a last one from the flush.
+
+    The graph has the input `x` and the output `y`.
+    """
     session = graph.session()
     out = [session.push(x=x[at : at + n])["y"] for at in range(0, len(x), n)]
     return [*out, session.flush()["y"]]
@@ -139,7 +142,10 @@ class Meet(Node):
 
 
 def overhead(graph: Graph, x: Array) -> Callable[[], object]:
-    """Return a function that pushes x through a new session of the graph, one quantum at a time, without the flush."""
+    """Return a function that pushes x through a new session of the graph, one quantum at a time, without the flush.
+
+    The graph has one input, `x`.
+    """
 
     def run() -> None:
         session = graph.session()

@@ -82,9 +82,10 @@ print(time.process_time() - begin)
 
 
 def random_arrays(config: Config, columns: int = 4) -> dict[str, Array]:
-    """Return random weights, by name, of about the magnitude that trained weights have.
+    """Return random weights, by name, of about the magnitude that trained weights have; the same at every call.
 
-    columns: the number of columns in a block of recurrent weights of the first GRU. Most of these blocks are 0.
+    columns: the number of columns in a block of recurrent weights of the first GRU; it divides `config.gru_a`. Most of
+    these blocks are 0, except on the diagonal.
     """
     draw = np.random.Generator(np.random.Philox(key=0))
     arrays = {}
@@ -155,14 +156,17 @@ def _peak_of_bytes(room: Bytes, count: int) -> None:
 
 
 def multiply_adds(network: Network) -> int:
-    """Return the number of multiply-adds in the matrices of a network per sample. Weights that are 0 do not count."""
+    """Return the number of multiply-adds per sample in the matrices of a network in float32.
+
+    Weights that are 0 do not count, nor does the frame-rate network.
+    """
     sample = network.sample
     kept = sum(int(np.count_nonzero(one.weights)) for one in sample if isinstance(one, Blocks))
     return kept + len(sample.diagonal_a) + len(sample.diagonal_b)
 
 
 def rows() -> list[Row]:
-    """Return the rows of the table about LPCNet: synthesis, also in eight bits, gradients, and the first synthesis."""
+    """Measure LPCNet, and return the rows: synthesis, also in eight bits, gradients, and the start of a process."""
     config = Config()
     arrays = random_arrays(config)
     with tempfile.TemporaryDirectory() as folder:

@@ -26,7 +26,7 @@ print(peak())
 def needed(folder: Path, minutes: int) -> float:
     """Return the peak memory, MiB, of a new process that renders a file of `minutes` minutes block by block.
 
-    folder: where the file is written.
+    folder: where the file is written, and deleted again; the results stay in its subfolder `out`.
     """
     clip, rate = soundfile.read(str(example_speech()), dtype="int16")
     path = folder / f"{minutes}.wav"

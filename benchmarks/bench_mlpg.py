@@ -24,7 +24,7 @@ def rows() -> list[Row]:
     """Measure MLPG, and return the rows of the table of results.
 
     The rows are about the trajectory, about its gradients in torch, and about the time in torch relative to the time of
-    the kernels alone.
+    the kernels alone. From then on, torch runs in one thread.
     """
     torch.set_num_threads(1)
     draw = np.random.default_rng(0)

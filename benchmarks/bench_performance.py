@@ -42,7 +42,10 @@ def rows() -> list[Row]:
 
 
 def _times(performance: Performance, x: Array, quantum: int) -> list[float]:
-    """Push x in blocks of `quantum` samples; return the CPU times of the pushes in ms, without the first quarter."""
+    """Push x [n] in blocks of `quantum` samples; return the CPU times of the pushes in ms, without the first quarter.
+
+    performance: has one input, `speech`.
+    """
     times = []
     for at in range(0, len(x) - quantum, quantum):
         begin = time.process_time()
@@ -82,7 +85,8 @@ def _swap_rows(clip: Array) -> list[Row]:
 def _garbage_row(clip: Array) -> Row:
     """Return the row about garbage: how many objects `gc.collect` finds after ten minutes of signal.
 
-    The garbage collector is switched off during these minutes. clip: as in `_swap_rows`.
+    The garbage collector is off during these minutes, and on afterwards. clip: [n], speech at 16 kHz, whose first 2 s
+    are repeated.
     """
     performance = Performance(load("lpc_vocoder", swap={"excitation": "residual"}))
 
@@ -104,7 +108,7 @@ def _garbage_row(clip: Array) -> Row:
 def _memory_row(clip: Array) -> Row:
     """Return the row about memory: how much a live graph's memory grows in the last 59 minutes of an hour of signal.
 
-    The engine runs without a device, as fast as it can. clip: as in `_swap_rows`.
+    The engine runs without a device, as fast as it can. clip: [n], speech at 16 kHz, whose first 0.5 s is repeated.
     """
     graph, port = load("lpc_vocoder"), DevicePort()
     latency = finite_latency(graph)

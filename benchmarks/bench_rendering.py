@@ -43,11 +43,11 @@ def make_clips(folder: Path, files: int = FILES) -> None:
 
 
 def measured(clips: str, jobs: str, batch: str) -> dict[str, float]:
-    """Render all files of a folder, and return the time and the peak memory of this process.
+    """Render all files of a folder with lpc_vocoder, and return the time and the peak memory of this process.
 
     clips: the folder; jobs: the number of processes; batch: the size of a batch; both numbers as text. In the result,
-    wall and cpu are times in seconds; files is the number of files; early and late are the peak memory in MiB after
-    `EARLY` files and after the last file.
+    wall and cpu are the wall-clock time and the CPU time in seconds; files is the number of files; early and late are
+    the peak memory in MiB after `EARLY` files and after the last file. CPU time and memory of workers do not count.
     """
     graph, peaks = load("lpc_vocoder"), []
 
@@ -68,7 +68,7 @@ def measured(clips: str, jobs: str, batch: str) -> dict[str, float]:
 def alone(clips: str) -> float:
     """Return the CPU time of rendering files minus that of calling the graph on their samples, in ms per file.
 
-    clips: the folder of the files, of which at most the first `ALONE` are used.
+    The graph is that of lpc_vocoder. clips: the folder of the files, of which at most the first `ALONE` are used.
     """
     graph = load("lpc_vocoder")
     (stream,) = graph.inputs.values()

@@ -57,7 +57,7 @@ def render_seconds(speech: Path, pipeline: str, *options: str) -> float:
 
 
 def rows() -> list[Row]:
-    """Return the rows of the table about the start of programs."""
+    """Measure the start of programs, and return the rows of the table."""
     with tempfile.TemporaryDirectory() as folder:
         speech, weights = Path(folder) / "speech.wav", Path(folder) / "weights.safetensors"
         x, rate = soundfile.read(pysptk.util.example_audio_file())

@@ -32,14 +32,17 @@ REDUCED = Config(residual=32, gate=64, skip=32, bands=16)  # 24 layers, as in th
 
 
 def multiply_adds(config: Config) -> int:
-    """Return the number of multiply-adds per sample. The features do not count: they are processed once per frame."""
+    """Return the number of multiply-adds per sample in the layers and the head.
+
+    The first layer, with one input, does not count, nor do the features, which are processed once per frame.
+    """
     c, half = config, config.gate // 2
     own = c.layers * (c.kernel * c.residual * c.gate + half * (c.residual + c.skip)) - half * c.residual
     return own + c.skip * (c.skip + c.width)
 
 
 def network_of(config: Config) -> Any:
-    """Return a network with random weights whose samples are noise of a moderate level."""
+    """Set torch's seed to 0; return a network with random weights, whose samples are noise of a moderate level."""
     torch.manual_seed(0)
     model: Any = WaveNet(config).eval()
     with torch.no_grad():
@@ -51,8 +54,9 @@ def network_of(config: Config) -> Any:
 def step_by_step(model: Any, rows: Tensor, numbers: Tensor) -> Array:
     """Return samples [batch, n], generated as the published program does.
 
-    model: a WaveNet; rows: [n, batch, bands], the features of every sample; numbers: [n, batch, K + 1], the random
-    numbers of every draw from a mixture of K components: K for the choice of the component, and one for its value.
+    model: a WaveNet of the kind mixture; rows: [n, batch, bands], the result of `model.condition`, samples first;
+    numbers: [n, batch, K + 1], between 0 and 1, the random numbers of every draw from a mixture of K components: K for
+    the choice of the component, and one for its value.
     """
     config, layers = model.config, list(model.layers)
     count, batch, _ = rows.shape

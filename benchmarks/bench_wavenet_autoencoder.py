@@ -35,7 +35,7 @@ def step_by_step(model: Any, z: Tensor, numbers: Tensor) -> Array:
     """Return mu-law levels [batch, n], drawn one after the other by a decoder of the gated form.
 
     model: the decoder in torch; z: [batch, latent], the frame that conditions all samples; numbers: [n, batch], the
-    random number of each draw.
+    random number, from 0 to 1, of each draw.
     """
     batch, half = len(z), MULAW_LEVELS // 2
     rings = [z.new_zeros((TAPS - 1) * layer.dilation + 1, batch, model.config.width) for layer in model.layers]
@@ -63,8 +63,8 @@ def step_by_step(model: Any, z: Tensor, numbers: Tensor) -> Array:
 def normalised_step_by_step(model: Any, z: Tensor, numbers: Tensor, temperature: float) -> Array:
     """Return mu-law levels [n], drawn one after the other by a decoder of the normalised form in evaluation mode.
 
-    model: the decoder in torch; z: [condition], the frame that conditions all samples; numbers: [n], the random number
-    of each draw; temperature: divides the logits.
+    model: the decoder in torch; z: [condition], the frame that conditions all samples; numbers: [n], the random
+    number, from 0 to 1, of each draw; temperature: divides the logits.
     """
     layers = [
         (layer, [_affine(norm) for norm in layer.norms], z.new_zeros(layer.dilation + 1, model.config.encoder))

@@ -49,8 +49,9 @@ def rows() -> list[Row]:
 def _rows(preset: str, alone: float) -> list[Row]:
     """Measure a network in float32 and in eight bits, beside torch; return the rows.
 
-    alone: the least speed for one signal in float32, relative to torch. In eight bits it is 4, or 0 for plain code; for
-    sixteen signals it is 1, or 0 for plain code in eight bits.
+    preset: a name in PRESETS; alone: the promise for one signal in float32, in multiples of torch's speed. In eight
+    bits the promise is 4 times torch's speed and 2 times that of float32; for sixteen signals it is 1 in all
+    comparisons. In eight bits by plain code it is 0, which is always kept.
     """
     torch.manual_seed(0)
     model = network(PRESETS[preset]).eval()

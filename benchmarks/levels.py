@@ -114,7 +114,10 @@ class Vocoder:
 
     @cache  # noqa: B019  # of a value that never changes; a graph is made for all recordings
     def graph(self, rate: int) -> Graph:
-        """Return the graph of this vocoder at a sample rate in Hz. Its frames are as long, in ms, as at 16 kHz."""
+        """Return the graph of this vocoder at a sample rate, Hz: 16000 or a rate in ALPHA.
+
+        Its frames are as long, in ms, as at 16 kHz.
+        """
         given = [f"precision={self.precision}", f"rate={rate}"]
         if rate != 16000 and self.pipeline in MILLISECONDS:
             length, hop = MILLISECONDS[self.pipeline]
@@ -228,7 +231,7 @@ def beep(x: Array, frequencies: Sequence[float]) -> Array:
 
 
 def vocoders(pipelines: Sequence[str] = VOCODERS, precisions: Sequence[str] = PRECISIONS) -> Iterator[Vocoder]:
-    """Yield every variant of the pipelines that is not left out, at every precision."""
+    """Yield every pipeline, as it is and with each swap of one slot, at every precision; not those in LEFT_OUT."""
     for pipeline in pipelines:
         for swap in variants(pipeline):
             each = [Vocoder(pipeline, tuple(swap.items()), precision) for precision in precisions]
@@ -237,9 +240,9 @@ def vocoders(pipelines: Sequence[str] = VOCODERS, precisions: Sequence[str] = PR
 
 @cache
 def heard(recording: Recording, stream: Audio) -> Array:
-    """Write a recording to a file, and return its samples [n], as a graph reads them from this file.
+    """Write a recording to a file; return its samples, as a graph reads them from this file, in a read-only array.
 
-    stream: the input stream of the graph.
+    stream: the input stream of the graph, whose rate and number of channels the samples get.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "recording.wav"
@@ -250,7 +253,10 @@ def heard(recording: Recording, stream: Audio) -> Array:
 
 
 def figures(recording: Recording, vocoder: Vocoder) -> Figures:
-    """Run a vocoder on a recording, and return the level and the peak of its output relative to its input."""
+    """Run a vocoder on a recording, and return the level and the peak of its output relative to its input.
+
+    The level in the tone is returned too, if the recording has one.
+    """
     graph = vocoder.graph(recording.own)
     stream = graph.inputs["speech"]
     assert isinstance(stream, Audio)
@@ -261,8 +267,9 @@ def figures(recording: Recording, vocoder: Vocoder) -> Figures:
 def compared(x: Array, y: Array, rate: float, tone: tuple[float, float] | None = None) -> Figures:
     """Return the level and the peak of an output y [n] relative to the input x [n], in dB, above LOWEST Hz.
 
-    The peak is 0 dB if it lies between the peaks of x before and after the high-pass filter. rate: the sample rate, Hz;
-    tone: start and end, in s, of a tone in x whose level is returned too; None: there is no tone.
+    y must not be delayed. The peak is 0 dB if it lies between the peaks of x before and after the high-pass filter.
+    rate: the sample rate, Hz; tone: start and end, in s, of a tone in x whose level is returned too; None: there is no
+    tone.
     """
     above = butter(2, LOWEST, "highpass", fs=rate, output="sos")
     whole = float(np.abs(x).max())

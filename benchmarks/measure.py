@@ -26,10 +26,10 @@ class Row:
 
 
 def milliseconds(runs: list[Callable[[], object]], repeats: int = 15) -> list[float]:
-    """Return the median CPU time of each function, ms.
+    """Return the median CPU time of each function in this process, ms.
 
-    runs: the functions; repeats: how often each is measured. The functions take turns, so that a busy machine slows
-    all of them.
+    runs: the functions; repeats: how often each is measured. Each is called once more before that, to compile kernels.
+    The functions take turns, so that a busy machine slows all of them.
     """
     times: list[list[float]] = [[] for _ in runs]
     for repeat in range(repeats + 1):  # the first turn compiles the kernels and is not counted
@@ -42,7 +42,7 @@ def milliseconds(runs: list[Callable[[], object]], repeats: int = 15) -> list[fl
 
 
 def peak() -> float:
-    """Return the peak memory of this process so far, in MiB.
+    """Return the peak resident memory of this process so far, in MiB.
 
     The function reads VmHWM, because `ru_maxrss` can be the peak of the process that started this one.
     """
@@ -53,7 +53,7 @@ def peak() -> float:
 def faster(name: str, ours: float, peer: float, least: float) -> Row:
     """Return a row with the promise that ours is at least `least` times as fast as the peer.
 
-    ours, peer: CPU times, ms.
+    ours, peer: times, ms: usually CPU times.
     """
     return Row(name, ours, peer, "ms", peer / ours, f">= {least:g} x", peer / ours >= least)
 

@@ -36,7 +36,7 @@ nitpicky = True
 def setup(app: Sphinx) -> None:
     """Set up the site: Sphinx calls this function before it looks for pages.
 
-    Writes the pages that are made from code, and lets `relink` change the links of all other pages.
+    Writes all other pages into the folder `generated`, and lets `relink` change the links of the pages of this folder.
     """
     pages.write_all(HERE / "generated")
     app.connect("source-read", relink)
@@ -45,7 +45,8 @@ def setup(app: Sphinx) -> None:
 def relink(app: Sphinx, page: str, text: list[str]) -> None:
     """Change those links of a page in the folder docs that lead out of this folder, so that they fit the site.
 
-    page: its name; text: a list with the page, which is changed in place.
+    page: its name; a page in a subfolder, such as `generated`, is not changed. text: a list with one element, the text
+    of the page, which is changed in place.
     """
     if "/" not in page:
         text[0] = pages.relinked(text[0], "../", "")

@@ -1,7 +1,7 @@
 """Pages of the site that are not in `docs`.
 
-A page for each node and pipeline and one of the examples are made from code; pages of other folders, such as README.md,
-are copied, with changed links.
+A page for each node and each pipeline is made from code; pages of other folders, such as README.md, are copied, with
+changed links.
 """
 
 import importlib.util
@@ -34,8 +34,8 @@ COPIES = {
     "CHANGELOG.md": "changelog",
     **{f"pipelines/{path.name}": f"card_{path.stem}" for path in sorted((ROOT / "pipelines").glob("*.md"))},
 }
-"""Page outside of `docs` -> its name on the site. The README is the first page; the pages of pipelines are the cards of
-weights that come with them."""
+"""Page outside of `docs` -> the name of its copy, without .md. The README is the first page; the pages of pipelines are
+the cards of weights that come with them."""
 
 
 def write_all(folder: Path) -> None:
@@ -56,7 +56,8 @@ def write_all(folder: Path) -> None:
 def relinked(text: str, above: str, here: str) -> str:
     """Return the text of a page with its links changed for the site.
 
-    A link to a file of the repository that the site does not have becomes plain text. above: the relative path from the
+    Links to `docs` and to the pages in COPIES lead to their places on the site. Links to LICENSE, to CITATION.cff and
+    into folders with code, examples or pipelines become plain text; all others stay. above: the relative path from the
     page to the root of the repository: "" for a page in the root, "../" for a page in `docs`. here: the relative path
     from the place of the page on the site to the root of the site: "", or "../" for a page in a folder.
     """
@@ -74,7 +75,7 @@ def relinked(text: str, above: str, here: str) -> str:
 def write_nodes(folder: Path) -> None:
     """Write a page for every node of dspgraph, and an index with one line for each, by domain.
 
-    folder: where to write; it is made, and must not exist before. Sounds are written as `node_page` says.
+    folder: where to write; it is made, and must not exist before. Pictures and sounds are written as `node_page` says.
     """
     folder.mkdir()
     sources = [one for one in registry.nodes().values() if PACK in Path(one.where).parts]
@@ -128,9 +129,10 @@ def _parameters(kind: type[Node]) -> str:
 
 
 def _example(source: NodeSource, folder: Path) -> list[str]:
-    """Return the paragraphs about the first example of a node in its test file: its call, a picture, and the sounds.
+    """Run the first example of a node in its test file; return the paragraphs about it: call, picture, and sounds.
 
-    The files are written as `node_page` says.
+    There is no picture if no output has items. There are sounds of those audio outputs that have at most two channels
+    and a rate that is a whole number, at least 8000 Hz. The files are written as `node_page` says.
     """
     example = next(one for one in examples(source) if one.node.type_name == source.name)
     graph = example.graph()
@@ -158,7 +160,7 @@ def _example(source: NodeSource, folder: Path) -> list[str]:
 
 
 def examples(source: NodeSource) -> list[Example]:
-    """Return the examples in the test file of a node."""
+    """Execute the test file of a node, and return its EXAMPLES, of which some may be of other nodes."""
     path = ROOT / "tests" / "nodes" / source.domain / f"test_{source.name}.py"
     spec = importlib.util.spec_from_file_location(f"examples_of_{source.name}", path)
     assert spec is not None
@@ -173,9 +175,10 @@ def examples(source: NodeSource) -> list[Example]:
 
 
 def write_pipelines(folder: Path) -> None:
-    """Write a page for every shipped pipeline, and an index with one line for each.
+    """Write a page and a picture for every shipped pipeline, and an index with one line for each.
 
-    folder: where to write; it is made, and must not exist before.
+    The page has the text of the file without its first line, a comment for editors. folder: where to write; it is made,
+    and must not exist before.
     """
     folder.mkdir()
     lines = ["# Pipelines", "", "| pipeline | what it does |", "| --- | --- |"]
@@ -197,7 +200,7 @@ def write_pipelines(folder: Path) -> None:
 
 
 def docstring(kind: type) -> str:
-    """Return the docstring of a class as Markdown, in which indented blocks are shown as they are."""
+    """Return the docstring of a class as Markdown, in which indented blocks are shown as they are; "" without one."""
     blocks = re.split(r"\n\s*\n", inspect.cleandoc(kind.__doc__ or ""))
     shown: list[str] = []
     for block in blocks:

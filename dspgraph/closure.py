@@ -120,7 +120,8 @@ def closure(*modules: str) -> Closure:
     count. Three kinds of imports do not: those under `if TYPE_CHECKING:`, those of the package `dspgraph` itself, which
     only forwards names (FACE), and those of the module that draws graphs (PICTURES). A file with only comments and
     strings, such as an empty `__init__` file, is left out, unless it belongs to one of `modules`. The closure of a
-    module without a file, as in an interactive session, is empty.
+    module without a file, as in an interactive session, is empty. Modules that are imported only by `from package
+    import module`, from a package without an `__init__` file, are missing.
     """
     own = {*(module.partition(".")[0] for module in modules), *_OWN_PACKAGES}
     files: dict[str, Path] = {}
@@ -162,8 +163,9 @@ def _parents(name: str) -> list[str]:
 def _imported(name: str, path: Path, source: SourceFile) -> Iterator[str]:
     """Yield the name of every module that a file imports.
 
-    For `from package import name`, both "package" and "package.name" are yielded, because `name` may be a module of the
-    package. name, path: the name and the file of the module that imports. source: the result of `read_source` for it.
+    For `from package import name`, both "package" and, if the package has an `__init__` file, "package.name" are
+    yielded, because `name` may be a module of the package. name, path: the name and the file of the module that
+    imports. source: the result of `read_source` for it.
     """
     # The public names of FACE are not modules. On a disk that ignores case, the name `Node` would find node.py.
     public = getattr(sys.modules.get(FACE), "__all__", ())
@@ -280,7 +282,8 @@ def _inside(folder: Path, part: str) -> Path | None:
 def is_library(top: str) -> bool:
     """Return whether the top-level package `top` is a library, and not the user's own code.
 
-    A library lies in a folder of installed packages, or has neither a file nor a folder.
+    A library lies in a folder of installed packages, or has neither a file nor a folder, like a package that is not
+    found. Not for modules of the standard library.
     """
     file, folders = _top_level(top)
     places = [str(file)] if file else list(folders)

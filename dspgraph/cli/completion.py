@@ -32,13 +32,19 @@ def complete_swaps(ctx: click.Context, param: click.Parameter, start: str) -> li
 
 
 def complete_slots(ctx: click.Context, param: click.Parameter, start: str) -> list[CompletionItem]:
-    """Return lists "slot,slot" that begin with `start`, for the pipeline that the command line names."""
+    """Complete the last name in `start`, a list "slot,slot": return a list for every slot that begins with it.
+
+    The slots are those of the pipeline that the command line names.
+    """
     slots = found.slots if (found := _pipeline(ctx)) else {}
     return _lists(slots, start)
 
 
 def complete_settings(ctx: click.Context, param: click.Parameter, start: str) -> list[CompletionItem]:
-    """Return the texts "variable=" and "node.parameter=" that begin with `start`, for the pipeline in the command."""
+    """Return the texts "variable=" and "node.parameter=" that begin with `start`, for the pipeline in the command.
+
+    If its graph cannot be made, return those of variables only.
+    """
     found = _pipeline(ctx)
     if not found:
         return []
@@ -57,14 +63,17 @@ def complete_nodes(ctx: click.Context, param: click.Parameter, start: str) -> li
 
 
 def complete_metrics(ctx: click.Context, param: click.Parameter, start: str) -> list[CompletionItem]:
-    """Return lists "name,name" of metrics that begin with `start`."""
+    """Complete the last name in `start`, a list "name,name": return a list for every metric that begins with it."""
     from dspgraph.evaluation.metrics import METRICS
 
     return _lists(METRICS, start)
 
 
 def _pipeline(ctx: click.Context) -> Pipeline | None:
-    """Return the pipeline that the command line names; None if it names none, or if the pipeline cannot be read."""
+    """Return the pipeline that the command line names, without the swaps, settings and plugins that it gives.
+
+    Return None if it names none, or if the pipeline cannot be read.
+    """
     from dspgraph.pipeline.pipeline import Pipeline
 
     # Before an option that still lacks its value, click leaves the arguments unassigned.

@@ -55,7 +55,7 @@ def demo(out: Path, weights: Path | None, overwrite: bool) -> None:
 
 
 def _voices() -> Iterator[tuple[str, Graph]]:
-    """Yield the shipped pipelines that take a recording and whose weights lie beside them, as (name, graph)."""
+    """Yield (name, graph) of the shipped pipelines whose only input is audio and whose weights lie beside them."""
     from dspgraph.pipeline.pipeline import load
     from dspgraph.registry import shipped_pipelines
 

@@ -94,10 +94,10 @@ def _cpu() -> str:
 
 
 def _kernel_cache() -> str:
-    """Return the place where numba keeps the machine code of compiled kernels.
+    """Return a text with the place where numba keeps the machine code of compiled kernels.
 
-    This is NUMBA_CACHE_DIR if it is set. Otherwise it is the folder of the sources if it can be written, and a cache
-    folder of the user if it cannot.
+    The place is NUMBA_CACHE_DIR if it is set. Otherwise it is the folder of the sources if it can be written, and a
+    cache folder of the user if it cannot.
     """
     spec = find_spec("dspgraph_nodes")
     (sources,) = (spec.submodule_search_locations if spec else None) or [""]
@@ -109,7 +109,8 @@ def _kernel_cache() -> str:
 def _dot_path() -> str:
     """Return a text with the CPU instructions by which kernels multiply 8-bit numbers on this machine.
 
-    If the machine has other instructions for this too, the text names them.
+    If the machine has other instructions for this too, the text names them. Without the package dspgraph_nodes, it says
+    that no kernels are installed.
     """
     if find_spec("dspgraph_nodes") is None:
         return "no kernels are installed"

@@ -129,8 +129,8 @@ def _check_pipeline(
 def _check_files(names: tuple[str, ...]) -> None:
     """Check that audio files give the same samples however they are read (law 2), and print a line for each.
 
-    names: files, folders, patterns or manifests. Raises LawError for the first file that breaks the law. A file that
-    cannot be read does not stop the check of the others: the program then ends with the exit code 1.
+    names: files, folders, patterns or manifests. A file that breaks the law or cannot be read has a line on stderr. All
+    others are checked too; then the program ends with the exit code 1. Raises UsageError if `names` is empty.
     """
     from dspgraph.io.audio import AUDIO_SUFFIXES
     from dspgraph.rendering.corpus import gather

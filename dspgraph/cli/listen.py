@@ -55,7 +55,7 @@ def merge(files: tuple[Path, ...], out: Path | None, all_listeners: bool) -> Non
 
 
 def _tables(found: Summary) -> dict[str, list[tuple[str, ...]]]:
-    """Return the tables to print: the title of each table -> its rows, as texts. found: the results of all tests."""
+    """Return the tables to print: the title of each table -> its rows, as texts. A test without results has no rows."""
     over = found.mushra[0].over if found.mushra else ""
     return {
         f"MUSHRA: mean score, 95 % interval over the {over}": [

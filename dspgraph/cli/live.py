@@ -164,10 +164,10 @@ def play(
 
 
 def _run(session: LiveSession, seconds: float | None) -> None:
-    """Run a live graph until it ends, the user ends it, or `seconds` seconds have passed (None: no limit).
+    """Serve a running live graph until it ends, the user ends it, or `seconds` seconds have passed (None: no limit).
 
-    At a terminal, show the view; otherwise carry out the lines of the standard input. The end of the standard input
-    ends the run only if there is no limit.
+    At a terminal, show the view; otherwise carry out the lines of the standard input. A line that fails is reported on
+    stderr. The end of the standard input ends this only if there is no limit.
     """
     if sys.stdin.isatty() and sys.stdout.isatty():
         import curses
@@ -208,10 +208,10 @@ def _heard(graph: Graph) -> list[str]:
 
 
 def _named(texts: Iterable[str], names: list[str], option: str) -> dict[str, str]:
-    """Return name -> VALUE for texts NAME=VALUE; if only one name is allowed, a text can be VALUE alone.
+    """Return name -> VALUE for texts NAME=VALUE; if only one name is allowed, any other text is a VALUE as a whole.
 
     names: the names that are allowed. option: the option of the command line, for errors. Raises RequestError for a
-    text without a known name, and for a name that is given twice.
+    text without an allowed name if there are several or none, and for a name that is given twice.
     """
     found: dict[str, str] = {}
     for text in texts:
@@ -256,10 +256,10 @@ def _variants(
 
     The mapping has only the slots that are swapped. The first pair is the graph at the beginning. The others differ
     from it in one slot, need no more than `latency`, and have the same inputs and outputs. A note on stderr names the
-    variants that need more latency.
+    variants that need more latency. Variants that cannot be loaded or cannot run live are left out without a note.
 
-    first: the pipeline at the beginning; name: its name. given: its overrides, swaps and plugins. latency: of the live
-    graph, in seconds; None: the latency of the first graph.
+    first: the pipeline at the beginning; name: its name or path. given: its overrides, swaps and plugins. latency: of
+    the live graph, in seconds; None: the latency of the first graph.
     """
     from dspgraph.live.performance import finite_latency
     from dspgraph.pipeline.pipeline import Pipeline

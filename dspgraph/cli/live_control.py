@@ -24,8 +24,9 @@ _WORDS = "swap SLOT=VARIANT, set CONTROL VALUE [over SECONDS], play INPUT FILE, 
 class LiveSession:
     """A running live graph of a pipeline, and its present variants and controls.
 
-    given: overrides, swaps and plugins at the beginning. variants: (slot -> variant, graph) for every graph that a key
-    selects, the graph of the beginning first; the mapping has only the slots that are swapped. controls: name -> value.
+    pipeline: its name or path. given: overrides, swaps and plugins at the beginning. variants: (slot -> variant, graph)
+    for every graph that a key selects, the graph of the beginning first; the mapping has only the slots that are
+    swapped. controls: name -> value at the beginning.
     """
 
     def __init__(
@@ -79,16 +80,16 @@ class LiveSession:
         return f"{_at(event.at)}: swap {described(pairs)}"
 
     def choose(self, number: int) -> str:
-        """Swap to the graph with a number in `variants`, from 0. Return what was done, in words."""
+        """Swap to the graph `variants[number]`, with its variants in all slots. Return what was done, in words."""
         swaps, graph = self.variants[number]
         event = self.live.swap(graph)
         self.swaps = dict(swaps)
         return f"{_at(event.at)}: {described(swaps)}"
 
     def move(self, name: str, value: str | float, seconds: str | None = None) -> str:
-        """Move a control to a value, over some seconds if they are given. Return what was done, in words.
+        """Move a control to a value, in `seconds` or, by default, in 0.02 s. Return what was done, in words.
 
-        Raises ParameterError for a text that is not a number.
+        Raises ParameterError for a text that is not a number, and for a number that is too large.
         """
         try:
             number = float(to_fraction(value))
@@ -111,8 +112,8 @@ def _at(seconds: object) -> str:
 def lines_of(stream: IO[str]) -> Callable[[], str | None]:
     """Return a function that gives the next line of a stream without waiting.
 
-    It returns None if no line has come yet, and "" once at the end of the stream. Blank lines, and spaces at the ends
-    of a line, are left out.
+    A thread reads the stream. The function returns None if no line has come yet, and "" once at the end. Blank lines,
+    and spaces at the ends of a line, are left out.
     """
     queue: SimpleQueue[str] = SimpleQueue()
 

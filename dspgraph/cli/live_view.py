@@ -36,7 +36,7 @@ class View:
     def press(self, key: int) -> None:
         """Do what a key stands for: end the view, swap to a variant, or choose or move a control.
 
-        key: the number that curses gives it. An error becomes the last line of the view.
+        key: the number that curses gives it. Other keys do nothing. An error becomes the last line of the view.
         """
         controls = list(self.session.controls)
         try:
@@ -54,7 +54,7 @@ class View:
             self.said = str(error).splitlines()[0]
 
     def lines(self, stats: Stats, width: int) -> list[str]:
-        """Return the lines of the view, none longer than `width`. stats: the counts to show."""
+        """Return the lines of the view, of fewer than `width` characters each. stats: the counts to show."""
         form = self.session.live.form
         load = stats.mean / stats.quantum if stats.quantum else 0.0
         gaps = f"gaps {len(stats.gaps)} ({stats.silent} samples)   lost {stats.lost}"

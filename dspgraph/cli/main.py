@@ -33,7 +33,10 @@ from dspgraph.shown import escaped, shortened
 
 
 class _Group(click.Group):
-    """A group of commands that turns every error of dspgraph into one message and an exit code, without a traceback."""
+    """A group of commands that turns every error of dspgraph or of the system into one message and an exit code.
+
+    There is no traceback without --traceback.
+    """
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         open_standard_streams()

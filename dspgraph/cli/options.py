@@ -50,9 +50,10 @@ PATH = _Path(path_type=Path)
 
 
 def exact_number(text: str) -> Fraction:
-    """Return the exact number that a text stands for. Raises ParameterError as `to_fraction` does.
+    """Return the exact number that a text stands for: 1/100 for "0.01", 1/3 for "1/3".
 
-    Unlike Python's `float` it refuses "1_0", digits of other scripts, and "nan".
+    Spaces around it are ignored. Unlike Python's `float` it refuses "1_0", digits of other scripts, and "nan". Raises
+    ParameterError as `to_fraction` does.
     """
     from dspgraph.streams import to_fraction
 
@@ -63,7 +64,10 @@ class WholeNumber(click.IntRange):
     """A whole number given by the user."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the number. Refuse a text that is no whole number (see `exact_number`), and a number out of bounds."""
+        """Return the number. Refuse a text that is no whole number (see `exact_number`), and a number out of bounds.
+
+        Texts such as "4.0", "8/2" and "1e3" are whole numbers too.
+        """
         try:
             number = exact_number(str(value))
         except ParameterError:
@@ -77,7 +81,7 @@ class RealNumber(click.FloatRange):
     """A number given by the user."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the number. Refuse a text that is not a number (see `exact_number`), and a number out of bounds."""
+        """Return the number as a float. Refuse a text that is no number (see `exact_number`), and one out of bounds."""
         try:
             return super().convert(float(exact_number(str(value))), param, ctx)
         except ParameterError as error:
@@ -94,7 +98,10 @@ plugin_option = click.option(
 
 
 def _f0_range(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[float, float] | None:
-    """Return the two numbers of a text LOW,HIGH, or None without the option. Raises RequestError for other texts."""
+    """Return the two numbers of a text LOW,HIGH, or None without the option. Raises RequestError for other texts.
+
+    Whether the range makes sense is not checked.
+    """
     if value is None:
         return None
     try:
@@ -229,8 +236,8 @@ def recorded_command(*without: str) -> Command:
 def _command_line(ctx: click.Context, without: Collection[str]) -> str:
     """Return a command as text for a shell: its arguments, then the options that the user gave.
 
-    Of more than 20 files, the first 20 and the number of the others are named. without: names of parameters to leave
-    out.
+    Values that are not from the command line, such as defaults, are left out. Of more than 20 files, the first 20 and
+    the number of the others are named. without: names of further parameters to leave out.
     """
     words = ["dspgraph", ctx.info_name or ""]
     for parameter in sorted(ctx.command.params, key=lambda one: isinstance(one, click.Option)):

@@ -30,7 +30,7 @@ NARROW = 40
 
 
 def _columns() -> int:
-    """Return the width of tables in characters: the width of the terminal, or WIDE if stdout is no terminal."""
+    """Return the width of tables, characters: that of the terminal, at least NARROW; WIDE if stdout is no terminal."""
     return max(NARROW, get_terminal_size().columns) if sys.stdout.isatty() else WIDE
 
 
@@ -82,9 +82,9 @@ def print_notes(graph: Wiring) -> None:
 class Reporter:
     """The printer of the progress of a run: a line for each finished item and, at a terminal, a progress bar below.
 
-    as_json: print lines of JSON, without a progress bar. quiet: no notes and no
-    progress bar, and of the lines of text only those of failures. Use it in a `with` statement: call `started`, then
-    `row` for each item; after the block call `end`.
+    as_json: print lines of JSON, without a progress bar. quiet: no notes and no progress bar, and of the text only the
+    lines of failures, without the totals. Use it in a `with` statement: call `started`, then `row` for each item; after
+    the block call `end`.
     """
 
     def __init__(self, as_json: bool, quiet: bool = False) -> None:
@@ -102,9 +102,9 @@ class Reporter:
             self._bar.stop()
 
     def started(self, due: int, cached: int) -> None:
-        """Show a progress bar if the output is text, stderr is a terminal, and at least two items are due.
+        """Show a progress bar if the output is text, not quiet, stderr is a terminal, and at least two items are due.
 
-        due: number of items to render. cached: number of items that keep the result of an earlier run.
+        due: number of items to render. cached: number of items that keep the result of an earlier run; it is not shown.
         """
         if due < 2 or self.as_json or self.quiet or not sys.stderr.isatty():
             return
@@ -121,7 +121,8 @@ class Reporter:
     def row(self, row: Rendered) -> None:
         """Count the result of one item, and print its line.
 
-        In text output, an item that an earlier run has rendered without an error has no line.
+        In text output, an item that an earlier run has rendered without an error has no line; if quiet, only failures
+        have one.
         """
         if self.as_json:
             click.echo(json.dumps(_machine(row)))
@@ -130,7 +131,10 @@ class Reporter:
         self.count("failed" if row.error else "cached" if row.cached else "done", row.audio_seconds)
 
     def count(self, kind: str, seconds: float) -> None:
-        """Count one item. kind: "done", "failed" or "cached" (done in an earlier run). seconds: length of its audio."""
+        """Count one item, and advance the progress bar. kind: "done", "failed" or "cached" (done in an earlier run).
+
+        seconds: the length of its audio, which the totals leave out if the kind is "cached".
+        """
         self.counts[kind] += 1
         self.seconds += 0.0 if kind == "cached" else seconds
         if self._bar and kind != "cached":
@@ -141,7 +145,7 @@ class Reporter:
             )
 
     def end(self) -> None:
-        """Print the totals: as JSON always, as text if there was more than one item."""
+        """Print the totals: JSON to stdout always, text to stderr if not quiet and there was more than one item."""
         counts, seconds = self.counts, time.perf_counter() - self._begun
         if self.as_json:
             click.echo(json.dumps({**counts, "audio_seconds": self.seconds, "seconds": seconds}))
@@ -151,12 +155,12 @@ class Reporter:
             click.echo(f"{counts['done']} rendered in {seconds:.1f} s{speed}{known}", err=True)
 
     def note(self, text: str) -> None:
-        """Print a note to stderr, for instance about files that were left out."""
+        """Print "note: " and a text, for instance about files that were left out, to stderr, unless quiet."""
         if not self.quiet:
             self.say(f"note: {text}", failed=True)
 
     def say(self, text: str, failed: bool) -> None:
-        """Print a line above the progress bar, to stderr if `failed`.
+        """Print a line to stderr if `failed`, else to stdout; above the progress bar if both are at the terminal.
 
         Characters that cannot be printed, which the name of a file may contain, are escaped.
         """

@@ -16,7 +16,10 @@ from dspgraph.errors import ParameterError, RequestError
 
 
 def _number(ctx: click.Context, param: click.Parameter, value: str | None) -> Fraction:
-    """Return the exact value of --offset in seconds, by default 0. Raises RequestError for a text that is no number."""
+    """Return the value of --offset in seconds as a fraction, such as 768/22050; 0 without the option.
+
+    Raises RequestError for a text that is no number.
+    """
     from dspgraph.streams import to_fraction
 
     try:
@@ -26,7 +29,10 @@ def _number(ctx: click.Context, param: click.Parameter, value: str | None) -> Fr
 
 
 def phone_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options of `--phones`; the command gets their values as one dictionary `phones`."""
+    """Add the options of `--phones`; the command gets their values as one dictionary `phones`.
+
+    Its keys are phone, tier, utterance and form (texts, None if not given), offset (a fraction) and folds (a tuple).
+    """
     options = [
         click.option(
             "--phone", metavar="LABEL", help="The phone whose distribution is drawn. Default: the one that varies most."

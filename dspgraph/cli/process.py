@@ -41,10 +41,10 @@ def signals_raised() -> Iterator[None]:
     """Raise `Stopped` inside the `with` block when a signal asks the program to end.
 
     The exception closes everything that is open, so that no unfinished file is left. Signals that are ignored (SIGHUP
-    under nohup) or that other code handles are not changed. After a signal has come, SIGINT, SIGTERM and SIGHUP are
-    ignored for GRACE seconds. When the `with` block ends after a signal, they are ignored for good, because the process
-    is about to end. Objects that were only partly made when the signal came may fail in `__del__`; Python's message
-    about this, "Exception ignored in ...", is not printed.
+    under nohup) or that other code handles are not changed. Outside the main thread, this does nothing. After a
+    signal has come, SIGINT, SIGTERM and SIGHUP are ignored for GRACE seconds. When the `with` block ends after a
+    signal, they are ignored for good, because the process is about to end. Objects that were only partly made when the
+    signal came may fail in `__del__`; Python's message about this, "Exception ignored in ...", is not printed.
     """
     latest = -GRACE
 
@@ -79,7 +79,7 @@ def report_stop(stop: KeyboardInterrupt) -> int:
 
 
 def complain(sentence: str) -> None:
-    """Print a sentence to stderr. If stderr cannot be written, the sentence is lost: there is no other place for it."""
+    """Print "dspgraph: " and a sentence to stderr. If stderr cannot be written, the sentence is lost."""
     with suppress(OSError):
         click.echo(f"dspgraph: {sentence}", err=True)
 
@@ -103,8 +103,9 @@ def open_standard_streams() -> None:
 def report_system_error(error: OSError) -> int:
     """Print to stderr an error of the system that no other code has handled; return the exit code.
 
-    An error with a number but without a file name usually comes from a standard stream. Text that such a stream could
-    not print is then discarded; otherwise Python would report the error again when it ends.
+    The exit code is 1 if the output could not be printed, otherwise 2. An error with a number but without a file name
+    usually comes from a standard stream. Text that such a stream could not print is then discarded; otherwise Python
+    would report the error again when it ends.
     """
     reason = error.strerror or str(error)
     if error.errno in (errno.EMFILE, errno.ENFILE):

@@ -188,9 +188,10 @@ def _render_events(
     form: str,
     overwrite: bool,
 ) -> None:
-    """Render files as a performance with the events in the file `events`, and print the names of the written files.
+    """Render files as a performance with the events in the file `events`, and print the paths of the written files.
 
-    given: the overrides, swaps and plugins of the pipeline. form: the format of the files, such as "wav" or
+    Notes are printed to stderr. given: the overrides, swaps and plugins of the pipeline. files: a recording of each
+    input, as FILE or NAME=FILE. out: the folder for the results. form: the format of the files, such as "wav" or
     "wav:PCM_16". Raises UsageError if the command has an option in _NOT_WITH_EVENTS.
     """
     from dspgraph.rendering.performing import EventFile, render_events
