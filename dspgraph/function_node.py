@@ -25,12 +25,15 @@ def as_node(function: Callable[..., Any]) -> type[Node]:
 
     Arguments that are annotated with a class of streams (Audio, Frames, Symbols) or with `Input(...)` are the inputs;
     all other arguments are the parameters. The function is called with one array for each input, a block of the signal.
-    Its result is the block of the output `y`, which has the stream of the first input. An item of the result must
-    depend only on the same item of the inputs; `dspgraph.testing.check_node` finds functions that look at other items.
-    Write a class (`dspgraph.Node`) for a node that has memory, needs later items, or gives another stream.
+    Its result is the block of the output `y`, which has the stream of the first input: it must have the shape of the
+    first array, and is cast to its dtype, but never from float to integer; otherwise the node raises NodeError when it
+    runs. An item of the result must depend only on the same item of the inputs; `dspgraph.testing.check_node` finds
+    functions that look at other items. Write a class (`dspgraph.Node`) for a node that has memory, needs later items,
+    or gives another stream.
 
     Raises NodeError for a function without an input or whose first input takes several streams, for an argument without
-    annotation or with a name that every node has, such as `y`, and for `*args`.
+    annotation or with a name that every node has, such as `y`, and for `*args`, `**kwargs` and positional-only
+    arguments.
     """
     hints = get_type_hints(function)
     ports: dict[str, Any] = {}

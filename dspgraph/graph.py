@@ -19,10 +19,10 @@ from dspgraph.wiring.wiring import Wiring
 
 @dataclass(frozen=True)
 class Loaded:
-    """The arguments with which `load` made a graph.
+    """The arguments with which `load` makes a graph again, without the plugins.
 
-    name: the name or the path of the pipeline. overrides: the changed values, as texts such as "lpc.order=24". swap:
-    slot -> chosen variant.
+    name: the name or the path of the pipeline. overrides: the changed values, as texts such as "lpc.order=24"; a var
+    that had the value `file` is set to the number from the file. swap: slot -> chosen variant.
     """
 
     name: str
@@ -33,8 +33,8 @@ class Loaded:
 class Graph(Wiring):
     """A wiring that can run: call it on whole arrays, or open a session and push blocks.
 
-    The arguments of the constructor, and the errors that it raises, are those of `Wiring`. loaded: how `load` made the
-    graph; None for a graph that was made in another way, and for changed and pickled copies.
+    The arguments of the constructor, and the errors that it raises, are those of `Wiring`. loaded: how `load` makes the
+    graph again; None if it cannot, for a graph that was made in another way, and for changed and pickled copies.
     """
 
     loaded: Loaded | None = None
@@ -55,9 +55,10 @@ class Graph(Wiring):
     def map(self, signals: Iterable[Any], batch: int = 1) -> list[dict[str, Array]]:
         """Run the graph on many signals. Return a mapping, output name -> array, for each signal, in their order.
 
-        signals: for each signal its array if the graph has one input, else a mapping, input name -> array. batch: the
+        signals: for each signal a mapping, input name -> array, or its array if the graph has one input. batch: the
         number of signals that are computed together. It changes no sample: nodes that compute several signals in one
-        call, such as networks, are faster. Raises the error of the first signal in the list that fails.
+        call, such as networks, are faster. All signals are computed; then the error of the first signal in the list
+        that failed is raised, if there is one.
         """
         given: list[Arrays] = [dict(one) if isinstance(one, Mapping) else self._named(one) for one in signals]
         found = dict(Batch(self, batch, self.plan).render(given))

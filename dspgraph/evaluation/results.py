@@ -58,14 +58,18 @@ class Metric:
 
 @dataclass(frozen=True)
 class Variant:
-    """One of the compared graphs: its name, its digest, and what was changed in the pipeline to make it."""
+    """One of the compared graphs: its name, its digest, and what was changed in the pipeline to make it.
+
+    For an `OpenChoice`, the digest is a hash of the digests of all its graphs. swaps: slot -> variant. overrides: texts
+    "name=value".
+    """
 
     name: str
     digest: str
     swaps: Mapping[str, str] = field(default_factory=dict)
     overrides: Sequence[str] = ()
     recipe: str = ""
-    """The hash `Wiring.recipe` of the graph."""
+    """The hash `Wiring.recipe` of the graph; for an `OpenChoice`, which has several graphs, `OpenChoice.recipe`."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,7 @@ class Cell:
     mean: Mean
     decimals: int
     best: bool
-    """Whether no other variant has a better mean of this metric; False if only one variant has a mean."""
+    """Whether no variant has a better mean of this metric; False without a mean, and if only one variant has a mean."""
 
     @property
     def text(self) -> str:
@@ -152,7 +156,7 @@ class Results:
     def means(self) -> list[Mean]:
         """Return the mean of every metric for every variant.
 
-        The mean is over the recordings for which the metric has a value.
+        The mean is over the recordings for which the metric has a value; if there are none, its `n` is 0.
         """
         return list(self._means.values())
 
@@ -245,7 +249,7 @@ class Results:
 
     @cached_property
     def decimals(self) -> dict[str, int]:
-        """Name of a metric -> number of decimals to show, such that its largest value has three digits."""
+        """Name of a metric -> number of decimals to show, from the values of all scores (see `count_decimals`)."""
         return {
             metric.name: count_decimals(
                 value for score in self.scores if (value := score.values.get(metric.name)) is not None
@@ -311,15 +315,16 @@ def count_decimals(values: Iterable[float]) -> int:
 
 
 def format_number(value: float, decimals: int) -> str:
-    """Return a number as text; a zero has no minus sign."""
+    """Return a number as text with `decimals` decimals. A number that is rounded to zero has no minus sign."""
     return f"{round(value, decimals) + 0.0:.{decimals}f}"
 
 
 def write(results: Results, folder: Path) -> tuple[Path, Path]:
-    """Write results.csv (one row for each score) and results.json (everything), atomically; return their paths.
+    """Write results.csv (one row for each score) and results.json (everything), atomically; return both paths.
 
-    In results.csv, texts that a spreadsheet would take for formulas are changed (see `csv_bytes`). results.json has all
-    texts unchanged.
+    The paths are in this order. Earlier files of these names are replaced. folder: a folder that exists. Raises
+    FileError for a file that cannot be written. In results.csv, texts that a spreadsheet would take for formulas are
+    changed (see `csv_bytes`). results.json has all texts unchanged.
     """
     data = {**asdict(results), "means": [_plain(asdict(mean)) for mean in results.means()]}
     data["tests"] = [{**_plain(asdict(one)), "difference": _plain(asdict(one.difference))} for one in results.tests()]
@@ -331,7 +336,8 @@ def write(results: Results, folder: Path) -> tuple[Path, Path]:
 def earlier_results(path: Path) -> tuple[list[str], dict[str, str], list[str]] | None:
     """Return (ids of recordings, name of a variant -> its recipe, names of metrics) from a file results.json.
 
-    Return None if there is no such file, or if another program has written it.
+    A recipe that the file lacks is "". Return None if the file is missing, cannot be read, has more than
+    LARGEST_RESULTS bytes or has no such content, for instance because another program has written it.
     """
     try:
         data = json.loads(read_file(path, LARGEST_RESULTS))
@@ -351,5 +357,5 @@ def _rows(results: Results) -> Iterator[list[Any]]:
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy of `values` in which NaN is replaced by None, because JSON has no NaN."""
+    """Return a copy of `values` in which NaN is replaced by None, because JSON has no NaN. Inner dicts stay as is."""
     return {name: None if isinstance(one, float) and math.isnan(one) else one for name, one in values.items()}

@@ -31,8 +31,8 @@ class PairedTest:
     """The difference of a metric between the variants a and b, over the recordings for which both have a value.
 
     metric: its name. difference: the mean of a - b with the interval of Student's t. t, wilcoxon: the p-values of the
-    paired t-test and of Wilcoxon's signed-rank test, two-sided. A test that is not defined has NaN: the t-test if all
-    differences are equal, Wilcoxon's test if all are 0.
+    paired t-test and of Wilcoxon's signed-rank test, two-sided; `holm_corrected` corrects them. A test that is not
+    defined has NaN: the t-test if all differences are equal, Wilcoxon's test if all are 0.
     """
 
     metric: str
@@ -47,7 +47,8 @@ def t_interval(values: Sequence[float] | np.ndarray[Any, Any]) -> Estimate:
     """Return the mean of values with the confidence interval of Student's t.
 
     The interval is mean +- t * s / sqrt(n), with the standard deviation s of the n values and the quantile t of
-    Student's distribution with n - 1 degrees of freedom. One value has no interval: its ends are NaN.
+    Student's distribution with n - 1 degrees of freedom. One value has no interval: its ends are NaN. Without values
+    the mean is NaN too.
 
     Source: Recommendation ITU-R BS.1534-3 (the interval of mean scores).
     """
@@ -62,7 +63,10 @@ def t_interval(values: Sequence[float] | np.ndarray[Any, Any]) -> Estimate:
 
 
 def share_interval(hits: int, n: int) -> Estimate:
-    """Return the share hits / n, with its 95 % confidence interval: the exact one of Clopper and Pearson (binomial)."""
+    """Return the share hits / n, with its 95 % confidence interval: the exact one of Clopper and Pearson (binomial).
+
+    If n = 0, the share and the ends of the interval are NaN.
+    """
     from scipy import stats
 
     if not n:
@@ -87,8 +91,8 @@ def guessing(hits: int, n: int, *, above: bool) -> float:
 def paired(metric: str, a: str, b: str, x: Sequence[float], y: Sequence[float]) -> PairedTest:
     """Return the tests of whether a metric differs between the variants a and b, paired by recording.
 
-    metric, a, b: names, for the result. x, y: the values of a and of b, at least two each; x[k] and y[k] belong to the
-    same recording.
+    The p-values are not corrected (see `holm_corrected`). metric, a, b: names, for the result. x, y: the values of a
+    and of b, at least two each; x[k] and y[k] belong to the same recording.
 
     Source: scipy.stats.ttest_1samp of the differences, scipy.stats.wilcoxon with zeros left out.
     """

@@ -97,9 +97,11 @@ class OpenChoice:
         return hashlib.sha256(json.dumps([self.pipeline.wanted, content], sort_keys=True).encode()).hexdigest()
 
     def given(self, values: Values) -> Choice | NoGraph:
-        """Return the choice with its graph for the rates and channels of files; NoGraph if there is no such graph.
+        """Return the choice with its graph for the rates and channels of files.
 
-        values: pairs (what the pipeline takes from a file, number), as in `file_values.Values`.
+        Return NoGraph if there is no such graph, or if it has no input or output to compare (see `Choice`). values:
+        pairs (what the pipeline takes from a file, number), as in `file_values.Values`; pairs that this pipeline does
+        not take are not used.
         """
         own = tuple(pair for pair in values if pair[0] in self.pipeline.wanted)
         try:
@@ -130,14 +132,15 @@ def choices(
 ) -> list[Choice | OpenChoice]:
     """Return the choices to compare: graphs of one pipeline, each with a name.
 
-    If the pipeline takes rates or channels from the files, its choices are of the class `OpenChoice`. overrides:
-    "name=value" changes all graphs; "name=value,value" makes one graph for each value. swaps: slot -> "variant", for
-    all graphs, or slot -> "variant,variant", for one graph with each variant. plugins: Python files with nodes. vary:
-    slots; one graph is made for each combination of their variants. If `vary` is None, one slot at a time is varied
-    while the other slots keep their default; but if an override or a swap has several values, only these are varied.
+    A choice that takes rates or channels from the files is an `OpenChoice`. overrides: "name=value" changes all graphs;
+    "name=value,value" makes one graph for each value. swaps: slot -> "variant", for all graphs, or slot ->
+    "variant,variant", for one graph with each variant. plugins: Python files with nodes. vary: slots; one graph is made
+    for each combination of their variants. If `vary` is None, one slot at a time is varied while the other slots keep
+    their default; but if an override or a swap has several values, only these are varied. Several values of overrides
+    and swaps, and the variants of `vary`, are combined with each other.
 
-    Raises the errors of `pipeline.load`, UnknownName for a slot that does not exist, and RequestError for a graph that
-    cannot be made and for more than MOST_CHOICES graphs.
+    Raises the errors of `pipeline.load`, UnknownName for a slot that does not exist, and RequestError for a slot that
+    is in `vary` and in `swaps`, for a graph that cannot be made, and for more than MOST_CHOICES graphs.
     """
     swaps, plugins = dict(swaps or {}), list(plugins)
     slots = Pipeline(pipeline, (), None, plugins).slots
@@ -223,7 +226,8 @@ def _swap_names(slots: Mapping[str, Sequence[str]], swap: Mapping[str, str], var
 def _way_out(slots: Mapping[str, Sequence[str]], swap: Mapping[str, str], swaps: Mapping[str, str]) -> str:
     """Return options of the command line that keep `compare` from varying the slots in `swap`.
 
-    slots: slot -> names of its variants. swaps: slot -> variant, the slots that the user has fixed.
+    slots: slot -> names of its variants, the default first. swap: slot -> variant. swaps: slot -> variant, the slots
+    that the user has fixed.
     """
     others = [slot for slot in slots if slot not in (*swap, *swaps)]
     return f"--vary {','.join(others)}" if others else " ".join(f"--swap {slot}={slots[slot][0]}" for slot in swap)

@@ -111,8 +111,9 @@ def read_alignment(
     """Return the alignment in a file.
 
     form: one of ALIGNMENT_FORMATS; by default it is found from the content and the suffix. tier: the name of the tier,
-    for a TextGrid. utterance: the name of the utterance, for a file (mlf or ctm) with several. offset: seconds that are
-    added to every time, for instance "768/22050" if the audio begins with 768 more samples than the recording that was
+    for a TextGrid; by default the only tier of intervals, or the only one with a name such as "phones". utterance: the
+    name of the utterance, for a file (mlf or ctm) with several; by default the only one. offset: seconds that are added
+    to every time, for instance "768/22050" if the audio begins with 768 more samples than the recording that was
     aligned.
 
     Raises FileError for a file that cannot be read, for a tier or an utterance that is not in the file, and if several
@@ -125,7 +126,8 @@ def read_alignment(
 class AlignmentFile:
     """A file with the alignment of one utterance or, in the formats "mlf" and "ctm", of several.
 
-    form, tier: as in `read_alignment`.
+    form, tier: as in `read_alignment`. The file is read at once; the errors are those of `read_alignment`. The
+    attribute `form` is the format as given, or as found.
     """
 
     def __init__(self, path: Path, form: str | None = None, tier: str | None = None) -> None:
@@ -172,9 +174,9 @@ class AlignmentFile:
 def _form_of(path: Path, text: str) -> str:
     """Return the format of a file.
 
-    The first of these decides: a mark at the start of the content; a suffix that only one format has; the lines, for
-    "festival" and "audacity"; any other suffix of alignments, which means "htk". text: the content. Raises FileError if
-    nothing shows the format.
+    The first of these decides: a mark at the start of the content; a suffix that only one format has; a line "#", for
+    "festival"; a tab in the first line of a `.txt` file, for "audacity"; any other suffix of alignments, which means
+    "htk". text: the content. Raises FileError if nothing shows the format.
     """
     start = text[:4000].lstrip()
     for mark, form in {"#!MLF!#": "mlf", "File type": "textgrid", "ooBinaryFile": "textgrid", "{": "gentle"}.items():
@@ -225,7 +227,7 @@ class PhoneSymbols:
 
     @property
     def sentences(self) -> list[str]:
-        """Sentences about each misfit that was found.
+        """A sentence for each kind of misfit that was found; none if the intervals fit.
 
         Misfits are items outside all intervals, and intervals that overlap, lie outside the signal or contain no item.
         """
@@ -244,9 +246,10 @@ def phone_symbols(
 ) -> PhoneSymbols:
     """Return n symbols with their stream: each is the code of the phone at its time, or 0 if no interval is there.
 
-    An interval from s to e seconds has the items from round(s * rate) to round(e * rate) - 1, where halves are rounded
-    up. Times are exact, so that rounding errors do not add up. Where intervals overlap, the interval that starts later
-    is used; if two start at the same time, the later one in `intervals`.
+    The result also says how well the intervals fit the signal. An interval from s to e seconds has the items from
+    round(s * rate) to round(e * rate) - 1, as far as they are among the n, where halves are rounded up. Times are
+    exact, so that rounding errors do not add up. Where intervals overlap, the interval that starts later is used; if
+    two start at the same time, the later one in `intervals`.
 
     rate: items per second. n: the number of items. labels: the labels of the codes 1, 2, ...; by default all labels of
     the intervals, sorted. Raises ParameterError for a label that is not in `labels`.
@@ -281,10 +284,10 @@ def _nearest_item(seconds: Fraction, rate: Fraction) -> int:
 class AlignmentFolder:
     """A folder of alignments. A file such as "a.lab" or "a.TextGrid" in it is an alignment of the recording "a".
 
-    Files in subfolders count too. If a recording has several files, a file with the suffix of `form` is preferred, such
-    as `.ctm` for "ctm"; "htk", "festival" and "audacity" have no suffix of their own. After that, files with the
-    suffixes `.txt`, `.json` and `.wrd` are used only if there is no other file, because they may be transcripts,
-    descriptions of results, or words. form, tier: as in `read_alignment`.
+    Files in subfolders count too; files whose name begins with a dot do not. If a recording has several files, a file
+    with the suffix of `form` is preferred, such as `.ctm` for "ctm"; "htk", "festival" and "audacity" have no suffix of
+    their own. After that, files with the suffixes `.txt`, `.json` and `.wrd` are used only if there is no other file,
+    because they may be transcripts, descriptions of results, or words. form, tier: as in `read_alignment`.
     """
 
     def __init__(self, path: Path, form: str | None = None, tier: str | None = None) -> None:
@@ -298,9 +301,11 @@ class AlignmentFolder:
         return name in self._files
 
     def read(self, name: str, offset: Number = 0) -> Alignment:
-        """Return the alignment of a recording. Raises FileError if there is none, or more than one.
+        """Return the alignment of a recording.
 
         name: the name of the recording, which is that of the file without its suffix. offset: as in `read_alignment`.
+        The file must have only one utterance. Raises FileError if there is no file, or more than one that could be
+        meant, and the errors of `read_alignment`.
         """
         found = self._files.get(name, [])
         found = (

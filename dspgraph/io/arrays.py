@@ -61,8 +61,8 @@ class ArraySink(Sink):
     """An .npz file, written block by block in bounded memory. The file appears when it is complete, or not at all.
 
     `with ArraySink(path, {"cepstrum": stream}) as sink: sink.write("cepstrum", block)`. streams: name of an array ->
-    its stream. Equal arrays give equal files, byte for byte. Raises FileError if the file cannot be written, and
-    SignalError if a number is not finite.
+    its stream. Equal arrays and streams give equal files, byte for byte. Raises FileError if the file cannot be
+    written; `write` raises SignalError if a number is not finite.
     """
 
     def __init__(self, path: str | Path, streams: Mapping[str, Stream]) -> None:
@@ -78,7 +78,11 @@ class ArraySink(Sink):
                 self._waiting[name] = self._waiting_files.enter_context(file)
 
     def write(self, name: str, block: Array) -> None:
-        """Append the items of a block to the array called `name`."""
+        """Append the items of a block to the array called `name`.
+
+        block: [n, *item shape of the stream]; the shape is not checked. The numbers are converted to the dtype of the
+        stream.
+        """
         stream = self.streams[name]
         if (bad := first_bad_item(block)) is not None:
             at = self._counts[name] + bad
@@ -137,8 +141,9 @@ class ArraySource:
     def blocks(self, seconds: Fraction = Fraction(1)) -> Iterator[dict[str, Array]]:
         """Yield mappings, name of a stream -> block of `seconds`, until the longest stream ends.
 
-        A stream that ends earlier has a shorter block at its end, and then empty blocks. Nothing is yielded for a span
-        of time in which no item of any stream begins.
+        The blocks have the dtype of the arrays in the file. A block has the items that begin in its span of time. A
+        stream that ends earlier has a shorter block at its end, and then empty blocks. Nothing is yielded for a span of
+        time in which no item of any stream begins.
         """
         with self._archive() as archive:
             arrays = {name: self._unpacked(archive, header) for name, header in self._headers(archive).items()}
@@ -180,7 +185,10 @@ class ArraySource:
             raise FileError(f"{self.path}{fault}: {shortened(reason, 120)}") from None
 
     def _check_names(self, archive: zipfile.ZipFile) -> None:
-        """Raise FileError if the array of a stream is missing in the archive, or if the archive lists it twice."""
+        """Raise FileError if the array of a stream is missing in the archive, or if the archive lists it twice.
+
+        The array that describes the streams may be missing, but not be listed twice.
+        """
         there = Counter(one.removesuffix(".npy") for one in archive.namelist() if one.endswith(".npy"))
         for name, stream in self.streams.items():
             if name not in there:
@@ -192,13 +200,19 @@ class ArraySource:
                 raise FileError(f"{self.path} lists the array '{name}' {there[name]} times: make the file again")
 
     def _described(self, archive: zipfile.ZipFile) -> dict[str, Stream]:
-        """Return name -> stream, for those input streams of the graph that the file describes."""
+        """Return name -> stream, for those input streams of the graph that the file describes.
+
+        The streams are those of the description, not of the graph. Raises FileError for a damaged description.
+        """
         description = self._description(archive)
         with self._parsing():
             return {name: stream_from_dict(description[name]) for name in self.streams if name in description}
 
     def _description(self, archive: zipfile.ZipFile) -> dict[str, Any]:
-        """Return name -> description of the stream, as in the file; empty if the file has no descriptions."""
+        """Return name -> description of the stream, as in the file; empty if the file has no descriptions.
+
+        Raises FileError if the description is not a JSON object, or has more than LONGEST_DESCRIPTION bytes.
+        """
         if f"{STREAMS}.npy" not in archive.namelist():
             return {}
         header = self._header(archive, STREAMS)
@@ -238,10 +252,10 @@ class ArraySource:
         return headers
 
     def _header(self, archive: zipfile.ZipFile, name: str) -> _Header:
-        """Return the header of the array called `name`. Only the header is decompressed.
+        """Return the header of the array called `name`, which must be in the archive. Only the header is decompressed.
 
-        Raises FileError if this is not an array of numbers, or if the array does not have the size that its header
-        states.
+        Raises FileError if this is not an array of numbers or texts, if it is compressed by a method that numpy does
+        not write, or if it does not have the size that its header states.
         """
         member = archive.getinfo(f"{name}.npy")
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -287,8 +301,9 @@ class ArraySource:
     def _unpacked(self, archive: zipfile.ZipFile, header: _Header) -> Array:
         """Return an array of the archive, decompressed to a temporary file from which numpy reads only what is used.
 
-        header: the header of the array. The archive is read to the end of the array, because zipfile compares the check
-        sum there. Raises FileError if the array is damaged or cannot be written to the temporary file.
+        The result is a read-only `numpy.memmap`. header: the header of the array, which has at least one item. The
+        archive is read to the end of the array, because zipfile compares the check sum there. Raises FileError if the
+        array is damaged or cannot be written to the temporary file.
         """
         with self._unpacking():
             unpacked = tempfile.TemporaryFile()  # noqa: SIM115 the next line closes it
@@ -338,8 +353,9 @@ def read_arrays(path: str | Path) -> dict[str, tuple[Stream, Array]]:
         stream, f0 = read_arrays("out/speech.npz")["f0"]
         plot(stream.times(len(f0)), f0)
 
-    Raises FileError if the file cannot be read or is damaged, or if it contains no description of its streams: read
-    such a file with `numpy.load`.
+    The arrays have the dtype that they have in the file. Raises FileError if the file cannot be read, is damaged, is
+    larger than `ArraySource` allows or has a stream without items, or if it contains no description of its streams:
+    read such a file with `numpy.load`.
     """
     streams = stored_streams(path)
     if not streams:

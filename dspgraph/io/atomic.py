@@ -15,12 +15,18 @@ _PART = re.compile(r"\.[0-9a-f]{16}\.part")
 
 
 def is_part(name: str) -> bool:
-    """Return whether a file has the temporary name of an `AtomicFile`. A killed process can leave such a file."""
+    """Return whether a name, without its folder, is the temporary name of an `AtomicFile`.
+
+    A killed process can leave such a file.
+    """
     return _PART.fullmatch(name) is not None
 
 
 def write_whole(path: Path, content: bytes) -> Path:
-    """Write a file with all of its content, or not at all, and return its path. Raises FileError if writing fails."""
+    """Write a file with all of its content, or not at all, and return its path. An older file is replaced.
+
+    The folder must exist. Raises FileError if writing fails; an older file is then unchanged.
+    """
     file = AtomicFile(path)
     with file.attempt():
         file.temporary.write_bytes(content)
@@ -32,8 +38,9 @@ def write_whole(path: Path, content: bytes) -> Path:
 class AtomicFile:
     """A file that is being written: it has a temporary name until it is complete, and then gets its final name.
 
-    Both names are in the same folder. Write to the path `temporary`, inside `with file.attempt():`. Then call `sync`,
-    which protects the content from a loss of power, and `place`. Raises FileError if the file cannot be written.
+    Both names are in the same folder, which must exist. The temporary file is made at once. Write to the path
+    `temporary`, inside `with file.attempt():`. Then call `sync`, which protects the content from a loss of power, and
+    `place`. Raises FileError if the file cannot be written.
     """
 
     def __init__(self, path: Path) -> None:

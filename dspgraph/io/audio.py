@@ -60,7 +60,8 @@ class AudioSource:
     The part may end up to 10 ms after the file. channel: the number of the channel to read, from 0; None for all
     channels. The attribute `conversions` lists in words how the samples are converted, for instance "resampled from
     44100 Hz to 16000 Hz", and where the header of the file is wrong. The attribute `rows` is the largest number of
-    samples, at the rate of the file, in a block.
+    samples, at the rate of the file, in a block. The attribute `rate` is the rate of the file, in Hz; `first` and
+    `length` give the place of the part in the file, in samples per channel.
 
     In every format, at the rate of the file, a part has the same samples as the corresponding slice of the whole file.
     The samples do not depend on the sizes of the blocks (`dspgraph.testing.check_file` checks this). In lossy formats
@@ -69,7 +70,8 @@ class AudioSource:
     Raises FileError if the file is missing, is empty, is not audio, or is truncated (`find_layout` lists the formats);
     if the part or the channel does not exist; if the number of channels cannot be converted. Channels can be averaged
     to one, and one channel can be copied to several; nothing else is possible. `blocks()` and `read()` raise FileError
-    if the file is damaged, if a sample is NaN or infinite, and if the ratio of the rates is above LARGEST_RATIO.
+    if the file turns out to be damaged or truncated, if a sample is NaN or infinite, and if the ratio of the rates is
+    above LARGEST_RATIO.
     """
 
     def __init__(
@@ -139,11 +141,14 @@ class AudioSource:
                 yield block.reshape(len(block), *self.stream.item_shape).astype(self.stream.dtype, copy=False)
 
     def read(self) -> Array:
-        """Return all samples, [n] or [n, channels], with the rate, channels and dtype of the stream."""
+        """Return all samples of the part, [n] or [n, channels], with the rate, channels and dtype of the stream."""
         return np.concatenate([*self.blocks(), self.stream.empty()])
 
     def _file_blocks(self) -> Iterator[Array]:
-        """Yield the part in blocks, at the rate of the file: [n, channels], or [n, 1] if one channel was chosen."""
+        """Yield the part in blocks, at the rate of the file: [n, channels], or [n, 1] if one channel was chosen.
+
+        Raises FileError if a sample is NaN or infinite, or if the file ends before the part does.
+        """
         read = 0
         for block in self._decoder.blocks(self.first, self.length, self.rows):
             if self.channel is not None:
@@ -182,9 +187,10 @@ class AudioSource:
             )
 
     def _resampled(self, blocks: Iterable[Array]) -> Iterator[Array]:
-        """Return blocks at the rate of the stream.
+        """Return blocks at the rate of the stream: ceil(seconds of the part * rate of the stream) samples in total.
 
-        In total they have ceil(seconds of the part * rate of the stream) samples.
+        blocks: [n, channels], the whole part at the rate of the file, with the channels of the stream. Raises FileError
+        if `check_rates` does.
         """
         self.check_rates()
         due, tail = self.stream.count(self.length / self.rate), math.ceil(self.rows / 8)
@@ -212,12 +218,15 @@ class AudioItem(Protocol):
 
 
 def open_item(item: AudioItem, stream: Audio) -> AudioSource:
-    """Open the file of an item as an `Audio` stream. Raises FileError if the file cannot be read."""
+    """Open the file of an item, or its part, converted to the rate and channels of a stream.
+
+    Raises FileError as `AudioSource` does.
+    """
     return AudioSource(item.path, stream, item.start, item.duration, item.channel)
 
 
 def rate_of(path: Path) -> Fraction:
-    """Return the sample rate in Hz of an audio file. Raises FileError if the file is not audio or is truncated."""
+    """Return the sample rate in Hz of an audio file. Raises FileError if the file cannot be read (see `Decoder`)."""
     return to_fraction(Decoder(path).rate)
 
 
@@ -235,11 +244,12 @@ class AudioSink(Sink):
     sizes of the blocks. A WAV file with floats, the default, keeps samples above 1 or below -1. In every other format
     such samples are clipped to +-1; the attribute `clipped` counts them.
 
-    form: the format; by default, the suffix of the path decides (see `formats.audio_format`). noise: the generator for
-    the dither of 16-bit samples. keeps: with True, `write` raises nothing if the samples cannot be written, for
-    instance to a full disk: the attribute `failed` has the error, and `close` completes the file with what was written
-    before. Raises RequestError if no format has the suffix, FileError if the format does not allow the stream or its
-    length, or if the file cannot be written or would have no samples, and SignalError if a sample is not finite.
+    form: the format, with the suffix of the path; by default, the suffix decides (see `formats.audio_format`). noise:
+    the generator for the dither of 16-bit samples; by default one with a fixed seed. keeps: with True, `write` raises
+    nothing if the samples cannot be written, for instance to a full disk: the attribute `failed` has the error, and
+    `close` completes the file with what was written before. Raises RequestError if no format has the suffix, and
+    FileError if the format does not allow the stream or its length, or if the file cannot be written or would have no
+    samples. `write` raises SignalError if a sample is not finite.
     """
 
     def __init__(
@@ -270,7 +280,7 @@ class AudioSink(Sink):
         self.keeps = keeps
 
     def write(self, block: Array) -> None:
-        """Append a block of samples: [n], or [n, channels] for a stream with several channels."""
+        """Append a block of samples: [n], or [n, channels] for a stream with several channels. It is not changed."""
         if self.failed is not None:
             return
         if (bad := first_bad_item(block)) is not None:

@@ -68,11 +68,14 @@ _LAST_SAMPLES, _LAST_PAGE = "the samples, whose length its header has", "the las
 def find_layout(path: Path) -> FileLayout:
     """Return the layout with which a decoder reads the whole file.
 
+    path: a file that can be opened; otherwise an OSError is raised. A file of any other format is read as it is.
+
     Raises FileError if the file is truncated (in the formats WAV, RF64, W64, AIFF, IFF, CAF, AU, NIST, Ogg, and in MP3
-    if the header has a length), if it is damaged (Ogg, MP3), or if it has more samples than its format allows (WAV). A
-    damaged or truncated FLAC file is noticed when it is decoded. Truncated files of IRCAM and PVF are not noticed,
-    because their headers have no length. The layouts of the last files are kept in a cache, because many parts of a
-    long file are often read one after the other.
+    if the header has a length), if it is damaged (Ogg, MP3), if it has more samples than its format allows (WAV), if
+    its samples are compressed (NIST), or if it consists of more than _MOST_JOINED files (FLAC). A damaged or truncated
+    FLAC file is noticed when it is decoded. Truncated files of IRCAM and PVF are not noticed, because their headers
+    have no length. The layouts of the last files are kept in a cache, because many parts of a long file are often read
+    one after the other.
     """
     stat = path.stat()
     if time.time_ns() - stat.st_mtime_ns < _SETTLED:
@@ -110,7 +113,7 @@ def _layout(path: Path, size: int) -> FileLayout:
 
 
 def _behind_id3(file: BinaryIO) -> int:
-    """Return the offset, in bytes, at which the ID3 tags at the beginning of a file end."""
+    """Return the offset, in bytes, at which the ID3 tags at the beginning of a file end; 0 if there are none."""
     at = 0
     for _ in range(10):
         file.seek(at)
@@ -172,13 +175,16 @@ def _joined_flac_layout(file: BinaryIO, ends: list[int]) -> FileLayout:
 def _most(samples: int | None) -> tuple[int, ...]:
     """Return the field `most` of a layout with one piece.
 
-    samples: the number of samples per channel; None or 0 if not known.
+    samples: the number of samples per channel; None or 0 if it is not known: there is then no limit.
     """
     return (samples or sys.maxsize,)
 
 
 def _without_length(flac: Flac, begin: int, end: int) -> Piece:
-    """Return the FLAC file from byte `begin` to byte `end` as a piece in whose header the length is replaced by 0."""
+    """Return the FLAC file from byte `begin` to byte `end` as a piece in whose header the length is replaced by 0.
+
+    flac: the result of `find_flac` for this file.
+    """
     return Piece((flac.head, Span(begin + len(flac.head), end)))
 
 
@@ -255,7 +261,8 @@ class _Coding(NamedTuple):
     block, samples: the number of bytes of a block, and the number of samples per channel in it. promised: the number of
     samples per channel according to the header; 0 if the header does not say it. packets: the number of bytes of all
     packets according to a table in the header; 0 if there is no table. is_mpeg: whether the samples are MPEG audio.
-    patch: the offset of bytes in the header that must be replaced, and their replacement.
+    patch: the offset, from the first byte of the container, of bytes that must be replaced, and their replacement; b""
+    if there are none.
     """
 
     block: int = 1  # bytes of a block; a decoder needs whole blocks
@@ -286,7 +293,7 @@ class _Samples(NamedTuple):
 
     @property
     def is_unknown(self) -> bool:
-        """True if the header does not give the length: it has 0, or a number that stands for an unknown length."""
+        """True if the header does not give the length: it has no samples, or a mark for an unknown length."""
         return self.length <= self.inside or _is_mark(self.length + self.counted, self.size)
 
 
@@ -305,7 +312,8 @@ def _sized_layout(path: Path, file: BinaryIO, magic: bytes, begin: int, size: in
     """Return the layout of a file whose header states how many bytes of samples follow.
 
     magic: the first four bytes of the container. begin: the offset of the container in the file. size: bytes of the
-    file. whole: the piece to use if the length in the header is right.
+    file. whole: the piece to use if the header is right, and if it does not say where the samples are; None: the file
+    as it is. Raises FileError if the file is truncated or damaged.
     """
     found = _find_samples(path, file, magic, begin, size)
     if found is None:
@@ -395,7 +403,8 @@ def _find_samples(path: Path, file: BinaryIO, magic: bytes, begin: int, size: in
     """Return the place of the samples according to the header of a file, or None if the header does not say it.
 
     magic: the first four bytes of the container. begin: the offset of the container in the file. size: the size of the
-    file in bytes.
+    file in bytes. Raises FileError if the samples of an AU or SPHERE file cannot begin where its header says, or if
+    those of a SPHERE file are compressed.
     """
     if magic in CHUNKED:
         return _chunk_of_samples(file, CHUNKED[magic], begin, size)
@@ -494,9 +503,9 @@ def _wav_coding(content: bytes, w64: int | None) -> _Coding:
     """Return the coding of the samples in a WAV or W64 file.
 
     content: the first bytes of the chunk "fmt ", which describes the coding. w64: the offset of this content in a W64
-    file; None for a WAV file. In the extensible form of the chunk, the format is the beginning of a GUID. In a W64 file
-    libsndfile ignores the GUID and takes floats for integers; therefore `patch` of the result changes the header, as
-    the decoder reads it, to the plain form.
+    container; None for a WAV file. In the extensible form of the chunk, the format is the beginning of a GUID. In a W64
+    file libsndfile ignores the GUID and takes floats for integers; therefore `patch` of the result changes the header,
+    as the decoder reads it, to the plain form.
     """
     tag, patch = content[:2], (0, b"")
     if tag == _EXTENSIBLE:
@@ -527,8 +536,9 @@ def _integer(file: BinaryIO, length: int, order: Order) -> int:
 def _end_of_chunks(file: BinaryIO, magic: bytes, begin: int, found: _Samples, size: int) -> int:
     """Return the offset in the file at which the samples, and the chunks after the samples, end.
 
-    magic: the first four bytes of the container. begin: the offset of the container in the file. found: the place of
-    the samples. size: the size of the file in bytes.
+    In a container without chunks, this is the end of the samples. Another file that follows does not count. magic: the
+    first four bytes of the container. begin: the offset of the container in the file. found: the place of the samples.
+    size: the size of the file in bytes.
     """
     at = begin + found.begin + max(0, found.length)
     chunks = CHUNKED.get(magic)

@@ -60,7 +60,7 @@ _BLOCK = 2**20
 
 
 class _Forward(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
-    """A SoundFile that says that it is not seekable, so that it is read forward only.
+    """A SoundFile that says that it is not seekable, so that a read does not seek. A call of `seek` still works.
 
     soundfile seeks after every read of a seekable file. In an MP3 or Ogg file, this would change the next samples.
     """
@@ -87,8 +87,9 @@ class Decoder:
     subtype, as libsndfile names them; notes, sentences about what is wrong in the header.
 
     If the headers do not give a reliable number of samples, the whole file is decoded once to count them. Raises
-    FileError if the file is missing, is empty, is not audio, is of a format that is not read, or if `find_layout` sees
-    that it is truncated or damaged. Other damage, such as that of a FLAC file, is noticed by `blocks`.
+    FileError if the file is missing, is empty, is not audio, is of a format that is not read, if its rate or channels
+    change in the middle, or if `find_layout` sees that it is truncated or damaged. Other damage, such as that of a FLAC
+    file, is noticed by `blocks`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -113,14 +114,14 @@ class Decoder:
 
     @property
     def _rows(self) -> int:
-        """The number of samples per channel in one read of a lossy format.
+        """The number of samples per channel in one read of `_count` and `_forward`.
 
-        It does not depend on the parameter `rows` of `blocks`.
+        It is independent of the parameter `rows` of `blocks`: in lossy formats, other reads can give other samples.
         """
         return max(1, min(2**15, _BLOCK // self.channels))
 
     def _take_header(self, file: _Forward) -> None:
-        """Take the rate, channels and format from the header of a link that was opened, and store them.
+        """Take the rate, channels, format and subtype from the header of a link that was opened, and store them.
 
         Raises FileError if the format is not read, and if rate or channels differ from those of the previous links.
         """
@@ -138,7 +139,10 @@ class Decoder:
         self.format, self.subtype = file.format, file.subtype
 
     def _count(self, file: _Forward, most: int) -> int:
-        """Decode an open file to count its samples per channel, and return their number. Stop after `most` samples."""
+        """Decode an open file to count its samples per channel, and return their number. Stop after `most` samples.
+
+        Raises FileError if the file is damaged.
+        """
         frames = 0
         while n := len(self._read(file, min(self._rows, most - frames), frames)):
             frames += n
@@ -147,7 +151,8 @@ class Decoder:
     def blocks(self, first: int, length: int, rows: int) -> Iterator[Array]:
         """Yield `length` samples from sample `first` on, in blocks [n, channels] of up to `rows` samples.
 
-        Full scale is +-1. There are fewer samples if the file ends earlier. Raises FileError if the file is damaged.
+        Samples are counted per channel, and are float64 with full scale +-1. There are fewer samples if the file ends
+        earlier. Raises FileError if the file is damaged.
         """
         begin = 0  # number of the link's first sample in the file
         for link in self._links:

@@ -60,7 +60,10 @@ class FilePart(io.RawIOBase):
         return self._at
 
     def seek(self, offset: int, whence: int = SEEK_SET) -> int:
-        """Set the position in bytes, and return it. offset, whence: as in `io.IOBase.seek`."""
+        """Set the position in bytes, and return it. offset, whence: as in `io.IOBase.seek`.
+
+        A position before the beginning becomes 0.
+        """
         start = {SEEK_SET: 0, SEEK_CUR: self._at, SEEK_END: self._size}[whence]
         self._at = max(0, start + offset)
         return self._at
@@ -77,7 +80,10 @@ class FilePart(io.RawIOBase):
         return filled
 
     def _read_some(self, room: memoryview) -> int:
-        """Copy bytes of one part, or zeros, into the buffer `room`, and return the number of bytes copied."""
+        """Copy bytes of one part, or zeros, from the position on into the buffer `room`, and return their number.
+
+        The position moves behind these bytes. The number is 0 at the end, and if the file is shorter than the part.
+        """
         k = bisect.bisect_right(self._ends, self._at)
         left = (self._ends[k] if k < len(self._ends) else self._size) - self._at
         room = room[: max(0, left)]

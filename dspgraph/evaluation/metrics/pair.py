@@ -24,8 +24,9 @@ T = TypeVar("T")
 class Pair:
     """A reference and a degraded signal, with the same rate and length.
 
-    reference, degraded: floats [n] or [n, channels], full scale +-1. Channels are averaged to one, and the end of the
-    longer signal is cut off. rate: Hz. f0_range: lowest and highest pitch that metrics of pitch look for, Hz. Raises
+    reference, degraded: floats [n] or [n, channels], full scale +-1, both at `rate` Hz. The attributes of these names
+    are float64 [n]: channels are averaged to one, and the end of the longer signal is cut off. f0_range: lowest and
+    highest pitch that metrics of pitch look for, Hz; `check_f0_range` checks it, this class does not. Raises
     SignalError for a wrong shape or type, for a sample that is not finite, and for a rate outside RATES.
     """
 
@@ -50,7 +51,8 @@ class Pair:
     def shared(self, analysis: Callable[[Pair], T]) -> T:
         """Return `analysis(self)`.
 
-        The result is kept: later calls with the same function return it without computing it again.
+        The result is kept: later calls with the same function return the same object without computing it again. Do not
+        change it.
         """
         if analysis not in self._shared:
             self._shared[analysis] = analysis(self)

@@ -36,7 +36,8 @@ SHIPPED = (mcd, mcd_dtw, lsd, mrstft, log_f0_rmse, voicing_error, si_sdr, loudne
 def _all() -> Iterator[Measure]:
     """Yield all metrics: those of dspgraph, and those that installed packages announce by an entry point.
 
-    Raises RequestError for an entry point that is not a `Measure`.
+    Metrics whose package is not installed are yielded too. Raises RequestError for an entry point that is not a
+    `Measure`.
     """
     yield from SHIPPED
     for entry in registry.announced(registry.METRIC_GROUP):
@@ -65,8 +66,9 @@ METRICS: Mapping[str, Measure] = MappingProxyType(_by_name(_all()))
 def known(files: Sequence[str | Path] = ()) -> Mapping[str, Measure]:
     """Return METRICS and the metrics of a user's own Python files: name -> metric. The files are imported.
 
-    The settings of such a metric get the name of the file, and a hash of its code and of the modules that it imports.
-    Raises RequestError for a file that cannot be imported or has no metric, and for two metrics with the same name.
+    The metrics of a file are those whose functions are defined in it. The settings of such a metric get the name of the
+    file, and a hash of its code and of the modules that it imports. Raises RequestError for a file that cannot be
+    imported or has no metric, and for two metrics with the same name.
     """
     return _known(tuple(os.path.realpath(path) for path in files)) if files else METRICS
 
@@ -90,8 +92,8 @@ def _of_file(path: Path) -> Iterator[Measure]:
 class Measured:
     """The values of metrics for one pair of signals.
 
-    values: name of a metric -> value; None if there was nothing to measure. reasons: name of a metric without a value
-    -> the reason, if the metric gives one.
+    values: name of a metric -> value; None if there was nothing to measure, or if the result was not finite. reasons:
+    name of a metric without a value -> the reason, if the metric gives one.
     """
 
     values: dict[str, float | None]
@@ -107,7 +109,7 @@ def measure(
     f0_range: tuple[float, float] = F0_RANGE,
     files: Sequence[str | Path] = (),
 ) -> dict[str, float | None]:
-    """Return name of a metric -> value, in the order of `names`; None for a metric with nothing to measure.
+    """Return name of a metric -> value, in the order of `names`; None for a metric without a value.
 
     The arguments and errors are those of `evaluate`, which also returns the reasons for missing values.
     """
@@ -127,7 +129,8 @@ def evaluate(
 
     reference, degraded, rate: see `Pair`, which may raise SignalError. names: the names of metrics, by default all.
     f0_range: lowest and highest pitch that metrics of pitch look for, Hz. files: Python files with more metrics (see
-    `known`). Raises UnknownName for a name that no metric has, and RequestError for a range that cannot be searched.
+    `known`). If a signal has no samples, all values are None. Raises UnknownName for a name that no metric has, and
+    RequestError for a range that cannot be searched (see `check_f0_range`) and for a file that `known` refuses.
     """
     measures = known(files)
     names = list(measures) if names is None else names
@@ -149,14 +152,14 @@ def descriptions(
 ) -> list[Metric]:
     """Return the descriptions of metrics, by default of all. Metrics of pitch have `f0_range`, in Hz, as a setting.
 
-    names: names of metrics that exist (see `check_names`). files: Python files with more metrics.
+    names: names of metrics that exist (see `check_names`). files: Python files with more metrics (see `known`).
     """
     measures = known(files)
     return [measures[name].described(f0_range) for name in (measures if names is None else names)]
 
 
 def check_names(names: Sequence[str], files: Sequence[str | Path] = ()) -> None:
-    """Raise UnknownName for a name that no metric has. files: Python files with more metrics."""
+    """Raise UnknownName for a name that no metric has. files: Python files with more metrics (see `known`)."""
     measures = known(files)
     for name in names:
         if name not in measures:

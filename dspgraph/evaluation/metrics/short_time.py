@@ -21,8 +21,8 @@ DECIBELS = 10 / math.log(10)
 def power_spectra(x: Array, length: int, hop: int, n_fft: int) -> Iterator[Array]:
     """Yield the power spectra |X|**2 of the frames of a signal, as blocks [frames, n_fft // 2 + 1].
 
-    x: [n], taken as 0 outside. Frame t is centred on sample t * hop, and has a Hann window of `length` samples. n_fft:
-    the size of the FFT, at least `length`.
+    x: [n], taken as 0 outside. There are n // hop + 1 frames; a block has as many as fit into _BLOCK values. Frame t is
+    centred on sample t * hop, and has a Hann window of `length` samples. n_fft: the size of the FFT, at least `length`.
     """
     from scipy import fft
 
@@ -37,7 +37,7 @@ def power_spectra(x: Array, length: int, hop: int, n_fft: int) -> Iterator[Array
 
 @lru_cache(maxsize=16)
 def hann(length: int) -> Array:
-    """Return the periodic Hann window [length]."""
+    """Return the periodic Hann window [length]. Do not change the array: it is shared by all calls."""
     window: Array = 0.5 - 0.5 * np.cos(2 * np.pi / length * np.arange(length))
     return window
 
@@ -48,5 +48,5 @@ def samples(seconds: float, rate: Fraction) -> int:
 
 
 def power_of_two(n: int) -> int:
-    """Return the smallest power of two that is not below n."""
+    """Return the smallest power of two that is not below n. n: at least 1."""
     return 1 << (n - 1).bit_length()

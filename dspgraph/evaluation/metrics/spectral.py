@@ -21,9 +21,9 @@ def lsd(pair: Pair) -> float | None:
 
         mean over t of sqrt(mean over bins of (20 * log10(|X| / |X'|))**2)
 
-    Frames of 32 ms every 8 ms, Hann windows. Magnitudes below a floor are raised to the floor, which is 100 dB below
-    the magnitude of a full-scale sine. The noise of rounding to 16 bits is below the floor. The value stays the same if
-    the signals are exchanged.
+    X and X' are the short-time spectra of the reference and of the degraded signal. Frames of 32 ms every 8 ms, Hann
+    windows. Magnitudes below a floor are raised to the floor, which is 100 dB below the magnitude of a full-scale sine.
+    The noise of rounding to 16 bits is below the floor. The value stays the same if the signals are exchanged.
 
     Source: L. R. Rabiner and B.-H. Juang, Fundamentals of Speech Recognition, Prentice Hall, 1993 (log spectral
     distortion).
@@ -55,8 +55,9 @@ def mrstft(pair: Pair) -> float | None:
 
         || |X| - |X'| ||_F / || |X| ||_F  +  mean over t and bins of | ln|X| - ln|X'| |
 
-    || ||_F is the root of the sum of squares over t and bins. FFTs of 512, 1024, 2048 samples, hops of 50, 120, 240,
-    Hann windows of 240, 600, 1200. Values of |X|**2 below 1e-7 are raised to 1e-7. Without a unit; 0 for equal signals.
+    X and X' are the short-time spectra of the reference and of the degraded signal. || ||_F is the root of the sum of
+    squares over t and bins. FFTs of 512, 1024, 2048 samples, hops of 50, 120, 240, Hann windows of 240, 600, 1200.
+    Values of |X|**2 below 1e-7 are raised to 1e-7. Without a unit; 0 for equal signals.
 
     Source: R. Yamamoto, E. Song and J.-M. Kim, Parallel WaveGAN, ICASSP 2020 (arXiv:1910.11480), the auxiliary loss,
     with the sizes of its published configuration.

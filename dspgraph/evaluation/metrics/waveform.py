@@ -19,8 +19,9 @@ def si_sdr(pair: Pair) -> float | None:
 
         10 * log10(|a * x|**2 / |a * x - x'|**2),    a = (sum over n of x[n] * x'[n]) / |x|**2
 
-    The means of x and x' are subtracted first. Equal signals, whose ratio is infinite, have 100 dB. Waveforms are
-    compared, so a delay of one sample lowers the value a lot. None if x or x' is constant.
+    x is the reference, x' the degraded signal. Their means are subtracted first. Equal signals, whose ratio is
+    infinite, have 100 dB. Waveforms are compared, so a delay of one sample lowers the value a lot. None if x or x' is
+    constant.
 
     Source: J. Le Roux, S. Wisdom, H. Erdogan and J. R. Hershey, SDR - half-baked or well done?, ICASSP 2019.
     """

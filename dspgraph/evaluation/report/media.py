@@ -47,9 +47,10 @@ class Inside:
 class Beside:
     """The sounds and pictures of a page, stored as files in the folder `<stem>_files` beside the page.
 
-    The name of a file is a hash of its content. Therefore no file of an old page is changed while a new page is
-    written, and the name does not reveal the variant in a blind test. target: the file of the page. Raises FileError if
-    the folder cannot be made, or is a link.
+    The folder is made at once. The name of a file is a hash of the bytes that `picture` or `sound` was given. Therefore
+    no file of an old page is changed while a new page is written, and the name does not reveal the variant in a blind
+    test. target: the file of the page. Raises FileError if the folder cannot be made or is a link, or if a file has its
+    name.
     """
 
     policy = "img-src 'self' file: data:; media-src 'self' file:"
@@ -95,7 +96,10 @@ class Beside:
                 self.folder.rmdir()
 
     def tidy(self) -> None:
-        """Remove the files of an earlier page that the new page does not use."""
+        """Remove the files of earlier pages that the new page does not use. Call this when the new page is complete.
+
+        Only files whose names have the form of this class, 32 hexadecimal digits and .wav or .png, are removed.
+        """
         for path in self.folder.iterdir():
             if self._OURS.fullmatch(path.name) and path.name not in self.used:
                 path.unlink(missing_ok=True)

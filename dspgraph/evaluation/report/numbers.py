@@ -28,8 +28,9 @@ def number_text(value: float, decimals: int) -> str:
 def score_row(score: Score, metrics: Sequence[Metric], decimals: Mapping[str, int]) -> dict[str, Any]:
     """Return one row of the table of scores: the data that the template of the page needs.
 
-    score: the values of one recording in one variant. metrics: the columns. decimals: name of a metric -> number of
-    decimals.
+    The keys are "recording", "variant", "error" and "cells": for each metric the key for sorting ("order"), the value
+    ("text", empty if there is none) and the reason for a missing value. score: the values of one recording in one
+    variant. metrics: the columns. decimals: name of a metric -> number of decimals.
     """
     values = [(metric, score.values.get(metric.name)) for metric in metrics]
     cells = [
@@ -46,7 +47,8 @@ def score_row(score: Score, metrics: Sequence[Metric], decimals: Mapping[str, in
 def mean_rows(results: Results) -> list[list[dict[str, Any]]]:
     """Return the cells of the table of means, [variants][metrics]: the data that the template of the page needs.
 
-    A cell has a mean and its confidence interval, as a bar. The bars of a metric have one scale in all rows.
+    A cell has a mean and its confidence interval, as texts and as a bar. The bars of a metric have one scale in all
+    rows. A cell without a mean has empty texts and no bar.
     """
     table = results.table()
     places = [_scale([row[k].mean for row in table if row[k].mean.n]) for k in range(len(results.metrics))]
@@ -60,7 +62,10 @@ def mean_rows(results: Results) -> list[list[dict[str, Any]]]:
 
 
 def test_rows(results: Results) -> list[dict[str, Any]]:
-    """Return the rows of the table of paired tests: for each test a dictionary with its names and numbers."""
+    """Return the rows of the table of paired tests: for each test a dictionary with its names and numbers.
+
+    The numbers are texts, except `n`, the number of recordings, which is an int.
+    """
     return [
         {
             "metric": test.metric,
@@ -79,7 +84,7 @@ def test_rows(results: Results) -> list[dict[str, Any]]:
 
 
 def p_value(value: float) -> str:
-    """Return a p-value as text: with three decimals, as "< 0.001", or as "-" if the value is NaN."""
+    """Return a p-value as text with three decimals; "< 0.001" if it is less than that, "-" if it is NaN."""
     return "-" if math.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
@@ -120,7 +125,8 @@ def _order(metric: Metric, value: float | None) -> str:
 def _scale(means: Sequence[Mean]) -> Callable[[float], str]:
     """Return a function that maps a value to its horizontal position in a drawing, in percent, as text.
 
-    The lowest end of the confidence intervals of `means` is at 4 %, the highest end at 96 %.
+    The lowest end of the confidence intervals of `means` is at 4 %, the highest end at 96 %. If there is one end only,
+    or none, every value is at 50 %. means: each of at least one recording.
     """
     ends = [_ends(mean) for mean in means]
     low = min((low for low, _ in ends), default=0.0)

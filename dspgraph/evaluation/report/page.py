@@ -75,9 +75,11 @@ def _page(
     graphs: Mapping[str, str],
     media: Inside | Beside,
 ) -> Iterator[str]:
-    """Yield the text of the page in pieces. The sounds come last; each is read only when its piece is generated.
+    """Return the text of the page as an iterator over its pieces.
 
-    The arguments are those of `write_page`. media: the place of sounds and pictures.
+    The pictures are made, and given to `media`, before the function returns. The sounds come last in the page; each is
+    given to `media` only when its piece is generated. The arguments are those of `write_page`. media: the place of
+    sounds and pictures.
     """
     style, script = _asset("page.css"), _script()
     slots = [_slots(recording, results, audio, reference) for recording in results.recordings]
@@ -175,7 +177,10 @@ def _policy(style: str, script: str, media: str) -> str:
 
 
 def _json(value: Any) -> Markup:
-    """Return `value` as JSON text for a <script> element, with escapes for characters that could end the element."""
+    """Return `value` as JSON text for a <script> element, with escapes for characters that could end the element.
+
+    Characters that are not valid are escaped as by `_valid`. Raises ValueError for NaN and infinity.
+    """
     text = json.dumps(_valid(value), allow_nan=False)
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
@@ -183,7 +188,8 @@ def _json(value: Any) -> Markup:
 def _valid(value: Any) -> Any:
     """Return a copy of JSON data in which every text can be encoded in UTF-8: invalid characters are escaped.
 
-    File names may have such characters, because a file system allows any bytes.
+    File names may have such characters, because a file system allows any bytes. Functions and `Markup` inside the data
+    are left as they are.
     """
     if isinstance(value, Markup) or callable(value):
         return value
@@ -253,11 +259,12 @@ def _recording(
     scores: Mapping[tuple[str, str], Score],
     media: Inside | Beside,
 ) -> dict[str, Any]:
-    """Return the data of one recording for the template: names, and a card with player and picture for each sound.
+    """Return the data of one recording for the template: names, scales, gains, and a card for each sound.
 
-    The sounds are the reference and the variants; without a file, the card has an error in place of the player. paths:
-    number of a player -> sound file, from `_slots`. scores: (recording id, variant name) -> score. media: the place of
-    sounds and pictures.
+    The sounds are the reference and the variants. A card has a player and pictures, which are made here and given to
+    `media`; without a file, it has an error in place of the player. paths: number of a player -> sound file, from
+    `_slots`. scores: (recording id, variant name) -> score. media: the place of sounds and pictures. Raises FileError
+    for a sound that cannot be read.
     """
     infos = {slot: sound_info(path) for slot, path in paths.items()}
     top = max((info.samplerate / 2 for info in infos.values()), default=0)

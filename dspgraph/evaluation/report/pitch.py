@@ -19,9 +19,11 @@ STEP = 100.0
 class PitchCurves:
     """The curves of the pitch of several sounds, on one scale.
 
-    files: number of a sound -> audio file. seconds: the time at the right edge of the picture. top: the pitch at the
-    upper edge of the picture, Hz. paths: number of a sound -> the curve as the text of an SVG path, in a view that is
-    1000 wide and 100 high. A curve is broken where the sound is unvoiced.
+    files: number of a sound -> audio file; channels are averaged. seconds: the time at the right edge of the picture.
+    The attribute `top` is the pitch at the upper edge of the picture, in Hz. The attribute `paths` has, by number of a
+    sound, the curve as the text of an SVG path, in a view that is 1000 wide and 100 high. A curve is broken where the
+    sound is unvoiced or its pitch is outside F0_RANGE; it is empty if there is no pitch. Raises FileError for a file
+    that cannot be read.
     """
 
     def __init__(self, files: Mapping[int, Path], seconds: float) -> None:

@@ -50,7 +50,10 @@ def low_passed(x: Array, rate: int) -> Array:
 
 
 def anchor_flac(path: Path) -> bytes:
-    """Return the anchor of a recording as the bytes of a FLAC file. Raises FileError if `path` cannot be read."""
+    """Return the anchor of a recording (see `low_passed`) as the bytes of a FLAC file of 16 bits, at its own rate.
+
+    path: the audio file, with a rate of at least LEAST_ANCHOR_RATE. Raises FileError if it cannot be read.
+    """
     x, rate = _samples(path)
     file = io.BytesIO()
     soundfile.write(file, low_passed(x, rate), rate, format="FLAC", subtype="PCM_16")
@@ -60,9 +63,10 @@ def anchor_flac(path: Path) -> bytes:
 def gains(paths: Mapping[int, Path], anchor: int | None) -> dict[int, float]:
     """Return number of a sound -> gain in (0, 1] with which all sounds of a recording have the loudness of the softest.
 
-    paths: number of a sound -> file; 0 is the reference. anchor: the number of the anchor, None if there is no anchor.
-    A sound is lowered by at most MOST_LOWERED dB. A sound without a loudness, such as silence, has the gain 1. The
-    loudness is the integrated loudness of Recommendation ITU-R BS.1770.
+    paths: number of a sound -> file; 0 is the reference. anchor: the number of the anchor, which is made from the
+    reference and gets a gain too; None if there is no anchor. A sound is lowered by at most MOST_LOWERED dB. A sound
+    without a loudness (silence, or less than 0.4 s) has the gain 1, and does not count as the softest. The loudness is
+    the integrated loudness of Recommendation ITU-R BS.1770. Raises FileError for a file that cannot be read.
     """
     loudness = {slot: integrated_loudness(*_samples(path)) for slot, path in paths.items()}
     if anchor is not None:
