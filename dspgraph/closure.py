@@ -120,8 +120,7 @@ def closure(*modules: str) -> Closure:
     count. Three kinds of imports do not: those under `if TYPE_CHECKING:`, those of the package `dspgraph` itself, which
     only forwards names (FACE), and those of the module that draws graphs (PICTURES). A file with only comments and
     strings, such as an empty `__init__` file, is left out, unless it belongs to one of `modules`. The closure of a
-    module without a file, as in an interactive session, is empty. Modules that are imported only by `from package
-    import module`, from a package without an `__init__` file, are missing.
+    module without a file, as in an interactive session, is empty.
     """
     own = {*(module.partition(".")[0] for module in modules), *_OWN_PACKAGES}
     files: dict[str, Path] = {}
@@ -163,9 +162,8 @@ def _parents(name: str) -> list[str]:
 def _imported(name: str, path: Path, source: SourceFile) -> Iterator[str]:
     """Yield the name of every module that a file imports.
 
-    For `from package import name`, both "package" and, if the package has an `__init__` file, "package.name" are
-    yielded, because `name` may be a module of the package. name, path: the name and the file of the module that
-    imports. source: the result of `read_source` for it.
+    For `from package import name`, both "package" and "package.name" are yielded, because `name` may be a module of the
+    package. name, path: the name and the file of the module that imports. source: the result of `read_source` for it.
     """
     # The public names of FACE are not modules. On a disk that ignores case, the name `Node` would find node.py.
     public = getattr(sys.modules.get(FACE), "__all__", ())
@@ -184,8 +182,14 @@ def _imported(name: str, path: Path, source: SourceFile) -> Iterator[str]:
 
 
 def _may_hold_modules(name: str) -> bool:
-    path = None if name.partition(".")[0] in sys.stdlib_module_names else module_file(name)
-    return path is not None and path.name == "__init__.py"
+    """Return whether `name` is a package: a module with an `__init__` file, or a folder without one."""
+    top, *inner = name.split(".")
+    if top in sys.stdlib_module_names:
+        return False
+    path = module_file(name)
+    if path is not None:
+        return path.name == "__init__.py"
+    return any(Path(folder, *inner).is_dir() for folder in _top_level(top)[1])
 
 
 # ---- one file -------------------------------------------------------------------------------------------------------

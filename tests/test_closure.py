@@ -169,6 +169,14 @@ def test_a_closure_is_all_that_is_imported_and_nothing_else(pack: Path) -> None:
     assert "pack_of_test" not in sys.modules
 
 
+def test_modules_of_folders_without_an_init_file_are_found(pack: Path) -> None:
+    for name in ("loose_of_test/one.py", "loose_of_test/deep/two.py", "loose_of_test/unused.py"):
+        (pack / name).parent.mkdir(parents=True, exist_ok=True)
+        (pack / name).write_text("x = 1\n")
+    (pack / "user_of_test.py").write_text("from loose_of_test import one\nfrom loose_of_test.deep import two\n")
+    assert sorted(closure("user_of_test").files) == ["loose_of_test.deep.two", "loose_of_test.one", "user_of_test"]
+
+
 def test_a_closure_changes_with_the_contents_of_its_files_alone(pack: Path) -> None:
     before = closure("pack_of_test.inner.node").digest
     (pack / "pack_of_test" / "unused.py").write_text("import anything\n")
