@@ -19,10 +19,10 @@ def ignore_signals() -> None:
 
 @contextmanager
 def signals_blocked() -> Iterator[None]:
-    """Block the signals that a terminal sends to all processes of a command, until the `with` block ends.
+    """Block, in this thread, the signals of a terminal (IGNORED), until the `with` block ends.
 
-    A process that is started inside the block inherits the blocking. Such a signal therefore cannot end it before it
-    has called `ignore_signals`. On Windows nothing is blocked.
+    A process that this thread starts inside the block inherits the blocking. Such a signal therefore cannot end it
+    before it has called `ignore_signals`. On Windows nothing is blocked.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield

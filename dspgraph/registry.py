@@ -64,7 +64,8 @@ class Announced:
 
     group: the group of the entry point, such as METRIC_GROUP. name: the name of the entry point. pack: the name of the
     package. where: the place of the object, "module:attribute", or "module" for a model. loader: a function that
-    imports and returns the object.
+    imports and returns the object. A pipeline is a file and no object: its `where` is "package:name of the file"
+    without .yaml, and it cannot be loaded.
     """
 
     group: str
@@ -80,7 +81,7 @@ class Announced:
 
 
 def announced(group: str) -> list[Announced]:
-    """Return all entry points of a group, such as METRIC_GROUP, in the order of their names."""
+    """Return all entry points of a group, such as METRIC_GROUP, sorted by name. Several may have the same name."""
     found = [
         Announced(group, entry.name, entry.dist.name if entry.dist else entry.module, entry.value, entry.load)
         for entry in entry_points(group=group)
@@ -102,7 +103,10 @@ def _load(what: str, loader: Callable[[], Any]) -> Any:
 
 @dataclass(frozen=True)
 class PipelineSource:
-    """A pipeline that the registry knows. name: its name. pack: the name of its package. path: its file."""
+    """A pipeline that the registry knows. name: its name. pack: the name of its package.
+
+    path: its file, which may be missing if another package announces it.
+    """
 
     name: str
     pack: str
@@ -138,7 +142,7 @@ def shipped_pipelines() -> dict[str, Path]:
 def _folder_of(package: str) -> Path:
     """Return the folder of a package. package: its import path, such as "dspgraph_nodes.models".
 
-    If there is no such package, return the import path as a Path, so that a message can show it.
+    If the package is not found, or is a single module, return the import path as a Path, so that a message can show it.
     """
     with suppress(Exception, SystemExit):  # find_spec imports the packages around it, which may fail
         spec = find_spec(package)
@@ -215,7 +219,7 @@ def nodes(plugins: Iterable[str | Path] = ()) -> dict[str, NodeSource]:
     """Return name -> source, for built-in nodes, nodes that installed packages announce, and nodes of plugin files.
 
     plugins: the plugin files, which are imported. Raises RequestError if two nodes have the same name, or if a plugin
-    cannot be imported.
+    cannot be imported or has no node.
     """
     everything = dict(_installed())
     for path in dict.fromkeys(Path(os.path.realpath(plugin)) for plugin in plugins):
@@ -225,7 +229,10 @@ def nodes(plugins: Iterable[str | Path] = ()) -> dict[str, NodeSource]:
 
 
 def load_all(plugins: Iterable[str | Path] = ()) -> dict[str, type[Node]]:
-    """Import all nodes; return name -> node class. A node that cannot be loaded is left out. plugins: as in `nodes`."""
+    """Import all nodes; return name -> node class. A node that cannot be loaded is left out.
+
+    plugins: as in `nodes`, whose errors are raised too.
+    """
     loaded = {}
     for name, found in nodes(plugins).items():
         with suppress(RequestError):
@@ -237,7 +244,7 @@ def find(name: str, plugins: Iterable[str | Path] = ()) -> type[Node]:
     """Return the node class called `name`.
 
     plugins: Python files with nodes, which are searched too. Raises UnknownName, which suggests a similar name, if
-    there is no such node, and RequestError if the node cannot be imported.
+    there is no such node, and RequestError if the node cannot be imported, and as `nodes` does.
     """
     everything = nodes(plugins)
     if name not in everything:
@@ -291,7 +298,8 @@ def imported_file(path: Path, kind: str) -> ModuleType:
     """Import a user's own Python file and return its module. A file that was imported before is not imported again.
 
     path: the real path of the file, because the file is remembered by its path. kind: "plugin" or "metric", for error
-    messages. Raises RequestError if the file is not a Python file, or if its import fails.
+    messages. Raises RequestError if the name of the file does not end in .py, if the file cannot be read or is larger
+    than MOST_PLUGIN_BYTES, or if its import fails.
     """
     name = _module_name(path)
     if name in sys.modules:
@@ -323,8 +331,8 @@ def _plugin(path: Path) -> ModuleType:
     """Import a plugin file and return its module. A file that was imported before is not imported again.
 
     path: the real path of the file, as in `imported_file`. The nodes of the plugin can be pickled and sent to other
-    processes, as long as the file is not moved or removed. Raises RequestError if the file is not a Python file, if its
-    import fails, or if it defines no Node class.
+    processes, as long as the file is not moved or removed. Raises RequestError as `imported_file` does, and if the file
+    defines no Node class.
     """
     known = _module_name(path) in sys.modules
     module = imported_file(path, "plugin")
@@ -355,8 +363,9 @@ def _check_file(path: Path, kind: str) -> None:
 def revive(path: str, kind: str) -> Node:
     """Return a node of a class in a plugin file, whose parameters are not set yet.
 
-    Unpickling a node calls this function and then sets the parameters. path: the plugin file. kind: the name of the
-    node class. Raises RequestError if the file no longer defines this class.
+    Unpickling a node calls this function and then sets the parameters. path: the plugin file, which is imported if it
+    is not yet. kind: the name of the node class. Raises RequestError if the file no longer defines this class, and as
+    `_plugin` does.
     """
     found = vars(_plugin(Path(path))).get(kind)
     if not (isinstance(found, type) and issubclass(found, Node)):

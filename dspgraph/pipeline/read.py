@@ -1,8 +1,8 @@
 """Pipeline files read as plain data, with the file and the line of every value.
 
 The data are mappings, lists, texts, numbers, true, false and null, as the core schema of YAML 1.2 reads them: 0100 is
-100, and 1:30, 1_000, on and yes are texts. Tags and merge keys (`<<`) are errors, and a date is a text. A file that
-extends another file is merged with it.
+100, and 1:30, 1_000, on and yes are texts. Every key of a mapping is a text, as it is written. Tags of other kinds of
+values and merge keys (`<<`) are errors, and a date is a text. A file that extends another file is merged with it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dspgraph.pipeline.locate import locate
 from dspgraph.shown import shown
 
 KeyPath: TypeAlias = tuple[str, ...]
-"""The keys that lead from the top of a file to a value: ("nodes", "lpc", "order"). In a list the key is the index."""
+"""The keys that lead from the top of a file to a value: ("nodes", "lpc", "order"). Keys of a list are "0", "1", ..."""
 
 MOST_BYTES = 1_000_000
 MOST_VALUES = 10_000
@@ -45,7 +45,8 @@ class Marks:
     """The marks of a value and of all values inside it. A mark is the place where a value is written.
 
     own: the mark of the value: "file.yaml:12", or "'hop=80'" for a value from an override. The mark "" says that the
-    value has the same place as the value around it. inner: key -> marks of a value inside.
+    value has the same place as the value around it. inner: key -> marks of a value inside. In a list the keys are "0",
+    "1" and so on.
     """
 
     __slots__ = ("inner", "own")
@@ -61,9 +62,9 @@ class Marks:
         return copied
 
     def along(self, path: KeyPath) -> Iterator[Marks]:
-        """Yield these marks, then the marks of each value on the way to the value at `path`, as far as there are any.
+        """Yield these marks, then the marks of every value on the way to the value at `path`, and of that value.
 
-        path: the keys that lead from the value of these marks to a value inside it.
+        Values without marks end the way early. path: the keys that lead from the value of these marks to a value in it.
         """
         marks: Marks | None = self
         for key in (*path, None):
@@ -73,7 +74,10 @@ class Marks:
             marks = marks.inner.get(key) if key is not None else None
 
     def put(self, path: KeyPath, marks: Marks) -> None:
-        """Replace the marks of the value at `path`, and of all values inside it, by `marks`."""
+        """Replace the marks of the value at `path`, and of all values inside it, by `marks` itself, not by a copy.
+
+        path: one key or more. A value on the way that has no marks gets the mark "".
+        """
         around = self
         for key in path[:-1]:
             around = around.inner.setdefault(key, Marks())
@@ -81,9 +85,9 @@ class Marks:
 
 
 class Source:
-    """Plain data that were read from files, with the marks of all values (see `Marks`).
+    """Plain data that were read from files or from an override, with the marks of all values (see `Marks`).
 
-    values: the number of values in the files.
+    values: the number of values in the files, mappings and lists included; it stays if `data` are changed.
     """
 
     def __init__(self, data: Any, marks: Marks, values: int) -> None:
@@ -108,7 +112,9 @@ class Source:
     def origin(self, path: KeyPath) -> str:
         """Return the mark of the value at `path`, such as "file.yaml:12".
 
-        For a text that begins with a var, such as `${folder}/a.npz`, it is the mark of the value of the var.
+        A value without a mark gets the mark of the innermost value around it that has a mark. For a text that begins
+        with a var, such as `${folder}/a.npz`, it is the mark of the value of the var. There must be a value at `path`,
+        and the var must exist.
         """
         value = value_at(self.data, path)
         var = re.match(r"\$\{([\w.]+)\}", value) if isinstance(value, str) else None
@@ -118,7 +124,7 @@ class Source:
         """Return the folder of the file in which the value at `path` is written.
 
         For a value from an override, it is the working directory, as Path(). For a text that begins with a var, such as
-        `${folder}/a.npz`, it is the folder of the file that sets the var.
+        `${folder}/a.npz`, it is the folder of the file that sets the var. There must be a value at `path`.
         """
         written = re.fullmatch(r"(.*):\d+", self.origin(path), re.DOTALL)
         return Path(written[1]).parent if written else Path()
@@ -128,7 +134,7 @@ class Source:
         self.marks.put(path, Marks(mark))
 
     def move_marks(self, old: KeyPath, new: KeyPath) -> None:
-        """Copy the marks of the value at `old`, and of all values inside it, to the value at `new`."""
+        """Give the value at `new` a copy of the marks of the value at `old`, and of all values inside it."""
         *_, marks = self.marks.along(old)
         self.marks.put(new, marks.copy())
 
@@ -140,7 +146,7 @@ def _copied(value: Any) -> Any:
 
 
 def value_at(data: Any, path: KeyPath) -> Any:
-    """Return the value at `path`, a path of keys from the top of the data."""
+    """Return the value at `path`, a path of keys from the top of the data. There must be such a value."""
     for key in path:
         data = data[int(key)] if isinstance(data, list) else data[key]
     return data
@@ -156,11 +162,11 @@ class Files:
         self.bytes = self.values = 0
 
     def read(self, path: Path, chain: tuple[Path, ...] = ()) -> Source:
-        """Return the data of a pipeline file, merged with the data of the file that it extends.
+        """Return the data of a pipeline file without `extends`, merged with the data of the file that it extends.
 
-        chain: the files that were read before: each of them extends the next, and the last one extends this file.
-        Raises PipelineError for a file that cannot be read, is not YAML, exceeds a limit, or extends itself, directly
-        or through other files.
+        The caller may change the data. chain: the files that were read before, as resolved paths: each of them extends
+        the next, and the last one extends this file. Raises PipelineError for a file that cannot be read, is not YAML,
+        is not a mapping, exceeds a limit, or extends itself, directly or through other files.
         """
         own = self._read_file(path)
         if not isinstance(own.data, dict):
@@ -211,8 +217,8 @@ def _extended(own: Source, name: Any, path: Path, chain: tuple[Path, ...]) -> Pa
     """Return the path of the file that is named by the key `extends` of another file.
 
     own, path: the data and the path of the file that has the key. name: the value of the key. chain: as in
-    `Files.read`. Raises PipelineError if there is no such file, if the files extend each other in a circle, or if the
-    chain is too long.
+    `Files.read`, with this file as the last one. Raises PipelineError if the value is not a text, if there is no such
+    file, if the files extend each other in a circle, or if the chain is too long.
     """
     place = own.place(("extends",))
     try:
@@ -230,12 +236,13 @@ def _extended(own: Source, name: Any, path: Path, chain: tuple[Path, ...]) -> Pa
 
 
 def _lay_over(base: Source, own: Source, at: KeyPath) -> None:
-    """Merge the values of `own` into `base`, in the mapping at the path `at` and in all mappings inside it.
+    """Merge the values of `own`, with their marks, into `base`, in the mapping at `at` and in all mappings inside it.
 
-    base: the data of the file that is extended; they are changed. own: the data of the file that extends it. If both
-    have a mapping under the same key, the two are merged. But a mapping in `own` with the key `node` or `pipeline`
-    describes a whole stage: below the top level it replaces the mapping in `base`. Any other value replaces the value
-    in `base`. null removes the value in `base`, if there is one.
+    base: the data of the file that is extended; they are changed. own: the data of the file that extends it. Both must
+    have a mapping at the path `at`. If both have a mapping under the same key, the two are merged. But a mapping in
+    `own` with the key `node` or `pipeline` describes a whole stage: below the top level it replaces the mapping in
+    `base`. Any other value replaces the value in `base`, or is added. null removes the value in `base`; if there is
+    none, the null is added.
     """
     under, over = value_at(base.data, at), value_at(own.data, at)
     *_, marks = own.marks.along(at)
@@ -316,10 +323,11 @@ for _name, (_pattern, _letters, _) in _KINDS.items():
 
 
 def parse(text: str, where: str, lines: bool = False) -> Source:
-    """Return a text in YAML as plain data with marks.
+    """Return a text in YAML as plain data with marks. The data can be any value; they are None for an empty text.
 
     where: the origin of the text for the marks: the path of a file, or an override. lines: whether the marks have line
-    numbers. Raises PipelineError if the text is not YAML, has a tag or a merge key, or exceeds a limit.
+    numbers. Raises PipelineError if the text is not YAML or exceeds a limit, for a tag of a value that is not plain
+    data, for a merge key, for a key that is a mapping or list, and for a key that is written twice.
     """
     if len(text) > MOST_BYTES:
         raise PipelineError(f"{where}: more than {MOST_BYTES} bytes: this is not a pipeline")
@@ -338,7 +346,7 @@ def parse(text: str, where: str, lines: bool = False) -> Source:
 
 
 class _Reader:
-    """A translator of the node tree of PyYAML to plain data with a mark for every value.
+    """A reader of one text: it translates the node tree of PyYAML to plain data with a mark for every value.
 
     where, lines: as in `parse`.
     """
@@ -362,7 +370,7 @@ class _Reader:
     def _value(self, node: yaml.Node, at: KeyPath, marks: Marks) -> Any:
         """Return the value of a YAML node; put the marks of the values inside it into `marks`.
 
-        at: the path of the value. marks: the marks of the value.
+        at: the path of the value. marks: the marks of the value. Raises PipelineError for a value that is not allowed.
         """
         self.count += 1
         if self.count > MOST_VALUES or len(at) > MOST_LEVELS:

@@ -71,9 +71,10 @@ def schema(plugins: Iterable[str | Path] = ()) -> dict[str, Any]:
 
 
 def _entry(name: str, kind: type[Node]) -> dict[str, Any]:
-    """Return the JSON Schema of an entry of `nodes`. It requires the input ports of the node and allows its parameters.
+    """Return the JSON Schema of an entry of `nodes` with the node `name`.
 
-    name, kind: the name and the class of the node.
+    It requires the input ports of the node, and allows its parameters and nothing else. name, kind: the name and the
+    class of the node.
     """
     own = kind.model_json_schema(ref_template=f"#/$defs/node.{name}/$defs/{{model}}")
     one = {"type": "string", "description": "the node, port or input that this port takes from"}
@@ -95,7 +96,7 @@ def _entry(name: str, kind: type[Node]) -> dict[str, Any]:
 
 
 def _or_var(rule: dict[str, Any]) -> dict[str, Any]:
-    """Return a schema that accepts every value that `rule` accepts, and every text that contains a ${var}."""
+    """Return a schema that accepts every value that `rule` accepts, and every text with "${" in it."""
     about = {"description": rule["description"]} if "description" in rule else {}
     return {"anyOf": [rule, {"type": "string", "pattern": r"\$\{"}], **about}
 

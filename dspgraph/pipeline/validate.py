@@ -1,4 +1,7 @@
-"""Checks of the data of a pipeline file against `document`. Every error says file, line and path."""
+"""Checks of the data of a pipeline file against `document`.
+
+Every error says the path of the value, and its file and line or the override that set it.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ _TAGS = {"audio", "frames", "symbols", "control", "port", "node", "pipeline"}
 
 
 def check_shape(source: Source) -> None:
-    """Remove the empty sections of a file. Raise PipelineError if a section, node, slot or variant is not a mapping."""
+    """Remove the sections that are null from `source`.
+
+    Raises PipelineError if another section, a node, a slot or a variant is not a mapping.
+    """
     data = source.data
     for section in _SECTIONS:
         if section in data and data[section] is None:
@@ -46,10 +52,11 @@ def _mappings(data: dict[str, Any]) -> Iterator[tuple[KeyPath, Any]]:
 
 
 def validate(source: Source, plugins: Iterable[str | Path] = ()) -> Document:
-    """Return the document of a pipeline file, with its vars filled in. plugins: Python files with nodes.
+    """Return the document of a pipeline file, with its vars filled in. `source` is not changed.
 
-    Raises PipelineError for a fault in the vars, for keys and values that `Document` refuses (one line for each), and
-    for an input and a var with the same name.
+    source: the data, after `check_shape`, swaps, overrides and `put_values`. plugins: Python files with nodes, for
+    hints in messages. Raises PipelineError for a fault in the vars, for keys and values that `Document` refuses (one
+    line for each), and for an input and a var with the same name.
     """
     try:
         document = Document.model_validate(fill_vars(source))
@@ -85,7 +92,8 @@ def _sentence(source: Source, plugins: Iterable[str | Path], detail: Any) -> str
 def _parameters(source: Source, plugins: Iterable[str | Path], name: str) -> str:
     """Return the end of an error about the setting `name`, "precision" or "seed"; "" if there is nothing to add.
 
-    It says that a parameter of a node is set in another way, and lists the nodes with a parameter of this name.
+    It says that a parameter of a node is set as NODE.PARAMETER, and lists all such parameters of this name. source: as
+    in `validate`. plugins: Python files with nodes.
     """
     found = []
     for node, entry in source.data.get("nodes", {}).items():

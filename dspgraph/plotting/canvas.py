@@ -25,7 +25,10 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def label(axis: Axes, title: str, x: str = "s", y: str = "Hz") -> None:
-    """Set the title and the labels of the axes, x and y. A `$` in the title does not begin a formula."""
+    """Set the title and the labels of the axes, x and y. A `$` in the title does not begin a formula.
+
+    title: any text, such as a file name; characters that are not valid Unicode are drawn as "?".
+    """
     axis.set_title(title.encode(errors="replace").decode(), parse_math=False)  # a file name may be invalid as text
     axis.set(xlabel=x, ylabel=y)
 
@@ -40,7 +43,10 @@ def row_edges(frequencies: Array) -> tuple[float, float]:
 
 
 def save(figure: Figure, target: Path) -> Path:
-    """Write a figure as a PNG file, completely or not at all, and return its path. Raises FileError if that fails."""
+    """Write a figure as the PNG file `target`, completely or not at all, and return `target`.
+
+    An older file is replaced. Raises FileError if the file cannot be written.
+    """
     part = AtomicFile(target)
     with part.attempt(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # such a letter is drawn as a box

@@ -19,10 +19,10 @@ COLUMNS = 1600
 def distribution(probabilities: Array, levels: Array, rate: float, title: str) -> Figure:
     """Draw the distribution that a model predicts for every sample, with dots at the true levels.
 
-    A level is one of the values from 0 to size - 1 that a sample can have. probabilities: [n, size]; each row sums to
-    1. levels: [n], the true level of every sample. rate: samples per second. A column of the picture shows one sample,
-    or the mean of several if there are more than COLUMNS samples. A second plot below shows the entropy of the
-    distribution and the cross-entropy -ln p(true level), in nats.
+    A level is one of the values from 0 to size - 1 that a sample can have. probabilities: [n, size], floats; each row
+    sums to 1, and n is 1 or more. levels: [n], the true level of every sample. rate: samples per second. A column of
+    the picture shows one sample, or the mean of several if there are more than COLUMNS samples. A second plot below
+    shows the entropy of the distribution and the cross-entropy -ln p(true level), in nats.
     """
     tiny = np.finfo(probabilities.dtype).tiny
     entropy = -(probabilities * np.log(np.maximum(probabilities, tiny))).sum(axis=1)

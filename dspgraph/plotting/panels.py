@@ -37,6 +37,7 @@ class Panel:
     """A stream to draw.
 
     array: the items of the stream. frequencies: the frequency of each column in Hz; None if columns have none.
+    Frequencies are ignored if there are more or fewer of them than columns.
     """
 
     name: str
@@ -78,12 +79,13 @@ def rendered_panels(graph: Graph, file: Path, names: Sequence[str]) -> tuple[lis
 
 
 def draw_panels(panels: Sequence[Panel], title: str, speech: Panel | None = None) -> Figure:
-    """Draw panels one below the other.
+    """Draw panels, one or more, one below the other.
 
-    Audio and pitch are drawn as lines. A line of pitch has gaps where the pitch is 0, and lies over the spectrogram of
-    `speech` if that is given. Spectra (complex frames, and frames whose columns have frequencies), and frames too wide
-    for lines, are drawn as an image: in dB, or unchanged if some values are negative. Other frames are drawn as lines,
-    and symbols as steps. Raises FileError if a stream has no items.
+    Audio is drawn as lines, and so is pitch: column 0 of frames of the kind "f0", in Hz. A line of pitch has gaps where
+    the pitch is 0, and lies over the spectrogram of `speech`, a panel of audio, if that is given. Frames of two or more
+    columns are drawn as an image if they are spectra (complex, or with a frequency for each column) or have more than
+    MOST_LINES columns: in dB, or unchanged if some values are negative. Other frames are drawn as lines, and symbols as
+    steps. Raises FileError if a stream has no items.
     """
     for panel in panels:
         if not len(panel.array):
@@ -113,7 +115,10 @@ def _draw_panel(figure: Figure, axis: Axes, panel: Panel, speech: Panel | None) 
 
 
 def _is_image(panel: Panel) -> bool:
-    """Return whether a panel is drawn as an image: its rows are spectra, or have too many columns for lines."""
+    """Return whether a panel is drawn as an image: its rows are spectra, or have more than MOST_LINES columns.
+
+    Audio, and frames of one column, are never drawn as an image. The stream of the panel must not be symbols.
+    """
     width = panel.array.shape[-1]
     if isinstance(panel.stream, Audio) or width == 1:
         return False

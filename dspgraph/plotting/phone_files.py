@@ -28,15 +28,16 @@ def study_files(
 ) -> PhoneStudy:
     """Return the phone study of recordings, from their .npz files and their alignments.
 
-    frames: a .npz file with frames of a model, or a folder of which all .npz files are used. alignments: a file or a
-    folder. In a folder, and in a file of many utterances, an alignment is found by the name of the recording: the name
-    of its .npz file without suffix. stream: the name of the array; by default the only array of kind "logistic_mixture"
-    or, if there is none, of a kind in SCALES. form, tier, utterance, offset: as in `read_alignment`. folds: as in
-    `Alignment.folded`.
+    frames: a .npz file with frames of a model, or a folder; all .npz files in it and its subfolders are used.
+    alignments: a file or a folder. In a folder, and in a file of many utterances, an alignment is found by the name of
+    the recording: the name of its .npz file without suffix. stream: the name of the array; by default the only array of
+    kind "logistic_mixture" or, if there is none, of a kind in SCALES. form, tier, utterance, offset: as in
+    `read_alignment`. folds: as in `Alignment.folded`.
 
     Recordings without an alignment are left out; the attribute `notes` of the study says how many. Raises FileError for
-    files that cannot be used, and RequestError if no recording has an alignment, or if one alignment is given for
-    several recordings.
+    files that cannot be used, and RequestError if there is no .npz file, if no recording has an alignment, if one
+    alignment is given for several recordings, if recordings have frames of different kinds, if `utterance` is given for
+    a folder, and for too many labels (see `PhoneStudy.add`).
     """
     files = sorted(frames.rglob(f"*{SUFFIX}")) if frames.is_dir() else [frames]
     if not files:
@@ -105,8 +106,8 @@ def _finder(
     file. If the file has no such alignment, the function raises FileError.
 
     path: the file or folder of alignments. recordings: the number of recordings. form, tier, utterance, offset: as in
-    `read_alignment`. Raises RequestError if the file has one alignment for several recordings, and if an utterance is
-    named for a folder.
+    `read_alignment`. Raises RequestError for several recordings if the file has one alignment or `utterance` is given,
+    and if `utterance` is given for a folder.
     """
     if path.is_dir():
         if utterance is not None:
@@ -151,7 +152,8 @@ def _stream(file: Path, streams: Mapping[str, Stream], name: str | None) -> tupl
     """Return the name and the stream of the array to study in a file.
 
     streams: name of an array -> stream, for the arrays in the file. name: the name that the user has given; None for
-    the only array that fits, see `study_files`. Raises FileError if there is no such array, or if several fit.
+    the only array that fits, see `study_files`. Raises FileError if no array of this name fits, and without a name if
+    none or several fit.
     """
     fitting = {key: one for key, one in streams.items() if isinstance(one, Frames) and _fits(one)}
     listed = ", ".join(f"'{key}' ({one})" for key, one in list(streams.items())[:10]) or "none that is described"

@@ -48,8 +48,8 @@ class Extreme(NamedTuple):
     """A sample at which a phone has its least or its greatest scale.
 
     log10_scale: the mean of log10(scale) over the components, by weight. recording: the name of the recording. item:
-    the number of the sample in the recording, from 0. seconds: the time of the sample. row: [width], the frame of the
-    model at this sample.
+    the number of the sample in the recording, from 0. seconds: the time at which the sample begins. row: [width], the
+    frame of the model at this sample.
     """
 
     log10_scale: float
@@ -105,8 +105,9 @@ class PhoneStudy:
     """Statistics, for each phone, of the scales of a model's distributions, over any number of recordings.
 
     kind: the kind of all frames, MIXTURE or one of SCALES; the caller sets it, `add` does not. rows: label of a phone
-    -> its statistics. seconds: label of a phone -> its whole duration. notes: sentences about the alignments, for
-    instance about recordings that were left out.
+    -> its statistics. seconds: label of a phone -> the duration of all its samples. notes: sentences about the
+    alignments, for instance about recordings that were left out. `histogram`, `table`, `write` and `widest` need one
+    phone or more.
     """
 
     kind: str = ""
@@ -180,7 +181,7 @@ class PhoneStudy:
             yield *known, *_cells(row.least), *_cells(row.greatest), *count.tolist()
 
     def write(self, path: Path) -> Path:
-        """Write the table as a CSV file, and return its path. Raises FileError if it cannot be written."""
+        """Write the table as the CSV file `path`, and return `path`. Raises FileError if it cannot be written."""
         return write_whole(path, csv_bytes(self.table()))
 
     def widest(self) -> str:
@@ -215,10 +216,10 @@ def _cells(one: Extreme) -> tuple[float, str, float]:
 
 
 def _scales(kind: str, rows: Array) -> tuple[Array, Array]:
-    """Return log10(scale) and the weight of every component, both [n, K] in float64.
+    """Return log10(scale) and the weight of every component, both [n, K] in float64. The weights of a row sum to 1.
 
-    kind: the kind of the frames, MIXTURE or one of SCALES. rows: [n, width], the frames. For a kind in SCALES, each
-    row has one component: K is 1, and the weight is 1.
+    kind: the kind of the frames, MIXTURE or one of SCALES. rows: [n, width], the frames. For a kind in SCALES, each row
+    has one component: K is 1, and the weight is 1. For "log_deviation", the scale is the standard deviation.
     """
     wide = rows.astype(np.float64)
     if kind != MIXTURE:

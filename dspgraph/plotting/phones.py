@@ -32,10 +32,10 @@ _NAMES = {
 def phone_heat_map(study: PhoneStudy, title: str, phone: str | None = None) -> Figure:
     """Draw a study: for every phone the share of its samples in each bin of the scale, and the number of its samples.
 
-    If the frames are mixtures, two densities are drawn below: the distributions that the model predicts at the samples
-    where one phone has its least and its greatest scale. phone: the label of this phone; by default the phone whose
-    least and greatest scale differ most (see `PhoneStudy.widest`). Raises RequestError for a label that the study does
-    not have.
+    study: with one phone or more, and its `kind` set. If the frames are mixtures, two densities are drawn below: the
+    distributions that the model predicts at the samples where one phone has its least and its greatest scale. phone:
+    the label of this phone; by default the phone whose least and greatest scale differ most (see `PhoneStudy.widest`).
+    Raises RequestError for a label that the study does not have.
     """
     name = study.widest() if phone is None else phone
     one = study.row(name)
@@ -67,7 +67,10 @@ def phone_heat_map(study: PhoneStudy, title: str, phone: str | None = None) -> F
 
 
 def _draw_density(axis: Axes, title: str, extreme: Extreme) -> None:
-    """Draw the density of the mixture at a sample `extreme`, and its components that have a weight of 1 % or more."""
+    """Draw the density of the mixture at a sample `extreme`, and its components that have a weight of 1 % or more.
+
+    title: the first line of the title; a second line with scale, recording and time of the sample is added.
+    """
     weights, means, scales = _mixture(extreme.row)
     mean = float(weights @ means)
     deviation = math.sqrt(float(weights @ ((means - mean) ** 2 + scales**2 * math.pi**2 / 3)))
@@ -85,7 +88,7 @@ def _draw_density(axis: Axes, title: str, extreme: Extreme) -> None:
 
 
 def _mixture(row: Array) -> tuple[Array, Array, Array]:
-    """Return weights, means and scales [K] of a row of K logits, K means and K log-scales."""
+    """Return weights (their sum is 1), means and scales, each [K], of a row of K logits, K means and K log-scales."""
     logits, means, log_scales = np.split(row.astype(np.float64), 3)
     powers = np.exp(logits - logits.max())
     return powers / powers.sum(), means, np.exp(np.clip(log_scales, -100, 100))

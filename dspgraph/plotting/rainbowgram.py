@@ -26,7 +26,8 @@ RANGE = 70.0
 def file_rainbowgram(file: Path, swaps: Mapping[str, str]) -> Figure:
     """Draw the rainbowgram of an audio file, computed by the pipeline `rainbowgram`. swaps: slot -> variant.
 
-    Raises FileError if the file cannot be read, or if all of its samples are 0.
+    Raises FileError if the file cannot be read, or if all of its samples are 0, and UnknownName for a slot or variant
+    that the pipeline does not have.
     """
     graph = load(RAINBOWGRAM, swap=swaps)
     ((name, stream),) = graph.inputs.items()
@@ -38,9 +39,9 @@ def file_rainbowgram(file: Path, swaps: Mapping[str, str]) -> Figure:
 
 
 def column_frequencies(graph: Graph, output: str) -> Array:
-    """Return the frequency in Hz of each column of an output of a graph.
+    """Return the frequency in Hz of each column of an output of a graph, as `known_frequencies` does.
 
-    Raises RequestError if no node knows them; see `known_frequencies`.
+    Raises RequestError if no node knows them.
     """
     frequencies = known_frequencies(graph, output)
     if frequencies is None:
@@ -53,9 +54,9 @@ def column_frequencies(graph: Graph, output: str) -> Array:
 def known_frequencies(graph: Graph, output: str) -> Array | None:
     """Return the frequency in Hz of each column of an output of a graph, or None if no node knows them.
 
-    The node that gives the output is asked first, by `Node.frequencies`. If it returns None, the nodes before it are
-    asked, the nearest first. The stream of an earlier node can have another number of columns than the output;
-    the result then has that number of elements.
+    output: the name of the output. The node that gives the output is asked first, by `Node.frequencies`. If it returns
+    None, the nodes before it are asked, the nearest first. The stream of an earlier node can have another number of
+    columns than the output; the result then has that number of elements.
     """
     names = [graph.origins[output].rpartition(".")[0]]
     for name in names:  # the loop appends to the list: the nearest nodes come first
@@ -90,9 +91,9 @@ def rainbowgram(magnitude: Array, advance: Array, frequencies: Array, seconds: f
 def rainbow(magnitude: Array, advance: Array) -> Array:
     """Return the colours [bins, n, 3] of a rainbowgram: red, green and blue from 0 to 1.
 
-    magnitude, advance: as in `rainbowgram`. The hue follows from the advance. The brightness is 1 at the largest
-    magnitude and falls linearly in dB to 0 at 70 dB below. Source: the NSynth notebook of J. Engel et al., Neural Audio
-    Synthesis of Musical Notes with WaveNet Autoencoders, ICML 2017.
+    magnitude, advance: as in `rainbowgram`. The hue goes from violet at the advance -1 to red at 1. The brightness is 1
+    at the largest magnitude and falls linearly in dB to 0 at 70 dB below. Source: the NSynth notebook of J. Engel et
+    al., Neural Audio Synthesis of Musical Notes with WaveNet Autoencoders, ICML 2017.
     """
     from matplotlib import colormaps
 

@@ -45,8 +45,9 @@ _BLOCK = 2**18
 def spectrograms(files: Mapping[str, Path], target: Path) -> Path:
     """Write one PNG file with the spectrograms of several audio files side by side, and return its path.
 
-    files: title -> audio file. Channels are averaged. The windows are Hann windows of 32 ms. All spectrograms have the
-    same colour scale: power densities from -130 to -50 dB re 1/Hz, for samples with full scale +-1.
+    files: title -> audio file, one or more. Channels are averaged. The windows are Hann windows of 32 ms. All
+    spectrograms have the same colour scale: power densities from -130 to -50 dB re 1/Hz, for samples with full scale
+    +-1. Raises FileError if a file cannot be read, or if `target` cannot be written.
     """
     figure = new_figure(3.1 * len(files), 3.4)
     axes = figure.subplots(1, len(files), sharey=True, squeeze=False)[0]
@@ -73,7 +74,7 @@ def file_spectrogram(file: Path) -> Figure:
 
 
 def read_audible(file: Path, stream: Audio) -> Array:
-    """Return the samples of a file with the rate and channels of a stream.
+    """Return all samples of a file, with the rate and channels of a stream: [n], or [n, channels] for several channels.
 
     The file is converted if its rate or channels differ. Raises FileError if the file cannot be read, or if all of its
     samples are 0.
@@ -116,8 +117,9 @@ def miniatures(files: Sequence[Path]) -> Miniatures:
     """Return small spectrograms of audio files, and their differences to the first file.
 
     All have the same scales: the time of the longest file, the frequencies of the highest rate, and 80 dB from the
-    loudest point of all files down to black. The windows are Hann windows of 32 ms. The memory does not grow with the
-    length of a file. Raises FileError for a file that cannot be read.
+    loudest point of all files down to black. Channels are averaged. The windows are Hann windows of 32 ms. The memory
+    does not grow with the length of a file. Raises soundfile.LibsndfileError for a file that cannot be opened, and
+    FileError if reading its samples fails.
     """
     infos = [soundfile.info(os.fsencode(path)) for path in files]
     seconds = max((info.duration for info in infos), default=0.0)
@@ -131,8 +133,9 @@ def miniatures(files: Sequence[Path]) -> Miniatures:
 def _miniature(path: Path, seconds: float, top: float) -> Array:
     """Return the mean energy of a file in every pixel of a small spectrogram: [rows, columns], see MINIATURE.
 
-    Row 0 has the lowest frequencies. seconds, top: the time at the right edge, and the frequency in Hz at the upper
-    edge; both axes begin at 0.
+    The energy is |X|**2 / (sum of the window)**2, for the mean of the channels. It is 0 after the end of the file, and
+    above half of its rate. Row 0 has the lowest frequencies. seconds, top: the time at the right edge, not before the
+    end of the file, and the frequency in Hz at the upper edge; both axes begin at 0.
     """
     columns, rows = MINIATURE
     total, counts = np.zeros((columns, rows)), np.zeros((columns, 1))
@@ -190,7 +193,9 @@ def _png(shares: Array, colours: str, count: int = _LEVELS) -> bytes:
 def draw_spectrogram(axis: Axes, samples: Array, rate: float) -> AxesImage:
     """Draw the spectrogram of a signal on `axis`, and return the image. Its values are power densities in dB re 1/Hz.
 
-    The windows are Hann windows of 32 ms, and the hop is a quarter of a window. samples: [n]. rate: in Hz.
+    The windows are Hann windows of 32 ms, and the hop is a quarter of a window. A signal of at most one window is
+    padded with zeros at its end. samples: [n], full scale +-1. rate: in Hz. The range of the colours is left to the
+    caller.
     """
     half = max(1, round(rate * HALF_WINDOW))
     length = 2 * half
@@ -212,7 +217,7 @@ def _powers(samples: Array, half: int, hop: int) -> Array:
     """Return the power spectra |X|**2 of windowed frames: [frames, half + 1].
 
     A frame has 2 * half samples, and a Hann window. The first frame begins at sample 0, each next one `hop` samples
-    later. samples: [n].
+    later. samples: [n], with n at least 2 * half.
     """
     frames = np.lib.stride_tricks.sliding_window_view(samples, 2 * half)[::hop]
     spectra = np.fft.rfft(frames * _window(half), axis=1)

@@ -25,8 +25,8 @@ _HEADERS = 1024
 class JobsByFile(Generic[R]):
     """Several jobs as one job: each item is done by the job for its `Item.values`. The jobs share the workers.
 
-    jobs: values (rates and channels of files) -> job. A batch has only items that follow each other and have the same
-    values; `ItemsByFile.due` sorts the items accordingly.
+    jobs: values (rates and channels of files) -> job, one or more. A batch has only items that follow each other and
+    have the same values; `ItemsByFile.due` sorts the items accordingly.
     """
 
     jobs: Mapping[Values, Job[R]]
@@ -42,7 +42,7 @@ class JobsByFile(Generic[R]):
             job.check()
 
     def run(self, items: Iterable[Item]) -> Generator[R, None, None]:
-        """Yield the result of every item. Items with the same values must follow each other."""
+        """Yield the result of every item. There must be a job for the values of each item."""
         for values, group in groupby(items, key=lambda item: item.values):
             yield from self.jobs[values].run(group)
 
@@ -51,12 +51,12 @@ class JobsByFile(Generic[R]):
         return self.jobs[item.values].failed_result(item, reason)
 
     def summary(self) -> Any:
-        """Return the summary of the job if there is one job (see `JobWithSummary`); None if there are several."""
+        """Return the summary of the job; None if there are several jobs, or if the only job is no `JobWithSummary`."""
         job = self._only()
         return job.summary() if job else None
 
     def add_summary(self, value: Any) -> None:
-        """Add `value`, a summary of another process, to the job if there is one job; ignore it if there are several."""
+        """Add `value`, a summary of another process, to the job; ignore it where `summary` returns None."""
         if job := self._only():
             job.add_summary(value)
 
@@ -69,9 +69,9 @@ class JobsByFile(Generic[R]):
 class ItemsByFile(Generic[J]):
     """The items of a run and the jobs that do them.
 
-    items: all items, in their order, with their `values` (rates and channels of files). jobs: values -> job. refused:
-    id of an item -> the reason why no job can do this item: its file cannot be read, or no graph can be made for its
-    rate and channels.
+    items: all items, in their order, with their `values` (rates and channels of files); () for a file that cannot be
+    read. jobs: values -> job, one or more. refused: id of an item -> the reason why no job can do this item: its file
+    cannot be read, or no graph can be made for its rate and channels.
     """
 
     items: Sequence[Item]
@@ -88,11 +88,14 @@ class ItemsByFile(Generic[J]):
         return self.jobs.get(item.values, self.any_job)
 
     def ledger_line(self, item: Item, line: dict[str, Any]) -> dict[str, Any]:
-        """Return the line that a job has made for the ledger. If the item was refused, its digest and recipe are ""."""
+        """Return a line for the ledger that a job has made. For a refused item, its digest and recipe are set to "".
+
+        item: the item. line: the line, which is not changed.
+        """
         return {**line, "digest": "", "recipe": ""} if item.id in self.refused else line
 
     def due(self, skipped: Iterable[str]) -> list[Item]:
-        """Return the items that are still to be done, with items of the same job side by side.
+        """Return the items that are still to be done, sorted by job; items of one job keep their order.
 
         skipped: the ids of items to leave out, because an earlier run has done them. Refused items are left out too.
         """
@@ -110,7 +113,7 @@ def items_by_file(items: Sequence[Item], wanted: Sequence[Wanted], make: Callabl
     If a file cannot be read, or no job can be made for its rate and channels, the item is refused, and the others are
     done. If no file can be read, the only job is that for 48000 Hz and 1 channel, and no item is left for it. Raises
     the first error of `make` if no job can be made at all, and RequestError for an item with an .npz file or without a
-    file for one of the inputs.
+    file for one of the inputs. An item without `inputs` has its `path` as the file of every input.
     """
     if not wanted:
         return ItemsByFile(items, {(): make(())}, {})
@@ -148,8 +151,8 @@ def items_by_file(items: Sequence[Item], wanted: Sequence[Wanted], make: Callabl
 def note_graph(graph: Graph, values: Values, said: set[str], note: Callable[[str], None]) -> None:
     """Call `note` with remarks on a graph: likely mistakes in parameters, and imports by computed names, each once.
 
-    values: the rates and channels for which the graph was made. said: the remarks that were made before; they are left
-    out, and new ones are added.
+    values: the rates and channels for which the graph was made; a remark on parameters begins with them. said: the
+    remarks that were made before; they are left out, and new ones are added to this set.
     """
     found = [f"{describe_values(values)}: {sentence}" for sentence in graph.advice]
     found.append(computed_imports_note({type(graph.nodes[name]) for name in graph.order}))

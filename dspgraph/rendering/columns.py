@@ -89,7 +89,7 @@ def _time_column(name: str) -> Column | None:
 
 
 def unused_columns(names: tuple[str, ...], labels: Collection[str] = (), inputs: Collection[str] = ()) -> list[str]:
-    """Return the names of the columns of a manifest that are not used.
+    """Return the names of the columns of a manifest that are not used, in their order.
 
     names: the names of all columns. labels, inputs: the names of columns that are used in addition, as in `line_item`.
     """
@@ -106,9 +106,9 @@ def line_item(
     place: file and line, for error messages. folder: the folder of the manifest. line: name of a column -> value.
     labels: the names of further columns, as `_plain` returns them, whose values are kept in `Item.labels`. inputs: the
     names of the inputs of a graph with several inputs; if the line has columns with these names, they have the paths of
-    the files, and the first file is the path of the item. Without an id in the line, the id is the path without suffix
-    and without a leading "/". Raises RequestError for a line without a path, and for values that are wrong or
-    contradict each other.
+    the files, and the file of the first input is the path of the item. Relative paths start from `folder`. Without an
+    id in the line, the id is the path without suffix and without a leading "/". Raises RequestError for a line without
+    a path, and for values that are wrong, unclear or contradict each other.
     """
     fields = _fields(place, line)
     files = _input_files(place, line, inputs)
@@ -130,7 +130,7 @@ def _input_files(place: str, line: Mapping[str, Any], inputs: Sequence[str]) -> 
     """Return (name of an input, path) for each input, from the columns with the inputs' names; [] without such columns.
 
     place: file and line, for messages. line: name of a column -> value. inputs: the names of the inputs. Raises
-    RequestError if only some of the columns are there, or if one has no path.
+    RequestError if only some of the columns are there, or if one has no path. A mapping has its path under "path".
     """
     if not any(name in line for name in inputs):
         return []
@@ -147,8 +147,8 @@ def _input_files(place: str, line: Mapping[str, Any], inputs: Sequence[str]) -> 
 def _labels(place: str, line: Mapping[str, Any], names: Collection[str]) -> dict[str, str]:
     """Return plain name (see `_plain`) -> value as text, for the columns of a line that are kept as labels.
 
-    names: the plain names of these columns. Raises RequestError for a value that is neither a text nor a number, and
-    for two columns with the same plain name and different values.
+    A null is left out. names: the plain names of these columns. Raises RequestError for a value that is neither a text
+    nor a number, and for two columns with the same plain name and different values.
     """
     found: dict[str, str] = {}
     for name, value in line.items():
@@ -220,9 +220,10 @@ def make_item(
 ) -> Item:
     """Return an item of a manifest.
 
-    place: file and line, for error messages. name: the id. folder: the folder of the manifest. path: absolute, or
-    relative to this folder. start, duration: in seconds. channel: from 0. Raises RequestError for a bad id, and for an
-    address such as "https://..." or "file://..." in place of a path.
+    place: file and line, for error messages. name: the id, which `checked_id` checks. folder: the folder of the
+    manifest. path: absolute, or relative to this folder; the caller has checked it by `is_path`. start, duration: in
+    seconds. channel: from 0. Raises RequestError for a bad id, and for an address such as "https://..." or "file://..."
+    in place of a path.
     """
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", path):
         raise RequestError(
@@ -273,7 +274,7 @@ def _text_of(value: Any) -> str | None:
 
 
 def _shown_names(line: Mapping[str, Any]) -> str:
-    """Return the names of the columns of a line, for an error message; "nothing" if there are none."""
+    """Return the first 20 names of columns of a line, as a text for an error message; "nothing" if there are none."""
     names = [name[:40] for name in line]
     more = f" and {len(names) - 20} more" if len(names) > 20 else ""
     return f"{', '.join(names[:20])}{more}" or "nothing"
@@ -317,7 +318,8 @@ def _part(place: str, fields: Mapping[str, _Field]) -> tuple[Fraction, Fraction 
     """Return the start and the duration, in seconds, of the part of a file that a line of a manifest describes.
 
     place: file and line, for messages. fields: the fields of the line, by plain name (see `_plain`). If the duration is
-    None, the part ends with the file. Raises RequestError for values that are no times, or that contradict each other.
+    None, the part ends with the file. Raises RequestError for values that are no times, or that contradict each other,
+    and for a number in a column that may be a time but not surely in seconds, if no other column gives this time.
     """
     times: dict[str, tuple[str, Fraction]] = {}
     unclear: dict[str, str] = {}
@@ -383,7 +385,8 @@ def _is_number(value: Any) -> bool:
 def checked_seconds(place: str, name: str, value: Any) -> Fraction:
     """Return a time in seconds as an exact number. Raises RequestError if it is not a number of 0 or above.
 
-    place, name: file and line, and the name of the column, for messages. value: the time as the manifest has it.
+    place, name: file and line, and the name of the column, for messages. value: the time as the manifest has it: a
+    number, or a text such as "0.25" or "1/4".
     """
     try:
         seconds = to_fraction(value.strip() if isinstance(value, str) else value)

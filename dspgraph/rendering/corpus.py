@@ -41,20 +41,20 @@ def gather(
       examples.json; Kaldi's wav.scp; or Kaldi's segments, with a wav.scp in the same folder. A manifest may be
       compressed by gzip (.jsonl.gz). Times are in seconds. Paths in a manifest are relative to the folder of the
       manifest.
-
     * a mapping: name of an input -> file, for a graph with several inputs. The id is the name of the first file
       without suffix.
 
     suffixes: in lower case, with the dot. out: the output folder. If it lies in a folder that is searched, its files
-    are left out, and so are files whose names begin with a dot. note: a function that is called with a text for each
-    folder or pattern in which files were left out (how many, and why), and for each manifest with columns that are not
-    used. labels: the names of further columns of manifests, in lower case with "_" between words, such as "pitch";
-    their values are kept in `Item.labels`. inputs: the names of the inputs of a graph with several inputs; a manifest
-    has a column for each, with paths of files.
+    are left out, and so are files and folders whose names begin with a dot. note: a function that is called with a text
+    for each folder or pattern in which files were left out (how many, and why), and for each manifest with columns that
+    are not used. labels: the names of further columns of manifests, in lower case with "_" between words, such as
+    "pitch"; their values are kept in `Item.labels`. inputs: the names of the inputs of a graph with several inputs; a
+    manifest has a column for each, with paths of files.
 
-    Raises RequestError for the folder `out` itself, for a pattern, folder or manifest without any file, for a folder
-    that cannot be read, for a manifest that cannot be read or has an error, and for a relative path if the working
-    directory does not exist any more. A file that does not exist raises nothing here; it fails when it is opened.
+    Raises RequestError for the folder `out` itself, for a pattern, folder, manifest or mapping without any file, for a
+    folder that cannot be read, for a manifest that cannot be read or has an error, and for a relative path if the
+    working directory does not exist any more. A file that does not exist raises nothing here; it fails when it is
+    opened.
     """
     named = [argument if isinstance(argument, Mapping) else Path(argument) for argument in arguments]
     paths = [path for one in named for path in (map(Path, one.values()) if isinstance(one, Mapping) else [one])]
@@ -166,7 +166,8 @@ class _FolderSearch:
     def _matches(self, path: Path, pattern: str, fixed: Path, left_out: _LeftOut) -> bool:
         """Return whether a path that matches a pattern is an input file; if not, count the reason in `left_out`.
 
-        fixed: the first folders of the pattern, those before its first wildcard.
+        A folder is counted only if the pattern has no `**`; a link that leads nowhere is not counted. fixed: the first
+        folders of the pattern, those before its first wildcard.
         """
         if not path.is_file():
             if "**" not in pattern and path.is_dir():
@@ -202,7 +203,7 @@ class _FolderSearch:
                     yield parent, name
 
     def _reason(self, name: str) -> str:
-        """Return why a file with this name is not an input file; "" if it is an input file."""
+        """Return why a file of this name is no input file: "hidden", its suffix or "no suffix"; "" if it is one."""
         suffix = os.path.splitext(name)[1].lower()
         if name.startswith("."):
             return "hidden"
@@ -239,7 +240,7 @@ class _FolderSearch:
 
 
 def _through_link(path: Path, fixed: Path) -> bool:
-    """Return whether a folder between `fixed` and `path` is a link, which may form a loop or repeat other files."""
+    """Return whether a folder below `fixed` and above `path` is a link, which may form a loop or repeat other files."""
     return any(parent.is_symlink() for parent in path.parents if parent != fixed and parent.is_relative_to(fixed))
 
 

@@ -33,8 +33,9 @@ def with_named_files(
 
     The mapping, if there is one, is the first entry of the list. inputs: the names of the inputs of the graph; an
     argument whose NAME is not one of these is a path with "=" in it. controls: the names of the inputs that are
-    controls. Raises RequestError if an input is named twice, and, if there are arguments NAME=FILE, for a graph with
-    controls and for an input without a file.
+    controls. Raises RequestError as `named_files` does, and, if there are arguments NAME=FILE, for a graph with
+    controls and for an input without a file. The mapping has the order of the arguments: its first file decides the
+    duration.
     """
     named, others = named_files(files, inputs)
     if named and (hint := control_hint(controls)):
@@ -45,7 +46,7 @@ def with_named_files(
 
 
 def named_files(files: Iterable[Path], inputs: Collection[str]) -> tuple[dict[str, Path], list[Path]]:
-    """Return (name -> file, other files) for the files of a command, some of which may have the form NAME=FILE.
+    """Return (name -> file, other files), in the order of the files of a command, which may have the form NAME=FILE.
 
     inputs: the names that can be a NAME; other texts with "=" are paths. Raises RequestError if an input is named
     twice, and if nothing follows NAME=.
@@ -68,9 +69,9 @@ def named_files(files: Iterable[Path], inputs: Collection[str]) -> tuple[dict[st
 class AlignedFiles:
     """Audio files, one for each input of a graph, that are read together.
 
-    files: name of an input -> (file, stream); the first file decides the duration. The attribute `notes` says how each
-    file was converted and, after the last block, how it was cut or lengthened. Raises FileError if a file cannot be
-    read.
+    files: name of an input -> (file, stream), one or more; the first file decides the duration. The attribute `notes`
+    says how each file was converted and, after the last block, how it was cut or lengthened. Raises FileError if a file
+    cannot be read. So does `blocks`, which can be called once.
     """
 
     def __init__(self, files: Mapping[str, tuple[Path, Audio]]) -> None:
@@ -80,7 +81,7 @@ class AlignedFiles:
     def blocks(self) -> Iterator[dict[str, Array]]:
         """Yield name of an input -> block.
 
-        In total, every input has as many items as fit the duration of the first file.
+        In total, the first input has all items of its file, and every other as many as last as long (`Stream.count`).
         """
         (first, leading), *others = self._sources.items()
         rest = {name: _Rest(one) for name, one in others}
@@ -104,7 +105,7 @@ class _Rest:
     def until(self, count: int) -> Array:
         """Return the next samples, as many as are missing so that `count` samples have been returned in all calls.
 
-        After the end of the file, the samples are 0.
+        `count` must not be less than in the last call. After the end of the file, the samples are 0.
         """
         needed, pieces = count - self._given, [self._held]
         while (found := sum(map(len, pieces))) < needed:

@@ -16,7 +16,7 @@ class Item:
     """A recording, or a part of it, that a job works on.
 
     id: the path of its outputs below the output folder, without suffix. path: its file. start, duration: the part of
-    the file, in seconds; None: to the end of the file. channel: from 0; None: all channels.
+    the file, in seconds; duration None: to the end of the file. channel: from 0; None: all channels.
     """
 
     id: str

@@ -34,7 +34,7 @@ class Job(Protocol[R_co]):
         """Raise RequestError if this process would not get the same results as the process that made the job."""
 
     def run(self, items: Iterable[Item]) -> Generator[R_co, None, None]:
-        """Yield one result for every item, whether it succeeds or fails.
+        """Yield one result for every item, whether it succeeds or fails, in any order.
 
         An item is opened when it is taken from `items`. Items are taken one by one, in order: the next one as soon as
         fewer items than `open_items` are open.
@@ -75,7 +75,7 @@ READER_MODULES = ("dspgraph.io.audio", "dspgraph.io.arrays")
 
 
 def reader_provenance() -> dict[str, str]:
-    """Return a hash of the code that reads and resamples the files of items, and the versions of its libraries.
+    """Return the `code_provenance` of the code that reads and resamples the files of items.
 
     If one of these changes, a graph may be given other samples of the same file, and the digest of the graph does not
     show it. The result is the same for audio files and .npz files: most of the code is shared, and it rarely changes.
@@ -84,7 +84,10 @@ def reader_provenance() -> dict[str, str]:
 
 
 def code_provenance(*modules: str) -> dict[str, str]:
-    """Return a hash of the source files of modules and of all that they import, and the versions of their libraries."""
+    """Return {"source": hash of source files, name of a library: its version, ...} for modules.
+
+    modules: their names, such as "dspgraph.graph". The files and libraries are those of their `closure`.
+    """
     found = closure(*modules)
     return {"source": found.digest, **{name: library_version(name) for name in sorted(found.libraries)}}
 
@@ -92,8 +95,8 @@ def code_provenance(*modules: str) -> dict[str, str]:
 def check_same(found: Any, expected: Any) -> None:
     """Raise RequestError if `found` is not equal to `expected`.
 
-    Both are digests of a graph, or both are results of `reader_provenance`. found: the value in this process. expected:
-    the value in the process that made the job.
+    Both say on which code and libraries the results depend, for instance as the digest of a graph or the result of
+    `reader_provenance`. found: the value in this process. expected: the value in the process that made the job.
     """
     if found != expected:
         raise RequestError(

@@ -50,7 +50,7 @@ class Ledger:
             raise
 
     def ids(self) -> list[str]:
-        """Return the ids of the lines that earlier runs have written."""
+        """Return the ids of the lines that earlier runs have written, each once."""
         return list(self._places)
 
     def row(self, id: str) -> dict[str, Any] | None:
@@ -62,7 +62,10 @@ class Ledger:
         return row
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Append `row` as one line, at once. Raises FileError if that fails; the file is then as it was before."""
+        """Append `row` as one line, at once. Raises FileError if that fails; the file is then as it was before.
+
+        row: the data of a line, with "id" and with "done" or "failed" as "status"; they are not checked.
+        """
         line, end = json.dumps(row).encode() + b"\n", self._file.seek(0, os.SEEK_END)
         try:
             left = line
@@ -85,7 +88,7 @@ class Ledger:
     def _lock(self) -> None:
         """Lock the file. Raises RequestError if another run has locked it, or if it cannot be locked.
 
-        The operating system unlocks the file when this process ends, even if the process is killed.
+        The lock ends when the file is closed, or when this process ends, even if the process is killed.
         """
         import fcntl  # Windows does not have it
 
@@ -101,7 +104,8 @@ class Ledger:
     def _read(self) -> Iterator[tuple[str, int]]:
         """Yield (id, place) of every line. Remove a last line that has no line end from the file.
 
-        The place of a line is one integer, (offset in bytes) * _LENGTHS + (length in bytes).
+        The place of a line is one integer, (offset in bytes) * _LENGTHS + (length in bytes). Raises RequestError for a
+        line that is not a line of a ledger.
         """
         start = number = 0
         with open(self._file.fileno(), "rb", closefd=False) as file:
@@ -127,7 +131,10 @@ class Ledger:
 
 
 def _row(line: bytes) -> dict[str, Any] | None:
-    """Return the data in a line of JSON; None if it has no id or no status, and is thus not a line of a ledger."""
+    """Return the data in a line of a ledger; None for any other line.
+
+    A line of a ledger is JSON, has less than _LENGTHS bytes, an id, and the status "done" or "failed".
+    """
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):

@@ -55,9 +55,11 @@ class Processes:
     item of a batch takes longer, all its items are tried again in smaller groups. Only an item that takes longer than
     the timeout when it is computed alone is reported as failed.
 
-    The constructor raises RequestError for more workers than a machine may have (MOST_JOBS).
+    The constructor raises RequestError for less than one worker, for more workers than a machine may have (MOST_JOBS),
+    and for a timeout that is not a finite number above 0.
 
-    `run` raises RequestError if the job cannot be sent to another process, or cannot be run there.
+    `run` raises RequestError on Windows, if no process can be started, and if the job cannot be sent to another process
+    or cannot be run there.
     """
 
     def __init__(self, jobs: int | None = None, timeout: float | None = None) -> None:
@@ -84,7 +86,10 @@ class Processes:
 
 
 def run_workers(workers: Sequence[Worker], queue: ItemQueue[R]) -> Iterator[R]:
-    """Compute all items of the queue in the workers. Yield each result as soon as it is known."""
+    """Compute all items of the queue in the workers. Yield each result as soon as it is known.
+
+    workers: started, one or more. Those that die, or exceed their timeout, are restarted. They run on at the end.
+    """
     while True:
         for worker in workers:
             if not worker.chunk and (chunk := queue.next_chunk()):
@@ -109,7 +114,7 @@ def _seconds_left(workers: Sequence[Worker]) -> float | None:
 
 
 def _next_results(worker: Worker, queue: ItemQueue[R]) -> Iterator[R]:
-    """Read one message of a worker. If the message has a result, yield the result.
+    """Read one message of a worker. Yield the result in it, or add the summary in it to the job of the queue.
 
     If the worker has died, put its items back into the queue and start a new worker. An item that has caused this too
     often is not put back: its failed result is yielded.
@@ -128,7 +133,7 @@ def _next_results(worker: Worker, queue: ItemQueue[R]) -> Iterator[R]:
 
 
 class Worker:
-    """A worker process, as seen by the process that started it.
+    """A worker process, as seen by the process that started it. The constructor starts it; `stop` must end it.
 
     payload: the pickled job. open_items: as in `Job`. timeout: see `Processes`. The attribute `chunk` contains the
     items that were sent to the worker and have no result yet.
@@ -142,7 +147,7 @@ class Worker:
         self.start()
 
     def start(self) -> None:
-        """Start the worker process.
+        """Start a worker process, which has no items yet.
 
         The worker ignores the signals of Ctrl-C and of a closed terminal, because the process that started the worker
         stops it. Raises RequestError if the system refuses another process, and if the working directory has been
@@ -166,14 +171,14 @@ class Worker:
         self.process = process
 
     def assign(self, chunk: list[Item]) -> None:
-        """Send items to the idle worker. If the worker has died, the next `receive` reports it."""
+        """Send items to the worker, whose `chunk` must be empty. If it has died, the next `receive` reports it."""
         self.chunk = chunk
         self._limit = (self.timeout or 0.0) * min(self.open_items, len(chunk))
         with suppress(OSError):
             self.pipe.send(chunk)
 
     def receive(self) -> tuple[str, Any]:
-        """Wait for the next message, and return its kind and value.
+        """Wait for the next message, and return its kind and value. A result takes its item out of `chunk`.
 
         Raises EOFError if the worker has died, and RequestError if it died while starting or cannot run the job.
         """
@@ -222,12 +227,12 @@ class Worker:
         return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
     def restart(self) -> None:
-        """Kill the worker process and start a new one."""
+        """Kill the worker process and start a new one. Its `chunk` is then empty: the old items are not sent again."""
         self.stop()
         self.start()
 
     def stop(self) -> None:
-        """Kill the worker process."""
+        """Kill the worker process and close the pipe. It may be called again."""
         self.process.kill()
         self.process.join(KILL_WAIT)
         self.pipe.close()
@@ -239,7 +244,8 @@ class Worker:
 def _serve(pipe: Connection, payload: bytes) -> None:
     """Run the job on every list of items that comes through the pipe; send the results, until the pipe is closed.
 
-    This is the main function of a worker process. payload: the pickled job. `Worker` lists the messages that are sent.
+    This is the main function of a worker process. It also ends if the job cannot be run, and with the process that
+    started it. payload: the pickled job. `Worker` lists the messages that are sent.
     """
     ignore_signals()
     _exit_with_parent()

@@ -42,9 +42,10 @@ RAY_SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_Z
 class Ray:
     """The executor that runs a job in actors of a Ray cluster, each on one core.
 
-    jobs: the number of actors, by default one for each core of the cluster. address: HOST:PORT of the head of the
-    cluster, or "auto" on a machine of the cluster; without it, a cluster is started on this machine. If this process is
-    connected to a cluster already (`ray.init`), that cluster is used, whatever the address. timeout: as for
+    jobs: the largest number of actors, by default one for each core of the cluster; there are never more than cores or
+    items. address: HOST:PORT of the head of the cluster, or "auto" on a machine of the cluster, where the environment
+    variable RAY_ADDRESS is used if it is set; without an address, a cluster is started on this machine. If this process
+    is connected to a cluster already (`ray.init`), that cluster is used, whatever the address. timeout: as for
     `Processes`.
 
     Every actor runs the job in one worker process on its machine. If the worker dies, the actor starts another worker,
@@ -52,8 +53,9 @@ class Ray:
     every machine must have the same files at the same paths, and the same versions installed. If a machine is lost, its
     unfinished items are computed on another machine.
 
-    `run` raises RequestError if Ray is not installed, if there is no cluster, and if a machine would not give the same
-    results.
+    The constructor raises RequestError for `jobs` below 1, and for a `timeout` that is not a finite number above 0.
+    `run` raises RequestError if the job cannot be pickled, if Ray is not installed, if there is no cluster or no free
+    core, if actors die as they start, and if a machine would not give the same results.
     """
 
     def __init__(self, jobs: int | None = None, address: str | None = None, timeout: float | None = None) -> None:
@@ -108,7 +110,10 @@ def _import_ray() -> Any:
 
 
 def _check_reachable(address: str) -> None:
-    """Raise OSError if nothing answers at HOST:PORT (Ray would try for minutes), ValueError for a ray:// address."""
+    """Raise OSError if nothing answers at HOST:PORT (Ray would try for minutes), ValueError for a ray:// address.
+
+    An address without a port, such as "auto" or "local", is not checked.
+    """
     host, colon, port = address.rpartition(":")
     if "://" in address:
         raise ValueError("a Ray client (ray://) cannot stream results")
@@ -120,7 +125,8 @@ def _run_actors(ray: Any, actors: Sequence[_RemoteActor], queue: ItemQueue[R]) -
     """Compute all items in the queue in the actors, and yield the results.
 
     ray: the module ray. Every actor that is ready always has up to CHUNKS_PER_WORKER chunks of items, so that it need
-    not wait for the next one.
+    not wait for the next one. Raises RequestError if no core is free for FREE_CORE_WAIT seconds, and as
+    `_RemoteActor.receive` does.
     """
     while True:
         for actor in actors:
@@ -143,7 +149,7 @@ def _run_actors(ray: Any, actors: Sequence[_RemoteActor], queue: ItemQueue[R]) -
 class _RemoteActor:
     """An actor of Ray, as seen by the main process: whether it is ready, and its chunks of items, in their order.
 
-    ray: the module ray. payload, open_items, timeout: as in `Worker`.
+    The constructor asks for the actor. ray: the module ray. payload, open_items, timeout: as in `Worker`.
 
     Ray's own restart of dead actors is not used, for two reasons. A call to an actor that Ray is about to restart may
     fail before it has begun; this looks as if the call had killed the actor. And if an actor dies at every start, Ray
@@ -156,7 +162,7 @@ class _RemoteActor:
         self.start()
 
     def start(self) -> None:
-        """Ask the cluster for an actor on any machine that has a free core."""
+        """Ask the cluster for a new actor, without items, on any machine that has a free core. Do not wait for it."""
         check_working_directory("actors import from it")
         self.calls: deque[_Call] = deque()
         self.ready = False
@@ -165,18 +171,22 @@ class _RemoteActor:
 
     @property
     def next_answer(self) -> Any:
-        """The Ray reference of the actor's next answer: a result or, before the actor is ready, the end of `start`."""
+        """Ray's reference to the next answer: a result or, before the actor is ready, the end of `start`.
+
+        An actor that is ready must have a chunk.
+        """
         return self.calls[0].results if self.ready else self.started
 
     def assign(self, chunk: list[Item]) -> None:
-        """Send one more chunk to the actor."""
+        """Send one more chunk to the actor, which must be ready."""
         self.calls.append(_Call(self.actor.run.options(num_returns="streaming").remote(chunk), chunk))
 
     def receive(self, queue: ItemQueue[R]) -> Iterator[R]:
-        """Take the answer to which `next_answer` refers. If it is a result, yield the result.
+        """Wait for the answer to which `next_answer` refers. If it is a result, yield the result.
 
-        If the actor has died, put its items back into `queue` and start a new actor. An item that has caused this too
-        often is not put back: its failed result is yielded.
+        A summary that comes with a result is added to the job of `queue`. If the actor has died, put its items back
+        into `queue` and start a new actor. An item that has caused this too often is not put back: its failed result is
+        yielded. Raises RequestError if the actor cannot run the job, and if actors die again and again as they start.
         """
         try:
             if not self.ready:
@@ -216,7 +226,7 @@ class _RemoteActor:
             yield from queue.worker_failed(unfinished[0], "its worker was lost with its machine", LOST_ADVICE)
 
     def stop(self) -> None:
-        """Kill the actor."""
+        """Kill the actor. Its items are lost: `_replace` puts them back into the queue."""
         self.ray.kill(self.actor)
 
 
@@ -235,10 +245,10 @@ class _Actor:
     """The actor itself: an object that Ray runs on one core of a machine. It owns one worker process."""
 
     def start(self, payload: bytes, open_items: int, timeout: float | None, folder: str, path: list[str]) -> str:
-        """Start the worker process. Return "", or the reason why the worker cannot run the job.
+        """Start the worker process, and wait until it is ready. Return "", or the reason why it cannot run the job.
 
         payload, open_items, timeout: as in `Worker`. folder, path: the working directory and `sys.path` of the process
-        that started the run; the actor takes both.
+        that started the run; the actor changes to the folder, and puts `path` before its own `sys.path`.
         """
         try:
             os.chdir(folder)

@@ -49,7 +49,8 @@ class ItemQueue(Generic[R]):
     chunk fails, it is halved again, until a chunk has one item. An item that fails alone is tried alone once more
     (MAX_TRIES), then reported as failed.
 
-    job: the job that the workers run. workers: the number of workers; chunks are smaller if there are more workers.
+    job: the job that the workers run. workers: the number of workers, 1 or more; chunks are smaller if there are more
+    workers.
     """
 
     def __init__(self, job: Job[R], items: Sequence[Item], workers: int) -> None:
@@ -64,9 +65,10 @@ class ItemQueue(Generic[R]):
         return bool(self._returned or self._new)
 
     def next_chunk(self) -> list[Item]:
-        """Return the items for the next free worker; an empty list if no item is waiting.
+        """Take the items for the next free worker out of the queue; return an empty list if no item is waiting.
 
-        Chunks become smaller towards the end of the corpus, so that all workers end at about the same time.
+        Chunks that were put back come first. Chunks become smaller towards the end of the corpus, so that all workers
+        end at about the same time.
         """
         if self._returned:
             return self._returned.popleft()
@@ -75,16 +77,16 @@ class ItemQueue(Generic[R]):
         return [self._new.popleft() for _ in range(min(size, -(-left // self._workers)))]
 
     def put_back(self, items: list[Item]) -> None:
-        """Put items that no worker has begun back into the queue, as one chunk."""
+        """Put items that no worker has begun back into the queue, as one chunk. An empty list is ignored."""
         if items:
             self._returned.append(items)
 
     def worker_failed(self, chunk: list[Item], reason: str, advice: str) -> Iterator[R]:
-        """Put the unfinished items of a worker that failed back into the queue.
+        """Put the unfinished items of a worker that failed back into the queue, while the results are iterated.
 
         An item that has failed alone MAX_TRIES times is not put back: its failed result is yielded. chunk: the
-        unfinished items; the open items come first. reason, advice: what happened to the worker, and a likely cause,
-        for the message.
+        unfinished items; the open items come first, and it may be empty. reason, advice: what happened to the worker,
+        and a likely cause, for the message.
         """
         suspects = chunk[: self.job.open_items]
         self.put_back(chunk[self.job.open_items :])

@@ -21,7 +21,7 @@ class Serial:
         self.timeout = check_timeout(timeout)
 
     def run(self, job: Job[R], items: Sequence[Item]) -> Generator[R, None, None]:
-        """Yield the result of every item."""
+        """Yield the result of every item as soon as it is known."""
         if self.timeout is None:
             return job.run(items)
         return Processes(1, self.timeout).run(job, items)
