@@ -202,7 +202,8 @@ class NodeSource:
     def summary(self) -> str:
         """Return the first line of the node's docstring; if the node cannot be loaded, "(broken)" and the error.
 
-        If a Python file has the class of the node, the file is read and not imported. Any other node is imported.
+        If `where` is a Python file with a class of the node's name, such as `InverseMel` for "inverse_mel", the file is
+        read and not imported. Any other node is imported.
         """
         path = Path(self.where)
         try:

@@ -156,7 +156,10 @@ def value_at(data: Any, path: KeyPath) -> Any:
 
 
 class Files:
-    """The reader of all pipeline files of one pipeline. The size of these files together is limited."""
+    """The reader of all pipeline files of one pipeline. The size of these files together is limited.
+
+    A file that is read twice counts twice.
+    """
 
     def __init__(self) -> None:
         self.bytes = self.values = 0

@@ -1,4 +1,4 @@
-"""The JSON Schema of pipeline files, for editors. It has all nodes, with their ports and parameters."""
+"""The JSON Schema of pipeline files, for editors. It has all nodes that can be loaded, with ports and parameters."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ from dspgraph.pipeline.file_values import FILE
 def schema(plugins: Iterable[str | Path] = ()) -> dict[str, Any]:
     """Return the JSON Schema of a pipeline file. Editors use it to complete the names of nodes, parameters and ports.
 
-    plugins: Python files with nodes. The schema has looser rules for a file that extends another file: sections may be
-    missing, an entry may have only the keys that change, and null removes an entry.
+    plugins: Python files with nodes. A node that cannot be loaded is left out. The schema has looser rules for a file
+    that extends another file: sections may be missing, an entry may have only the keys that change, and null removes an
+    entry.
     """
     document = Document.model_json_schema()
     properties, defs = document["properties"], document["$defs"]

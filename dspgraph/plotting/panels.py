@@ -50,7 +50,7 @@ def file_panels(file: Path, names: Sequence[str]) -> list[Panel]:
     """Return one panel for each stream of an .npz file that `render` wrote.
 
     names: the names of the streams to draw; if empty, all streams of the file. Raises FileError for a file that cannot
-    be read, and RequestError for a stream that it does not have.
+    be read or does not describe its streams, and RequestError for a stream that it does not have.
     """
     stored = read_arrays(file)
     for name in names:
@@ -62,9 +62,9 @@ def file_panels(file: Path, names: Sequence[str]) -> list[Panel]:
 def rendered_panels(graph: Graph, file: Path, names: Sequence[str]) -> tuple[list[Panel], Panel]:
     """Run a graph on an audio file. Return panels for streams of the graph, and the panel of the graph's input.
 
-    names: names of outputs, names of nodes, or "node.port"; if empty, the outputs of the graph. Raises RequestError for
-    a graph without an audio input, UnknownName for a stream that does not exist, and FileError for a file that cannot
-    be read or is silent.
+    names: names of outputs, names of nodes, or "node.port"; if empty, the outputs of the graph. The file is converted
+    to the rate and channels of the input. Raises RequestError for a graph that has several inputs, or one that is not
+    audio, UnknownName for a stream that does not exist, and FileError for a file that cannot be read or is silent.
     """
     found = graph.audio_input
     if found is None:

@@ -221,9 +221,9 @@ def make_item(
     """Return an item of a manifest.
 
     place: file and line, for error messages. name: the id, which `checked_id` checks. folder: the folder of the
-    manifest. path: absolute, or relative to this folder; the caller has checked it by `is_path`. start, duration: in
-    seconds. channel: from 0. Raises RequestError for a bad id, and for an address such as "https://..." or "file://..."
-    in place of a path.
+    manifest. path: absolute, or relative to this folder; `is_path` must be true of it. start, duration: in seconds.
+    channel: from 0. Raises RequestError for a bad id, and for an address such as "https://..." or "file://..." in place
+    of a path.
     """
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", path):
         raise RequestError(

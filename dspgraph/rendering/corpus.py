@@ -26,7 +26,7 @@ def gather(
     labels: Collection[str] = (),
     inputs: Sequence[str] = (),
 ) -> list[Item]:
-    """Return the items that the arguments name, in the order of the arguments.
+    """Return the items that the arguments name, in the order of the arguments. Their ids can be equal.
 
     An argument is one of these:
 
@@ -46,10 +46,10 @@ def gather(
 
     suffixes: in lower case, with the dot. out: the output folder. If it lies in a folder that is searched, its files
     are left out, and so are files and folders whose names begin with a dot. note: a function that is called with a text
-    for each folder or pattern in which files were left out (how many, and why), and for each manifest with columns that
-    are not used. labels: the names of further columns of manifests, in lower case with "_" between words, such as
-    "pitch"; their values are kept in `Item.labels`. inputs: the names of the inputs of a graph with several inputs; a
-    manifest has a column for each, with paths of files.
+    for each folder or pattern in which files or folders were left out (how many, and why), and for each manifest with
+    columns that are not used. labels: the names of further columns of manifests, in lower case with "_" between words,
+    such as "pitch"; their values are kept in `Item.labels`. inputs: the names of the inputs of a graph with several
+    inputs; a manifest has a column for each, with paths of files.
 
     Raises RequestError for the folder `out` itself, for a pattern, folder, manifest or mapping without any file, for a
     folder that cannot be read, for a manifest that cannot be read or has an error, and for a relative path if the
@@ -101,7 +101,10 @@ class _LeftOut:
         self.folders: Counter[str] = Counter()
 
     def __str__(self) -> str:
-        """Return the counts as text: "3 files not taken: .txt (2), hidden (1); 1 folder not searched: link (1)"."""
+        """Return the counts as text: "3 files not taken: .txt (2), hidden (1); 1 folder not searched: link (1)".
+
+        If nothing was left out, the text is "".
+        """
         parts = ((self.files, "file", "taken"), (self.folders, "folder", "searched"))
         return "; ".join(
             f"{counts.total():,} {noun}{'s' * (counts.total() != 1)} not {done}: {_listed(counts)}"
@@ -182,7 +185,7 @@ class _FolderSearch:
         return not reason
 
     def _walk(self, folder: Path, left_out: _LeftOut) -> Iterator[tuple[str, str]]:
-        """Yield (folder of the file, name) for every input file in a folder and its subfolders.
+        """Yield (folder of the file, name) for every input file in a folder and its subfolders, in no certain order.
 
         left_out: counts the folders and files that are left out, by reason; it is updated. Raises RequestError for a
         folder that cannot be read.

@@ -77,8 +77,9 @@ READER_MODULES = ("dspgraph.io.audio", "dspgraph.io.arrays")
 def reader_provenance() -> dict[str, str]:
     """Return the `code_provenance` of the code that reads and resamples the files of items.
 
-    If one of these changes, a graph may be given other samples of the same file, and the digest of the graph does not
-    show it. The result is the same for audio files and .npz files: most of the code is shared, and it rarely changes.
+    If this code or a library changes, a graph may be given other samples of the same file, and the digest of the graph
+    does not show it. The result is the same for audio files and .npz files: most of the code is shared, and it rarely
+    changes.
     """
     return code_provenance(*READER_MODULES)
 

@@ -22,7 +22,7 @@ LEDGER_NAME = "ledger.jsonl"
 
 
 class Ledger:
-    """The file `ledger.jsonl` of an output folder. Only one run at a time can have it open.
+    """The file `ledger.jsonl` of an output folder. Only one run at a time can have it open. A `with` block closes it.
 
     The constructor makes the file if there is none. If there is one, the constructor removes the remains of a killed
     run: unfinished files in the folder and its subfolders, and an incomplete line at the end of the ledger. For each
@@ -184,7 +184,7 @@ def ledger_line(item: Item, settings: Mapping[str, Any], recipe: str, row: Rende
 def line_origin(item: Item, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the part of a ledger line that says what the result was made from: the source and the settings.
 
-    settings: see `sidecar.item_settings`.
+    The source is the absolute path of the item's file. settings: see `sidecar.item_settings`.
     """
     return {"source": os.path.abspath(item.path), **settings}
 

@@ -52,8 +52,8 @@ class Processes:
 
     timeout: seconds that an item may take, counted from its opening. The worker of an item that takes longer is killed
     and replaced. In a batch of n items, each item may take n times as long, because the items share one core. If an
-    item of a batch takes longer, all its items are tried again in smaller groups. Only an item that takes longer than
-    the timeout when it is computed alone is reported as failed.
+    item of a batch takes longer, all its items are tried again in smaller groups. An item that takes longer than the
+    timeout, or whose worker dies, when it is computed alone is tried once more (MAX_TRIES), then reported as failed.
 
     The constructor raises RequestError for less than one worker, for more workers than a machine may have (MOST_JOBS),
     and for a timeout that is not a finite number above 0.
