@@ -24,7 +24,7 @@ _WAY_OUT = "write the audio to files with `cuts.save_audios` of lhotse first"
 
 
 def is_lhotse(line: Mapping[str, Any]) -> bool:
-    """Return whether a line of a manifest is a cut or a recording of lhotse."""
+    """Return whether a line of a manifest is a cut or a recording of lhotse: never if it has a key of `PATHS`."""
     if any(name in line for name in PATHS):
         return False
     known = isinstance(line.get("recording"), dict) or isinstance(line.get("sources"), list)
@@ -32,11 +32,12 @@ def is_lhotse(line: Mapping[str, Any]) -> bool:
 
 
 def lhotse_item(place: str, folder: Path, line: Mapping[str, Any]) -> Item:
-    """Return the item for a MonoCut, a MultiCut with all channels of its file, or a recording.
+    """Return the item for a MonoCut, a MultiCut with one channel or all channels of its file, or a recording.
 
-    place: file and line, for error messages. folder: the folder of the manifest. line: the fields of the cut.
-    Raises RequestError for a cut that is not a part of one audio file: a mixture, padding, features without audio, a
-    recording that lhotse transforms, reads from a command or a network, or whose channels are in several files.
+    place: file and line, for error messages. folder: the folder of the manifest. line: the fields of the cut or
+    recording. Raises RequestError for a value that is wrong, and for a cut that is not a part of one audio file: a
+    mixture, padding, features without audio, channels that are in several files, or a recording that lhotse transforms
+    or reads from a command or a network.
     """
     recording, start, duration = line, Fraction(0), None
     kind = line.get("type", "MixedCut" if "tracks" in line else "MonoCut")
@@ -56,8 +57,10 @@ def _file(place: str, recording: Mapping[str, Any], wanted: Any) -> tuple[str, i
     """Return (path of the file that has the channels `wanted`, number of the channel in this file, from 0).
 
     place: file and line, for messages. recording: the entry `recording` of a cut, or a line that is a recording.
-    wanted: the number of a channel in lhotse, a list of such numbers, or None for all channels. The second result is
-    None if all channels of the file are wanted. Raises RequestError if no file has exactly these channels.
+    wanted: the number of a channel in lhotse; a list with one such number, or with all those of a file in their order;
+    or None for all channels. The second result is None, all channels, if `wanted` is None or the list of the file.
+    Raises RequestError if no file has exactly these channels, if `wanted` is None and there are several files, for a
+    recording that lhotse transforms, and for a source that is not the path of a file.
     """
     sources, numbers = recording.get("sources"), wanted if isinstance(wanted, list) else [wanted]
     if any(isinstance(one, bool) for one in numbers):

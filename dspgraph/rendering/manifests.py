@@ -1,6 +1,6 @@
 """Manifests: files that list the items of a corpus.
 
-They are JSON lines, CSV, TSV, Kaldi's wav.scp and segments, lhotse's cuts, or NSynth's examples.json.
+They are JSON lines, CSV, TSV, Kaldi's wav.scp and segments, lhotse's cuts and recordings, or NSynth's examples.json.
 """
 
 from __future__ import annotations
@@ -58,8 +58,10 @@ def manifest_reader(path: Path) -> Reader | None:
 def _json_lines(path: Path, unused: set[str], labels: Collection[str], inputs: Sequence[str]) -> Iterator[Item]:
     """Yield the items of a file with JSON lines, of a file with one JSON list, or of a file of NSynth.
 
-    unused: a set that gets the names of the columns that are not used. labels: the columns that are kept as labels.
-    inputs: the columns with the files of an item that has several files.
+    unused: a set that gets the names of the columns that are not used, until it has `MOST_UNUSED` names. labels: the
+    columns that are kept as labels, named as `columns._plain` returns them. inputs: the columns with the files of an
+    item that has several files. Lines of lhotse use none of these three, and NSynth only `labels`. Raises RequestError
+    for a faulty file or line.
     """
     folder = path.parent
     if is_nsynth(_beginning(path)):
@@ -73,8 +75,8 @@ def _json_lines(path: Path, unused: set[str], labels: Collection[str], inputs: S
 def _json_values(path: Path) -> Iterator[tuple[str, object]]:
     """Yield (place, value) for every line of a file with JSON lines, or for every entry of a file with a JSON list.
 
-    The place is the file and the number of the line or entry, for messages. Only a file whose name ends with .json or
-    .json.gz can have a list.
+    The place is the file and the number of the line or entry, from 1, for messages. Only a file whose name ends with
+    .json or .json.gz can have a list. Blank lines are left out. Raises RequestError for text that is not JSON.
     """
     lines = _lines(path)
     for place, line in lines:
@@ -126,7 +128,8 @@ def _json_item(
     """Return (item, whether the line gives the item an id) for a line of JSON.
 
     place: the file and the number of the line, for messages. folder: the folder of the manifest. line: the value of the
-    line. unused, labels, inputs: as in `_json_lines`.
+    line. unused, labels, inputs: as in `_json_lines`. For a line of lhotse the second result is True. Raises
+    RequestError if the line is not an object or has a wrong value.
     """
     if not isinstance(line, dict):
         raise RequestError(f"{place}: is not an object; found {shown(line)}: {_JSON_LINE}")
@@ -163,7 +166,8 @@ def _part_name(item: Item) -> str:
 def _table(path: Path, unused: set[str], labels: Collection[str], inputs: Sequence[str]) -> Iterator[Item]:
     """Yield the items of a CSV or TSV file, whose first line has the names of the columns.
 
-    The columns are separated by commas, semicolons or tabs. unused, labels, inputs: as in `_json_lines`.
+    The columns are separated as `_dialect` says. An empty field counts as no value. unused: a set that gets the names
+    of all columns that are not used. labels, inputs: as in `_json_lines`. Raises RequestError for a faulty file or row.
     """
     place, folder = str(path), path.parent
 
@@ -197,7 +201,8 @@ def _table(path: Path, unused: set[str], labels: Collection[str], inputs: Sequen
 def _dialect(path: Path, first: str) -> dict[str, Any]:
     """Return the arguments with which `csv.DictReader` reads a table. first: the first line of the table.
 
-    In a .tsv file, quotes are part of the text (IANA, text/tab-separated-values).
+    In a .tsv file, tabs separate the columns, and quotes are part of the text (IANA, text/tab-separated-values). In any
+    other file, the separator is the first of comma, semicolon and tab that `first` has; a comma if it has none.
     """
     if os.path.splitext(path.name.lower().removesuffix(_GZIP))[1] == ".tsv":
         return {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
@@ -260,7 +265,8 @@ _READERS: dict[str, Reader] = {
 def _lines(path: Path, around: str | None = None) -> Iterator[tuple[str, str]]:
     """Yield (place, text) of every line that is not blank. The place is "FILE, line NUMBER", for error messages.
 
-    around: the characters that are removed at both ends of a line; None for all white space.
+    Numbers begin with 1 and count blank lines too. around: the characters that are removed at both ends of a line; None
+    for all white space. Raises RequestError if a line is not UTF-8, and as `_byte_lines` does.
     """
     at = 0
     for number, line in enumerate(_byte_lines(path), 1):
@@ -276,7 +282,10 @@ def _lines(path: Path, around: str | None = None) -> Iterator[tuple[str, str]]:
 
 
 def _byte_lines(path: Path) -> Iterator[bytes]:
-    """Yield the lines of a manifest; a .gz file is decompressed. Raises RequestError if a limit is exceeded."""
+    """Yield the lines of a manifest with their line ends; a .gz file is decompressed.
+
+    Raises RequestError if the file cannot be read, and if a limit is exceeded.
+    """
     read = number = 0
     with _opened(path) as content:
         while line := content.readline(LONGEST_LINE + 1):
@@ -291,13 +300,13 @@ def _byte_lines(path: Path) -> Iterator[bytes]:
 
 
 def _beginning(path: Path) -> bytes:
-    """Return the first bytes of a manifest, after decompression."""
+    """Return the first `_BEGINNING` bytes of a manifest, after decompression; all bytes if there are fewer."""
     with _opened(path) as content:
         return content.read(_BEGINNING)
 
 
 def _whole(path: Path) -> str:
-    """Return the text of a manifest. Raises RequestError if it is too long."""
+    """Return the text of a manifest. Raises RequestError if it is too long, is not UTF-8 or cannot be read."""
     with _opened(path) as content:
         read = content.read(MANIFEST_BYTES + 1)
     if len(read) > MANIFEST_BYTES:
@@ -312,7 +321,10 @@ def _whole(path: Path) -> str:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a manifest; a .gz file is decompressed. Raises RequestError if it cannot be read."""
+    """Open a manifest for the `with` block, in which its bytes are read; a .gz file is decompressed.
+
+    Raises RequestError if the file cannot be opened, and for errors of reading and decompression in the block.
+    """
     try:
         with open_file(path) as file, _unpacked(path, file) as content:
             yield content

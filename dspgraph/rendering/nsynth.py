@@ -26,16 +26,18 @@ _SOURCES = {"timbre": "instrument_str"}
 def is_nsynth(beginning: bytes) -> bool:
     """Return whether a file lists notes of NSynth: an object whose first value is an object with the key "note_str".
 
-    beginning: the first bytes of the file.
+    beginning: the first bytes of the file, after decompression. "note_str" must be among them.
     """
     return re.match(rb'(\xef\xbb\xbf)?\s*\{\s*"[^"]*"\s*:\s*\{[^{}]*"note_str"\s*:', beginning) is not None
 
 
 def nsynth_items(path: Path, content: Mapping[str, Any], labels: Collection[str]) -> Iterator[Item]:
-    """Yield an item for each note. The label "pitch" is the MIDI number, and "timbre" the name of the instrument.
+    """Yield an item for each note; its id is the name of the note, its file audio/NAME.wav beside `path`.
 
-    path: the file. content: the object in the file. labels: the names of the labels to keep in the items: properties of
-    NSynth, or "timbre". Raises RequestError for a note that is not an object with its own name in "note_str".
+    path: the file examples.json. content: the object in the file. labels: the names of the labels to keep in the items:
+    properties of NSynth, such as "pitch" (MIDI number), or "timbre" for the name of the instrument. A label that a note
+    does not have is left out. Raises RequestError for a note that is not an object with its own name in "note_str", and
+    for a label that is neither a text nor a number.
     """
     for name, note in content.items():
         place = f"{path}, note {shown(name)}"

@@ -20,9 +20,11 @@ from dspgraph.streams import Array, Audio, stream_to_dict
 class OutputFiles:
     """One audio file for each audio output of a graph, and one .npz file for all other outputs together.
 
-    targets: name of an output -> final path of its file. Until `place` is called, the files have temporary names. item:
-    the id of the item; the dither of a 16-bit file depends on it. form: the format of audio files; by default, the
-    suffix of each path decides.
+    Call `write` for each block, then `close` and `place`; `discard` after an error. targets: name of an output -> final
+    path of its file, the same path for all outputs that are not audio; the folders must exist. Until `place` is called,
+    the files have temporary names. item: the id of the item; the dither of a 16-bit file depends on it. form: the
+    format of audio files; by default, the suffix of each path decides. Raises the errors of `AudioSink` and
+    `ArraySink`.
     """
 
     def __init__(
@@ -46,7 +48,7 @@ class OutputFiles:
             raise
 
     def write(self, outputs: Mapping[str, Array]) -> None:
-        """Append a block to every output. outputs: name of an output -> block."""
+        """Append blocks. outputs: name of an output -> its next block. Raises SignalError for NaN and infinity."""
         for name, block in outputs.items():
             if name in self.audio:
                 self.audio[name].write(block)
@@ -56,17 +58,20 @@ class OutputFiles:
             self._counts[name] += len(block)
 
     def close(self) -> None:
-        """Complete all files and make sure that they are on the disk, under their temporary names."""
+        """Complete all files and make sure that they are on the disk, under their temporary names.
+
+    Raises FileError if this fails, and for an audio file without samples.
+    """
         for sink in self._all():
             sink.close()
 
     def place(self) -> None:
-        """Give all files their final names."""
+        """Give all files their final names, in place of older files. Call `close` first."""
         for sink in self._all():
             sink.place()
 
     def discard(self) -> None:
-        """Remove the files that still have temporary names."""
+        """Close all files, and remove those that still have temporary names."""
         for sink in self._all():
             sink.discard()
 
@@ -77,14 +82,14 @@ class OutputFiles:
 
     @property
     def seconds(self) -> float:
-        """The duration of the longest output, in seconds."""
+        """The duration of the longest output, in seconds, as far as it is written."""
         return max(float(stream.seconds(self._counts[name])) for name, stream in self.outputs.items())
 
     def describe(self) -> dict[str, Any]:
         """Return name of an output -> its entry in the sidecar: file name, stream, number of items, SHA-256.
 
         The entry of an audio output also has the subtype of its file and the dither. The SHA-256 is the hash of the
-        samples as computed, before they are rounded for the file.
+        items as computed, before samples are clipped and rounded for the file.
         """
         return {
             name: {

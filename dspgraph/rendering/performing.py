@@ -48,8 +48,9 @@ class EventFile:
 
     pipeline, overrides, swaps, plugins: the graph at the beginning, as in `pipeline.load`. files: the audio files that
     are rendered, each as FILE or NAME=FILE. An input that is declared with the rate or the channels `file` gets those
-    of its file. `recorded` returns the files by the names of their inputs. Raises FileError if the file of events
-    cannot be read, or was recorded with another graph. Examples of lines:
+    of its file or, if no file is named for it, of the first file. `recorded` returns the files by the names of their
+    inputs. Raises FileError if the file of events cannot be read, or was recorded with another graph, and the errors of
+    `Pipeline`. Examples of lines:
 
     {"at": 1.5, "set": "volume", "value": 0.3, "over": 0.5, "shape": "line"}
     {"at": "3/2", "swap": {"excitation": "whisper"}, "overrides": ["lpc.order=20"], "settle": 0.05, "over": 0.02}
@@ -108,7 +109,8 @@ class EventFile:
     def recorded(self, played: Collection[str]) -> dict[str, tuple[Path, Audio]]:
         """Return name of an input -> (its file, its stream) for every input that is neither a control nor in `played`.
 
-        Raises RequestError if such an input is not audio or has no file, and for a file of another input.
+        A FILE without NAME is allowed only if it is the only file and there is only one such input. Raises RequestError
+        if there is no such input, if one is not audio or has no file, and for a file of another input.
         """
         inputs = {name: one for name, one in self.graph.inputs.items() if not is_control(one) and name not in played}
         named = dict(self._named)
@@ -141,7 +143,9 @@ class EventFile:
     def _beginning(self) -> dict[str, Any]:
         """Return the data of the line {"begin": ...}, with which the recording of a live graph begins.
 
-        It is {} if the file does not begin with such a line. Raises FileError for a faulty one.
+        The keys are "begin" (with the swaps and overrides) and "recipe" and, where they are recorded, "latency",
+        "controls" and "played". The result is {} if the first line that is not blank is no such line. Raises FileError
+        for a faulty one.
         """
         number, first = next(self._entries(), (1, ""))
         if not first.startswith(_BEGIN):
@@ -160,12 +164,15 @@ class EventFile:
                 yield number, line
 
     def events(self) -> Iterator[Event]:
-        """Yield the events in the file, line by line. Raises FileError, which names the line, for a faulty event."""
+        """Yield the events in the file, in the order of the lines, not of the times; the line {"begin": ...} is none.
+
+        Each file of a sound is added to `files`. Raises FileError, which names the line, for a faulty event.
+        """
         for _, event in self.numbered():
             yield event
 
     def numbered(self) -> Iterator[tuple[int, Event]]:
-        """Yield (number of the line, event). Raises FileError as `events` does."""
+        """Yield (number of the line, from 1; event) as `events` does, with the same errors."""
         for k, (number, line) in enumerate(self._entries()):
             if k == 0 and line.startswith(_BEGIN):
                 continue
@@ -176,8 +183,9 @@ class EventFile:
     def performance(self, latency: Fraction, happening: Iterable[tuple[int, Event]]) -> Performance:
         """Return a performance of the graph with events.
 
-        latency: the latency of the performance, in seconds. happening: pairs (number of the line, event). Raises
-        FileError that names the line of an event that does not fit the graph.
+        latency: the latency of the performance, in seconds. happening: pairs (number of the line, event) in any order.
+        Sounds can be played into the inputs that these events or the first line of a recording name. Raises FileError
+        that names the line of an event that does not fit the graph.
         """
         numbered = sorted(happening, key=lambda one: time_of(one[1]))
         played = {*self.played, *(event.input for _, event in numbered if isinstance(event, Play | Stop))}
@@ -190,7 +198,7 @@ class EventFile:
 
     @contextmanager
     def _place(self, number: int) -> Iterator[None]:
-        """Turn an error in a `with` block into a FileError whose message begins with the file and the line number."""
+        """Turn a DspgraphError in a `with` block into a FileError that begins with the file and the line number."""
         try:
             yield
         except DspgraphError as error:
@@ -239,8 +247,9 @@ class EventFile:
         """Return the name or path of the pipeline of a swap. name: the value of the key `pipeline` in the event.
 
         The recording of a live graph has names of pipelines, not paths. If `name` is the name of the pipeline that was
-        given to the constructor, the pipeline is returned as it was given there, which may be a path. A path is
-        relative to the folder of the file of events. Raises RequestError if `name` is not text.
+        given to the constructor, the pipeline is returned as it was given there, which may be a path. Otherwise the
+        result is the path of the file that `locate` finds; a path in the event is relative to the folder of the file of
+        events. Raises RequestError if `name` is not text, and UnknownName if there is no such pipeline.
         """
         if not isinstance(name, str):
             raise RequestError(f"'pipeline' is the name of a pipeline, or a path; found {shown(name)}")
@@ -248,7 +257,10 @@ class EventFile:
 
 
 def _check_beginning(entry: Any) -> None:
-    """Raise RequestError unless an entry has the form of the first line that a live graph records."""
+    """Raise RequestError unless a mapping has the form of the first line that a live graph records.
+
+    Each key may be missing. The values of controls and the recipe are not checked.
+    """
     made = entry.get("begin") or {}
     fits = (
         isinstance(made, dict)
@@ -293,10 +305,11 @@ def render_events(
 
     The outputs are as long as the first recording. They are delayed, as in a performance: by the latency that the file
     of events has recorded or, without it, by the largest latency of all graphs. They are written in blocks. out: the
-    output folder; suffix, subtype: the format of the files, which have the name of the first recording. note: called
-    with sentences, such as that a recording was cut. Raises RequestError for inputs without recordings, for outputs
-    that are not audio, for an output file that would replace an input file, and, without `overwrite`, for output files
-    that exist already.
+    output folder, which is made; suffix, subtype: the format of the files, which have the name of the first recording
+    and, if there are several outputs, that of the output. note: called with sentences, such as that a recording was
+    cut. Raises RequestError for inputs without recordings, for outputs that are not audio, for an output file that
+    would replace an input file, and, without `overwrite`, for output files that exist already. Raises FileError for a
+    faulty event, and for a file that cannot be read or written.
     """
     graph, happening = events.graph, list(events.numbered())
     check_outputs(graph)
