@@ -22,10 +22,11 @@ There must be a limit on digits: Python refuses to write an integer of more than
 
 
 def shown(value: Any, letters: int = 80) -> str:
-    """Return a value as Python would write it, with at most `letters` characters: "'lpc'", "[1, 2, 3...".
+    """Return a value as Python would write it, on one line: "'lpc'", "[1, 2, 3...".
 
-    Control characters and lone surrogates are escaped. Only the part of a text, list or mapping that is shown is read.
-    The time therefore does not depend on the size of the value.
+    letters: how many characters the result has at most, 3 or more. Characters that cannot be printed are escaped, as by
+    `escaped`. Of lists inside lists, 10 levels are shown; of an integer with more than 256 bits, only how many it has.
+    Only the part of a text, list or mapping that is shown is read: the time does not depend on its size.
     """
     parts, room = [], letters
     for part in _parts(value, letters, _MOST_LEVELS):
@@ -37,7 +38,11 @@ def shown(value: Any, letters: int = 80) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return a text on one line: characters that cannot be printed are escaped, a new line as `\\n`."""
+    """Return a text on one line: characters that cannot be printed are escaped, a new line as `\\n`.
+
+    Lone surrogates that stand for valid UTF-8 become the characters (see `_decoded`); others are escaped. A backslash
+    in the text stays as it is.
+    """
     if text.isprintable():
         return text
     text = _decoded(text)
@@ -57,7 +62,7 @@ def _decoded(text: str) -> str:
 
 
 def shortened(text: str, letters: int) -> str:
-    """Return a text with at most `letters` characters. In a longer text, "..." replaces the middle."""
+    """Return a text with at most `letters` characters, 3 or more. In a longer text, "..." replaces the middle."""
     half = (letters - 3) // 2
     return text if len(text) <= letters else f"{text[:half]}...{text[len(text) - half :]}"
 
@@ -65,7 +70,8 @@ def shortened(text: str, letters: int) -> str:
 def _parts(value: Any, letters: int, levels: int) -> Iterator[str]:
     """Yield the text of a value, as `shown` shows it, in parts, so that the caller can stop when it has enough.
 
-    letters: how many characters the caller shows at most. levels: how many levels of nested lists are shown.
+    letters: how many characters the caller shows at most; of a text, one more is read. levels: how many levels of
+    nested lists and mappings are shown.
     """
     kind = type(value)
     if kind in (list, tuple) or isinstance(value, Mapping):

@@ -109,9 +109,9 @@ class Stream:
     def validate(self, array: Any, where: str, copy: bool = True) -> Array:
         """Return the items in `array` as a contiguous array with the dtype of this stream, after checking them.
 
-        array: items of this stream. Floats of another precision and integers of another width are converted. where: the
-        name of the input, for messages. copy: with True the result is always a copy; with False it is `array` itself if
-        nothing has to be converted.
+        array: items of this stream. Floats of another precision and integers of another width are converted, and real
+        numbers to complex ones. where: the name of the input, for messages. copy: with True the result is always a
+        copy; with False it is `array` itself if nothing has to be converted.
 
         Raises SignalError for a wrong shape, for NaN and infinity, and for conversions that could lose information:
         integers to audio (their full scale is unknown) or to frames, complex numbers to real ones, floats to symbols.
@@ -158,7 +158,8 @@ def _float_dtype(value: Any, allowed: tuple[str, ...]) -> np.dtype[Any]:
 class Audio(Stream):
     """Samples, full scale +-1: an array [n], or [n, channels] if there is more than one channel.
 
-    rate: samples per second and channel. dtype: float32 or float64.
+    rate: samples per second and channel. channels: 1 or more. dtype: float32 or float64. Raises ParameterError for
+    values out of bounds.
     """
 
     channels: int
@@ -188,7 +189,7 @@ class Frames(Stream):
 
     rate: rows per second. kind: what a row is ("wave", "lpc", "f0" ...). width: numbers per row. centre: the time from
     the start of an item's span to the centre of the window from which its row was computed, in seconds. dtype: float32,
-    float64, complex64 or complex128.
+    float64, complex64 or complex128. Raises ParameterError for values out of bounds.
     """
 
     kind: str
@@ -223,6 +224,7 @@ class Symbols(Stream):
 
     rate: symbols per second. kind: what the symbols are ("mulaw", "phone" ...). size: the number of different symbols.
     precision: the dtype of the samples from which the symbols were made, and of samples that are decoded from them.
+    Raises ParameterError for values out of bounds.
     """
 
     kind: str
@@ -266,7 +268,10 @@ def first_bad_item(array: Array) -> int | None:
 
 
 def stream_to_dict(stream: Stream) -> dict[str, Any]:
-    """Return the class and fields of a stream as plain data, for digests and files."""
+    """Return the class of a stream, as "stream", and its fields, each under its name, for digests and files.
+
+    Fractions and dtypes become texts, so that the result can be written as JSON.
+    """
     values = {one.name: getattr(stream, one.name) for one in fields(stream)}
     return {"stream": type(stream).__name__} | {
         name: value if isinstance(value, str | int) else str(value) for name, value in values.items()
@@ -274,7 +279,10 @@ def stream_to_dict(stream: Stream) -> dict[str, Any]:
 
 
 def stream_from_dict(data: dict[str, Any]) -> Stream:
-    """Return the stream that `stream_to_dict` described by `data`. Raises ParameterError for any other dict."""
+    """Return the stream that `stream_to_dict` described by `data`. Fields that have a default may be missing.
+
+    Raises ParameterError for data that describe no stream.
+    """
     try:
         return _stream_of_fields(data)
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:

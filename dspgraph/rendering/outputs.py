@@ -60,8 +60,8 @@ class OutputFiles:
     def close(self) -> None:
         """Complete all files and make sure that they are on the disk, under their temporary names.
 
-    Raises FileError if this fails, and for an audio file without samples.
-    """
+        Raises FileError if this fails, and for an audio file without samples.
+        """
         for sink in self._all():
             sink.close()
 

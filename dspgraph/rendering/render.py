@@ -79,11 +79,12 @@ def render(
     suffix, subtype: the format of the audio files, for instance ".wav" and "PCM_16" (see `formats.audio_format`);
     16-bit samples are dithered. batch: number of items computed together in one process, one step of each at a time.
     executor: where the work is done. Neither `batch` nor `executor` changes a sample. done: called with every result as
-    soon as it is known. started: called once, with the number of items to render and the number of items that keep the
-    result of an earlier run. note: called with remarks: on files that were left out (see `corpus.gather`) and, for a
-    pipeline that takes rates or channels from the files, on its graphs (see `by_file.note_graph`). profiler: measures
-    the time and memory of each node; at the end its profile covers all processes. command: the command line, for the
-    ledger and the sidecars.
+    soon as it is known; the results that are kept from an earlier run come first, before `started` is called. started:
+    called once, with the number of items to render and the number of items that keep the result of an earlier run. The
+    first number includes items that no job can do. note: called with remarks: on files that were left out (see
+    `corpus.gather`) and, for a pipeline that takes rates or channels from the files, on its graphs (see
+    `by_file.note_graph`). profiler: measures the time and memory of each node; at the end its profile covers all
+    processes. command: the command line, for the ledger and the sidecars.
 
     An item that cannot be rendered has a result with its error; the other items are rendered. If all input files of a
     failed item exist, the outputs that an earlier run has written for that item are removed, so that nothing looks like
@@ -159,7 +160,10 @@ def _gather(
 
 
 def check_profile(graph: Graph | Pipeline) -> None:
-    """Raise RequestError if a pipeline has a graph for each rate of a file: a profile measures one graph only."""
+    """Raise RequestError if a pipeline takes rates or channels from the files: it has a graph for each set of these.
+
+    A profile measures one graph only.
+    """
     if isinstance(graph, Pipeline) and graph.wanted:
         raise RequestError("a profile is that of one graph, and here each rate of a file has its own: set the rate")
 
@@ -294,9 +298,10 @@ class RenderJob:
         check_same(reader_provenance(), self.reader)
 
     def run(self, items: Iterable[Item]) -> Generator[Rendered, None, None]:
-        """Yield the result of every item. Up to `batch` items are rendered together.
+        """Yield the result of every item, in the order in which they end. Up to `batch` items are rendered together.
 
-        An item that fails in a batch is rendered again alone, because another item of the batch may be the cause.
+        An item that fails in a batch is rendered again alone, because another item of the batch may be the cause. The
+        items must be those that `check_item` accepts.
         """
         open_now: dict[int, _ItemRun] = {}
 
@@ -325,11 +330,11 @@ class RenderJob:
         return Rendered(item.id, item.path, error=f"{item.path}: {reason}", **file_stamp(item.path)._asdict())
 
     def summary(self) -> Profile | None:
-        """Return the profile of this process since the last call; None if there is no profiler."""
+        """Return the profile of everything since the last call, and begin an empty one; None without a profiler."""
         return self.profiler.take() if self.profiler else None
 
     def add_summary(self, value: Profile | None) -> None:
-        """Add the profile of a worker process to the profile of this process."""
+        """Add the profile of a worker process to the profile of this process. Without a profiler, do nothing."""
         if self.profiler and value:
             self.profiler.profile.merge(value)
 
@@ -348,7 +353,7 @@ class RenderJob:
         return {*self.output_files(item), self.sidecar(item).path}
 
     def sidecar(self, item: Item) -> Sidecar:
-        """Return the sidecar of an item."""
+        """Return the sidecar that this job writes for an item. Its file may exist or not."""
         path = self.out / f"{item.id}{SIDECAR_SUFFIX}"
         return Sidecar(path, item, self.settings(item), self._graph_json, self.command.settings)
 
@@ -357,7 +362,7 @@ class RenderJob:
         return ledger_line(item, self.settings(item), self.graph.recipe, row, self.command.line)
 
     def settings(self, item: Item) -> dict[str, Any]:
-        """Return everything on which the outputs of an item depend, except the content of its input file."""
+        """Return everything on which the outputs depend, except the id of the item and the content of its file."""
         return item_settings(item, self.digest, self.reader, self.form)
 
     @property
@@ -374,8 +379,9 @@ class RenderJob:
         """Remove the files that an earlier run has written for an item that has failed now; return the item's result.
 
         The files are those that the sidecar of the earlier run names, and the sidecar itself. Nothing is removed if an
-        input file does not exist: if a disk is not mounted, its old results must not be deleted. If a file cannot be
-        removed, the error of the returned result says so.
+        input file does not exist: if a disk is not mounted, its old results must not be deleted. Nothing is removed
+        either if there is no sidecar of this item, or if a link leads from its folder out of the output folder. If a
+        file cannot be removed, the error of the returned result says so.
 
         row: the failed result. in_use: a function that returns the input and output files of the run. It is called only
         if the sidecar names files that this run would not write for the item. Such a file is kept if it is in use.
@@ -401,7 +407,7 @@ class RenderJob:
     # ---- checks -----------------------------------------------------------------------------------------------------
 
     def check_item(self, item: Item) -> None:
-        """Raise RequestError for an item that the graph does not take."""
+        """Raise RequestError for an item that the graph does not take. The file of the item is not opened."""
         if item.inputs:
             self._check_inputs(item)
         elif item.path.suffix.lower() == ARRAYS:
@@ -421,7 +427,10 @@ class RenderJob:
             )
 
     def _check_inputs(self, item: Item) -> None:
-        """Raise RequestError unless the item has a whole audio file for every input, and every input is audio."""
+        """Raise RequestError unless the item has a whole file for every input, and every input of the graph is audio.
+
+        The files are not opened.
+        """
         given = [name for name, _ in item.inputs]
         other = [name for name, stream in self.graph.inputs.items() if not isinstance(stream, Audio)]
         if set(given) != self.graph.inputs.keys() or len(set(given)) < len(given) or other:
@@ -440,8 +449,10 @@ class RenderJob:
 def render_file(graph: Graph, source: Path | Item, targets: Mapping[str, Path]) -> Rendered:
     """Render one file or item with a graph, and return its result. No sidecar and no line in the ledger is written.
 
-    source: the file or item. targets: name of an output -> file. Memory does not grow with the length of the input,
-    unless a node needs the whole signal.
+    source: the file or item, which must be one that `RenderJob.check_item` accepts: this is not checked here. targets:
+    name of every output -> file, in a folder that exists; older files are replaced, and the suffix decides the format
+    of an audio file. All outputs that are not audio have the same file. If rendering fails, nothing is raised: the
+    result has the error. Memory does not grow with the length of the input, unless a node needs the whole signal.
     """
     item = source if isinstance(source, Item) else Item(source.stem, source)
     run = _ItemRun(graph, item, targets)
@@ -457,8 +468,9 @@ def render_file(graph: Graph, source: Path | Item, targets: Mapping[str, Path]) 
 class _ItemRun:
     """The rendering of one item: reads the blocks of its input, and writes the blocks of its outputs to `targets`.
 
-    out, sidecar: the output folder and the sidecar to write; with None, no sidecar is written. form: the format of
-    audio files; by default, the suffix of each target decides.
+    The caller runs the graph: it takes the input from `blocks`, and gives each part of the outputs to `write`, or the
+    error to `fail`. out, sidecar: the output folder and the sidecar to write; with None, no sidecar is written. form:
+    the format of audio files; by default, the suffix of each target decides.
     """
 
     def __init__(
@@ -478,7 +490,10 @@ class _ItemRun:
         self.begun, self.stamp = time.perf_counter(), file_stamp(item.path)
 
     def blocks(self) -> Iterator[Mapping[str, Array]]:
-        """Yield the blocks of the input file: name of an input -> array. The file is opened for the first block."""
+        """Yield the blocks of the input file: name of an input -> array. The file is opened for the first block.
+
+        Raises FileError if the file cannot be read, and the error of an earlier call of `write`.
+        """
         for block in self._read():
             yield block
             if self.failure:

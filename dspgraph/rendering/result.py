@@ -10,10 +10,11 @@ from pathlib import Path
 class Rendered:
     """The result of one item: its files, or the error that prevented them.
 
-    source, size, mtime_ns: the input file, its size in bytes and the time of its last change (ns since 1970) when
-    rendering began. targets: the output files. notes: sentences about the item. audio_seconds: the duration of the
-    longest output. seconds: the time that rendering took. error: why the item failed; "" if it was rendered. cached:
-    whether an earlier run has made this result.
+    source, size, mtime_ns: the input file (of several, the first), its size in bytes and the time of its last change
+    (ns since 1970) when rendering began. targets: the output files; empty if the item failed. notes: sentences about
+    the item. audio_seconds: the duration of the longest output. seconds: the time that rendering took. error: why the
+    item failed; "" if it was rendered. cached: whether an earlier run has made this result; size and mtime_ns may then
+    be -1, unknown.
     """
 
     id: str

@@ -69,7 +69,8 @@ def _result_without_line(line: Mapping[str, Any] | None, sidecar: Sidecar, outpu
     """Return the result of a run that was killed between writing the files of an item and its line in the ledger.
 
     Return None if there is no such result. Arguments: as in `earlier_result`. The sidecar on the disk must have been
-    written for the input file of this item, as it is now, and with the settings of this run.
+    written for the input file of this item, as it is now, and with the settings of this run. If there is a line, it
+    must name the same source.
     """
     item, stamp = sidecar.item, file_stamp(sidecar.item.path)
     if line is not None and line.get("source") != line_origin(item, sidecar.settings)["source"]:
@@ -97,7 +98,8 @@ def other_result(
     again, for instance because the code has changed. It may not replace the result of a comparison. line: the last line
     of the item in the ledger. sidecar: the sidecar that this run would write. outputs: the output files of the item.
     is_same: a function that returns whether a recipe (`Wiring.recipe`) belongs to the graph of this run. resuming:
-    whether files that have neither line nor sidecar may be replaced; a killed run can have left such files.
+    whether files may be replaced that have neither a line with the status "done" nor a sidecar of this item; a killed
+    run can have left such files.
     """
     if line is not None and is_comparison(line):
         return f"it was compared{_by(line)}"

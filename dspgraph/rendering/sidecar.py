@@ -41,11 +41,11 @@ def file_stamp(path: Path) -> FileStamp:
 
 
 def item_settings(item: Item, digest: str, reader: Mapping[str, str], form: AudioFormat) -> dict[str, Any]:
-    """Return everything on which the outputs of an item depend, except the content of its input file.
+    """Return everything on which the outputs of an item depend, except its id and the content of its input file.
 
-    If the item has several files, the path and the stamp of each file are among the values. The sidecar and the line in
-    the ledger both contain these values. digest: the digest of the graph. reader: see `job.reader_provenance`. form:
-    the format of the audio outputs.
+    The values can be written as JSON: name -> value. If the item has several files, the path and the stamp of each file
+    are among them. The sidecar and the line in the ledger both contain these values. digest: the digest of the graph.
+    reader: see `job.reader_provenance`. form: the format of the audio outputs.
     """
     return {
         "digest": digest,
@@ -120,7 +120,8 @@ class Sidecar:
     def earlier_inputs(self) -> dict[str, Any]:
         """Return name of an input -> its stream as plain data, for the graph in the sidecar on the disk.
 
-        The result is empty without a sidecar. A sidecar of another item counts as none.
+        The streams are as `stream_to_dict` returns them, but nothing here is checked. The result is empty without a
+        sidecar. A sidecar of another item counts as none.
         """
         content = self.read()
         graph = content.get("graph")
@@ -128,7 +129,7 @@ class Sidecar:
         return inputs if isinstance(inputs, dict) else {}
 
     def read(self) -> dict[str, Any]:
-        """Return the content of the sidecar on the disk; empty if it does not exist or is not a JSON object."""
+        """Return the content of the sidecar on the disk; empty if it cannot be read or is not a JSON object."""
         try:
             content = json.loads(read_file(self.path, LARGEST))
         except (FileError, ValueError, RecursionError):
@@ -141,8 +142,9 @@ class Sidecar:
     def files(self) -> frozenset[str] | None:
         """Return the names of the output files in the sidecar on the disk; None if it is not a sidecar of this item.
 
-        A name that dspgraph does not give to a file of this item is left out. So is the name of a file that may belong
-        to another item: `a.y.flac` is the output `y` of the item `a`, or the only output of `a.y` if `a.y.json` exists.
+        The files belong into the folder of the sidecar; they may be missing. A name that dspgraph does not give to a
+        file of this item is left out. So is the name of a file that may belong to another item: `a.y.flac` is the
+        output `y` of the item `a`, or the only output of `a.y` if `a.y.json` exists.
         """
         content = self.read()
         outputs = content.get("outputs")

@@ -24,7 +24,10 @@ def check_system() -> None:
 
 
 def check_working_directory(reason: str) -> None:
-    """Raise RequestError if the working directory has been removed. reason: why it is needed, for the message."""
+    """Raise RequestError if the working directory has been removed.
+
+    reason: a clause that says why it is needed, for the message, such as "a path is relative to it".
+    """
     try:
         os.getcwd()
     except OSError:

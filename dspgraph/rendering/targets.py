@@ -39,8 +39,8 @@ def _middle(name: str) -> str:
 def check_outputs(graph: Graph) -> None:
     """Raise RequestError for an output of a graph that cannot be written to a file.
 
-    An output cannot be written if it is audio with a rate that no audio file can have, if its name is reserved, or if
-    its file would be the file of another output.
+    An output cannot be written if it is audio with a rate that no audio file can have, if its name is reserved in .npz
+    files and it is not audio, or if it is audio and its file would be that of another audio output.
     """
     audio = [name for name, stream in graph.outputs.items() if isinstance(stream, Audio)]
     for name, stream in graph.outputs.items():
@@ -61,7 +61,7 @@ def check_outputs(graph: Graph) -> None:
 def check_targets(items: Sequence[Item], targets: Sequence[Set[Path]]) -> None:
     """Raise RequestError if two items have an output file in common, or if an output file would replace an input file.
 
-    targets: the output files of each item, in the order of the items.
+    targets: the set of output files of each item, in the order of the items.
     """
     counts = Counter(path for paths in targets for path in paths)
     if shared := [path for path, count in counts.items() if count > 1]:
@@ -81,7 +81,10 @@ def check_targets(items: Sequence[Item], targets: Sequence[Set[Path]]) -> None:
 
 
 def check_overwrites(files: Iterable[Path], targets: Iterable[Set[Path]]) -> None:
-    """Raise RequestError if an output file would replace an input file. files: the inputs; targets: the outputs."""
+    """Raise RequestError if an output file would replace an input file, also through a link.
+
+    files: the input files. targets: sets of output files.
+    """
     inputs = {os.path.realpath(path) for path in files}  # Path.resolve fails for a link to itself
     targets = list(targets)
     folders = {parent: os.path.realpath(parent) for parent in {path.parent for paths in targets for path in paths}}
@@ -98,7 +101,10 @@ def is_inside(out: Path, folder: Path) -> bool:
 
 
 def make_inside(out: Path, folder: Path) -> None:
-    """Make `folder`, which lies in the output folder. Raises FileError if a link leads out of the output folder."""
+    """Make `folder`, which lies in the output folder `out`, with all folders above it; it may exist already.
+
+    Raises FileError if a link leads out of the output folder, and if the folder cannot be made.
+    """
     if not is_inside(out, folder):
         raise FileError(f"{folder} leads out of {out}, through a link: nothing is written there")
     try:
@@ -108,7 +114,10 @@ def make_inside(out: Path, folder: Path) -> None:
 
 
 def make_folder(out: Path) -> None:
-    """Make the output folder if it does not exist. Raises RequestError if files cannot be written to it."""
+    """Make the output folder, and the folders above it, if they do not exist.
+
+    Raises RequestError if the folder cannot be made, or if files cannot be written to it.
+    """
     try:
         out.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=out).close()  # it has no name: nothing is left if the process is killed here

@@ -27,22 +27,23 @@ class FakeDevice:
     """A sound device that records an array, and keeps the samples that it plays in `played`, [samples, outputs].
 
     heard: the array that is recorded, [samples] or [samples, inputs], at the rate of the device. The device ends where
-    the array ends. outputs: the number of channels that the device plays. rate: its rate, samples per second; None: the
-    rate of the graph. threads: compute in a thread, as behind a real device; the device then waits for each quantum, so
-    that none is late. Without threads, time is virtual: the engine takes only the time that `late` gives it. repeat:
-    record the array again and again, until the device is stopped, without a rest that is shorter than a quantum; with
-    `threads`, `played` then has only the last 1000 quanta.
+    the array ends; a rest that is shorter than a quantum is not recorded. outputs: the number of channels that the
+    device plays. rate: its rate, samples per second; None: the rate of the graph. threads: compute in a thread, as
+    behind a real device; the device then waits for each quantum, so that none is late, and ignores `late`. Without
+    threads, time is virtual: the engine takes only the time that `late` gives it. repeat: record the array again and
+    again, until the device is stopped; with `threads`, `played` then has only the last 1000 quanta.
 
     The script: late, lost and asks are mappings from the number of a quantum, from 0. late: the seconds that the engine
     takes for this quantum; it takes 0 s for others. lost: the number of samples that the device loses before the
     quantum; they are skipped in `heard`. asks: lists of events without a time, which are asked for just before the
     quantum; the events of one list take effect together. The attribute `answers` gets an entry for each list: the
-    events with their times, or the error. dies: the number of the quantum at which the device is lost.
+    events with their times, or the error. dies: the number of the quantum at which the device is lost: `run` raises
+    LiveError.
 
     clock: time in seconds -> by how many millionths the clock of the recording side is faster than the clock of the
-    playing side, interpolated linearly between these times; None: there is one clock. With two clocks, recorded blocks
-    and quanta come at times of their own, each delayed by a random time up to `jitter` seconds, and the keys of `lost`
-    are numbers of recorded blocks, not of quanta.
+    playing side, in the order of the times, interpolated linearly between them; None: there is one clock. With two
+    clocks, recorded blocks and quanta come at times of their own, each delayed by a random time up to `jitter` seconds,
+    and the keys of `lost` are numbers of recorded blocks, not of quanta. With one clock, `jitter` is ignored.
     """
 
     heard: Array
@@ -69,7 +70,10 @@ class FakeDevice:
         return np.concatenate([np.zeros((0, self.outputs), np.float32), *self.blocks])
 
     def open(self, request: DeviceRequest) -> DeviceFormat:
-        """Return the format in which this device runs. request: the rate, quantum and channels that the graph wants."""
+        """Return the format in which this device runs. request: the rate, quantum and channels that the graph wants.
+
+        The device has its own rate, if it was given one. Raises ParameterError for channels that it does not have.
+        """
         rate = request.rate if self.rate is None else to_fraction(self.rate)
         samples = max(1, round(request.quantum * rate))
         channels = self.heard.shape[1]
@@ -77,7 +81,10 @@ class FakeDevice:
         return DeviceFormat(rate, samples, self.outputs, request.columns(channels, self.outputs), "fake device", second)
 
     def run(self, engine: Engine, stop: threading.Event) -> None:
-        """Run the script until the array that is recorded ends, or until `stop` is set."""
+        """Run the script until the array that is recorded ends, or until `stop` is set, with `engine` computing.
+
+        Raises LiveError at the quantum `dies`. It replaces `engine.exchange.deliver`.
+        """
         engine.report("running", engine.form)
         if self.threads:
             self._run_in_threads(engine, stop)
@@ -96,7 +103,7 @@ class FakeDevice:
     def _heard(self, samples: int) -> Iterator[tuple[Array, int]]:
         """Yield (block [samples, inputs], number of samples lost before it) for each block that is recorded.
 
-        samples: the number of samples in a block.
+        samples: the number of samples in a block. With `repeat`, blocks come without end.
         """
         at = number = 0
         while True:

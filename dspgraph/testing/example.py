@@ -63,11 +63,14 @@ class Example:
         return {name: np.asarray(array) for name, (_, array) in self.signals.items()}
 
     def render(self, precision: Any = np.float64) -> Outputs:
-        """Return the outputs of the node for this example: name -> array."""
+        """Return the outputs of the node for this example, computed anew: name of a port -> array."""
         return self.graph(precision)(**self.arrays)
 
     def whole(self, precision: Any = np.float64) -> Outputs:
-        """Return the outputs for the signal in one block, for comparison with other outputs. Computed only once."""
+        """Return the outputs for the signal in one block, for comparison: name of a port -> array; do not change them.
+
+        They are computed once per precision, with the global random generators seeded by 1.
+        """
         dtype = np.dtype(precision)
         if dtype not in self._whole:
             self._whole[dtype] = seeded_run(self.graph(dtype), self.arrays, seed=1)
@@ -92,8 +95,9 @@ def check_signal(graph: Graph, arrays: Mapping[str, Any]) -> None:
 def example_signals(graph: Graph, audio: Callable[[Audio], Array], seconds: float) -> dict[str, Array]:
     """Return name of an input -> array of about `seconds` seconds, for every input of a graph.
 
-    audio: a function that returns the samples for an audio stream. Frames and symbols are random numbers, the same in
-    every call. All arrays are cut to the duration of the shortest array.
+    audio: a function that returns the samples for an audio stream; they may be longer or shorter than `seconds`. Frames
+    are random numbers from 0 to 1 and symbols random ones, the same in every call. All arrays are cut to the duration
+    of the shortest array.
     """
     draw = generator(0)
     signals = {}

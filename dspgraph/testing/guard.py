@@ -52,7 +52,8 @@ class BlockGuard:
     Nodes get copies of blocks, and copies of their outputs are passed on. After each step, the blocks that the node got
     and the blocks that it returned are overwritten. A node that has kept one of these blocks then gives wrong outputs.
 
-    where: the first words of messages.
+    Raises LawError for output blocks that are not as declared or not finite (law 0), and for a node that changes a
+    block that it got, or later one of the overwritten blocks (law 1). where: the first words of messages.
     """
 
     def __init__(self, where: str) -> None:

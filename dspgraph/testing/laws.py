@@ -135,7 +135,10 @@ def check_parameters(example: Example, precision: Any, cuts: Sequence[int] = CUT
 
 
 def check_repeats(example: Example, precision: Any, cuts: Sequence[int] = CUTS) -> None:
-    """Check that a second run with the same signal gives the same outputs as the first run (law 1)."""
+    """Check that a second run with the same signal gives the same outputs as the first run (law 1).
+
+    Before both runs the global random generators get the same seed, so that noise from these is not found here.
+    """
     again = seeded_run(example.graph(precision), example.arrays, seed=1)
     what = f"{_where(example, precision)}: a second run, with all that is outside the state unchanged,"
     _differ(1, what, example.whole(precision), again)
@@ -144,7 +147,8 @@ def check_repeats(example: Example, precision: Any, cuts: Sequence[int] = CUTS) 
 def check_noise(example: Example, precision: Any, cuts: Sequence[int] = CUTS) -> None:
     """Check that the noise of a node depends on nothing but its state and the seed of the graph (law 5).
 
-    If the node has a parameter `seed`, another seed of the graph must change the outputs.
+    If the node has a parameter `seed`, another seed of the graph must change the outputs. If two runs differ although
+    nothing was drawn without a seed, the cause is not noise, and nothing is raised: `check_repeats` reports it.
     """
     where, graph, arrays = _where(example, precision), example.graph(precision), example.arrays
     whole = example.whole(precision)
@@ -182,8 +186,9 @@ def check_neighbours(example: Example, precision: Any, cuts: Sequence[int] = CUT
 
 
 def check_blocks(example: Example, precision: Any, cuts: Sequence[int] = CUTS) -> None:
-    """Check that the blocks of the node have the declared shapes and dtypes, and that it changes no input (laws 0, 1).
+    """Check that output blocks are as declared and finite, and that no block is changed or kept (laws 0, 1).
 
+    That is, the node must not change a block that it gets, or use the block of an earlier step: it may keep copies.
     cuts: not used.
     """
     whole = example.whole(precision)
@@ -333,8 +338,9 @@ def _part_to_cut(
     """Return the part of a signal to cut into `sizes`, and the outputs for this part in one block.
 
     For single items (sizes is (1,)) the part is the beginning of the signal. It has at least the length `ITEM_BY_ITEM`
-    and at least the sum over all nodes of the lookahead and eight periods, so that every node gives items. For other
-    sizes it is the whole signal. whole: the outputs for the whole signal in one block.
+    and at least the sum of the lookahead and eight periods, over all nodes that do not wait for the end, so that each
+    of these gives items. For a shorter signal, and for other sizes, it is the whole signal. whole: the outputs for the
+    whole signal in one block.
     """
     if tuple(sizes) != (1,):
         return arrays, whole
@@ -393,6 +399,9 @@ def _check_shortest(where: str, graph: Graph, example: Example, precision: Any, 
     in whole periods, it needs a lookahead of more than t minus the end of its span. In blocks of one item, the items
     that came out are counted at the end of every period; this makes the estimate exact. A lookahead that is longer by
     less than a period changes nothing, because items come out at the ends of periods.
+
+    If no item of an output came out before the end, nothing is raised. A node that waits for the whole signal is
+    checked by `_check_whole_signal_needed`, without the runs.
     """
     binding = graph.bindings["node"]
     if binding.waits_for_the_end:

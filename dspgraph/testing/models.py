@@ -40,18 +40,20 @@ class ModelExample:
 
     model: the name in the metadata of the files of weights. These fields are functions:
 
-    * write(path, seed) writes random weights to a file.
+    * write(path, seed) writes random weights to a file: the same bytes for the same seed.
     * read(path) returns name -> array, and raises ValueError for a file that it refuses.
     * features(frames, seed) returns the features of a signal.
     * forward(path, features, samples) runs the network, teacher-forced, and returns the parameters [n, width].
     * generate(path, features of each signal, seed of each signal, cut, tap) runs the kernel, free-running, on a batch
-      of signals. It is given `cut` frames at a time (all frames if None). It returns the parameters too if `tap`.
+      of signals. It is given `cut` frames at a time (all frames if None). It returns (samples, parameters) for each
+      signal; the parameters may be None if `tap` is false.
     * forced(path, features, samples, lanes) runs the kernel, teacher-forced, for a signal in lane 0 of `lanes` lanes,
       and returns the parameters. None for a kernel that cannot be teacher-forced.
     * cumulative(parameters, samples) returns, for each sample, the probability of values below it, and of values up to
       it, both [n] or [n, draws]. The two are equal if samples are real numbers.
     * train(out, steps, resume) trains on a small data set, and returns the file of weights, which lies in the folder
-      `out`. The losses of the batches are in the column train_loss of out/logs/metrics.csv.
+      `out`. A step is a batch. With `resume` the run that is in `out` goes on, until it has `steps` steps in all. The
+      losses of the batches are in the column train_loss of out/logs/metrics.csv.
 
     deterministic: whether the samples are the parameters themselves, so that nothing is drawn; `cumulative` is then
     None. lanes: the numbers of lanes with which `forced` is tried. unseen: the fields of the configuration on which no
@@ -79,7 +81,7 @@ class ModelExample:
     fall: float = 0.3
 
     def weights(self, folder: Path, seed: int = 0) -> Path:
-        """Return a file of random weights in the folder. It is written only if it does not exist."""
+        """Return the path of a file of random weights in the folder. It is written only if it does not exist."""
         path = folder / f"weights_{seed}.safetensors"
         if not path.exists():
             self.write(path, seed)
@@ -96,7 +98,10 @@ class ModelExample:
         return found
 
     def tapped(self, path: Path, features: ModelFeatures, seed: int, cut: int | None = None) -> tuple[Array, Array]:
-        """Return the samples that the kernel draws for one signal, and their parameters. Arguments: as for `one`."""
+        """Return the samples that the kernel draws for one signal, and their parameters. Arguments: as for `one`.
+
+        Raises ModelError if `generate` returns no parameters, or not one row for each sample.
+        """
         samples, parameters = self.one(path, features, seed, cut, tap=True)
         if parameters is None:
             raise self.broken("the tap", "generate returned no parameters although tap is true", "return them")
@@ -141,7 +146,10 @@ def weights_round_trip(example: ModelExample, folder: Path) -> None:
 
 
 def foreign_weights_refused(example: ModelExample, folder: Path) -> None:
-    """Raise ModelError unless files that are not weights of this model are refused, without executing them."""
+    """Raise ModelError unless `read` refuses files that are not weights of this model, and executes no pickle.
+
+    To refuse a file is to raise ValueError; any other error counts as a failure.
+    """
     _, arrays, metadata = _contents(example, folder)
     cases: dict[str, tuple[dict[str, Array], dict[str, str]]] = {
         "weights of the model 'another'": (arrays, {**metadata, "model": "another"}),
@@ -173,7 +181,11 @@ class _Trap:
 
 
 def damaged_weights_refused(example: ModelExample, folder: Path) -> None:
-    """Raise ModelError unless files of weights that are cut off, incomplete or wrongly configured are refused."""
+    """Raise ModelError unless `read` refuses, with a ValueError, damaged files of weights.
+
+    The files are cut off, have an array that is missing, added, of another shape or dtype or with a NaN, or have a
+    wrong configuration (see `_misconfigured`).
+    """
     path, arrays, metadata = _contents(example, folder)
     content = path.read_bytes()
     for length in (0, 7, len(content) // 2, len(content) - 1):
@@ -201,9 +213,9 @@ def damaged_weights_refused(example: ModelExample, folder: Path) -> None:
 def _misconfigured(config: Mapping[str, Any], unseen: frozenset[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (description of the fault, configuration) for configurations that do not fit the arrays.
 
-    config: the right configuration. unseen: its fields on which no array depends. Another positive number in such a
-    field, or a configuration without the field, is no fault; a negative number is one in every field, and so is 0 in
-    place of another number.
+    config: the right configuration. The faults are an unknown field, a list in place of any value and, in place of a
+    whole number, a negative number, a text, or 0 for a number that is not 0. unseen: the fields of `config` on which no
+    array depends; whole numbers in other fields are also doubled and left out.
     """
     yield "an unknown field", {**config, "no_such_field": 1}
     for name, value in config.items():
@@ -217,7 +229,7 @@ def _misconfigured(config: Mapping[str, Any], unseen: frozenset[str]) -> Iterato
 
 
 def _contents(example: ModelExample, folder: Path) -> tuple[Path, dict[str, Array], dict[str, str]]:
-    """Return (path, name -> array, metadata) of a file of random weights in the folder."""
+    """Return (path, name -> array, metadata) of the file `example.weights(folder)`, which is written if need be."""
     from safetensors import safe_open
 
     path = example.weights(folder)
@@ -461,8 +473,8 @@ def _uniform(example: ModelExample, folder: Path, seeds: Sequence[int]) -> Array
 def _certain(parameters: Array, samples: Array) -> tuple[Array, Array]:
     """Return the cumulative probabilities, [n, 1] each, of values below each sample and up to it.
 
-    The model is deterministic: its parameters are the samples. For a sample that equals its parameter, the
-    probabilities are 0 and 1.
+    The model is deterministic: its parameters are the samples, both [n]. For a sample that equals its parameter, the
+    probabilities are 0 and 1; for any other sample, both are 0.
     """
     right = samples.reshape(len(samples), -1) == parameters.reshape(len(samples), -1)
     return np.zeros(right.shape), right.astype(float)
@@ -472,7 +484,7 @@ def _certain(parameters: Array, samples: Array) -> tuple[Array, Array]:
 
 
 def resume_exact(example: ModelExample, folder: Path) -> None:
-    """Raise ModelError unless a resumed run ends with the weights of an uninterrupted run, bit for bit.
+    """Raise ModelError unless a run that is resumed halfway ends with the weights of an uninterrupted run, bit for bit.
 
     A second uninterrupted run must end with the same weights too.
     """
@@ -512,7 +524,7 @@ def loss_falls(example: ModelExample, folder: Path) -> None:
 
 
 def _losses(out: Path) -> list[float]:
-    """Return the training losses in the log of a run."""
+    """Return the training losses of the batches in the log of a run. out: the folder of the run."""
     with (out / "logs" / "metrics.csv").open(newline="") as file:
         return [float(row["train_loss"]) for row in csv.DictReader(file) if row["train_loss"]]
 

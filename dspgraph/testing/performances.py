@@ -43,11 +43,11 @@ def check_performance(
     played: Iterable[str] = (),
     seconds: Any = None,
 ) -> dict[str, Array]:
-    """Check the four laws of a performance, bit for bit, and return its outputs.
+    """Check the four laws of a performance, bit for bit, and return its outputs: name -> array.
 
     Law 3 is left out if sounds are played into an input. graph, recording, events, controls, latency, played, seconds:
     as for `perform`. cuts: lengths of blocks, as in `PERFORMANCE_CUTS`. Raises PerformanceError that names the law, the
-    cut, the output and the first item that differs.
+    cut, the output and the first item that differs, and the errors of `perform`.
     """
     events, controls = sorted(events, key=time_of), dict(controls or {})
     played = {*played, *(event.input for event in events if isinstance(event, Play | Stop))}
@@ -206,8 +206,8 @@ class _Reference:
     def _run(self, graph: Graph, at: Fraction) -> dict[Any, Fraction]:
         """Compute the outputs of all nodes of a graph that are not in `running` yet, and put them there.
 
-        at: the earliest time at which such a node may begin, in seconds. Returns key of a node (see `_key`) -> time of
-        its beginning.
+        at: the earliest time at which such a node may begin, in seconds. Returns key (see `_key`) -> time at which the
+        node begins, for these nodes only.
         """
         begins: dict[Any, Fraction] = {}
         for name in graph.order:
@@ -233,7 +233,7 @@ class _Reference:
 def _alone(graph: Graph, name: str, streams: Sequence[Stream], arrays: Sequence[Array]) -> tuple[Array, ...]:
     """Run one node of a graph alone; return its outputs before `flush`, one array per port.
 
-    streams, arrays: the stream and the array of each of its wires.
+    streams, arrays: the stream and the array of each of its wires, in the order of `graph.sources(name)`.
     """
     node, inputs = graph.nodes[name], {f"x{k}": stream for k, stream in enumerate(streams)}
     wires: dict[str, list[str]] = {}
@@ -302,7 +302,10 @@ def _moved(moves: Sequence[Event], value: float, stream: Stream, n: int) -> Arra
 
 
 def _played(sounds: Sequence[Event], stream: Stream, n: int) -> Array:
-    """Return n samples of an input. sounds: its events `Play` and `Stop`, in the order of their times."""
+    """Return n samples of an input into which sounds are played; they are 0 where there is no sound.
+
+    sounds: the events `Play` and `Stop` of this input, in the order of their times.
+    """
     y: Array = np.zeros((n, *stream.item_shape), stream.dtype)
     times = np.arange(n)
     before: Fraction | None = Fraction(0)  # when the sound before ends; None: never
