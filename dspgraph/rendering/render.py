@@ -66,9 +66,9 @@ def render(
 
     For each item, every audio output of the graph is written to an audio file; if there are several, the file name
     contains the name of the output. All other outputs are written to one .npz file. A .json file beside them, the
-    sidecar, says what they are and what they were made from. An audio file is fed to the only audio input of the graph;
-    an .npz file holds an array for every input of the graph, by name. For a graph with several audio inputs, an
-    entry of `files` is a mapping of their names to audio files; the first file decides the duration (see
+    sidecar, says what they are and what they were made from. An audio file is rendered by a graph with one input, which
+    is audio; an .npz file holds an array for every input of the graph, by name. For a graph with several audio inputs,
+    an entry of `files` is a mapping of their names to audio files; the first file decides the duration (see
     `rendering.inputs`).
 
     graph: a graph, or a `Pipeline`. If inputs of the pipeline are declared with the rate or the channels of the file,

@@ -36,7 +36,8 @@ class ModelExample:
 
     "Parameters" are here the numbers that describe a distribution, for instance logits. Row t of the parameters
     describes the distribution of sample t, given the samples before t. Samples have one row per sample: [n], or
-    [n, draws] if a sample is drawn in several parts, such as a coarse and a fine half.
+    [n, draws] if a sample is drawn in several parts, such as a coarse and a fine half. The distribution of a part is
+    given the parts before it too.
 
     model: the name in the metadata of the files of weights. These fields are functions:
 
@@ -46,7 +47,7 @@ class ModelExample:
     * forward(path, features, samples) runs the network, teacher-forced, and returns the parameters [n, width].
     * generate(path, features of each signal, seed of each signal, cut, tap) runs the kernel, free-running, on a batch
       of signals. It is given `cut` frames at a time (all frames if None). It returns (samples, parameters) for each
-      signal; the parameters may be None if `tap` is false.
+      signal; the parameters are None if `tap` is false.
     * forced(path, features, samples, lanes) runs the kernel, teacher-forced, for a signal in lane 0 of `lanes` lanes,
       and returns the parameters. None for a kernel that cannot be teacher-forced.
     * cumulative(parameters, samples) returns, for each sample, the probability of values below it, and of values up to
@@ -318,7 +319,10 @@ def _require_near(example: ModelExample, what: str, found: Array, expected: Arra
 
 
 def no_future(example: ModelExample, folder: Path) -> None:
-    """Raise ModelError unless the distribution of a sample depends on samples before it, and on no others."""
+    """Raise ModelError unless the distribution of a sample depends on samples before it, and on no others.
+
+    If a sample is drawn in several parts, it may also depend on all parts of the sample but the last.
+    """
     path, features = example.weights(folder), example.features(example.frames, 0)
     other = example.features(example.frames, 1) if example.deterministic else features
     first, second = (example.one(path, one, seed)[0] for seed, one in enumerate((features, other)))
