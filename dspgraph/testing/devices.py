@@ -35,10 +35,10 @@ class FakeDevice:
 
     The script: late, lost and asks are mappings from the number of a quantum, from 0. late: the seconds that the engine
     takes for this quantum; it takes 0 s for others. lost: the number of samples that the device loses before the
-    quantum; they are skipped in `heard`. asks: lists of events without a time, which are asked for just before the
-    quantum; the events of one list take effect together. The attribute `answers` gets an entry for each list: the
-    events with their times, or the error. dies: the number of the quantum at which the device is lost: `run` raises
-    LiveError.
+    quantum; they are skipped in `heard`. asks: lists of events, which are asked for just before the quantum; the events
+    of one list that have no time take effect together, as soon as possible. The attribute `answers` gets an entry for
+    each list: the events with their times, or the error. dies: the number of the quantum at which the device is lost:
+    `run` raises LiveError.
 
     clock: time in seconds -> by how many millionths the clock of the recording side is faster than the clock of the
     playing side, in the order of the times, interpolated linearly between them; None: there is one clock. With two
