@@ -164,9 +164,10 @@ def describe_error(error: BaseException) -> str:
 def suggest(name: str, known: Iterable[str]) -> str:
     """Return the end of a message about an unknown name: "did you mean 'x'?", or a list of known names.
 
-    name: the unknown name. known: all names that exist. They are listed if none of them is similar to `name`: at most
-    50 names with at most 300 characters in total. Names of more than 80 characters are not compared. If `known` is
-    empty, the result is "there are none".
+    name: the unknown name. known: all names that exist. They are listed if none of them is similar to `name`: the first
+    in alphabetical order, at most 50 names with at most 300 characters in total, and the number of the others. Names of
+    more than 80 characters are not compared, and are shortened in the list. If `known` is empty, the result is "there
+    are none".
     """
     known = sorted(known)
     short = [one for one in known if len(one) <= _MOST_NAME_LETTERS]

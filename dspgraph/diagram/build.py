@@ -18,7 +18,10 @@ from dspgraph.wiring.wiring import Wiring
 
 
 def build_diagram(graph: Wiring) -> Diagram:
-    """Return the diagram of a graph: boxes for its inputs, the nodes that run and its outputs; wires; remarks."""
+    """Return the diagram of a graph: boxes for its inputs, the nodes that run and its outputs; wires; remarks.
+
+    The boxes are in this order, and the nodes in the order in which they run.
+    """
     precision = common_precision(graph)
     boxes: list[Box] = []
     wires: list[Edge] = []
@@ -52,7 +55,10 @@ def build_diagram(graph: Wiring) -> Diagram:
 
 
 def _parameters(node: Node) -> Iterator[str]:
-    """Yield the parameters that differ from their defaults, as texts such as "order=24"."""
+    """Yield the parameters that differ from their defaults, as texts such as "order=24" of at most 200 characters.
+
+    A printable text is written as it is, any other value as JSON.
+    """
     for name, value in node.model_dump(exclude_defaults=True).items():
         plain = isinstance(value, str) and value.isprintable()
         yield shortened(f"{name}={value if plain else json.dumps(value, default=str)}", 200)
@@ -61,8 +67,9 @@ def _parameters(node: Node) -> Iterator[str]:
 def common_precision(graph: Wiring) -> str:
     """Return the most frequent precision of the streams of a graph: "float64" or "float32".
 
-    The precision of complex numbers is that of their real parts. Labels mention the precision only of streams that do
-    not have the most frequent precision.
+    The streams are the inputs of the graph and the outputs of the nodes that run. The precision of complex numbers is
+    that of their real parts; the precision of symbols is that of the samples that they stand for. Labels mention the
+    precision only of streams that do not have the most frequent precision.
     """
     streams = [*graph.inputs.values(), *(stream for name in graph.order for stream in graph.bindings[name].gives)]
     return Counter(map(_real, streams)).most_common(1)[0][0]
@@ -87,10 +94,11 @@ def _label(stream: Stream, precision: str) -> StreamLabel:
 
 
 def _remarks(graph: Wiring, boxes: Sequence[Box], wires: Sequence[Edge]) -> Iterator[tuple[str, str]]:
-    """Yield remarks on the graph as a whole, as (label, sentence).
+    """Yield remarks on the graph as a whole, as (label, text): first the latency, then those that apply to the graph.
 
-    They are about the latency, the outputs that are longer or shorter than the input, the nodes that hold the whole
-    signal, the wires on which items wait for these nodes, and the nodes that do not run.
+    The others are about the outputs that do not last as long as the input, the nodes that hold the whole signal and the
+    nodes that must wait for them, the wires on which items wait until then, and the nodes that do not run. boxes,
+    wires: those of the diagram, boxes in running order.
     """
     slowest = latency(graph)
     through = f", through {' -> '.join(slowest.path)}" if slowest.path else ""

@@ -10,20 +10,21 @@ from dspgraph.shown import shortened
 
 
 def box_lines(box: Box) -> list[str]:
-    """Return the lines of text in a box: name, type, parameters, lookahead.
+    """Return the lines of text in a box: name; `Box.kind`; parameters, one a line; `Box.lookahead` if it is not "".
 
-    The name of a node inside a pipeline is the part after the last slash: `lpc` for the node `codec/lpc`.
+    The name of a node inside a pipeline is the part after the last slash: `lpc` for the node `codec/lpc`. A parameter
+    gets at most 60 characters.
     """
     name = box.name.rpartition("/")[2] if box.role == "node" else box.name
     return [name, box.kind, *(shortened(one, 60) for one in box.parameters), *filter(None, [box.lookahead])]
 
 
 def wire_label(shown: Diagram, wire: Edge) -> str:
-    """Return the label of a wire: its stream in words.
+    """Return the label of a wire of the diagram `shown`: ports and stream, as in: "y to x: lpc, 100 Hz, 16 wide".
 
-    Names of ports come before the stream: the name of the output port if the box at the start of the wire has several
-    outputs, then the name of the input port if the box at the end has several inputs. A name that is equal to the kind
-    of the items is left out.
+    The name of the output port is there if the box at the start of the wire has several outputs, the name of the input
+    port if the box at the end has several inputs. A name that is equal to the kind of the items, or to the name before
+    it, is left out.
     """
     gives, takes = shown.boxes[wire.tail].gives, shown.boxes[wire.head].takes
     return wire.stream.at(gives[wire.out][0] if len(gives) > 1 else "", takes[wire.into] if len(takes) > 1 else "")
@@ -32,11 +33,11 @@ def wire_label(shown: Diagram, wire: Edge) -> str:
 def grouped(
     shown: Diagram, declare: Callable[[int, Box], str], enclose: Callable[[int, str], tuple[str, str]]
 ) -> Iterator[str]:
-    """Yield the lines of a file that declare all boxes, in groups.
+    """Yield the lines of a file that declare all boxes of the diagram `shown`, in groups, indented by their depth.
 
-    The nodes of a pipeline that is used as a node are a group, and a group can contain groups. declare: number and
-    content of a box -> its line in the file. enclose: number and name of a group -> the lines before and after its
-    boxes.
+    The nodes of a pipeline that is used as a node are a group, and a group can contain groups. A group stands at the
+    place of its first box. declare: number and content of a box -> its line in the file. enclose: number of a group,
+    from 0 in the whole file, and its name without the groups around it -> the lines before and after its boxes.
     """
     groups = [tuple(box.name.split("/")[:-1]) if box.role == "node" else () for box in shown.boxes]
     numbers = itertools.count()

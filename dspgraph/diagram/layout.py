@@ -24,10 +24,11 @@ MARGIN = 20
 class Layout:
     """Places of the boxes of a diagram, and routes of its wires, in pixels.
 
-    sizes: width and height of each box. port: a function of the number of a box and the number of a port that returns
-    the distance from the top of the box down to the wires at this port. Input port k and output port k of a box have
-    the same distance. The attributes `width` and `height` are those of the whole drawing. Boxes and points have numbers
-    in one series: first the boxes, then the points at which wires pass a layer.
+    sizes: width and height of each box of the diagram. port: a function of the number of a box and the number of a port
+    that returns the distance from the top of the box down to the wires at this port. Input port k and output port k of
+    a box have the same distance. The attributes `width` and `height` are those of the whole drawing, with its margins.
+    Boxes and points have numbers in one series: first the boxes, then the points at which wires pass a layer. x grows
+    to the right, y downwards.
     """
 
     def __init__(self, diagram: Diagram, sizes: Sequence[tuple[int, int]], port: Callable[[int, int], int]) -> None:
@@ -53,7 +54,7 @@ class Layout:
     def _paths(self) -> list[list[int]]:
         """Return for each wire the numbers of its first box, its points in the layers that it passes, and its last box.
 
-        Adds the points to `rank` and `sizes`.
+        Adds the layers of the points to `rank`, and their sizes (0 wide, 2 high) to `sizes`.
         """
         points: dict[tuple[int, int, int], int] = {}
         paths = []
@@ -74,7 +75,7 @@ class Layout:
         A neighbour is a box or point at the other end of a piece of wire. number: the number of the neighbour. y there:
         the distance from the top of the neighbour down to the wire. y here: the distance from the top of this box or
         point down to the wire. weight: how important it is that the piece of wire is straight: 8 between two points, 2
-        between a box and a point, 1 between two boxes.
+        between a box and a point, 1 between two boxes. A piece that several wires share is there once.
         """
         near: list[dict[tuple[int, int, int, int], None]] = [{} for _ in self.rank]
         for wire, path in zip(self.wires, self.paths, strict=True):
@@ -85,7 +86,7 @@ class Layout:
         return [list(one) for one in near]
 
     def _port(self, k: int, port: int) -> int:
-        """Return the distance from the top of a box or point `k` down to the wires at one of its ports."""
+        """Return the distance from the top of a box `k` down to the wires at port number `port`; 1 for a point `k`."""
         return self._box_port(k, port) if k < len(self.boxes) else 1
 
     # The order of the boxes and points in each layer.
@@ -103,7 +104,10 @@ class Layout:
         return self._exchanged(min(tried, key=self._crossings))
 
     def _at(self, layers: list[list[int]]) -> list[float]:
-        """Return the place of each box or point in its layer: 0 for the uppermost, 1 for the next, and so on."""
+        """Return the place of each box or point in its layer, by its number: 0 for the uppermost, 1 for the next ...
+
+        layers: the boxes and points of each layer, from top to bottom.
+        """
         at = [0.0] * len(self.rank)
         for layer in layers:
             for place, k in enumerate(layer):
@@ -120,10 +124,10 @@ class Layout:
         return [at[j] + y / (self.sizes[j][1] + 1) for j, y, *_ in self.near[k] if self.rank[j] == layer]
 
     def _by_barycentre(self, layers: list[list[int]], side: int) -> list[list[int]]:
-        """Return the layers, each sorted by the mean place of the neighbours on one side.
+        """Return new layers, each sorted by the mean of the places at which wires end on one side (see `_beside`).
 
-        side=1: the layers are sorted from left to right, by the neighbours to the left; side=-1: from right to left, by
-        the neighbours to the right.
+        side=1: the layers are sorted from left to right, by the ends in the layer to the left, which is sorted already;
+        side=-1: from right to left, by the ends in the layer to the right. A box without such wires has its own place.
         """
         layers, at = [list(layer) for layer in layers], self._at(layers)
         for layer in layers[::side]:
@@ -134,7 +138,10 @@ class Layout:
         return layers
 
     def _crossings(self, layers: list[list[int]]) -> int:
-        """Return the number of crossings: pairs of wires between the same two layers that cross."""
+        """Return the number of crossings: pairs of pieces of wire between the same two layers that cross.
+
+        layers: the boxes and points of each layer, from top to bottom.
+        """
         at, crossings = self._at(layers), 0
         for layer in layers:
             ends = [
@@ -149,7 +156,7 @@ class Layout:
     def _exchanged(self, layers: list[list[int]]) -> list[list[int]]:
         """Exchange boxes or points that are next to each other in a layer while that lowers the number of crossings.
 
-        Changes and returns `layers`.
+        Changes and returns `layers`: the boxes and points of each layer, from top to bottom.
         """
         at, better = self._at(layers), True
         while better:
@@ -166,11 +173,11 @@ class Layout:
     # The vertical positions.
 
     def _tops(self) -> list[int]:
-        """Return the y of the top of each box and point, for wires as straight as the order in the layers allows.
+        """Return the y of the top of each box and point; the order in each layer stays, the smallest y is `MARGIN`.
 
         In 40 sweeps over the layers, to the right and to the left in turn, the boxes and points of each layer are moved
-        so that the sum over their wires of weight * (difference in y between the ends)**2 is least. Then wires that are
-        nearly straight are made straight.
+        so that the sum over their pieces of wire of weight * (difference in y between the ends)**2 is least (see
+        `_apart`). Then pieces that are nearly straight are made straight (see `_straightened`).
         """
         top = [0.0] * len(self.rank)
         for turn in range(40):
@@ -216,11 +223,12 @@ class Layout:
         return self.sizes[k][1] + (26 if max(k, below) < len(self.boxes) else 18)
 
     def _straightened(self, top: list[int]) -> list[int]:
-        """Move boxes and points so that pieces of wire that rise or fall by at most 40 pixels become straight.
+        """Return the tops after moving boxes and points so that pieces of wire that rise or fall a little are straight.
 
-        A piece leads from a box or point to a neighbour in the next layer. Pieces between points are made straight
-        first. After that the two ends of a straight piece move together. A piece stays as it is if boxes or points
-        would come too close together. Returns the new tops.
+        top: the tops before; they are not changed. A piece leads from a box or point to a neighbour in the next layer.
+        It is made straight if it rises or falls by at most 40 pixels: first the pieces between points, last those
+        between boxes. After that the two ends of a straight piece move together. A piece stays as it is if boxes or
+        points would come too close together.
         """
         group = list(range(len(top)))
         wires = [
@@ -244,7 +252,7 @@ class Layout:
     # The horizontal positions.
 
     def _columns(self) -> tuple[list[tuple[int, int]], int]:
-        """Return the x of the left and the right edge of each layer, and the width of the whole drawing.
+        """Return (x of the left and the right edge of each layer, width of the whole drawing with its margins).
 
         The space after a layer is 44 pixels, and up to 70 more if a wire there is steep.
         """
@@ -262,15 +270,19 @@ class Layout:
         return columns, columns[-1][1] + MARGIN
 
     def rectangle(self, k: int) -> tuple[int, int, int, int]:
-        """Return x, y, width and height of the box `k`. All boxes of a layer have the width of its widest box."""
+        """Return x and y of the upper left corner, width and height of the box `k`.
+
+        All boxes of a layer have the width of its widest box.
+        """
         left, right = self.columns[self.rank[k]]
         return left, self.top[k], right - left, self.sizes[k][1]
 
     def route(self, number: int) -> Iterator[tuple[int, int, int]]:
         """Yield (left, right, y) for each layer of a wire: the x of its two edges, and the y of the wire in the layer.
 
-        The wire starts at the right edge of its first layer, and ends at the left edge of its last layer. Between two
-        layers it is a curve; in the layers that it passes it is horizontal.
+        number: the number of the wire in the diagram. The wire starts at the right edge of its first layer, and ends at
+        the left edge of its last layer. Between two layers it is a curve; in the layers that it passes it is
+        horizontal.
         """
         wire, (first, *others) = self.wires[number], self.paths[number]
         left, right = self.columns[self.rank[first]]

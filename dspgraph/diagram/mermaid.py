@@ -29,5 +29,8 @@ def mermaid(graph: Wiring) -> str:
 
 
 def _entities(text: str) -> str:
-    """Return a text for a quoted Mermaid label: special characters are replaced by entities, a quote by `#34;`."""
+    """Return a text for a quoted Mermaid label: all but ASCII letters, digits, white space and _.,:=/+()- as entities.
+
+    The entity of a character has its decimal code: a quote becomes `#34;`.
+    """
     return re.sub(r"[^\w\s.,:=/+()-]", lambda found: f"#{ord(found[0])};", text, flags=re.ASCII)

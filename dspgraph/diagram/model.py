@@ -50,10 +50,11 @@ class StreamLabel:
 class Box:
     """An input, a node or an output of a graph.
 
-    role: "input", "node" or "output". kind: the type of a node, or the stream of an input or output in words.
+    role: "input", "node" or "output". kind: the type of a node, or `StreamLabel.brief` of an input or output.
     parameters: only those that differ from their defaults, such as "order=24". takes: the names of the input ports.
-    gives: the names and streams of the output ports. lookahead: "lookahead 5 ms", "holds the whole signal", or "".
-    whole: whether the node needs the whole signal before its first output.
+    gives: the names and streams of the output ports. An input of the graph has one output port, an output one input
+    port, both with the name "". lookahead: "lookahead 5 ms", "holds the whole signal", or "". whole: whether the node
+    needs the whole signal before its first output.
     """
 
     role: str
@@ -88,7 +89,8 @@ class Edge:
 class Diagram:
     """The boxes, wires and remarks of a graph.
 
-    boxes: in running order: a box comes after the boxes from which its wires come. remarks: pairs (label, sentence).
+    boxes: in running order: a box comes after the boxes from which its wires come. remarks: pairs (label, text), such
+    as ("latency", "10 ms, through frame").
     """
 
     boxes: tuple[Box, ...]

@@ -69,6 +69,7 @@ def _ports(box: Box) -> list[tuple[str, str]]:
     """Return the rows of text in a box that show its ports: pairs (input port, output port and its stream).
 
     If a row has a port on one side only, the other side is "". A port that is the only one on its side is not named.
+    The stream is in words: see `StreamLabel.at`. There is at least one row.
     """
     left = list(box.takes) if len(box.takes) > 1 else []
     right = [label.at(port if len(box.gives) > 1 else "") for port, label in box.gives]
@@ -77,7 +78,10 @@ def _ports(box: Box) -> list[tuple[str, str]]:
 
 
 def _notes(box: Box) -> list[tuple[str, str]]:
-    """Return the lines below the ports of a box, its parameters and its lookahead: (CSS class, line)."""
+    """Return the lines below the ports of a box, its parameters and its lookahead: (CSS class, line).
+
+    Parameters are shortened to 30 characters each and joined; the lines of parameters have at most 30 characters.
+    """
     short = " ".join(shortened(one, _LONGEST) for one in box.parameters)
     lines = [("parameters", line) for line in textwrap.wrap(short, _LONGEST, break_on_hyphens=False)]
     if box.lookahead:
@@ -99,7 +103,7 @@ def _size(box: Box) -> tuple[int, int]:
 
 
 def _wire(diagram: Diagram, layout: Layout, number: int) -> str:
-    """Return the SVG element of a wire: a curve between two layers, a straight line across a layer, an arrow head."""
+    """Return the SVG element of wire `number`: curves between layers, straight lines across layers, an arrow head."""
     wire, ((_, x, y), *stops) = diagram.wires[number], layout.route(number)
     line = f"M{x} {y}"
     for left, right, below in stops:
@@ -117,7 +121,7 @@ def _wire(diagram: Diagram, layout: Layout, number: int) -> str:
 
 
 def _box(diagram: Diagram, layout: Layout, number: int) -> str:
-    """Return the SVG element of a box: name and type, then ports, then parameters and lookahead.
+    """Return the SVG element of box `number`: name and `Box.kind`, then ports, then parameters and lookahead.
 
     An input or an output has round ends, and no ports.
     """

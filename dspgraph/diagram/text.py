@@ -18,7 +18,7 @@ def text(graph: Wiring) -> str:
     """Return the diagram of a graph as plain text.
 
     First come the inputs, the nodes that run, in running order, and the outputs, each with its type, parameters, wires
-    and streams; then remarks.
+    and streams; then the remarks, the most frequent precision, the seed, and the first 12 characters of the digest.
     """
     shown = build_diagram(graph)
     labels = [label for box in shown.boxes for _, label in box.gives]
@@ -52,9 +52,10 @@ def text(graph: Wiring) -> str:
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Return the rows of a table as lines of equal length.
+    """Return the rows of a table as lines of equal length, with two spaces between the columns.
 
-    Cells that begin with a digit are aligned to the right, others to the left. Columns without any text are left out.
+    rows: all with the same number of cells. Cells that begin with a digit are aligned to the right, others to the left.
+    Columns without any text are left out.
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []

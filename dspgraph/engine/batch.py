@@ -24,7 +24,7 @@ class Batch:
     give alone. A signal with an error ends, and the other signals continue. But an error inside a node's own
     `step_many` ends all signals of that call, because it is not known which signal caused the error.
 
-    plan: a plan of the graph; by default a new one.
+    plan: a plan of the graph; by default a new one. Raises SessionError if n is below 1.
     """
 
     def __init__(self, graph: Wiring, n: int, plan: Plan | None = None) -> None:
@@ -75,7 +75,11 @@ class Batch:
                 yield number, place.error or place.session.collect(), ended
 
     def _run(self, places: list[_Place]) -> None:
-        """Run every node for one round of the signals in `places`. The plan's instrument, if any, watches the round."""
+        """Run every node for one round of the signals in `places`, without those that have an error already.
+
+        An error is stored in the place of its signal, and the later nodes are not run for this signal. The plan's
+        instrument, if any, watches the round.
+        """
         instrument, ready = self.plan.instrument, [place for place in places if place.error is None]
         watched = nullcontext() if instrument is None else instrument.around_round([p.session.state for p in ready])
         with watched if ready else nullcontext():
@@ -89,7 +93,8 @@ class Batch:
 class _Place:
     """One signal of a batch, with its session, its remaining blocks, and the error that ended it, if any.
 
-    graph, plan: the graph that the signal runs through, and its plan, from which the session is made.
+    graph, plan: the graph that the signal runs through, and its plan, from which the session is made when it is first
+    used. blocks: None until the first call of `feed`.
     """
 
     graph: Wiring
@@ -103,7 +108,7 @@ class _Place:
         return Session(self.graph, self.plan)
 
     def feed(self) -> None:
-        """Give the session the next block of the signal, or end the signal after the last block.
+        """Give the session the next block of the signal, or end the signal after the last block. No node is run.
 
         If this fails, the error is stored in the attribute `error`, and nothing is raised.
         """
@@ -132,7 +137,9 @@ def _blocks_of_any(graph: Wiring, signal: Signal) -> Iterator[Arrays]:
 def _run_group(stage: Stage, group: list[_Place]) -> None:
     """Run one node for one round of a group of signals. An error is not raised, but stored in `_Place.error`.
 
-    stage: the node in the plan. group: the signals; only one if the node has no `step_many` of its own.
+    An error that is not a DspgraphError is stored as a NodeError, of which it is the cause. An error in `step_many` is
+    stored for all signals of the group. stage: the node in the plan. group: the signals, none with an error yet;
+    exactly one if the node has no `step_many` of its own.
     """
     states = [place.session.state for place in group]
     errors: list[Exception | None] = [None] * len(group)

@@ -30,8 +30,11 @@ def blocks_of(graph: Wiring, signals: Arrays, seconds: Iterable[Fraction] = ()) 
 
     signals: input name -> whole array, for the inputs of `graph`. seconds: the lengths of the first blocks, in seconds;
     all later blocks last 1 s (`BLOCK`). A block has the items that begin in its span: blocks of 10 ms at 22050 Hz have
-    221, 220, 221, 220 ... samples. Raises UnknownName for a name that is no input of the graph, and SignalError if an
-    input has no array.
+    221, 220, 221, 220 ... samples. If one input is shorter than another, its last blocks are empty. A signal without
+    items gives no block. Shape, dtype and values are not checked: a session does that.
+
+    Raises UnknownName for a name that is no input of the graph, and SignalError if an input has no array, both when the
+    first block is taken.
     """
     check_input_names(graph, signals)
     for name, stream in graph.inputs.items():
@@ -58,6 +61,6 @@ def check_input_names(graph: Wiring, names: Iterable[str]) -> None:
 def joined(parts: list[dict[str, Array]]) -> dict[str, Array]:
     """Join the parts of every output; return output name -> whole array.
 
-    parts: one mapping per round, in order: output name -> the items of this round.
+    parts: one mapping per round, in order, at least one: output name -> the items of this round.
     """
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

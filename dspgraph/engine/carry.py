@@ -47,7 +47,8 @@ def carry(old: SessionState, before: Plan, plan: Plan, at: Fraction) -> tuple[Se
 def _move(old: SessionState, before: Stage, state: SessionState, stage: Stage) -> None:
     """Move the state, the queues and the counts of output items of one node from `old` to `state`.
 
-    before, stage: the stages of the node in the old plan and in the new plan.
+    For a node that began in the middle of the signal, the time at which it begins and the numbers of input items that
+    it must still leave out are moved too. before, stage: the stages of the node in the old plan and in the new plan.
     """
     state.node_states[stage.index] = old.node_states[before.index]
     state.queues[stage.index] = [
@@ -63,10 +64,12 @@ def _move(old: SessionState, before: Stage, state: SessionState, stage: Stage) -
 
 
 def _begin(state: SessionState, plan: Plan, stage: Stage, begins: Mapping[str, Fraction], at: Fraction) -> Fraction:
-    """Start the node of `stage`, a stage of the new plan, in the new state; return the time at which the node begins.
+    """Start the node of `stage`, a new node of `plan`, in `state`; return the time at which the node begins.
 
-    Times are in seconds. begins: name of a node -> the time at which it begins, for nodes that were started earlier.
-    at: the earliest time at which the node may begin. The nodes that it takes from must be in `state` already.
+    Sets the state of the node, the time at which it begins, the counts of its output items and the numbers of input
+    items that it must leave out. Times are in seconds. begins: name of a node -> the time at which it begins, for the
+    new nodes that come before it in `plan`. at: the earliest time at which the node may begin. The nodes that it takes
+    from must be in `state` already.
     """
     sources = (origin.rpartition(".")[0] for _, origin in plan.graph.sources(stage.name))
     earliest = max([at, *(begins[source] for source in sources if source in begins)])

@@ -54,5 +54,6 @@ class Instrument(Protocol):
     def around_round(self, states: Sequence[Any]) -> AbstractContextManager[None]:
         """Return a context manager; one round, of one session or of a batch, runs inside it.
 
-        states: the `SessionState` of each session. The input blocks of this round are already in their slots.
+        states: the `SessionState` of each session that takes part. The input blocks of this round are already in their
+        slots, and `SessionState.end` is already set if a signal ends in this round.
         """

@@ -42,6 +42,7 @@ def size(value: Any, seen: dict[int, Any]) -> int:
 
     seen: id -> value, for the values that were already counted. They do not count again; this function adds the values
     that it counts to `seen`. A view of an array counts as the whole array, because the view keeps the array alive.
+    Classes, modules, functions, dtypes and None do not count.
     """
     total, found = 0, [value]
     while found:
@@ -61,7 +62,8 @@ def size(value: Any, seen: dict[int, Any]) -> int:
 def _memory(one: Any) -> tuple[Any, int]:
     """Return (the object that owns the memory of the value `one`, the number of its bytes).
 
-    The number is the size of the owner. If the owner of an array is not an array itself (memory of numba, for
+    A view of an array is owned by the whole array; any other value owns itself. The number is the size of the owner,
+    without the values that it refers to. If the owner of an array is not an array itself (memory of numba, for
     instance), the number is the size of the array.
     """
     below = one

@@ -29,7 +29,7 @@ from dspgraph.wiring.wiring import Wiring
 
 
 class Queue:
-    """The blocks of one stream that wait before a node. held: the number of items in these blocks.
+    """The blocks of one stream that wait before a node or at an input. held: the number of items in these blocks.
 
     Whatever the lengths of the blocks, an item is copied at most once.
     """
@@ -41,7 +41,7 @@ class Queue:
         self.held = 0
 
     def put(self, block: Array) -> None:
-        """Append a block at the end."""
+        """Append a block at the end. The block itself is kept, not a copy."""
         self.blocks.append(block)
         self.held += len(block)
 
@@ -89,7 +89,10 @@ class SessionState:
         self.slots: list[Array | None] = [None] * plan.size
         """The block of each stream in the present round; None for a stream without items in this round."""
         self.emitted = [0] * plan.size
-        """The number of items of each stream so far."""
+        """The number of items of each stream so far, this round included.
+
+        For a node that begins in the middle of the signal, the items before its beginning are counted too.
+        """
         self.end: Fraction | None = None
         """The length of the signal in seconds; None until the signal has ended."""
         self.begins: dict[int, Fraction] = {}
@@ -166,7 +169,7 @@ class Stage:
         return [(slot, Queue(), count) for slot, count in zip(self.sources, self.counts, strict=True)]
 
     def cut(self, state: SessionState) -> list[Any]:
-        """Return the blocks for the calls of `step` in this round: for each call, a list with one entry per input port.
+        """Return the blocks for the calls of `step` in this round: for each call, one entry per input port, in order.
 
         An entry is a block, or a tuple of blocks for a port that takes several wires. Call this method once per round:
         it puts the blocks in the slots into the queues, and takes the returned blocks out of the queues.
@@ -194,7 +197,10 @@ class Stage:
         return self._grouped(blocks) if self.port_groups else blocks
 
     def _receive(self, state: SessionState) -> int:
-        """Put the blocks of this round into the queues; return the number of whole periods that all queues now have."""
+        """Put the blocks of this round into the queues; return the number of whole periods that every queue now has.
+
+        Only for a stage that has queues (see `queues`).
+        """
         slots, periods = state.slots, -1
         for source, queue, count in state.queues[self.index]:
             block = slots[source]
@@ -209,9 +215,10 @@ class Stage:
     def _cut_apart(self, state: SessionState, periods: int) -> list[list[Array]]:
         """Return the blocks for the calls of `step` in this round: for each call, a list with one block per wire.
 
-        periods: the number of whole periods in the queues. A node with a block size gets one call per period; another
-        node gets no call before the end of the signal. When the signal has ended, one last call gets all items that are
-        left. (`take` returns the blocks for nodes that take any number of periods, before the end.)
+        The blocks are taken out of the queues. periods: the number of whole periods in the queues. A node with a block
+        size gets one call per period; another node gets no call before the end of the signal. When the signal has
+        ended, one last call gets all items that are left, if there are any. (`take` returns the blocks for nodes that
+        take any number of periods, before the end.)
         """
         queues, taken = state.queues[self.index], []
         if self.takes_fixed_blocks:
@@ -234,7 +241,10 @@ class Stage:
             raise self.failure(error, "start failed") from error
 
     def run(self, state: SessionState) -> None:
-        """Run the node for one round of one signal: call `step` with its blocks, put its outputs into their slots."""
+        """Run the node for one round of one signal: call `step` with its blocks, put its outputs into their slots.
+
+        `flush` is called too when the signal has ended. Errors of the node are raised as they are.
+        """
         pieces = []
         for blocks in self.cut(state):
             state.node_states[self.index], *piece = self.step(state.node_states[self.index], *blocks)
@@ -244,7 +254,9 @@ class Stage:
     def run_late(self, state: SessionState) -> None:
         """Run the node for one round, but without the input items before the time at which the node begins.
 
-        Only for a stage that has an entry in `state.late`. The entry is removed when all these items have passed.
+        Only for a stage that has an entry in `state.late`. The entry is removed when all these items have passed. If
+        the signal ends before that time, the node is not run. The slots of the input have their whole blocks again
+        afterwards, if later stages use them.
         """
         late = state.late[self.index]
         blocks = {slot: state.slots[slot] for slot in late}
@@ -262,8 +274,8 @@ class Stage:
     def run_many(self, states: list[SessionState]) -> list[Exception | None]:
         """Run the node for one round of several signals with its `step_many`; return one error, or None, per signal.
 
-        An error that is returned was raised by `flush`, or by the check of the outputs of this signal. An error in
-        `step_many` concerns all signals, and is raised.
+        states: one for each signal, at least one. An error that is returned was raised by `flush`, or by the check of
+        the outputs of this signal. An error in `step_many` concerns all signals, and is raised.
         """
         calls = [self.cut(state) for state in states]
         pieces: list[list[Any]] = [[] for _ in states]
@@ -298,7 +310,8 @@ class Stage:
         """Put the outputs of this round into their slots, joined into one block per output.
 
         pieces: for each call of `step`, a list with one block per output. When the signal has ended, the items that
-        `flush` returns are added, and the number of items of every output is checked.
+        `flush` returns are added, and the number of items of every output is checked. Also counts the items, checks
+        the first blocks of every output (LawError), and empties the slots that no later stage uses.
         """
         if len(pieces) == 1 and state.end is None and len(pieces[0]) == len(self.outs):
             blocks = pieces[0]
@@ -359,7 +372,7 @@ class Stage:
 
 
 def check_block(where: str, stream: Stream, block: Any) -> None:
-    """Raise LawError (law 0) unless `block` is an array with the item shape and dtype of `stream`.
+    """Raise LawError (law 0) unless `block` is an array with the item shape and dtype of `stream`, of any length.
 
     where: the output port, as "node.port", for the message.
     """

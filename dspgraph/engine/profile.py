@@ -22,8 +22,9 @@ class Row:
     """Time and memory of one node, or of the engine, over all signals. Times are in seconds.
 
     calls: the number of calls. seconds: the time of all calls. share: this time as a part of the time of all rows, from
-    0 to 1. speed: the length of all signals, divided by this time. worst: the time of the slowest quantum. at_end: the
-    part of `seconds` in rounds in which a signal ended. held: the most bytes of memory for one signal.
+    0 to 1. speed: the length of all signals, divided by this time; infinity if it is 0. worst: the time of the slowest
+    quantum. at_end: the part of `seconds` in rounds in which a signal ended. held: the most bytes of memory for one
+    signal. In the row of the engine `name` is ENGINE, and `type` is "".
     """
 
     name: str
@@ -52,7 +53,7 @@ class Peak:
     """The quantum of a profile whose computation took the longest time.
 
     spent: [nodes + 1], the seconds that each node took, in running order; the last number is for the engine. at: the
-    time, in seconds of the signal, at which the quantum begins.
+    time, in seconds of the signal (in a batch, of its first signal), at which the quantum begins.
     """
 
     spent: Array
@@ -70,7 +71,8 @@ class Profile:
 
     names, types, calls, seconds, worst, at_end, held: each has one value for each node, in running order, and a last
     one for the engine; `Row` says what the values mean. quantum: the length of a quantum, in seconds. wait: the latency
-    of the graph, in seconds. whole: the names of the nodes that need the whole signal. peak: the slowest quantum.
+    of the graph, in seconds. whole: the names of the nodes that need the whole signal. peak: the slowest quantum. All
+    numbers of a new profile are 0.
     """
 
     names: tuple[str, ...]
@@ -106,7 +108,10 @@ class Profile:
         self.peak = Peak(np.zeros(n), 0.0)
 
     def merge(self, other: Profile) -> None:
-        """Add the profile of other signals of the same graph, measured in this process or in another one."""
+        """Add the profile of other signals of the same graph to this one. `other` was measured with the same quantum.
+
+        It may come from another process, and is not changed.
+        """
         self.calls = self.calls + other.calls
         self.seconds = self.seconds + other.seconds
         self.at_end = self.at_end + other.at_end
@@ -134,7 +139,10 @@ class Profile:
         ]  # fmt: skip
 
     def table(self) -> list[tuple[str, ...]]:
-        """Return a table as rows of text cells: titles, one row per node, the engine, the total."""
+        """Return a table as rows of text cells: titles, one row per node, the engine, the total.
+
+        From the third column on, the cells of a column are padded on the left to the same width.
+        """
         at, total = f"worst {milliseconds(self.quantum)}", float(self.seconds.sum())
         cells = [
             ("node", "type", "calls", "time", "share", "real-time factor", at, "at the end", "holds"),

@@ -88,10 +88,11 @@ class Profiler:
         return taken
 
     def blocks(self, blocks: Iterable[Arrays]) -> Iterator[Arrays]:
-        """Yield the blocks of a signal, cut at every quantum.
+        """Yield the blocks of a signal (input name -> array, as for `Session.push`), cut at every quantum.
 
-        Before the first block of the first signal, its first second is run without being measured, and the outputs are
-        discarded. Kernels are thus compiled, and tables are made, before the measurement begins.
+        Before the first block of the first signal is yielded, the blocks of its first second are taken from `blocks`
+        and run without being measured, and the outputs are discarded. Kernels are thus compiled, and tables are made,
+        before the measurement begins. Blocks without items are left out.
         """
         pieces = _at_quanta(self.graph, blocks, self.quantum)
         ahead = []
@@ -114,9 +115,10 @@ class Profiler:
                 return
 
     def _rehearse(self, pieces: list[Arrays]) -> None:
-        """Run all nodes for the blocks `pieces` without measuring them.
+        """Run all nodes for a signal of the blocks `pieces` without measuring them; set `warm` if there is no error.
 
-        Errors are ignored: the measured run raises them again.
+        If a node has its own `step_many`, a batch of two such signals is run too. Errors are ignored: the measured run
+        raises them again.
         """
         self._rehearsing = True
         try:
@@ -135,7 +137,7 @@ class Profiler:
     # ---- the instrument ---------------------------------------------------------------------------------------------
 
     def around_step(self, stage: Watched, step: Step) -> Step:
-        """Return a function that calls `step` and measures its time."""
+        """Return a function that calls `step`, and adds the call and its time to the clock of the stage."""
         clock = self.clocks.setdefault(stage.index, _Clock())
 
         def timed(state: Any, *blocks: Any) -> tuple[Any, ...]:
@@ -149,19 +151,19 @@ class Profiler:
         return timed
 
     def around_step_many(self, stage: Watched, step_many: StepMany) -> StepMany:
-        """Return a function that calls `step_many` and measures its time, as one call."""
+        """Return a function that calls `step_many`, and adds one call and its time to the clock of the stage."""
         return self.around_step(stage, step_many)
 
     def around_flush(self, stage: Watched, flush: Flush) -> Flush:
-        """Return a function that calls `flush` and measures its time."""
+        """Return a function that calls `flush`, and adds the call and its time to the clock of the stage."""
         return self.around_step(stage, flush)
 
     @contextmanager
     def around_round(self, states: Sequence[SessionState]) -> Iterator[None]:
-        """Return a context manager that measures the time of one round, which runs inside it.
+        """Return a context manager that measures the time of one round, which runs inside it, for the profile.
 
-        The memory of the sessions is measured too, at intervals of the signal (MEMORY_INTERVAL) and when a signal ends.
-        states: the `SessionState` of each signal.
+        The memory of the sessions is measured too, at intervals of the signal (MEMORY_INTERVAL) and before the round in
+        which a signal ends. Nothing is measured while `_rehearse` runs. states: the `SessionState` of each signal.
         """
         if self._rehearsing:
             yield
@@ -179,9 +181,11 @@ class Profiler:
             self._record(states, perf_counter() - begin, done)
 
     def _record(self, states: Sequence[SessionState], elapsed: float, done: bool) -> None:
-        """Add a round to the profile.
+        """Add a round to the profile: the calls and seconds in the clocks of the nodes, the rest for the engine.
 
-        states: the session states of the round. elapsed: seconds that it took. done: False if an error ended it.
+        states: the session states of the round. elapsed: seconds that it took. done: False if an error ended it: the
+        lengths of signal are then not added. A round in which a signal ends belongs to no quantum, nor does a round
+        without new items, unless an error ended it.
         """
         profile, clocks = self.profile, [self.clocks[stage.index] for stage in self.plan.stages]
         nodes = [clock.seconds for clock in clocks]
@@ -202,6 +206,8 @@ class Profiler:
 
     def _count(self, progress: _Progress, spent: Array, alone: bool) -> None:
         """Add the time of a round to the time of the quantum to which the round belongs.
+
+        Updates `quanta`, `late`, `worst` and `peak` of the profile, and the quantum in `progress`.
 
         progress: the progress of the first signal of the round. spent: the seconds of each node, and last of the
         engine, in the round. alone: True if the round has one signal: several rounds may then belong to one quantum. In
@@ -260,9 +266,10 @@ def _at_quanta(graph: Wiring, blocks: Iterable[Arrays], quantum: Fraction) -> It
     """Cut the blocks of a signal wherever a quantum begins; yield (number of the quantum, block) for each part.
 
     blocks: mappings, input name of `graph` -> array. quantum: the length of a quantum in seconds. The quanta are
-    numbered from 0.
+    numbered from 0. A block without items is left out.
 
-    A block that a session would refuse is yielded uncut, with None as its number: the session then raises the error.
+    A block with an unknown name, with NaN or infinity, or with a single number in place of an array is yielded uncut,
+    with None as its number: a session then raises the error. Other faults are left to the session too.
     """
     given = dict.fromkeys(graph.inputs, 0)
     for block in blocks:

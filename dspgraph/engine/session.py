@@ -22,6 +22,7 @@ def render_arrays(session: Session, signals: Arrays) -> dict[str, Array]:
     """Run a whole signal; return output name -> whole array. session: a new session. signals: input name -> array.
 
     The arrays of the input are not copied, because the caller cannot change the arrays before this function returns.
+    The session is flushed. An instrument of its plan would watch the calls of the nodes, but only the last round.
     """
     parts = []
     for blocks in blocks_of(session.graph, signals):
@@ -45,9 +46,9 @@ class Snapshot:
 class Session:
     """One signal on its way through a graph.
 
-    push(**blocks) takes a block of any length for one or more inputs, and returns for every output the items that are
-    known by then. flush() ends the signal and returns the remaining items. After flush() call reset() for another
-    signal, or restore() to continue from a snapshot. plan: a plan of the graph; by default a new one.
+    push(**blocks) takes a block of any length for one or more inputs, and returns for every output the next items, as
+    far as they are known. flush() ends the signal and returns the remaining items. After flush() call reset() for
+    another signal, or restore() to continue from a snapshot. plan: a plan of the graph; by default a new one.
     """
 
     def __init__(self, graph: Wiring, plan: Plan | None = None) -> None:
@@ -61,10 +62,11 @@ class Session:
         self.spent = ""
 
     def push(self, /, **blocks: Any) -> dict[str, Array]:
-        """Process the next items of one or more inputs; return output name -> the items that are now known.
+        """Process the next items of one or more inputs; return output name -> its next items, as far as they are known.
 
         blocks: input name -> array, as keyword arguments: `push(speech=x)`. Raises UnknownName for a name that is no
-        input, SignalError for an array that does not fit its input, and SessionError after `flush` or an error.
+        input, and SignalError for an array that does not fit its input; the session can continue after both. Raises
+        NodeError or LawError for an error in a node; after that, and after `flush`, SessionError.
         """
         self.feed(blocks)
         self._run_watched()
@@ -74,7 +76,8 @@ class Session:
         """End the signal; return output name -> the remaining items.
 
         In total an output then has ceil(T * rate) items, where T is the length of the signal in seconds. The outputs of
-        nodes that change the duration are longer or shorter: see `dspgraph.wiring.duration`.
+        nodes that change the duration are longer or shorter: see `dspgraph.wiring.duration`. Raises SignalError if the
+        inputs have different durations, and NodeError, LawError and SessionError as `push` does.
         """
         self.finish()
         self._run_watched()
@@ -82,14 +85,15 @@ class Session:
         return self.collect()
 
     def snapshot(self) -> Snapshot:
-        """Return a copy of the state of this session. Raises SessionError after `flush` or an error."""
+        """Return a copy of the state of this session. Raises SessionError after `flush` or an error in a node."""
         self._check_alive()
         return Snapshot(self.graph.digest, copy.deepcopy(self.state))
 
     def restore(self, snapshot: Snapshot) -> None:
         """Continue from a snapshot of a session of this graph, or of one with the same digest.
 
-        Raises SessionError for the snapshot of any other graph.
+        This is possible at any time, also after `flush` or an error. The snapshot can be used again. Raises
+        SessionError for the snapshot of any other graph.
         """
         if snapshot.digest != self.graph.digest:
             raise SessionError(
@@ -104,12 +108,13 @@ class Session:
 
         A node of the new graph keeps its state if its past is the same: the node itself, and all that it takes from,
         directly or through other nodes, are in the old graph too. Names do not matter. Every other node starts anew, at
-        the first time that fits its blocks and is neither before `at` nor before the present time; its outputs begin
-        then. For the outputs of a node that keeps its state the time is 0. Times are in seconds.
+        the first time that fits its blocks and is not before `at`, the present time, or the beginning of another new
+        node that it takes from; its outputs begin then. For the outputs of a node that keeps its state, and for an
+        output that is an input of the graph, the time is 0. Times are in seconds.
 
         plan: a plan of the new graph; by default a new one. at: in seconds; if it has passed, the present time counts.
-        Raises SessionError for a graph with other inputs, for one with a node that changes the tempo, and after the end
-        of the signal.
+        Raises SessionError for a graph with other inputs, for one with a node that changes the tempo, and after `flush`
+        or an error in a node.
         """
         self._check_alive()
         if dict(graph.inputs) != dict(self.graph.inputs):
@@ -131,8 +136,9 @@ class Session:
     def feed(self, blocks: Arrays, copy: bool = True) -> None:
         """Put the blocks into the slots of their inputs. Items of an input that is ahead of the other inputs wait.
 
-        blocks: input name -> array. copy: with False the session may keep the caller's arrays, and the caller must not
-        write to them again.
+        Call `run` before the next call: the slots hold one block each. blocks: input name -> array. copy: with False
+        the session may keep the caller's arrays, and the caller must not write to them again. Raises UnknownName,
+        SignalError and SessionError, as `push`.
         """
         self._check_alive()
         if not isinstance(blocks, Mapping):
@@ -158,7 +164,8 @@ class Session:
     def finish(self) -> None:
         """Mark the end of the signal, and put the items that wait at the inputs into the slots.
 
-        Raises SignalError if the inputs have different durations.
+        The next call of `run` runs the last round. Raises SignalError if the inputs have different durations; the
+        session cannot go on after that. Raises SessionError after `flush` or an error in a node.
         """
         self._check_alive()
         plan, state = self.plan, self.state
@@ -232,7 +239,7 @@ class Session:
             raise
 
     def collect(self, copy: bool = True) -> dict[str, Array]:
-        """Return output name -> the items of this output in the last round.
+        """Return output name -> the items of this output in the last round; an empty array if there are none.
 
         copy: with True the caller may change the arrays; with False they belong to the session.
         """

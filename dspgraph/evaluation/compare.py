@@ -81,17 +81,17 @@ def compare(
 
     choices: graphs; for an `OpenChoice`, one graph is made for each rate and number of channels in the headers of the
     files. files: as `corpus.gather` takes them. title, about: name and description of the pipeline, for the page.
-    names: the names of the metrics, by default all. f0_range: lowest and highest pitch that metrics of pitch look for,
-    Hz. metric_files: Python files with more metrics (see `metrics.known`). executor: where the work is done. assets:
-    write the sounds and pictures of the page to files beside it, not into the page. overwrite: whether the results of
-    any other run in `out` may be replaced; with False, RequestError is raised if a variant, a recording or a metric of
-    another comparison, or a result of `render`, would be lost. resume: keep the audio and the scores of an earlier run
-    for each recording that had no error, if the file, the graphs and the metrics are the same (see
-    `compared.earlier_compared`); the results are those of a run that compares all. started: called once, with the
-    number of recordings to compare and the number of recordings that keep their results. done: called with the result
-    of each recording as soon as it is known. note: called with remarks: on files that were left out (see
-    `corpus.gather`) and, for an `OpenChoice`, on its graphs (see `by_file.note_graph`). command: the command line, for
-    the ledger, the results and the page.
+    names: the names of the metrics; by default, and if it is empty, all, also those of `metric_files`. f0_range: lowest
+    and highest pitch that metrics of pitch look for, Hz. metric_files: Python files with more metrics (see
+    `metrics.known`). executor: where the work is done. assets: write the sounds and pictures of the page to files
+    beside it, not into the page. overwrite: whether the results of any other run in `out` may be replaced; with False,
+    RequestError is raised if a variant, a recording or a metric of another comparison, or a result of `render`, would
+    be lost. resume: keep the audio and the scores of an earlier run for each recording that had no error, if the file,
+    the graphs and the metrics are the same (see `compared.earlier_compared`); the results are those of a run that
+    compares all. started: called once, with the number of recordings to compare and the number of recordings that keep
+    their results. done: called with the result of each recording as soon as it is known. note: called with remarks: on
+    files that were left out (see `corpus.gather`) and, for an `OpenChoice`, on its graphs (see `by_file.note_graph`).
+    command: the command line, for the ledger, the results and the page.
 
     Raises RequestError, before anything is rendered, for choices and files that cannot be compared and for results that
     must not be replaced, and UnknownName for a metric that does not exist.
@@ -150,9 +150,10 @@ def _check_choices(work: ItemsByFile[CompareJob]) -> None:
 def _check_replaced(work: ItemsByFile[CompareJob], now: Mapping[str, str], ledger: Ledger) -> None:
     """Raise RequestError if results of an earlier run in the output folder would be lost.
 
-    An earlier comparison may be replaced if this comparison has all its recordings, variants and metrics. Results of
-    `render`, and files of other programs with the names of results, may not be replaced. work: the recordings and jobs
-    of this comparison. now: name of a choice -> its recipe. ledger: of the output folder.
+    An earlier comparison may be replaced if this comparison has all its recordings (ids, from the same files), variants
+    (names, with the same recipes) and metrics. Results of `render`, and files of other programs with the names of
+    results, may not be replaced. work: the recordings and jobs of this comparison. now: name of a choice -> its recipe.
+    ledger: of the output folder.
     """
     items, job = work.items, work.any_job
     known = earlier_results(job.out / RESULTS)
@@ -199,7 +200,9 @@ def _run(
 ) -> dict[str, Compared]:
     """Compare the recordings that have no earlier result. Return id -> result, for these recordings only.
 
-    earlier: id of a recording -> earlier result. Each new result is appended to the ledger as soon as it is known.
+    earlier: id of a recording -> earlier result. As soon as a new result is known, audio files of earlier runs are
+    removed for the choices that failed, the result is appended to the ledger, and `done` is called with it. A recording
+    for which no graph can be made has a failed result.
     """
     out = work.any_job.out
     items = [item for item in work.items if item.id not in earlier]
@@ -241,7 +244,10 @@ def _refused(work: ItemsByFile[CompareJob]) -> Iterator[Compared]:
 
 
 def _files_of_earlier_runs(ledger: Ledger, item: Item) -> set[str]:
-    """Return the audio files that earlier comparisons have written for a recording, relative to the output folder."""
+    """Return the audio files of a recording that earlier comparisons have written, as the ledger lists them.
+
+    Paths are relative to the output folder.
+    """
     files = (ledger.row(item.id) or {}).get("files")
     return {name for name in files if isinstance(name, str)} if isinstance(files, list) else set()
 
@@ -278,9 +284,10 @@ def _graphs(work: ItemsByFile[CompareJob], name: str) -> list[Graph]:
 
 
 def _digest(digests: Set[str]) -> str:
-    """Return the digest of a variant: that of its graph or, if it has several graphs, a hash of all their digests.
+    """Return the digest of a variant: that of its graph or, if it has several graphs or none, a hash of their digests.
 
-    A variant has several graphs if files have different rates or numbers of channels.
+    digests: the digests of its graphs. A variant has several graphs if files have different rates or numbers of
+    channels, and none if no graph can be made for any file that can be read.
     """
     if len(digests) == 1:
         return next(iter(digests))
@@ -358,7 +365,7 @@ class CompareJob:
             check_same(whole.digest, digest)
 
     def run(self, items: Iterable[Item]) -> Generator[Compared, None, None]:
-        """Yield the result of every recording, rendered with all graphs and measured."""
+        """Yield the result of every recording, rendered with all graphs and measured. Errors are in the results."""
         for item in items:
             yield self._compare(item)
 
@@ -388,7 +395,10 @@ class CompareJob:
 
     @cached_property
     def digest(self) -> str:
-        """A hash of the names, graphs and outputs of the choices, and of the metrics with their code."""
+        """A hash of the names, graphs and outputs of the choices, or why they have no graph, and of the metrics.
+
+        The code of the metrics is part of it.
+        """
         graphs = [[choice.name, choice.graph.digest, choice.output] for choice in self.made]
         code = code_provenance("dspgraph.evaluation.metrics")
         text = json.dumps([graphs, *self._without.items(), [asdict(metric) for metric in self.described], code])
@@ -400,7 +410,8 @@ class CompareJob:
     def names(self) -> list[str]:
         """The names under which sounds are written: REFERENCE, then the names of the choices.
 
-        Copies of the recordings are written under REFERENCE, at the highest sample rate that a choice takes.
+        Copies of the recordings are written under REFERENCE, at the highest sample rate that a choice takes, with the
+        largest number of channels that a choice takes at this rate.
         """
         return [REFERENCE, *(choice.name for choice in self.choices)]
 
@@ -421,8 +432,8 @@ class CompareJob:
 
         If the recording failed as a whole, the files of all choices and of the reference are removed. Nothing is
         removed if the input file does not exist: if a disk is not mounted, its old results must not be deleted. If a
-        file cannot be removed, an error in the returned result says so. row: the result. foreign: files that no
-        comparison has written; they are kept.
+        file cannot be removed, the error of its choice (or of the recording) in the returned result says so too. row:
+        the result, which is not changed. foreign: files that no comparison has written; they are kept.
         """
         if not row.input_exists:
             return row
@@ -434,7 +445,7 @@ class CompareJob:
         return replace(row, scores=tuple(scores))
 
     def _remove(self, path: Path) -> str:
-        """Remove an audio file of an earlier run. Return "", or a text for the error message if this fails.
+        """Remove an earlier audio file, if it exists. Return "", or the end of an error message if that fails.
 
         A file to which a link leads out of the output folder is not removed; the result is then "" too.
         """
@@ -468,7 +479,8 @@ class CompareJob:
     def _merged(self) -> dict[tuple[str, ...], tuple[Graph, str]]:
         """Names of choices that have equal inputs and seeds -> (one merged graph of these choices, its digest).
 
-        Stages that several choices share are computed once in the merged graph.
+        Stages that several choices share are computed once in the merged graph. Its outputs are "v0/y", "v1/y" ..., in
+        the order of the names. Choices without a graph are left out.
         """
         groups: dict[tuple[object, ...], list[str]] = {}
         for choice in self.made:
@@ -503,9 +515,10 @@ class CompareJob:
         return Compared(item.id, str(item.path), *known, audio=audio, input_exists=exists, stamp=stamp)
 
     def _render_choices(self, item: Item) -> dict[str, Rendered]:
-        """Return name of a choice -> result, for one recording.
+        """Render one recording with all graphs; return name of a choice -> result, for the choices that have a graph.
 
-        Choices whose graphs are merged are rendered together. If this fails, each of them is rendered alone.
+        Choices whose graphs are merged are rendered together, and share one result. If this fails, each of them is
+        rendered alone.
         """
         rows: dict[str, Rendered] = {}
         for names, (whole, _) in self._merged.items():
@@ -515,9 +528,10 @@ class CompareJob:
         return rows
 
     def _render(self, graph: Graph, item: Item, names: Mapping[str, str]) -> Rendered:
-        """Render a recording with a graph, and return the result.
+        """Render a recording with a graph into audio files, and return the result, which has the error if it fails.
 
-        names: name of an output of the graph -> name of the choice to whose audio file the output is written.
+        names: name of an output of the graph -> name of the choice (or REFERENCE) to whose audio file the output is
+        written.
         """
         targets = {output: self.audio_file(item, name) for output, name in names.items()}
         try:
@@ -542,7 +556,10 @@ class CompareJob:
 
 
 def audio_files(out: Path, names: Sequence[str], id: str) -> dict[str, Path]:
-    """Return name -> audio file of the recording `id`. names: REFERENCE and all names of choices, in their order."""
+    """Return name -> audio file of the recording `id`. names: REFERENCE and all names of choices, in their order.
+
+    out: the output folder of the comparison.
+    """
     return {name: _audio_file(out, folder, id) for name, folder in _folders(names).items()}
 
 
@@ -551,7 +568,11 @@ def _audio_file(out: Path, folder: str, id: str) -> Path:
 
 
 def _folders(names: Iterable[str]) -> dict[str, str]:
-    """Return name -> name of a folder that every file system allows. Different names have different folders."""
+    """Return name -> name of a folder that every file system allows. Different names have different folders.
+
+    Characters that are not allowed become "_", and a long name is cut. A number is added if another name has the same
+    folder, also if only upper and lower case differ.
+    """
     folders: dict[str, str] = {}
     taken: set[str] = set()
     for number, name in enumerate(names):
@@ -574,7 +595,7 @@ def _check_rate(name: str, stream: Audio) -> None:
 def _with_choice_names(note: str, names: Mapping[str, str]) -> str:
     """Return a note about a merged graph, with the names of choices in place of the names of outputs.
 
-    names: name of an output of the graph -> name of the choice.
+    Only names in single quotes are replaced. names: name of an output of the graph -> name of the choice.
     """
     for output, name in names.items():
         note = note.replace(f"'{output}'", f"'{name}'")

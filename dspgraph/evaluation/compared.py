@@ -44,11 +44,11 @@ class Compared:
 
 
 def compared_line(item: Item, settings: Mapping[str, Any], row: Compared, audio: Mapping[str, Path]) -> dict[str, Any]:
-    """Return the part of a ledger line that `earlier_compared` reads.
+    """Return the part of a ledger line that `earlier_compared` reads, for a result whose audio files are written.
 
     settings: see `sidecar.item_settings`. row: the result of the item. audio: name of the reference and of every
-    choice, in this order -> its audio file. If a choice failed, the line has no scores, because the recording is then
-    always compared again.
+    choice, in this order -> its audio file. If a choice or the whole recording failed, the status is "failed", and the
+    line has the errors and no scores, because the recording is then always compared again.
     """
     line = {"id": row.id, **line_origin(item, settings), "audio_seconds": row.seconds}
     if row.errors:

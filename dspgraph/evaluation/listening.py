@@ -46,11 +46,11 @@ LEAST_REFERENCE_SCORE, MOST_LOW_SCORES = 90, 0.15
 class Answer:
     """One answer of a listener: a row of a file of answers.
 
-    test: "mushra", "abx" or "preference". listener: the name of the listener. session: the id of one run of a test; a
-    listener can do a test several times. trial: the number of the trial in the session. recording: the id of the
-    recording. a: the sound that got the score or, in a pair, the sound that was called A; b, x: the sounds that were
-    called B and X. answer: "a", "b" or "none". score: 0 to 100. A field that the test does not have, or that was not
-    answered, is "" or None.
+    test: "mushra", "abx" or "preference". listener: the name of the listener, or "session ID" if none was given.
+    session: the id of one run of a test; a listener can do a test several times. trial: the number of the trial in the
+    session. recording: the id of the recording. a: the sound that got the score or, in a pair, the sound that was
+    called A; b, x: the sounds that were called B and X. A sound is the name of a variant, REFERENCE or ANCHOR. answer:
+    "a", "b" or "none". score: 0 to 100. A field that the test does not have, or that was not answered, is "" or None.
     """
 
     test: str
@@ -69,8 +69,8 @@ class Answer:
 class Scored:
     """The result of MUSHRA for one sound.
 
-    mean: the mean score, with its confidence interval. over: "listeners" or, if there is only one listener,
-    "recordings": the interval is computed from one mean for each of them.
+    over: "listeners" or, if there is only one listener, "recordings". mean: the mean of the mean scores of these
+    listeners or recordings, with its confidence interval.
     """
 
     sound: str
@@ -82,8 +82,9 @@ class Scored:
 class Recognised:
     """The result of ABX for one pair of sounds.
 
-    right: the number of right answers. share: their share of all answers. p: the probability of so many right answers,
-    or more, by guessing, corrected for the number of pairs by Holm's method.
+    sounds: their names, in alphabetical order. right: the number of right answers. share: their share of all answers.
+    p: the probability of so many right answers, or more, by guessing, corrected for the number of pairs by Holm's
+    method.
     """
 
     sounds: tuple[str, str]
@@ -96,9 +97,10 @@ class Recognised:
 class Preferred:
     """The result of a preference test for one pair of sounds.
 
-    first: the number of answers for the first sound. none: the number of answers without a preference, which are left
-    out of the share. share: the share of the answers for the first sound. p: the two-sided p-value of the binomial test
-    against a share of one half, corrected for the number of pairs by Holm's method.
+    sounds: their names, in alphabetical order. first: the number of answers for the first sound. none: the number of
+    answers without a preference. share: the share of the answers for the first sound among the answers with a
+    preference. p: the two-sided p-value of the binomial test against a share of one half, corrected for the number of
+    pairs by Holm's method. share and p are NaN if no answer has a preference.
     """
 
     sounds: tuple[str, str]
@@ -112,9 +114,10 @@ class Preferred:
 class Summary:
     """The results of all tests in several files of answers.
 
-    listeners: the names of all listeners. mushra, abx, preference: a result for each sound or pair. tests: paired tests
-    of the scores of MUSHRA. left_out: listener -> the reason why the scores of this listener were left out. open: the
-    number of answers that were not given: one for each sound of a trial of MUSHRA, one for each pair.
+    listeners: the names of all listeners. mushra: a result for each sound, the best first. abx, preference: a result
+    for each pair. tests: paired tests of the scores of MUSHRA, for each pair of variants. left_out: listener -> the
+    reason why the scores of this listener were left out. open: the number of answers that were not given: one for each
+    sound of a trial of MUSHRA, one for each pair.
     """
 
     listeners: Sequence[str]
@@ -132,8 +135,8 @@ def read_answers(files: Iterable[Path]) -> list[Answer]:
     If several files have the same session, for instance because it was exported twice, the file that was saved last
     counts. A session without the name of a listener counts as a separate listener.
 
-    Raises FileError for a file that cannot be read or is not a file of answers, and RequestError for files of different
-    comparisons.
+    Raises FileError for a file that cannot be read, is not a file of answers or has no answers, and RequestError for
+    answers to different comparisons.
     """
     newest: dict[str, tuple[str, list[Answer]]] = {}
     pages: dict[str, Path] = {}
@@ -162,9 +165,10 @@ def summarise(answers: Sequence[Answer], screened: bool = True) -> Summary:
 
     MUSHRA: the mean score of a sound with the interval of Student's t, over the means of the listeners or, if there is
     one listener, over the recordings. All pairs of variants, without the reference and the anchor, are tested on the
-    means of the recordings, each over all listeners. ABX: the right answers of each pair, with a one-sided binomial
-    test. Preference: the share of one sound among the answers with a preference, with an exact binomial interval and a
-    two-sided binomial test.
+    means of the recordings, each over all listeners, if they have at least two recordings in common; the p-values are
+    corrected by Holm's method. ABX: the right answers of each pair, with a one-sided binomial test. Preference: the
+    share of one sound among the answers with a preference, with an exact binomial interval and a two-sided binomial
+    test.
 
     Source: Recommendation ITU-R BS.1534-3 (the interval, and which listeners are left out).
     """
@@ -189,7 +193,8 @@ def summarise(answers: Sequence[Answer], screened: bool = True) -> Summary:
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     """Return pairs (number of the last line of a row in the file, row) for a file of answers.
 
-    A row takes several lines if the comment in it does. Raises FileError for a file that is not a file of answers.
+    A row takes several lines if the comment in it does. It is returned as column name -> text, for ANSWER_COLUMNS;
+    their contents are not checked. Raises FileError for a file that cannot be read, is no file of answers, or has none.
     """
     try:
         text = read_file(path, LARGEST_FILE).decode("utf-8-sig")

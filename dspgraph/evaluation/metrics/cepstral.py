@@ -84,14 +84,14 @@ def cepstra(pair: Pair) -> tuple[Array, Array, Array]:
     """Return the mel-cepstra of the reference and of the degraded signal, and which frames are audible.
 
     Mel-cepstra: [t, MCD_ORDER], from c_1 on. Audible: booleans [t], true for frames in which the energy of the
-    reference is at most 60 dB below the energy of its loudest frame.
+    reference is at most 60 dB below the energy of its loudest frame, and not 0.
     """
     (x, energies), (y, _) = (_cepstra(one, pair.rate) for one in (pair.reference, pair.degraded))
     return x, y, (energies > 0) & (energies >= energies.max(initial=0) * 10 ** (MCD_SILENCE / 10))
 
 
 def _cepstra(x: Array, rate: Fraction) -> tuple[Array, Array]:
-    """Return the mel-cepstra [t, MCD_ORDER] of x [n], from c_1 on, and the energy of every frame [t]."""
+    """Return the mel-cepstra [t, MCD_ORDER] of x [n], from c_1 on, and the energy of every frame [t]. rate: Hz."""
     length, hop = samples(MCD_LENGTH, rate), samples(MCD_HOP, rate)
     n_fft = power_of_two(length)
     matrix = _to_cepstra(n_fft, mel_alpha(rate))
@@ -106,10 +106,12 @@ def _cepstra(x: Array, rate: Fraction) -> tuple[Array, Array]:
 
 @lru_cache(maxsize=8)
 def _to_cepstra(n_fft: int, alpha: float) -> Array:
-    """Return the matrix [MCD_ORDER, n_fft // 2 + 1] that maps ln|X|**2 to the mel-cepstrum of ln|X|, from c_1 on.
+    """Return the matrix [MCD_ORDER, n_fft // 2 + 1] that maps ln(|X|**2) to the mel-cepstrum of ln|X|, from c_1 on.
 
-    The matrix is the product of an inverse DFT, which gives the cepstrum c_j, and the warping of the frequency axis.
-    Row j of the warping has the coefficients of ((w + alpha) / (1 + alpha * w))**j as a power series in w.
+    n_fft: the size of the FFT, even. alpha: the constant of the all-pass filter. The matrix is kept for later calls,
+    and must not be changed. It is the product of an inverse DFT, which gives the cepstrum c_j, and the warping of the
+    frequency axis. Row j of the warping has the coefficients of ((w + alpha) / (1 + alpha * w))**j as a power series in
+    w.
 
     Source: A. V. Oppenheim and D. H. Johnson, Discrete representation of signals, Proceedings of the IEEE 60(6), 1972.
     """

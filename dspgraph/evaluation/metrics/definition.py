@@ -48,7 +48,8 @@ class Measure:
     def described(self, f0_range: tuple[float, float]) -> Metric:
         """Return the description of the metric.
 
-        Metrics of pitch get `f0_range` (lowest and highest pitch, Hz) as a setting.
+        A metric of pitch, which already has a range as a setting, gets `f0_range` (lowest and highest pitch, Hz) in its
+        place.
         """
         if F0_RANGE_SETTING not in self.metric.settings:
             return self.metric

@@ -51,8 +51,8 @@ def stoi(pair: Pair) -> float | None:
     """Short-time objective intelligibility, at most 1.
 
     Both signals are resampled to 16 kHz. A signal over a minute is cut into equal pieces of at most a minute, and the
-    value is the mean over the pieces. None if either signal is silent in a piece, and if a piece has less than 0.4 s of
-    sound.
+    value is the mean over the pieces. None if either signal is silent in a piece, if the signals are shorter than 0.41
+    s, and if the reference has less than about 0.4 s of sound in a piece: pystoi leaves out silent frames.
 
     Source: C. H. Taal, R. C. Hendriks, R. Heusdens and J. Jensen, An algorithm for intelligibility prediction of
     time-frequency weighted noisy speech, IEEE Transactions on Audio, Speech, and Language Processing 19(7), 2011;
@@ -76,7 +76,7 @@ def stoi(pair: Pair) -> float | None:
 
 
 def _pieces(x: Array, y: Array, longest: float) -> Iterator[tuple[Array, Array]]:
-    """Yield the pieces of x and y, both [n], cut at the same samples.
+    """Yield the pieces of x and y, both [n] and not empty, cut at the same samples.
 
     There are as few pieces as possible with at most `longest` samples each. Their lengths differ by one sample at most.
     """

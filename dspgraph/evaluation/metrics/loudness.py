@@ -77,9 +77,12 @@ def _mean_square(lufs: float) -> float:
 def filter_at_rate(b: Sequence[float], a: Sequence[float], rate: float) -> tuple[Array, Array]:
     """Return the coefficients (b, a) of a two-pole filter at another rate, with the same gain at 0 Hz and at f.
 
-    b, a: numerator and denominator at 48 kHz, in powers of 1 / z. rate: the other rate in Hz. The bilinear transform
-    s = (1 - 1 / z) / ((1 + 1 / z) * tan(pi * f / R)) is applied with R = 48000 Hz, from z to s, and then with R = rate,
-    from s back to z. The frequency f is chosen so that the denominator is q + p * s + q * s**2 for some p and q.
+    b, a: numerator and denominator at 48 kHz, three coefficients each, in powers of 1 / z; the results have the same
+    form, with a[0] = 1. rate: the other rate in Hz.
+
+    The bilinear transform s = (1 - 1 / z) / ((1 + 1 / z) * tan(pi * f / R)) is applied with R = 48000 Hz, from z to s,
+    and then with R = rate, from s back to z. The frequency f is chosen so that the denominator is q + p * s + q * s**2
+    for some p and q.
     """
     top, bottom = _substitute(b), _substitute(a)  # in powers of s * tan(pi * f / 48000)
     tangent = math.sqrt(bottom[0] / bottom[2])
