@@ -69,8 +69,9 @@ def metric(
 
     unit: the unit of the values. better: the best values are the lowest ("lower"), the highest ("higher") or the
     nearest to 0 ("zero"). settings: everything that the values depend on. package: the package that computes the
-    values, if any. The version of the package is then the version of the metric; if the package is not installed, the
-    metric is not available. own_version: the version of a metric without a package.
+    values, if any; it must have the same name for `import` and for its installer. Its version is then the version of
+    the metric; if it is not installed, the metric is not available. own_version: the version of a metric without a
+    package.
     """
 
     def describe(of: Callable[[Pair], float | None]) -> Measure:
