@@ -210,6 +210,9 @@ class Session:
         The short path does what Stage.run does, without its checks. It keeps the engine's time per node and block at
         about 1 us. A node that begins in the middle of the signal (see `become`) is run by `Stage.run_late` until all
         items before its beginning have passed; `Stage.run_late` leaves out these items and calls `Stage.run`.
+
+        An error in a node is raised, as a NodeError if it is not a DspgraphError, and ends the session: after that,
+        only `reset` and `restore` are possible.
         """
         state = self.state
         node_states, slots, emitted, ending = state.node_states, state.slots, state.emitted, state.end is not None
