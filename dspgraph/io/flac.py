@@ -27,17 +27,20 @@ class Flac(NamedTuple):
     """The length of a FLAC file, in samples per channel.
 
     promised: the length in the header; 0 if it is not known, -1 if the file ends within the header. found: the length
-    up to the end of the last frame; 0 if no last frame was found. head: the bytes of the file up to the length in the
-    header, which is replaced by 0.
+    up to the end of the last frame; 0 if no last frame was found. head: the first bytes of the file, up to and with the
+    length in the header, which is replaced by 0; empty if `promised` is -1.
     """
 
     promised: int  # length in STREAMINFO; 0: unknown (section 8.2); -1: the file ends before STREAMINFO does
     found: int  # number of samples up to the end of the last frame; 0 if no last frame was found
-    head: bytes  # the beginning of the file up to the length in STREAMINFO, which is replaced by 0
+    head: bytes  # the first bytes of the file, up to and with the length in STREAMINFO, which is replaced by 0
 
 
 def find_starts(file: BinaryIO, begin: int) -> Iterator[int]:
-    """Yield the offset of every FLAC file in an open file, from the byte `begin` on: several if files were joined."""
+    """Yield the offset of every FLAC file in an open file, from the byte `begin` on: several if files were joined.
+
+    The position of `file` must not be changed until all offsets are taken.
+    """
     at, overlap = begin, b""
     file.seek(begin)
     while part := file.read(2**20):
@@ -71,7 +74,8 @@ def find_flac(file: BinaryIO, begin: int, size: int) -> Flac:
 def _first_frame(file: BinaryIO, begin: int) -> int:
     """Return the offset of the first frame, which is after the blocks of metadata (RFC 9639, section 8.1).
 
-    begin: the offset at which the FLAC file begins.
+    begin: the offset at which the FLAC file begins. If the file ends within these blocks, the offset is not in the
+    file.
     """
     at = begin + 4
     while True:
@@ -90,8 +94,8 @@ def _last_sample(tail: bytes, fixed: int, promised: int, first: int) -> int:
     before `tail`.
 
     Bytes count as a frame if the check sum of the header is right, and if one of three things is true: the frame ends
-    at the promised number of samples, it is the first frame, or the frame before it has a right check sum. Bytes after
-    the last frame are ignored.
+    at the promised number of samples, it is the first frame, or the frame before it has a right check sum. Only the
+    last _TRIES possible headers are tried. Bytes after the last frame are ignored.
     """
     headers = list(itertools.islice(_headers(tail, fixed), 2 * _TRIES))
     for k, (at, end) in enumerate(headers[:_TRIES]):
@@ -103,9 +107,9 @@ def _last_sample(tail: bytes, fixed: int, promised: int, first: int) -> int:
 
 
 def _headers(tail: bytes, fixed: int) -> Iterator[tuple[int, int]]:
-    """Yield (offset of a frame's header in `tail`, number of samples up to the end of this frame), last frame first.
+    """Yield (offset in `tail`, number of samples up to the end of the frame) for each possible header, last one first.
 
-    tail, fixed: as in `_last_sample`.
+    A possible header has a right check sum; other data can have it by chance. tail, fixed: as in `_last_sample`.
     """
     at = len(tail)
     while (at := tail.rfind(b"\xff", 0, at)) >= 0:
@@ -116,8 +120,9 @@ def _headers(tail: bytes, fixed: int) -> Iterator[tuple[int, int]]:
 def _end_of_frame(header: bytes, fixed: int) -> int:
     """Return the number of samples up to the end of a frame; 0 if the bytes are not the header of a frame.
 
-    header: the first 16 bytes of the frame. They hold, in this order (RFC 9639, section 9.1): sync code, block size,
-    sample rate, channels, bits, coded number, check sum of 8 bits. fixed: as in `_last_sample`.
+    header: the first 16 bytes of the frame; fewer at the end of the file. They hold, in this order (RFC 9639, section
+    9.1): sync code, block size, sample rate, channels, bits, coded number, check sum of 8 bits. fixed: as in
+    `_last_sample`.
     """
     if len(header) < 6 or header[1] & 0xFE != 0xF8 or header[3] & 1:
         return 0
@@ -138,7 +143,8 @@ def _coded_number(header: bytes) -> tuple[int, int]:
     """Return (the number that begins at byte 4 of a frame's header, the offset at which it ends).
 
     It is the number of the frame or, if the sizes of frames vary, of its first sample. The number is coded as UTF-8
-    codes a character. It is returned as -1 if it is damaged.
+    codes a character. It is returned as -1 if its first byte is wrong; the other bytes are not checked. header: at
+    least five bytes.
     """
     first = header[4]
     ones = next((k for k in range(8) if not first & 0x80 >> k), 8)
@@ -153,7 +159,7 @@ def _coded_number(header: bytes) -> tuple[int, int]:
 def _table(bits: int, polynomial: int) -> list[int]:
     """Return [256], the check sum (CRC) of each of the 256 bytes, for a CRC of `bits` bits with this polynomial.
 
-    The highest bit of a byte comes first.
+    The highest bit of a byte comes first. polynomial: its coefficients as bits, without the highest one.
     """
     table = []
     for byte in range(256):

@@ -33,9 +33,10 @@ steps of the aligner, whose grid is 10 ms.
 def read_gentle(path: Path, text: str) -> LabelledSpeech:
     """Return the phones of an alignment of gentle.
 
-    Notes say how many words have no phones, and why, and how many words do not end with their last phone. path, text:
-    the path, for messages, and the content of the file. Raises FileError for a file that is not JSON, has no list of
-    words or has no phones, for a word with phones but without start, and for a phone without label or duration.
+    Labels are those of the file, with the place in the word, such as "ah_S". Notes say how many words have no phones,
+    and why, and how many words do not end with their last phone (see _CLOSE). path, text: the path, for messages, and
+    the content of the file. Raises FileError for a file that is not JSON, has no list of words, or has no phones or too
+    many (see `counted`), for a word with phones but without start, and for a phone without label or duration.
     """
     try:
         data = json.loads(text, parse_float=str, parse_int=str, parse_constant=str)  # numbers stay exact
@@ -77,8 +78,8 @@ def _phones(path: Path, words: list[Any], without: Counter[str], longer: list[st
 def _lengths(place: str, phones: list[Any]) -> Iterator[tuple[Fraction, str]]:
     """Yield (duration in seconds, label) of every phone of a word.
 
-    place: where in the file the word is, for messages. phones: the list in the file. Raises FileError for an entry that
-    is not an object with a label and a duration.
+    place: where in the file the word is, for messages. phones: the list in the file, in which numbers are texts, such
+    as "0.12". Raises FileError for an entry that is not an object with a label and a duration.
     """
     for number, phone in enumerate(phones):
         where = f"{place}.phones[{number}]"

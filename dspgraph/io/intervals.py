@@ -52,9 +52,10 @@ def is_number(text: str) -> bool:
 
 
 def exact_number(place: str, name: str, text: object) -> Fraction:
-    """Return the exact value of a decimal number in a file. Raises FileError for any other text.
+    """Return the exact value of a decimal number in a file: 1/4 for "0.25".
 
-    place, name: for the message: where in the file the number is, and its name, such as "start".
+    place, name: for the message: where in the file the number is, and its name, such as "start". Raises FileError for
+    anything but a str that `is_number` accepts, for more than 40 digits in a row, and for an exponent of three digits.
     """
     try:
         if isinstance(text, str) and is_number(text):
@@ -65,10 +66,10 @@ def exact_number(place: str, name: str, text: object) -> Fraction:
 
 
 def make_interval(place: str, start: Fraction, end: Fraction, label: str, empty: str = EMPTY) -> Interval:
-    """Return an interval. start, end: in seconds. empty: the label to use if `label` is blank.
+    """Return an interval, whose label is without blanks around it. empty: the label to use if `label` is blank.
 
-    place: where in the file the interval is, for messages. Raises FileError if the interval ends before it starts, and
-    for a time of LATEST or more.
+    place: where in the file the interval is, for messages. start, end: in seconds; they may be negative. Raises
+    FileError if the interval ends before it starts, and for a time whose magnitude is LATEST or more.
     """
     if max(abs(start), abs(end)) >= LATEST:
         raise FileError(f"{place}: a time must be below {LATEST} s; found {float(start):g} and {float(end):g} s")
@@ -83,7 +84,7 @@ def make_interval(place: str, start: Fraction, end: Fraction, label: str, empty:
 def counted(intervals: Iterable[Interval], place: str) -> tuple[Interval, ...]:
     """Return intervals as a tuple. Raises FileError if there are no intervals, or more than MOST_INTERVALS.
 
-    place: the path of the file, for the message.
+    place: the beginning of the message: the path of the file.
     """
     found = []
     for one in intervals:
@@ -99,7 +100,8 @@ def read_text(path: Path) -> tuple[str, list[str]]:
     """Return the text of a file, and notes about its encoding.
 
     A file with a byte order mark is UTF-8 or UTF-16; any other file is UTF-8 or, if it is not valid UTF-8, Latin-1.
-    Raises FileError for a file that cannot be read, that has more than MOST_ALIGNMENT_BYTES, or that is binary.
+    Raises FileError for a file that cannot be read, that has more than MOST_ALIGNMENT_BYTES, that is not valid in the
+    encoding of its mark, or that is binary: it contains the character 0.
     """
     content = read_file(path, MOST_ALIGNMENT_BYTES)
     marks = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
@@ -118,7 +120,10 @@ def read_text(path: Path) -> tuple[str, list[str]]:
 
 
 def numbered_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Yield (number, line) of every line that is not blank, without its line end; the first line has the number 1."""
+    """Yield (number, line) of every line that is not blank, without its line end.
+
+    Numbers begin at 1 and count blank lines, too.
+    """
     for number, line in enumerate(re.split(r"\r\n|\r|\n", text), 1):
         if line.strip():
             yield number, line

@@ -1,6 +1,7 @@
 """Alignments with a label on each line: HTK and HTS, seconds, festival, Kaldi, Audacity and TIMIT.
 
-Every reader takes the path of the file, for messages, and its lines as pairs (line number, text).
+Every reader takes the path of the file, for messages, and its lines as pairs (line number, text), as `numbered_lines`
+yields them: no line is blank. It raises FileError for a line of another form, and as `make_interval` and `counted` do.
 
 Sources: S. Young et al., The HTK Book, version 3.4, 2006 ("Label files": times in 100 ns, master label files);
 HTS, "HTS labels" (the current phone of a full-context label stands between "-" and "+"); P. Taylor et al., Edinburgh
@@ -49,12 +50,14 @@ _SHORT = Fraction(1, 1000)
 
 
 def read_htk(path: Path, lines: Lines) -> LabelledSpeech:
-    """Return the intervals of lines START END LABEL [SCORE ...]. Whole numbers are times in units of 100 ns.
+    """Return the intervals of lines START [END] LABEL [SCORE ...]. Whole numbers are times in units of 100 ns.
 
-    If any time of the file has a decimal point or an exponent, all times are in seconds. An interval without END ends
-    where the next interval begins, or, if it is the last one, at its own start. A full-context label or triphone, such
-    as `x^a-b+c=d/...`, is reduced to the phone between "-" and "+". Consecutive states of one phone (`b[2]`, `b[3]`)
-    become one interval. Notes say what was changed. Raises FileError for lines without times.
+    If any time in `lines` has a decimal point or an exponent, all times are in seconds. An interval without END ends
+    where the next interval begins, or, if it is the last one, at its own start. Labels are decoded (see `_unescaped`).
+    Consecutive states of one phone (`b[2]`, `b[3]`) become one interval (see `_without_states`). A full-context label
+    or triphone, such as `x^a-b+c=d/...`, is reduced to the phone between "-" and "+". Words after a label and one score
+    are not read. Notes say what was changed or not read, except for decoded labels, and whether times are so short that
+    their unit may be another one. Raises FileError for a line without times, and for a negative time.
     """
     rows = [_htk_row(f"{path}, line {number}", line) for number, line in lines]
     seconds = any(set(text) & set(".eE") for row in rows for text in row.times)
@@ -94,7 +97,10 @@ def _htk_row(place: str, line: str) -> _HtkRow:
 
 
 def _unescaped(label: str) -> str:
-    """Return a label without quotes around it, in which bytes that HTK writes as `\\303\\244` are decoded."""
+    """Return a label without quotes around it (`"a"` or `'a'`), in which bytes written as `\\303\\244` are decoded.
+
+    HTK writes bytes so. Consecutive bytes are UTF-8 or, if they are not valid UTF-8, Latin-1.
+    """
 
     def letters(match: re.Match[str]) -> str:
         content = bytes(int(octal, 8) for octal in match[0].split("\\")[1:])
@@ -127,7 +133,11 @@ def _phones_of(intervals: tuple[Interval, ...], open_ends: int, seconds: bool) -
 
 
 def _without_states(intervals: tuple[Interval, ...]) -> list[Interval]:
-    """Return intervals in which consecutive states of one phone, with rising numbers, are joined to one interval."""
+    """Return intervals in which consecutive states of one phone are joined to one interval.
+
+    The numbers of states, such as `[2]`, are removed from all labels. States are joined if their numbers are above 0
+    and rise, their labels are otherwise equal, and each begins where the one before it ends.
+    """
     found: list[Interval] = []
     state = 0
     for one in intervals:
@@ -150,8 +160,9 @@ def context_free(label: str) -> str:
 def split_mlf(path: Path, text: str) -> dict[str, list[tuple[int, str]]]:
     """Return name of an entry -> its lines as pairs (line number, text), for a master label file of HTK.
 
-    path, text: the path, for messages, and the content of the file. The name of the entry `"*/a.lab"` is "a". Raises
-    FileError for a damaged file, for two entries with the same name, and for an entry that refers to another file.
+    path, text: the path, for messages, and the content of the file. The name of the entry `"*/a.lab"` is "a": without
+    folder, and without .lab or .rec. Blank lines are left out. Raises FileError for a damaged file, for two entries
+    with the same name, and for an entry that refers to another file.
     """
     lines = numbered_lines(text)
     number, first = next(lines, (1, ""))
@@ -188,7 +199,8 @@ def split_mlf(path: Path, text: str) -> dict[str, list[tuple[int, str]]]:
 def read_festival(path: Path, lines: Lines) -> LabelledSpeech:
     """Return the intervals of a file with a header up to a line `#`, then lines END COLOUR LABEL in seconds.
 
-    The first label begins at 0, and every other label where the label before it ends. Text after a ";" is left out.
+    The first label begins at 0, and every other label where the label before it ends. In a label, ";" and the text
+    after it are left out. A line without a label gets the label EMPTY.
     """
     return LabelledSpeech(counted(_festival(path, lines), str(path)))
 
@@ -224,10 +236,11 @@ def _timit(path: Path, lines: Lines) -> Iterator[Interval]:
 
 
 def read_audacity(path: Path, lines: Lines) -> LabelledSpeech:
-    """Return the intervals of lines START<tab>END<tab>LABEL in seconds. The label is optional.
+    """Return the intervals of lines START<tab>END<tab>LABEL in seconds. Without LABEL, the label is EMPTY.
 
     Lines that begin with a backslash give the frequencies of the label before them, and are left out. Lines
-    TIME<tab>LABEL (as in version 1.2), and labels whose start and end are equal, are points in time.
+    TIME<tab>LABEL (as in version 1.2), and labels whose start and end are equal, are points in time; a note counts
+    them.
     """
     intervals = counted(_audacity(path, lines), str(path))
     points = sum(one.start == one.end for one in intervals)
@@ -270,9 +283,9 @@ def _ctm(path: Path, lines: Lines) -> Iterator[Interval]:
 def split_ctm(path: Path, text: str) -> dict[str, list[tuple[int, str]]]:
     """Return name of an utterance -> its lines as pairs (line number, text), for a ctm file.
 
-    path, text: the path, for messages, and the content of the file. Comments, which begin with `;;`, are left out. An
-    utterance with several channels becomes several utterances: "a" becomes "a-1" and "a-2". Raises FileError for a line
-    with fewer than five words.
+    path, text: the path, for messages, and the content of the file. Comments, lines that begin with `;;`, and blank
+    lines are left out. An utterance with several channels becomes several utterances: "a" becomes "a-1" and "a-2".
+    Raises FileError for a line with fewer than five words.
     """
     found: dict[tuple[str, str], list[tuple[int, str]]] = {}
     channels: dict[str, set[str]] = {}

@@ -72,13 +72,13 @@ class Header(NamedTuple):
 class Tag(NamedTuple):
     """The tag Xing, Info or VBRI of a file, which is in the first frame, in place of sound.
 
-    frames: the number of frames that follow. size: the number of bytes of the file from the tag on. lead, padding: the
-    numbers of samples that the encoder added at the beginning and at the end. gapless: whether the tag has these two
-    numbers.
+    frames: the number of frames that follow, according to the tag. size: the number of bytes of the file from the frame
+    of the tag on, with this frame. lead, padding: the numbers of samples that the encoder added at the beginning and at
+    the end. gapless: whether the tag has these two numbers.
     """
 
     frames: int | None  # number of frames; None: the tag does not have it
-    size: int | None  # bytes of the file from the tag on; None: the tag does not have them
+    size: int | None  # bytes of the file from the frame of the tag on; None: the tag does not have them
     lead: int = 0  # samples that the encoder has put before the sound
     padding: int = 0  # samples that the encoder has put after the sound
     gapless: bool = False  # whether the tag has `lead` and `padding`
@@ -115,8 +115,8 @@ def parse_header(header: bytes) -> Header | None:
 def _frame(first: int, second: int) -> Header | None:
     """Return the header of a frame from its second and third byte; None if no frame has these two bytes.
 
-    first, second: the second and the third byte of the frame. The result has 0 channels, because the number of channels
-    is in the fourth byte.
+    first, second: the second and the third byte of the frame. A free bit rate also gives None. The result has 0
+    channels, because the number of channels is in the fourth byte.
     """
     version = {0b11: 1, 0b10: 2, 0b00: 3}.get(first >> 3 & 3)
     layer = 4 - (first >> 1 & 3)
@@ -137,11 +137,12 @@ def find_mpeg(path: Path, begin: int, size: int) -> Mpeg | None:
     """Return the description of the MPEG frames in a file; None if the file is not MPEG audio.
 
     begin: the offset at which frames can begin, for instance after an ID3 tag. size: the offset at which they end. If
-    `begin` is above 0, or if the file has a suffix of MPEG audio, other bytes may come before the first frame.
-    Otherwise a frame must begin at `begin`.
+    `begin` is above 0, or if the file has a suffix of MPEG audio, up to _REACH other bytes may come before the first
+    frame. Otherwise a frame must begin at `begin`.
 
-    Raises FileError if the file is truncated, if it consists of tags, if there are other bytes between frames, or if
-    the sample rate, the number of channels or the layer changes.
+    Raises FileError if the file has fewer frames than its tag promises, if it consists of tags, if it has no whole
+    frame with sound, if there are other bytes between frames, or if the version, the sample rate, the number of
+    channels or the layer changes.
     """
     with path.open("rb") as file:
         scan = _Scan(path, file, size)
@@ -164,7 +165,7 @@ class _Scan:
         self.path, self.file, self.size = path, file, size
 
     def read(self, at: int, length: int) -> bytes:
-        """Return `length` bytes from the offset `at`; fewer if the file ends before."""
+        """Return `length` bytes from the offset `at`, also beyond `size`; fewer if the file ends before."""
         self.file.seek(at)
         return self.file.read(length)
 
@@ -172,7 +173,7 @@ class _Scan:
         """Return the offset of the first frame from `begin` on; None if no frame begins within `reach` bytes.
 
         Other data can look like a header by chance. A header therefore counts only if its frame has a tag (Xing, Info
-        or VBRI), or if three more frames follow it, or fewer and then the end of the file or a text tag.
+        or VBRI), or if three more frames of its kind follow it, or fewer and then the offset `size` or a text tag.
         """
         window, at = self.read(begin, reach + 3), -1
         while 0 <= (at := window.find(b"\xff", at + 1)) < reach:
@@ -219,8 +220,8 @@ class _Scan:
     def _spans(self, at: int, kind: Kind) -> tuple[tuple[Span, ...], int, int]:
         """Return (spans of bytes with frames, number of frames, offset at which the tags after the frames end).
 
-        at: the offset of the first frame. kind: the kind that all frames must have. Between the spans are text tags.
-        Raises FileError if other frames follow.
+        at: the offset of the first frame. kind: the kind that all frames must have. Between the spans are text tags. A
+        frame that does not end by `size` is not counted. Raises FileError if other frames follow.
         """
         spans: list[Span] = []
         count = 0
@@ -239,7 +240,7 @@ class _Scan:
         return tuple(spans), count, at
 
     def _check_nothing_follows(self, at: int, kind: Kind) -> None:
-        """Raise FileError if there are more frames after those that were found.
+        """Raise FileError if another frame begins within _REACH bytes after the frames that were found.
 
         at: the offset at which the frames that were found, and the tags after them, end. kind: the kind of these
         frames.
@@ -262,7 +263,10 @@ class _Scan:
         return at
 
     def _tag_end(self, at: int) -> int:
-        """Return the offset after the one text tag that begins at the offset `at`; `at` itself if there is none."""
+        """Return the offset after the one text tag that begins at the offset `at`; `at` itself if there is none.
+
+        Text tags are ID3v1, ID3v2 and APE. The result is at most `size`.
+        """
         head = self.read(at, 32)
         if head[:3] == b"ID3":
             return min(self.size, at + id3_length(head))
@@ -291,8 +295,9 @@ class _Scan:
     def _check_tag(self, tag: Tag | None, found: int, size: int) -> None:
         """Raise FileError if there are fewer frames than the tag promises, or no frames.
 
-        found: the number of frames. size: the number of bytes of all frames and the tag. Some encoders count the frame
-        of the tag too. One frame less than promised is therefore accepted if `size` is the size in the tag.
+        tag: None if the file has no tag. found: the number of whole frames with sound. size: the number of bytes from
+        the frame of the tag to the end of the last frame. Some encoders count the frame of the tag too. One frame less
+        than promised is therefore accepted if `size` is the size in the tag.
         """
         promised = tag.frames if tag and tag.frames is not None else 0
         complete = promised <= found or (tag is not None and promised == found + 1 and tag.size == size)
@@ -351,10 +356,10 @@ def _xing(content: bytes) -> Tag:
 def info_frame(header: bytes, kind: Kind, frames: int, tag: Tag) -> bytes:
     """Return a frame of layer 3 with a tag Info: the number of frames that follow, the lead and the padding.
 
-    header, kind: the header of the first frame, and its kind. frames: the number of frames that follow. tag: the tag of
-    the file, from which lead and padding are taken. If there are more frames than this tag promises, files were joined.
-    The padding then belongs to the end of the first file; it is replaced by 0, so that a decoder cuts nothing off at
-    the end.
+    header, kind: the first four bytes of the first frame, and its kind. frames: the number of frames that follow. tag:
+    the tag of the file, from which lead and padding are taken. If there are more frames than this tag promises, files
+    were joined. The padding then belongs to the end of the first file; it is replaced by 0, so that a decoder cuts
+    nothing off at the end.
     """
     padding = tag.padding if tag.frames is None or tag.frames >= frames else 0
     encoder = b"LAME3.100" + bytes(12) + (tag.lead << 12 | padding).to_bytes(3, "big") + bytes(12)

@@ -32,7 +32,10 @@ def missing(path: Path) -> str:
 
 
 def other_form(path: Path) -> Path | None:
-    """Return an existing path that differs from the missing `path` only in the Unicode form of its names, or None."""
+    """Return the existing path that differs from the missing `path` only in the Unicode form of its names.
+
+    None: there is no such path, or a folder has several such names.
+    """
     if str(path).isascii():
         return None
     found = Path(path.anchor)

@@ -29,9 +29,9 @@ class Page(NamedTuple):
     """A page of an Ogg file, which holds a piece of one stream.
 
     at: the offset of the page in the file. flags: bits that say whether the page continues a packet, and begins or ends
-    the stream. position: the number of samples up to the end of the last packet that ends on the page; -1: no packet
-    ends there. serial: the number of the stream. number: the number of the page in the stream. content: all bytes of
-    the page.
+    the stream. position: the number of samples up to the end of the last packet that ends on the page, according to the
+    page; -1: no packet ends there. serial: the number of the stream. number: the number of the page in the stream.
+    content: all bytes of the page.
     """
 
     at: int  # offset in the file
@@ -68,13 +68,13 @@ class Link(NamedTuple):
 class _Sound:
     """The progress in one stream of sound while its pages are read.
 
-    number, position: of the last page that was read (see `Page`). begun: whether a page with sound was read. ended:
-    whether the last page of the stream was read.
+    number: that of the last page that was read (see `Page`). position: the largest position so far. begun: whether a
+    page with a position above 0 was read. ended: whether the last page of the stream was read.
     """
 
     number: int  # number of the last page that was read
-    position: int = 0  # position of the last page that was read
-    begun: bool = False  # whether a page with sound was read
+    position: int = 0  # the largest position so far
+    begun: bool = False  # whether a page with a position above 0 was read
     ended: bool = False
 
 
@@ -87,10 +87,11 @@ class _OpenLink:
 
 
 def pages(path: Path, file: BinaryIO, at: int) -> Iterator[Page]:
-    """Yield the pages of an open file from the offset `at` on.
+    """Yield the pages of an open file from the offset `at` on. path: for messages.
 
-    An incomplete page at the end, and bytes after the last page, such as a tag, are ignored. Raises FileError for a
-    page with a wrong check sum, and for bytes between pages.
+    The position of `file` must not be changed until all pages are taken. An incomplete page at the end, and bytes after
+    the last page, such as a tag, are ignored. Raises FileError for a page with a wrong check sum, and for bytes between
+    pages.
     """
     file.seek(at)
     while True:
@@ -125,8 +126,8 @@ def _has_page(file: BinaryIO, at: int) -> bool:
 def find_links(path: Path, at: int) -> tuple[Link, ...]:
     """Return the links of a file. at: the offset of the first page.
 
-    Raises FileError if the file is truncated, if a page is damaged or missing, and if a link has no stream of sound or
-    several streams of sound.
+    A stream of sound is one of Opus or Vorbis. Raises FileError if the file is truncated, if a page is damaged or
+    missing, if positions fall, and if a link has no stream of sound or several streams of sound.
     """
     links: list[Link] = []
     link = _OpenLink(at)
@@ -173,7 +174,7 @@ def _add(path: Path, link: _OpenLink, page: Page) -> None:
 
 
 def _closed(path: Path, link: _OpenLink, end: int) -> Link:
-    """Return the link whose pages have all been read. Raises FileError unless it has one stream of sound.
+    """Return the link whose pages have all been read. Raises FileError unless it has exactly one stream of sound.
 
     link: what was read of the link. end: the offset at which the link ends.
     """
@@ -222,7 +223,10 @@ _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 def clear_serial_numbers(path: Path) -> None:
-    """Set the serial number of every stream in an Ogg file to 0, in place. libsndfile writes random numbers."""
+    """Set the serial number of an Ogg file to 0, in place. libsndfile writes random numbers.
+
+    The check sums of the pages are changed to match. path: a file that has one stream.
+    """
     with path.open("rb") as file, path.open("rb+") as changed:
         for page in pages(path, file, 0):
             content = bytearray(page.content)

@@ -21,7 +21,10 @@ def require_file(path: Path) -> None:
 
 
 def is_file(path: Path) -> bool:
-    """Return whether a path is a file. If the system refuses the path, for instance as too long, return False."""
+    """Return whether a path is a regular file, or a link to one.
+
+    If the system refuses the path, for instance as too long, return False.
+    """
     try:
         return path.is_file()
     except (OSError, ValueError):  # ValueError: the path has a character that no path can have
@@ -34,7 +37,7 @@ def open_file(path: Path) -> BinaryIO:
 
 
 def open_descriptor(path: Path) -> int:
-    """Return the descriptor of a file that is opened for reading.
+    """Return the descriptor of a file that is opened for reading. The caller must close it.
 
     A named pipe, a device or a socket is refused before a byte is read: reading it could wait for ever, or never end.
     Raises FileError if the file does not exist, cannot be read or is not a regular file.
@@ -56,7 +59,7 @@ def open_descriptor(path: Path) -> int:
 
 
 def read_file(path: Path, most: int) -> bytes:
-    """Return the bytes of a file. Raises FileError for more than `most` bytes, and if the file cannot be opened."""
+    """Return the bytes of a file. Raises FileError for more than `most` bytes, and if the file cannot be read."""
     content = read_start(path, most + 1)
     if len(content) > most:
         raise FileError(f"{path} has more than {most} bytes: no such file is that large")
@@ -75,13 +78,14 @@ def read_start(path: Path, most: int) -> bytes:
 def is_text(start: bytes) -> bool:
     """Return whether bytes are text in UTF-8, without control characters other than white space.
 
-    start: the first bytes of a file; they may end within a character. No bytes are no text.
+    start: the first bytes of a file. They may end within a character: up to three bytes, wherever they are, may be
+    invalid in UTF-8. No bytes are no text.
     """
     text = start.decode("utf-8", "ignore")
-    whole = len(text.encode()) > len(start) - 4  # the last character may be cut, and no other bytes are left out
+    whole = len(text.encode()) > len(start) - 4  # the last character may be cut: up to 3 bytes are left out
     return bool(text) and whole and all(one.isprintable() or one.isspace() for one in text)
 
 
 def convert_hint(path: Path) -> str:
-    """Return the end of a message: the command that converts a file to WAV."""
+    """Return the end of a message: the command that converts a file to WAV, to be run in its folder."""
     return f"convert it: ffmpeg -i {shlex.quote(path.name)} out.wav"

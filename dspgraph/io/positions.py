@@ -20,8 +20,8 @@ _WRONG = "its positions do not count its samples, all samples were read"
 class Numbered(NamedTuple):
     """A stream of an Ogg file in which every page has its right position, after corrections if they were needed.
 
-    piece: the bytes of the stream. is_right: whether nothing had to be corrected. notes: sentences about what was
-    wrong.
+    piece: the bytes of the stream; empty if its headers cannot be read. is_right: whether nothing had to be corrected.
+    notes: sentences about what was wrong.
     """
 
     piece: Piece
@@ -33,14 +33,17 @@ class _Codec(Protocol):
     """The codec of a stream, Opus or Vorbis: it knows how many samples a packet has."""
 
     def samples(self, packet: bytes) -> int:
-        """Return the number of samples per channel that a decoder returns for a packet, as positions count them."""
+        """Return the number of samples per channel that a decoder returns for a packet, as positions count them.
+
+        packet: not empty, and no header. Packets must be given in order.
+        """
 
 
 class _Opus:
     """The codec Opus (RFC 6716, section 3.1; RFC 7845, section 4). Its positions count samples at 48 kHz."""
 
     def samples(self, packet: bytes) -> int:
-        """Return the number of samples per channel of a packet, at 48 kHz."""
+        """Return the number of samples per channel of a packet, which is not empty, at 48 kHz."""
         config, code = packet[0] >> 3, packet[0] & 3
         if config < 12:  # SILK
             size = (480, 960, 1920, 2880)[config & 3]
@@ -54,7 +57,7 @@ class _Opus:
 class _Vorbis:
     """The codec Vorbis (Vorbis I specification, sections 4.2, 4.3 and A.2).
 
-    identification, setup: the first and the third header packet of the stream.
+    identification, setup: the first and the third header packet of the stream, after the checks of `_codec`.
     """
 
     def __init__(self, identification: bytes, setup: bytes) -> None:
@@ -66,8 +69,8 @@ class _Vorbis:
     def samples(self, packet: bytes) -> int:
         """Return the number of samples per channel of a packet: (size of its block + size of the block before) / 4.
 
-        Packets must be given in order. The first packet has 0 samples. A packet that is not sound also has 0, because a
-        decoder ignores it.
+        Packets must be given in order, and none may be empty. The first packet has 0 samples. A packet that is not
+        sound also has 0, because a decoder ignores it.
         """
         mode = packet[0] >> 1 & self._mask
         if packet[0] & 1 or mode >= len(self._sizes):
@@ -108,7 +111,7 @@ class _Packets:
         self._begun = bytearray()  # the packet that has no end yet
 
     def ending_on(self, page: Page) -> list[bytes]:
-        """Return the packets that end on `page`, the next page of the stream."""
+        """Return the packets that end on `page`, the next page of the stream. Large ones are cut (_LARGEST_PACKET)."""
         body, at = page.body, 0
         found: list[bytes] = []
         for size in page.segments:
@@ -125,7 +128,7 @@ def _headers(pages: Iterator[Page], packets: _Packets) -> tuple[list[Page], list
     """Return the pages before the first sound, and the header packets on them: two for Opus, three for Vorbis.
 
     pages: an iterator over the pages of the stream; afterwards it is at the first page with sound. packets: the reader
-    that joins the packets.
+    that joins the packets. If the stream ends before its last header, there are fewer header packets.
     """
     heads: list[Page] = []
     found: list[bytes] = []
@@ -149,7 +152,8 @@ def _codec(headers: list[bytes]) -> _Codec | None:
 class _Positions:
     """A counter of the samples of a stream, which gives each page the position that follows from the count.
 
-    codec: the codec of the stream. packets: the reader that joins its packets.
+    codec: the codec of the stream. packets: the reader that joins its packets. Call `write` for each page with headers,
+    then `add` for each page with sound, and `finish` at the end.
     """
 
     def __init__(self, codec: _Codec, packets: _Packets) -> None:
@@ -176,9 +180,10 @@ class _Positions:
             self.write(self._last._replace(flags=self._last.flags | ENDS))
 
     def _counted(self, page: Page, packets: list[bytes]) -> int:
-        """Return the position of a page, counted from the samples of its packets; -1 if no packet ends on it.
+        """Return the position of the next page, counted from the samples of all packets; -1 if no packet ends on it.
 
-        packets: the packets that end on the page.
+        On a page that ends the stream, a smaller position in the file says that the last samples are padding; they are
+        not counted. Notes about wrong positions are added. packets: the packets that end on the page.
         """
         if not packets:
             return -1
@@ -197,7 +202,10 @@ class _Positions:
         return self._count
 
     def write(self, page: Page) -> None:
-        """Append a page to the parts of the result, with `page.flags` and `page.position` in its head."""
+        """Append a page to the parts of the result, with `page.flags` and `page.position` in its head.
+
+        If they differ from those in the file, `is_right` becomes False.
+        """
         head = page_head(page)
         self.is_right &= head == page.content[:HEAD]
         self.parts += (head, Span(page.at + HEAD, page.at + len(page.content)))
@@ -206,8 +214,9 @@ class _Positions:
 def count_positions(pages: Iterator[Page]) -> Numbered:
     """Return an Opus or Vorbis stream in which the position of every page is the number of samples up to its end.
 
-    pages: the pages of the stream, in order. Pages without content are left out. If the headers of the stream cannot be
-    read, the result has an empty piece, and `is_right` is True: use the stream as it is in the file.
+    pages: the pages of the stream, in order. Pages without content are left out. Only the last page is marked as the
+    end; padding at its end is not counted. If the headers of the stream cannot be read, the result has an empty piece,
+    and `is_right` is True: use the stream as it is in the file.
     """
     packets = _Packets()
     heads, headers = _headers(pages, packets)

@@ -28,8 +28,9 @@ class Printed:
 def catch_printed() -> Iterator[Printed]:
     """Catch the text that C libraries print in the `with` block: `with catch_printed() as printed: ...`.
 
-    After the block, `printed.text` is the text that they printed to stdout and stderr; it is empty with other C
-    libraries than glibc. Only one thread at a time can run such a block; other threads wait.
+    After the block, `printed.text` is the text that they printed to stdout and stderr, up to _ROOM bytes; it is empty
+    with other C libraries than glibc. Only one thread at a time can run such a block; other threads wait. A block
+    inside another one would wait for ever.
     """
     printed, stream = Printed(), _stream()
     if stream is None:
@@ -48,7 +49,11 @@ def catch_printed() -> Iterator[Printed]:
 
 
 class _Stream:
-    """A C stream that writes into memory."""
+    """A C stream that writes into memory.
+
+    file: its address; None if it cannot be opened. variables: the C variables `stdout` and `stderr`, which can be set
+    to this address. lock: to be held while they are.
+    """
 
     def __init__(self, libc: ctypes.CDLL) -> None:
         self._libc, self._buffer, self.lock = libc, ctypes.create_string_buffer(_ROOM), threading.Lock()

@@ -18,8 +18,9 @@ def resample_blocks(
 ) -> Iterator[Array]:
     """Yield a signal at the rate `to`, in blocks [n, channels] that together have `due` samples per channel.
 
-    blocks: [n, channels], the signal at `rate`. rate, to: in Hz. After the signal, blocks of `tail` zeros are resampled
-    until `due` samples have come out. The samples do not depend on the sizes of the blocks.
+    blocks: [n, channels] float64, the signal at `rate`. rate, to: in Hz. After the signal, blocks of `tail` zeros (1 or
+    more) are resampled until `due` samples have come out. Further samples of the signal are left out. The blocks that
+    are yielded can be empty. The samples do not depend on the sizes of the blocks.
     """
     converter = _converter(rate, to, channels)
     for block in chain(blocks, repeat(np.zeros((tail, channels)))):
@@ -33,9 +34,9 @@ def resample_blocks(
 def resample_signal(x: Array, rate: Fraction, to: Fraction | int) -> Array:
     """Return a signal at the rate `to`: ceil(n * to / rate) samples. Rates are in Hz.
 
-    x: [n] float64, the signal at `rate`; if the rates are equal, the result is x itself. The last samples differ from
-    those of `resample_blocks`: no zeros are resampled after the signal, and the last sample can be 0. Metrics use this
-    function. If you change it, their values change, and these metrics need new version numbers.
+    x: [n] float64, the signal at `rate`; if the rates are equal or x is empty, the result is x itself. The last samples
+    differ from those of `resample_blocks`: no zeros are resampled after the signal, and the last sample can be 0.
+    Metrics use this function. If you change it, their values change, and these metrics need new version numbers.
     """
     if rate == to or not len(x):
         return x
@@ -51,8 +52,8 @@ def _converter(rate: Fraction, to: Fraction | int, channels: int) -> soxr.Resamp
 def quick_converter(rate: Fraction, to: Fraction, channels: int) -> soxr.ResampleStream:
     """Return a converter from the rate `rate` to the rate `to` that delays the signal by only 12 to 30 ms.
 
-    rate, to: in Hz. The converter takes and returns blocks [n, channels] of float64. It is soxr's converter for
-    variable rates. Live graphs use it, because the converter of `resample_blocks` computes by FFT, and delays by 35 to
-    120 ms. The samples do not depend on the sizes of the blocks.
+    rate, to: in Hz. `resample_chunk` of the converter takes and returns blocks [n, channels] of float64. It is soxr's
+    converter for variable rates. Live graphs use it, because the converter of `resample_blocks` computes by FFT, and
+    delays by 35 to 120 ms. The samples do not depend on the sizes of the blocks.
     """
     return soxr.ResampleStream(float(rate), float(to), channels, dtype="float64", quality="HQ", vr=True)

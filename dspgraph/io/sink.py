@@ -28,16 +28,19 @@ class Sink(ABC):
 
     @abstractmethod
     def _release(self) -> None:
-        """Close the files that the sink has open. No error may be raised here."""
+        """Close the files that the sink has open. It may be called several times, and must not raise an error."""
 
     def close(self) -> None:
-        """Complete the file and sync it to the disk. It keeps its temporary name. A second call does nothing."""
+        """Complete the file and sync it to the disk. It keeps its temporary name.
+
+        After a successful call, further calls do nothing.
+        """
         if not self._closed:
             self._finish()
             self._closed = True
 
     def place(self) -> None:
-        """Give the file its final name. Call `close` first."""
+        """Give the file its final name; an older file of that name is replaced. Call `close` first."""
         self._file.place()
 
     def discard(self) -> None:

@@ -16,9 +16,9 @@ from dspgraph.streams import Array, Number, first_bad_item, to_fraction
 class Sound:
     """Samples that a notebook shows as a player: `Sound(graph(x)["speech"], 16000)`.
 
-    samples: floats, [n] or [n, channels], full scale +-1; samples beyond are clipped. rate: a whole number of samples
-    per second. Raises SignalError for samples of another shape or type, for samples that are not finite, and for a rate
-    that is not a positive whole number.
+    samples: floats, [n] or [n, channels], full scale +-1; the player clips samples beyond. rate: a whole number of
+    samples per second. Raises SignalError for samples of another shape or type, for samples that are not finite, and
+    for a rate that is not a positive whole number; ParameterError for a rate that is no number.
     """
 
     samples: Array
@@ -39,7 +39,7 @@ class Sound:
         return f"<Sound: {len(self.samples) / float(to_fraction(self.rate)):.2f} s at {self.rate} Hz>"
 
     def _repr_html_(self) -> str:
-        """Return an HTML element <audio> that contains the samples as a WAV file of 16 bits."""
+        """Return an HTML element <audio> that contains the samples, clipped to +-1, as a WAV file of 16 bits."""
         import soundfile
 
         file = io.BytesIO()

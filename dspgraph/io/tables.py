@@ -13,7 +13,8 @@ _FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 def csv_bytes(rows: Iterable[Sequence[str | float | None]]) -> bytes:
     """Return a table as the bytes of a CSV file in UTF-8.
 
-    Texts are changed by `as_text` and put in double quotes. Numbers have no quotes. None becomes an empty cell.
+    Texts are changed by `as_text` and put in double quotes. Numbers have no quotes. None becomes "", as an empty text
+    does. Bytes of a file name that are not UTF-8 are written as `\\udcff` and the like.
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC)

@@ -36,8 +36,9 @@ def read_textgrid(path: Path, text: str, tier: str | None = None) -> LabelledSpe
     """Return the intervals of one tier of a TextGrid. An empty text is silence; a point has equal start and end.
 
     path, text: the path, for messages, and the content of the file. tier: the name of the tier. By default, the only
-    tier of intervals is read; if there are several, the only tier with a name such as "phones" (_PHONE_TIERS). Raises
-    FileError for a damaged file, and if there is no such tier.
+    tier of intervals is read; if there are several, the only one with a name such as "phones" (_PHONE_TIERS). A tier of
+    points is read only by its name. Raises FileError for a damaged file, if not exactly one tier fits, and as `counted`
+    and `make_interval` do.
     """
     chosen = _choose(path, _tiers(path, text), tier)
     rows = (
@@ -52,7 +53,9 @@ class _Tokens:
     """A reader that returns the numbers, texts and flags of a TextGrid one after the other.
 
     path, text: the path, for messages, and the content of the file. The attribute `line` is the number of the line from
-    which the last value was read. `what` in the methods is the name of the value that must come next, for messages.
+    which the last value was read. `text`, `number` and `flag` return the next value as a text, `count` returns it as an
+    int. They raise FileError if the next value is of another kind, or if there is none. `what` is its name, for
+    messages.
     """
 
     def __init__(self, path: Path, text: str) -> None:

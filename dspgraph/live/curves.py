@@ -49,7 +49,7 @@ class Curve:
         self.moves.append((at, before, event))
 
     def at(self, time: Fraction) -> float:
-        """Return the value of the control at `time`, in seconds."""
+        """Return the value of the control at `time`, in seconds: not before a time that was given to `forget`."""
         for begin, before, event in reversed(self.moves):
             if begin <= time:
                 return _value(before, event, time - begin)
@@ -74,7 +74,7 @@ def _value(before: float, event: Set, since: Fraction) -> float:
 
 
 def _exp(share: Fraction, ratio: float | None = None) -> float:
-    """Return e**share, or ratio**share if a ratio is given.
+    """Return e**share, or ratio**share if a ratio is given, which must be above 0.
 
     The result is correctly rounded, so it is the same on every machine.
     """
@@ -90,7 +90,7 @@ class _Voice:
     begin: the time of its first sample, in seconds. sound: its samples, [n] or [n, channels], or a file. loops: how
     often it is played; None: without end. fades: whether it fades in. end: the time in seconds at which its fade-out
     begins; None: there is no fade-out. skip: how many samples are left out at the beginning of the first pass. forward:
-    gives the samples of a file.
+    gives the samples of a file; the constructor sets it.
     """
 
     begin: Fraction
@@ -135,9 +135,10 @@ class _Voice:
         y[inside] += (sound * level[inside].reshape(-1, *[1] * (y.ndim - 1))).astype(y.dtype)
 
     def _samples(self, places: Array) -> Array:
-        """Return the samples of the sound with the numbers `places`, [n], which follow one another.
+        """Return the samples of the sound with the numbers `places`, [n], which follow one another; n > 0.
 
-        The first sample that is played has the number 0.
+        The first sample that is played has the number 0; the numbers go on over all passes. The samples of a file can
+        be had only once, in order: these are the next n, whatever their numbers.
         """
         if self.forward is not None:
             return self.forward.take(len(places))
@@ -190,7 +191,8 @@ class Player:
     def play(self, event: Play) -> None:
         """Begin the sound of an event at the event's time.
 
-        A sound that is already playing begins to fade out at that time. event: the result of `checked`.
+        A sound that is already playing begins to fade out at that time, and the new one fades in. event: the result of
+        `checked`, with a time. Call `play` and `stop` in the order of the times.
         """
         at = time_of(event)
         self.voices.append(_Voice(at, event.sound, event.loops, self.stop(at), event.skip))

@@ -17,10 +17,11 @@ OUT = "out:"
 class DeviceRequest:
     """The request of a live graph to a device.
 
-    rate: the wanted sample rate, Hz: that of an audio stream of the graph. quantum: the duration of a quantum in
-    seconds. ports: name -> the channels of a device, for each input of the graph that a device records, and each output
-    that a device plays. The name of an output begins with OUT, so that it differs from that of an input. streams: the
-    same names -> the streams of these inputs and outputs.
+    rate: the wanted sample rate, Hz: that of an audio stream of the graph, of one at the device if there is one; 16000
+    for a graph without audio. quantum: the wanted duration of a quantum in seconds. ports: name -> the channels of a
+    device, for each input of the graph that a device records, and each output that a device plays. The name of an
+    output begins with OUT, so that it differs from that of an input. streams: the same names -> the streams of these
+    inputs and outputs.
     """
 
     rate: Fraction
@@ -31,8 +32,8 @@ class DeviceRequest:
     def columns(self, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
         """Return name of an input or output, as in `ports` -> the numbers of its channels of the device, from 0.
 
-        inputs, outputs: how many channels the device records, and how many it plays. Raises ParameterError for channels
-        that the device does not have.
+        inputs, outputs: how many channels the device records, and how many it plays. A mono output has two numbers if
+        it names no channel and the device has two. Raises ParameterError for channels that the device does not have.
         """
         found = {}
         for name, port in self.ports.items():

@@ -33,7 +33,10 @@ class DeviceEdge:
             self._line.put(np.zeros((self.lateness, channels)))
 
     def put(self, block: Array) -> None:
-        """Append a block of samples, [n, channels], at the rate of the samples that enter."""
+        """Append a block of samples, [n, channels], at the rate of the samples that enter.
+
+        If the rates are equal, the block is not copied.
+        """
         if len(block):
             converted = block
             if self._converter is not None:
@@ -54,8 +57,8 @@ class DeviceEdge:
 def _deficit(rate: Fraction, to: Fraction, channels: int) -> int:
     """Return by how many samples, at most, the output of a converter is behind its input in the first two seconds.
 
-    The samples are counted at the rate `to`, after each block of 10 ms of input. The arguments are those of
-    `quick_converter`.
+    The samples are counted at the rate `to`, after each block of 10 ms of input, and rounded up. The arguments are
+    those of `quick_converter`.
     """
     samples = math.ceil(rate / 100)
     probe, block = quick_converter(rate, to, channels), np.zeros((samples, channels))

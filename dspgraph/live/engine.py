@@ -67,7 +67,7 @@ class Stats:
     many millionths the clock of a second device is faster than that of the first; None if there is one clock. missing:
     the number of items of frame inputs that the program did not push in time. worst, mean: the longest and the mean
     time of computing a quantum. priority: the priority of the engine's thread, in words. levels: name of an input, or
-    OUT and the name of an output -> the largest magnitude of its samples since the last call of `Engine.stats`.
+    OUT and the name of an output -> the largest magnitude of its floats since the last call of `Engine.stats`.
     """
 
     seconds: float = 0.0
@@ -156,9 +156,10 @@ class Engine:
     # ---- computing --------------------------------------------------------------------------------------------------
 
     def serve(self, quanta: Sequence[Quantum]) -> None:
-        """Compute the output for some recorded quanta, in one call of the graph, and deliver it to the exchange.
+        """Compute the output for one or more recorded quanta, in one call of the graph, and deliver it to the exchange.
 
-        After an error the output fades to silence.
+        The requests in `asked` are answered first. After an error the output fades to silence. An error is also held if
+        the device has had no output for more than TOO_LATE seconds, or if the recorder has failed.
         """
         begin = time.perf_counter()
         self.answer()
@@ -190,7 +191,10 @@ class Engine:
                 queue.refuse(error)
 
     def _compute(self, quanta: Sequence[Quantum]) -> list[Array] | None:
-        """Return the output for each quantum, [samples, channels]; None if there is an error, which `hold` keeps."""
+        """Return the output for each quantum, [samples, channels]; None if there is an error, which `hold` keeps.
+
+        The outputs of the graph are also recorded, and sent to the program if it pulls them.
+        """
         try:
             count = sum(len(quantum.block) + quantum.lost for quantum in quanta)
             found = self._advance(quanta, count)
@@ -205,6 +209,8 @@ class Engine:
 
     def _advance(self, quanta: Sequence[Quantum], count: int) -> dict[str, Array]:
         """Push the input of some quanta into the performance; return the items of each output, by name.
+
+        The inputs are also recorded, and sounds that have ended are reported.
 
         count: the number of samples in these quanta at the rate of the device, with the samples that were lost.
         """
@@ -263,9 +269,10 @@ class Engine:
             self._out[name][1].put(items.reshape(len(items), -1))
 
     def _blocks(self, quanta: Sequence[Quantum], count: int) -> list[Array]:
-        """Return the samples for the device: one block [samples, channels] for each quantum.
+        """Return the samples for the device, clipped to +-1: one block [samples, channels] for each quantum.
 
-        count: the number of samples in these quanta, with the samples that were lost.
+        Outputs on the same channel are added. count: the number of samples in these quanta, with the samples that were
+        lost; as many are taken from each output.
         """
         played = np.zeros((count, self.form.outputs), np.float32)
         for columns, edge in self._out.values():
@@ -282,7 +289,11 @@ class Engine:
         return blocks
 
     def _fade(self) -> Array:
-        """Return the output of a quantum after an error, [samples, channels]: the last values fade to silence."""
+        """Return the output of a quantum after an error, [samples, channels].
+
+        In the first call, the last values fade to silence within ERROR_FADE seconds, or within the quantum if it is
+        shorter. Later calls return zeros.
+        """
         ramp = 1 - np.arange(1, self.form.samples + 1) / max(
             1, min(self.form.samples, ERROR_FADE * float(self.form.rate))
         )
@@ -299,7 +310,8 @@ class Engine:
     def answer(self) -> None:
         """Add all events that were requested since the last call, and answer the requests.
 
-        An event without a time gets the earliest time that is not computed yet.
+        An event without a time gets the earliest time that is not computed yet. If an error has stopped the graph, no
+        event is added, and the answer is a LiveError.
         """
         while True:
             try:
@@ -369,7 +381,7 @@ class Engine:
 def rehearse(graph: Graph, quantum: Fraction, latency: Fraction) -> None:
     """Run a graph on noise, with a swap to itself, so that everything is compiled before the graph runs live.
 
-    quantum, latency: those of the live graph, in seconds.
+    Controls are 0.5, and inputs of whole numbers are 0. quantum, latency: those of the live graph, in seconds.
     """
     controls = {name: 0.5 for name, stream in graph.inputs.items() if is_control(stream)}
     performance = Performance(graph, [Swap(graph, at=quantum)], controls, latency=latency)

@@ -23,10 +23,11 @@ class Set:
     """An event that moves a control to a new value.
 
     name: the input of the graph that is the control. value: the new value. over: the duration or the time constant of
-    the move, in seconds. shape: how the control moves: "line" linearly, within `over` seconds; "exponential" in equal
-    ratios, within `over` seconds, between two values that are both above 0 or both below; "target" exponentially
-    towards the new value, with the time constant `over`, without ever ending. at: the time in seconds; None: as soon as
-    the event is added to a performance. Raises ParameterError for a number that is not allowed.
+    the move, in seconds; 0: the control has the new value at once. shape: how the control moves: "line" linearly,
+    within `over` seconds; "exponential" in equal ratios, within `over` seconds, between two values that are both above
+    0 or both below; "target" exponentially towards the new value, with the time constant `over`, without ever ending.
+    at: the time in seconds; None: as soon as the event is added to a performance. Raises ParameterError for a number or
+    a shape that is not allowed.
     """
 
     name: str
@@ -51,8 +52,9 @@ class Swap:
 
     graph: the new graph. settle: seconds from the start of the last new node to the beginning of the fade. The new
     nodes start without earlier input; in this time, the effect on their outputs dies away. over: seconds of the fade
-    from the old outputs to the new ones. at: the time in seconds; None: as soon as the event is added to a performance.
-    A swap waits until the swap before it has ended. Raises ParameterError for a number that is not allowed.
+    from the old outputs to the new ones; frames and symbols change at once, where the fade begins. at: the time in
+    seconds; None: as soon as the event is added to a performance. A swap waits until the swap before it has ended.
+    Raises ParameterError for a number that is not allowed, and for a graph that is no `Graph`.
     """
 
     graph: Graph
@@ -70,11 +72,12 @@ class Swap:
 class Play:
     """An event that plays a sound into an input of the graph.
 
-    A sound that is already playing there fades out meanwhile. input: the name of the input. sound: the samples, with
-    the shape and the type that the input takes, which a performance copies; or a `FileSound`, whose file is read while
-    it is played. loops: how often the sound is played; None: without end. at: the time of the first sample in seconds;
-    None: as soon as the event is added to a performance. skip: how many samples are left out at the beginning of the
-    first pass. Raises ParameterError for a number that is not allowed.
+    A sound that is already playing there fades out meanwhile, and this one fades in. input: the name of the input.
+    sound: the samples, with the shape and the type that the input takes, which a performance copies; or a `FileSound`,
+    whose file is read while it is played; or a `ReadAhead` with the same loops and skip, which can be played once only.
+    loops: how often the sound is played; None: without end. at: the time of the first sample in seconds; None: as soon
+    as the event is added to a performance. skip: how many samples are left out at the beginning of the first pass.
+    Raises ParameterError for a number that is not allowed.
     """
 
     input: str
@@ -113,9 +116,9 @@ Event: TypeAlias = Set | Swap | Play | Stop
 
 
 def _check_times(event: Event, *names: str) -> None:
-    """Replace the times of an event by fractions: `at`, and the attributes in `names`.
+    """Replace the times of an event by fractions, in place: `at` unless it is None, and the attributes in `names`.
 
-    Raises ParameterError for a negative time.
+    Raises ParameterError for a negative time, and for a value that is no number.
     """
     for name in (*names, "at"):
         value = getattr(event, name)
@@ -130,7 +133,10 @@ def _check_times(event: Event, *names: str) -> None:
 
 
 def finite_number(value: Any, what: str) -> float:
-    """Return `value` as a float. Raises ParameterError unless it is a finite number. what: its name in the message."""
+    """Return `value` as a float. Raises ParameterError unless it is a finite int or float of Python or numpy.
+
+    what: the name of the value in the message.
+    """
     try:
         if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
             found = float(value)

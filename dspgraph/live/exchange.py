@@ -73,10 +73,11 @@ class Exchange:
     # ---- the side of the device --------------------------------------------------------------------------------------
 
     def swap(self, block: Array, lost: int = 0, time: float = 0.0) -> Array:
-        """Give the engine the samples that the device recorded, [samples, channels]; return the samples to play now.
+        """Give the engine the samples that the device recorded; return those to play now, [samples, `channels`].
 
-        The block is not copied. lost: the number of samples that the device lost since the last call. time: see
-        `Quantum`.
+        They are silence if the engine is late. block: [samples, channels that the device records]; it is not copied,
+        and not used if there is a second clock. lost: the number of samples that the device lost since the last call.
+        time: see `Quantum`.
         """
         number = self.number
         self.number += 1
@@ -130,7 +131,7 @@ class Exchange:
                 found.append(replace(one, block=self.second.take(one.time)))
 
     def deliver(self, number: int, block: Array) -> None:
-        """Give the device the output, [samples, channels], for the quantum with this number."""
+        """Give the device the output, [samples, channels], for the quantum with this number. The numbers must rise."""
         self._outbox.put((number, block))
 
     def _count_silence(self, begin: int) -> None:

@@ -28,9 +28,10 @@ class FrameQueue:
         self._lock = threading.Lock()
 
     def put(self, items: Array, answer: Callable[[Exception | None], None]) -> None:
-        """Append items, each as soon as the limit allows.
+        """Append items, each as soon as the limit allows. They are not copied, and must fit the stream.
 
-        answer: a function that is called with None when the last item is appended, or with the error of `refuse`.
+        answer: a function that is called with None when the last item is appended, or with the error of `refuse`. It is
+        called inside `put`, `take` or `refuse`, and must not use the queue.
         """
         with self._lock:
             self._waiting.append((items, answer))

@@ -53,27 +53,28 @@ _DIED_EARLY = f"{_DIED} as it started: in a script, start the graph below `if __
 
 
 class Live:
-    """A graph between devices, files and arrays. It runs inside a `with` block, in a process of its own.
+    """A graph between devices, files and arrays. It runs once, inside a `with` block, in a process of its own.
 
         with Live(graph, speech="default", out="default", record="take") as live: ...
 
     inputs, named: name of an input -> where it comes from, in a mapping or as arguments. It comes from a device, given
     by its name, a part of its name, or its number, with ":CHANNEL" (from 1) if it is not the first channel; from a
     `FileInput`; or from a `FrameInput`, whose items the program pushes. An audio input that is not named comes from the
-    device "default", or from the sounds of `played`. out: where the output goes: a device, a `FrameOutput`, or None;
-    for several outputs a mapping from their names.
+    device "default", or from the sounds of `played`; any other input must be named, be a control or be played. out:
+    where the output goes: a device, a `FrameOutput`, or None; for several outputs a mapping from their names.
 
     quantum: the wanted duration of a quantum in seconds; the attribute `quantum` has the duration that the device uses.
     ahead: the number of quanta that lie ready for the device, at least 1: more of them make the delay longer, and gaps
     rarer. variants: graphs that may be swapped in; each is run on noise before the device starts, so that it is
     compiled. latency: of the live graph, in seconds; by default the largest latency of `graph` and `variants`.
-    controls: name of a control -> its value at the beginning. played: the inputs into which sounds will be played.
-    events: events with their times, known from the start. record: a new folder, into which the inputs, the outputs and
-    the events are recorded. device: a `Device` that is used in place of the system's devices.
+    controls: name of a control -> its value at the beginning, else 0. played: the inputs into which sounds will be
+    played. events: events with their times, known from the start. record: a new folder, into which the inputs, the
+    outputs and the events are recorded. device: a `Device` that is used in place of the system's devices.
 
-    Raises RequestError, UnknownName and ParameterError for arguments that do not fit the graph or each other. At the
-    beginning of the `with` block, LiveError is raised for a device that is missing. An error while the graph runs is
-    raised once, by `wait` or at the end of the `with` block; until then the output is silent.
+    Raises RequestError, UnknownName and ParameterError for arguments that do not fit the graph or each other, and
+    FileError for a file that cannot be played. At the beginning of the `with` block, LiveError is raised for a device
+    that is missing. An error while the graph runs is raised once, by `wait` or at the end of the `with` block; until
+    then the output is silent.
     """
 
     def __init__(
@@ -330,8 +331,9 @@ class Live:
     def play(self, input: str, sound: Array | FileInput, loops: int | None = 1, at: Any = None) -> Play:
         """Play a sound into an input, and return the event with its time.
 
-        sound: the samples, which are rounded to float32; or a `FileInput`, whose own `loops` is used in place of the
-        argument. loops, at: as for the event `Play`; if `at` is None, the sound begins as soon as possible (see `add`).
+        sound: the samples, of which floats are rounded to float32; or a `FileInput`, whose own `loops` is used in place
+        of the argument. loops, at: as for the event `Play`; if `at` is None, the sound begins as soon as possible (see
+        `add`).
         """
         if isinstance(sound, FileInput):
             return self._play_file(input, sound, None, at)
@@ -343,15 +345,15 @@ class Live:
         """Continue the file that is playing in an input at another position. Return the event with its time.
 
         position: in seconds from the beginning of the file. at: the time of the change, in seconds of the performance;
-        None: as soon as possible (see `add`). The file is the one that is playing now, at the time of the call; events
-        with later times are ignored. Raises RequestError if no file is playing: none has begun, it has ended or was
-        stopped, or an array has replaced it. Raises ParameterError for a position outside of the part of the file that
-        the `FileInput` plays.
+        None: as soon as possible (see `add`). The passes of the file (`loops`) are counted anew. The file is the one
+        that is playing now, at the time of the call; events with later times are ignored. Raises RequestError if no
+        `FileInput` is playing: none has begun, it has ended or was stopped, or another sound has replaced it. Raises
+        ParameterError for a position outside of the part of the file that the `FileInput` plays.
         """
         return self._play_file(input, self._playing(input), position, at)
 
     def _playing(self, input: str) -> FileInput:
-        """Return the file that is playing in an input. Raises RequestError if none is."""
+        """Return the `FileInput` that is playing in an input. Raises RequestError if none is."""
         now, rate = self._call("time"), self._audio_input(input).rate
         past = [
             event
@@ -385,8 +387,9 @@ class Live:
     def add(self, *events: Event) -> tuple[Event, ...]:
         """Add all of these events, or none. Return them with their times.
 
-        Events without a time take effect together, at the first quantum that is not computed yet. Raises the errors of
-        `Performance.add`.
+        Events without a time take effect together, at the first quantum that is not computed yet. Floats in the arrays
+        of `Play` events are rounded to float32. Raises the errors of `Performance.add`, FileError for a sound that
+        cannot be read or recorded, and LiveError if the graph has stopped.
         """
         ready = tuple(_rounded(event) for event in events)
         times = self._call("events", ready, tuple(self._line(event) for event in ready))
@@ -398,8 +401,8 @@ class Live:
         """Push items, by name, into inputs that are `FrameInput`s, and wait until the limits of the inputs allow them.
 
         Samples of audio are floats; they are rounded to float32. Nothing is pushed if one of the arrays does not fit
-        its stream. Raises SignalError for such an array, RequestError for an input that is no `FrameInput`, and the
-        error that stopped the graph.
+        its stream. Raises SignalError for such an array, RequestError for an input that is no `FrameInput`, UnknownName
+        for a name that is no input, and the error that stopped the graph.
         """
         arrays = {}
         for name, array in items.items():
@@ -415,7 +418,7 @@ class Live:
             self._answer(number)
 
     def wanted(self, name: str) -> int:
-        """Return how many items of an input that is a `FrameInput` can be pushed without waiting."""
+        """Return how many items of the input `name`, which must be a `FrameInput`, can be pushed without waiting."""
         if not isinstance(self.setup.inputs.get(name), FrameInput):
             raise RequestError(f"'{name}' takes no items of the program: begin with {name}=FrameInput()")
         return int(self._call("wanted", name))
@@ -423,9 +426,9 @@ class Live:
     def pull(self, name: str, items: int | None = None, timeout: float | None = None) -> Array:
         """Return the next items of an output that is a `FrameOutput`. items: how many; None: all that are there.
 
-        timeout: the seconds to wait for them. After this time, and when the graph has ended, fewer may be returned.
-        Raises SignalError if items were dropped because they were not pulled in time, and RequestError for more items
-        than the output keeps.
+        timeout: the seconds to wait for `items` items; None: without a limit. After this time, and when the graph has
+        ended, fewer may be returned. Raises SignalError if items were dropped because they were not pulled in time, and
+        RequestError for more items than the output keeps, and for an output that is no `FrameOutput`.
         """
         if name not in self._pulled:
             raise RequestError(f"'{name}' cannot be pulled: begin with a FrameOutput() for it")
@@ -488,7 +491,8 @@ class Live:
     def _answer(self, number: int, patience: float = float("inf")) -> Any:
         """Wait for the answer to a request; return it, or raise the error that is the answer.
 
-        number: of the request. patience: the seconds to wait.
+        number: of the request. patience: the seconds to wait. If there is no answer by then, or if the graph has ended
+        without one, the error that stopped it is raised, or LiveError.
         """
         with self._changed:
             end = time.monotonic() + patience
@@ -541,7 +545,8 @@ class Live:
 class _Pulled:
     """The items of one output that the program has not pulled yet.
 
-    most: how many items are kept. drops: whether older items are dropped; otherwise the graph waits.
+    most: how many of the newest items are always kept. drops: whether older blocks are dropped; otherwise the graph
+    waits. After a drop, `take` raises SignalError once.
     """
 
     def __init__(self, stream: Any, most: int, drops: bool) -> None:
@@ -571,7 +576,10 @@ class _Pulled:
 
 
 def _rounded(event: Event) -> Event:
-    """Return the event; if its sound is an array of floats, with this array rounded to float32, as it is recorded."""
+    """Return the event; if its sound is an array of floats, with this array rounded to float32, as it is recorded.
+
+    The dtype of the array stays.
+    """
     if not isinstance(event, Play) or isinstance(event.sound, FileSound | ReadAhead):
         return event
     if np.asarray(event.sound).dtype.kind == "f":

@@ -49,8 +49,8 @@ class Performance:
     that is swapped in must not be higher.
 
     Raises UnknownName for a name that the graph does not have, RequestError for a graph that cannot run in a
-    performance and for a control into which sounds would be played, and ParameterError for a number that is not
-    allowed.
+    performance, for a latency below that of the graph, and for a control into which sounds would be played,
+    ParameterError for a number that is not allowed and for an event without a time, and the errors of `add`.
     """
 
     def __init__(
@@ -94,8 +94,8 @@ class Performance:
         """Add an event and return a copy of it with its time.
 
         An event without a time gets the time that the inputs have reached. Raises SessionError for a time that has
-        passed and for moves of a control in a wrong order, RequestError for a graph that cannot be swapped in,
-        UnknownName for a control that does not exist and for an input into which no sound can be played, and
+        passed and for moves of a control in a wrong order, RequestError for a graph that cannot be swapped in and for a
+        sound in a control, UnknownName for a control that does not exist and for an input that is not played, and
         ParameterError or SignalError for values that are not allowed.
         """
         return self._add(self._checked(event))
@@ -103,7 +103,8 @@ class Performance:
     def checked(self, events: Iterable[Event]) -> tuple[Event, ...]:
         """Return events for `add_checked`, with sounds as the inputs take them. Another thread may call this method.
 
-        Raises the errors of `add`, except those for a move of a control that does not fit the moves before it.
+        Nothing is added, and no event gets a time. Raises the errors of `add`, except those for a move of a control
+        that does not fit the moves before it.
         """
         return tuple(self._checked(event) for event in events)
 
@@ -161,7 +162,7 @@ class Performance:
         return event
 
     def _stamped(self, event: Event) -> Event:
-        """Return an event with its time. Raises SessionError for a time that has passed."""
+        """Return a copy of an event with its time: `self.time` if it has none. Raises SessionError for a past time."""
         at = self.time if event.at is None else time_of(event)
         if at < self.time:
             raise SessionError(
@@ -191,7 +192,7 @@ class Performance:
         return self._run(max(reached, self.time))
 
     def advance(self, seconds: Number) -> dict[str, Array]:
-        """Run for `seconds` without recorded inputs; return the next items of every output, by name.
+        """Run for `seconds` (at least 0) without recorded inputs; return the next items of every output, by name.
 
         Raises SignalError if there are recorded inputs: `push` takes their blocks.
         """
@@ -251,7 +252,10 @@ class Performance:
     # ---- running ----------------------------------------------------------------------------------------------------
 
     def _run(self, end: Fraction) -> dict[str, Array]:
-        """Run up to the time `end` in seconds; return the items of every output, by name, that are due by then."""
+        """Run up to the time `end` in seconds; return the items of every output, by name, that are due by then.
+
+        Items that an earlier call returned are left out. end: at least `self.time`.
+        """
         while True:
             change = self._next_change()
             if change is None or change[0] >= end:
@@ -270,7 +274,11 @@ class Performance:
         return due
 
     def _next_change(self) -> tuple[Fraction, Callable[[], None]] | None:
-        """Return (time in seconds, function that makes the change) for the next event or end of a fade, or None."""
+        """Return (time in seconds, function that makes the change) for the next change, or None if there is none.
+
+        A change is the beginning or the end of a swap, `Play`, or `Stop`. Moves of controls are none: their curves hold
+        them. A swap begins only after the end of the swap before it.
+        """
         changes: list[tuple[Fraction, Callable[[], None]]] = []
         if self._crossing is not None:
             changes.append((self._crossing.over, self._finish))
@@ -360,9 +368,9 @@ def perform(
 
     recording: name -> whole array, for every input that is no control and into which no sound is played. events: events
     with their times. controls, latency, played: as for `Performance`. block: how many seconds are computed in one call;
-    the samples do not depend on it. seconds: the duration, which must be given if there are no recorded inputs. Raises
-    the errors of `Performance`, and SignalError for an input that is missing and for inputs that end at different
-    times.
+    the samples do not depend on it. seconds: the duration, to be given if and only if there are no recorded inputs.
+    Raises the errors of `Performance`, and SignalError for an input that is missing and for inputs that end at
+    different times.
     """
     performance = Performance(graph, events, controls, played, latency)
     return run_recording(performance, recording, [block], seconds)
@@ -373,9 +381,9 @@ def run_recording(
 ) -> dict[str, Array]:
     """Run a performance over a whole recording; return name of an output -> array.
 
-    recording: name of a recorded input -> whole array. spans: the durations of the blocks in seconds; the last one is
-    used for all further blocks. seconds: the duration, if there are no recorded inputs. Raises the errors of
-    `recorded_seconds`.
+    performance: one that has not run yet. recording: name of a recorded input -> whole array. spans: the durations of
+    the blocks in seconds, above 0; the last one is used for all further blocks. seconds: the duration, if and only if
+    there are no recorded inputs. Raises the errors of `recorded_seconds`.
     """
     streams = performance.graph.inputs
     length = recorded_seconds(streams, performance.recorded, recording, seconds)
