@@ -449,7 +449,7 @@ class Live:
 
     @property
     def stats(self) -> Stats:
-        """The counts and times up to now. The levels are those since the last access."""
+        """The counts and times up to now, or up to the end. The levels are those since the last access."""
         if self._last is not None:
             return self._last
         found = self._call("stats")
@@ -475,7 +475,10 @@ class Live:
         return self._answer(self._send(kind, *rest), _ANSWER)
 
     def _send(self, kind: str, *rest: Any) -> int:
-        """Send a request to the process; return its number. kind, rest: see `Control._do` in `process`."""
+        """Send a request to the process; return its number. kind, rest: see `Control._do` in `process`.
+
+        Raises RequestError before the graph runs, and LiveError, or the error that stopped the graph, after its end.
+        """
         if self._pipe is None or self.form is None:
             raise RequestError("the graph does not run: use `with Live(...) as live:`")
         with self._changed:
