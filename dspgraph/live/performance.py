@@ -125,8 +125,8 @@ class Performance:
     def prepare(self, old: Graph, new: Graph) -> None:
         """Do the slow work of a swap from `old` to `new` before its time. Another thread may call this method.
 
-        A swap that was not prepared gives the same samples, but takes longer. The running graph and the graph of the
-        swap must then be these objects, not equal ones. The last MOST_PREPARED swaps are kept.
+        A swap that was not prepared gives the same samples, but takes longer. A prepared swap is used only if the
+        running graph and the graph of the event are these objects, not equal ones. The last MOST_PREPARED are kept.
         """
         if any(old is one and new is other for one, other, _ in self._merged):
             return
