@@ -73,8 +73,10 @@ class Node(BaseModel):
     """The base class of all nodes. A node is one stage of a graph, for instance of a vocoder.
 
     A node class derives directly from Node; a class that derives from another node class raises TypeError. The class
-    attributes of type `Input` or `Output` are the ports, the annotated fields are the parameters. Two nodes of the same
-    class with equal parameters are equal.
+    attributes of type `Input` or `Output` are the ports, at least one of each; the annotated fields are the parameters.
+    No port may have the name of a parameter or method. The attribute `type_name` is the name of the class in pipelines:
+    "my_filter" for `MyFilter`. Two nodes of the same class with equal parameters are equal. A node is made with its
+    parameters as named arguments; ParameterError is raised for one that is unknown, missing or not allowed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, ignored_types=(Port, cached_property))
@@ -94,7 +96,7 @@ class Node(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _check_number(cls, value: Any, info: ValidationInfo) -> Any:
-        """Return `value`. Raises a validation error if a boolean or a text stands where only a number is allowed.
+        """Return `value`. Raises an error for a boolean or text, also in a list, where only numbers are allowed.
 
         Pydantic calls this before it reads the value of each parameter. info: has the name of the parameter.
         """
@@ -151,7 +153,9 @@ class Node(BaseModel):
         return 0
 
     def stretch(self, *inputs: Any) -> Fraction:
-        """Return how many seconds of output the node gives for each second of input, as an exact fraction above 0.
+        """Return how many seconds of output the node gives for each second of input.
+
+        The number is exact (a fraction or a whole number), from 1 / 1000 to 1000.
 
         With a stretch s, item k of an output of rate r stands for the input from k / (r * s) to (k + 1) / (r * s)
         seconds. The lookahead counts seconds of input from the end of this span. All inputs of a node must have the
@@ -162,16 +166,18 @@ class Node(BaseModel):
     def extra(self, *inputs: Any) -> Fraction:
         """Return how many seconds the outputs last beyond the end of the input, such as the tail of an echo.
 
-        `flush` returns the items of this time. An output then has ceil((T * stretch + extra) * rate) items in all,
-        where T is the duration of the node's input in seconds: items / rate, the least of all inputs. T is longer than
-        the signal if the last item reaches beyond its end.
+        The number is exact (a fraction or a whole number), from 0 to 600. `flush` returns the items of this time. An
+        output then has ceil((T * stretch + extra) * rate) items in all, where T is the duration of the node's input in
+        seconds: items / rate, the least of all inputs. T is longer than the signal if the last item reaches beyond its
+        end.
         """
         return Fraction(0)
 
     def block_size(self, *inputs: Any) -> int | None:
         """Return how many items of the first input every call of `step` must get; None if any number will do.
 
-        The last block of a signal may have fewer items.
+        The last block of a signal may have fewer items. Every other input must have a whole number of items in the span
+        of these. Return None if the lookahead is `math.inf`.
         """
         return None
 
@@ -262,7 +268,7 @@ def require_mono(stream: Audio, node: Node) -> None:
 def require_alike(streams: Mapping[str, Audio], node: Node) -> None:
     """Raise ParameterError if signals differ in rate, channels or dtype.
 
-    streams: name of the port or wire, for the message -> stream. node: the node that takes the signals.
+    streams: name of the port or wire, for the message -> stream; at least one. node: the node that takes the signals.
     """
     (first, one), *others = streams.items()
     for name, other in others:

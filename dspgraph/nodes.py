@@ -2,7 +2,7 @@
 
 For each node, such as `lpc`, there is the class `Lpc`, for graphs, and, if the file of the node defines it, the
 function `lpc`, which computes the same on whole arrays. A name is imported at its first use. Nodes of installed
-packages are here too, as classes.
+packages are here too; nodes of plugins are not.
 """
 
 import sys
@@ -16,7 +16,7 @@ def __getattr__(name: str) -> Any:
     """Return the class of a node for a name such as "Lpc", and its function for a name such as "lpc".
 
     Raises AttributeError for a node that has no function, and for any other name; the message then suggests the most
-    similar name.
+    similar name. Raises RequestError for a node that cannot be imported.
     """
     found = registry.nodes()
     classes = {_class_name(node): node for node in found}

@@ -60,7 +60,10 @@ def parameter_rule(model: type[BaseModel], name: str) -> str:
 
 @lru_cache(maxsize=256)
 def _properties(model: type[BaseModel]) -> dict[str, Any]:
-    """Return the JSON Schema of every field of a pydantic class: name of the field -> schema."""
+    """Return the JSON Schema of every field of a pydantic class: name of the field -> schema.
+
+    The result is in a cache: do not change it.
+    """
     properties: dict[str, Any] = model.model_json_schema()["properties"]
     return properties
 
@@ -145,7 +148,7 @@ def complaint_sentence(detail: ErrorDetails, place: str | None = None) -> str:
 
     The message of a validator of dspgraph is already a whole sentence: only the place is put before it.
 
-    detail: one entry of `ValidationError.errors()`. place: the first words; by default the path of the field.
+    detail: one entry of `ValidationError.errors()`. place: the first words; "": none; by default the path of the field.
     """
     if place is None:
         place = ".".join(map(str, detail["loc"]))

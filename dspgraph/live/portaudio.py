@@ -76,7 +76,11 @@ def list_devices() -> list[Found]:
 def find_device(name: str, output: bool) -> Found:
     """Return the device with a name, a part of a name, or a number as text; for "default", the default device.
 
-    output: whether the device must play; otherwise it must record. Raises LiveError if no device fits, or several.
+    A number or an exact name goes before a part of a name; of several devices with this exact name, the first is taken.
+    In a part of a name, case is ignored. If the default device does not fit, "default" is the first device that does.
+
+    output: whether the device must play; otherwise it must record. Raises LiveError if no device fits, if the part of a
+    name fits several, and in the cases of `list_devices`.
     """
     there = list_devices()
     fits = [one for one in there if (one.outputs if output else one.inputs)]
@@ -101,8 +105,9 @@ def find_device(name: str, output: bool) -> Found:
 class PortAudio:
     """A device that plays and a device that records, or only one of the two.
 
-    One device that does both is opened as one stream. Two devices with two clocks are opened as two streams: the device
-    that plays determines the time, and the samples of the other device are resampled (see `SecondClock`).
+    One device that does both, and two devices with one clock (those of JACK), are opened as one stream. Two devices
+    with two clocks are opened as two streams: the device that plays determines the time, and the samples of the other
+    device are resampled (see `SecondClock`). Call `open`, then `run`.
     """
 
     def __init__(self) -> None:
@@ -113,9 +118,11 @@ class PortAudio:
     def open(self, request: DeviceRequest) -> DeviceFormat:
         """Find the devices that a request names, and return the format in which they run.
 
-        The rate is that of the graph if the devices take it, otherwise their own. Raises LiveError if a device is
-        missing, if a name fits several devices, or if no rate fits, and ParameterError for channels that a device does
-        not have.
+        The devices do not run yet. The rate is that of the request if the devices take it, otherwise the default rate
+        of the device that plays, or else of the one that records. If there are two clocks, it is the rate of the device
+        that plays, and `second` has that of the other one. Raises LiveError if a device is missing, if a name fits
+        several devices, if several devices would record or several play, or if no rate fits, and ParameterError for
+        channels that a device does not have.
         """
         ports = request.ports.items()
         self._input = _one(find_device(port.device, output=False) for name, port in ports if not name.startswith(OUT))
@@ -134,13 +141,20 @@ class PortAudio:
         return DeviceFormat(rate, samples, self._outputs, columns, f"{about}, {hertz(rate)}{clocks}", second)
 
     def _two_clocks(self) -> bool:
-        """Return whether one device records and another one plays, with clocks of their own."""
+        """Return whether one device records and another one plays, with clocks of their own.
+
+        All devices have clocks of their own, except those of JACK (see `_ONE_CLOCK`).
+        """
         if not (self._input and self._output) or self._input == self._output:
             return False
         return not (self._input.api == self._output.api and self._input.api in _ONE_CLOCK)
 
     def _channels(self, request: DeviceRequest, output: bool) -> int:
-        """Return how many channels of the output device, or of the input device, must be opened for a request."""
+        """Return how many channels of the device that plays must be opened for a request, from the first one on.
+
+        output: False for the device that records. Return 0 if there is no such device. Raises ParameterError for
+        channels that the device does not have.
+        """
         found = self._output if output else self._input
         if found is None:
             return 0
@@ -152,10 +166,10 @@ class PortAudio:
         return most
 
     def _rate(self, wanted: Fraction, found: Found | None, output: Found | None) -> Fraction:
-        """Return `wanted` if the devices can run at this rate, otherwise a rate that they have by default, in Hz.
+        """Return `wanted` if the devices can run at this rate, otherwise the default rate of one of them, in Hz.
 
-        found: the device that records; output: the device that plays; None: there is none. Raises LiveError if they can
-        run at none of these rates.
+        The default rate of `output` is tried before that of `found`. found: the device that records; output: the device
+        that plays; None: there is none. Raises LiveError if they cannot both run at one of these rates.
         """
         sd = _sounddevice()
         rates = [wanted, *(to_fraction(one.rate) for one in (output, found) if one)]
@@ -173,9 +187,10 @@ class PortAudio:
         raise LiveError(f"the device takes neither {' nor '.join(hertz(rate) for rate in rates)}: {refusal}")
 
     def run(self, engine: Engine, stop: threading.Event) -> None:
-        """Run the device and the engine until `stop` is set.
+        """Run the device and the engine until `stop` is set. `open` must have found the devices before.
 
-        Raises LiveError if the device cannot be opened, or ends by itself.
+        The engine computes in a thread of its own, which has ended when this function returns. Raises LiveError if a
+        device cannot be used, ends by itself, or is lost (see `_watch`).
         """
         sd = _sounddevice()
         form, exchange, ended = engine.form, engine.exchange, threading.Event()
@@ -246,10 +261,11 @@ class PortAudio:
         return stream
 
     def _watch(self, exchange: Exchange, stop: threading.Event, ended: threading.Event) -> None:
-        """Wait until `stop` is set. Raises LiveError if a device ends, or no longer asks for samples.
+        """Wait until `stop` is set. Raises LiveError if a device ends, or does nothing for 2 s.
 
-        PortAudio does not always say that a device has gone. The stream of such a device is left open, because the call
-        that closes it might never return.
+        A device does nothing if it asks for no samples or, if it has a clock of its own and records, delivers none:
+        PortAudio does not always say that a device has gone. The caller leaves the stream of such a device open,
+        because the call that closes it might never return. ended: set when a stream ends.
         """
         counts, since = [-1, -1], [time.monotonic()] * 2
         while not stop.wait(_CHECK):
@@ -261,7 +277,10 @@ class PortAudio:
 
 
 class _Clock:
-    """The times of recorded blocks, from which the number of lost samples is computed. rate: of the device, Hz."""
+    """The times of recorded blocks, from which the number of lost samples is computed. rate: of the device, Hz.
+
+    Call `lost` for every block, in order.
+    """
 
     def __init__(self, rate: Fraction) -> None:
         self._rate = float(rate)
@@ -272,7 +291,8 @@ class _Clock:
 
         now: the time of the first sample of the block, in seconds. frames: its number of samples. overflow: whether
         PortAudio says that samples were lost. PortAudio does not say how many. The number follows from the time since
-        the last block, rounded to whole blocks, because only whole blocks are lost.
+        the end of the last block, rounded to whole blocks, because only whole blocks are lost. It is 0 without
+        `overflow`, for the first block, and if this time is negative or longer than 10 s.
         """
         expected, self._expected = self._expected, now + frames / self._rate
         if not overflow or expected is None:
@@ -282,7 +302,10 @@ class _Clock:
 
 
 def _one(found: Iterable[Found]) -> Found | None:
-    """Return the only device among those found; None if there is none. Raises LiveError if there are several."""
+    """Return the only device in `found`, where it may be repeated; None if `found` is empty.
+
+    Raises LiveError if there are several devices.
+    """
     there = list(dict.fromkeys(found))
     if len(there) > 1:
         names = ", ".join(one.name for one in there)

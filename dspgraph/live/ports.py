@@ -30,7 +30,11 @@ class DevicePort:
 
     @classmethod
     def parse(cls, text: str) -> DevicePort:
-        """Return the port that a text NAME or NAME:CHANNEL stands for. Raises ParameterError for a channel below 1."""
+        """Return the port that a text NAME or NAME:CHANNEL stands for. An empty NAME is "default".
+
+        If the text after the last colon is not a whole number, the colon belongs to NAME. Raises ParameterError for the
+        channel 0.
+        """
         name, colon, channel = text.rpartition(":")
         if not (colon and channel.isdecimal()):
             return cls(text or "default")
@@ -41,8 +45,9 @@ class DevicePort:
     def columns(self, wanted: int, channels: int, output: bool = False) -> tuple[int, ...]:
         """Return the numbers of the channels of a device that a stream uses, from 0.
 
-        wanted: the number of channels of the stream. channels: the number of channels of the device. output: whether
-        the device plays the stream. Raises ParameterError if the device has too few channels.
+        There is one number for each channel of the stream; but two numbers for a mono output without `channel`, if the
+        device has two channels. wanted: the number of channels of the stream. channels: the number of channels of the
+        device. output: whether the device plays the stream. Raises ParameterError if the device has too few channels.
         """
         first = (self.channel or 1) - 1
         if first + wanted > channels:
@@ -60,8 +65,9 @@ class FileInput:
     """A sound file that is played into an input of a live graph.
 
     path: the file. start, end: the part that is played, in seconds of the file; end None: to its end. loops: how often
-    it is played; None: without end. speed: 2 plays it in half the time, an octave higher. A part of up to 60 s is read
-    before it is played, a longer one while it is played.
+    it is played; None: without end. speed: 2 plays it in half the time, an octave higher. A part that sounds for up to
+    60 s is read before it is played, a longer one while it is played. Raises ParameterError for a speed that is not
+    above 0 and at most 1024, and for a time that is no number.
     """
 
     path: str | Path
@@ -78,10 +84,11 @@ class FileInput:
             raise ParameterError(f"FileInput.speed is above 0 and at most 1024; found {shown(self.speed)}")
 
     def sound(self, stream: Audio) -> FileSound:
-        """Return the part from `start` to `end`, at the rate of a stream. No samples are read yet.
+        """Return the part from `start` to `end`, at `speed`. stream: the stream of the input into which it is played.
 
-        The samples are rounded to float32, as a recording stores them. Raises FileError for a part that the file does
-        not have.
+        Only the header of the file is read yet. The samples get the rate, channels and dtype of the stream, and are
+        rounded to float32, as a recording stores them. Raises FileError for a file that cannot be read, for channels
+        that cannot be converted, and for a part that the file does not have.
         """
         start, end = to_fraction(self.start), None if self.end is None else to_fraction(self.end)
         if start < 0 or (end is not None and end <= start):
@@ -94,7 +101,7 @@ class FileInput:
 
         position: where the first pass begins, in seconds of the file; None: at `start`. at: the time of the event, in
         seconds of the performance; None: as soon as possible, when the event is added. Raises ParameterError for a
-        position outside of the part from `start` to `end`.
+        position outside of the part from `start` to `end`, and the errors of `sound`.
         """
         sound, skip = self.sound(stream), 0
         if position is not None:
@@ -114,7 +121,8 @@ class FrameInput:
     """An input whose items the program pushes.
 
     limit: how many seconds of signal may wait for the graph; if the limit is shorter than a quantum, one quantum may
-    wait. `push` waits until its items fit.
+    wait. `push` waits until its items fit. If the live graph uses a device, zeros replace items that are not pushed in
+    time; otherwise the graph waits for them.
     """
 
     limit: Fraction = Fraction(1, 2)
@@ -124,14 +132,14 @@ class FrameInput:
 class FrameOutput:
     """An output whose items the program pulls.
 
-    limit: how many seconds of signal are kept for the program. If the live graph uses a device, older items are dropped
-    and counted; otherwise the graph waits until items are pulled.
+    limit: how many seconds of signal are kept for the program, at least one item. If the live graph uses a device,
+    older items are dropped and counted; otherwise the graph waits until items are pulled.
     """
 
     limit: Fraction = Fraction(60)
 
     def most(self, stream: Stream) -> int:
-        """Return the limit in items. stream: the stream of the output."""
+        """Return the limit in items, rounded down, at least 1. stream: the stream of the output."""
         return max(1, int(self.limit * stream.rate))
 
 
@@ -140,5 +148,5 @@ OutputPort: TypeAlias = DevicePort | FrameOutput
 
 
 def rounded(samples: Array) -> Array:
-    """Return samples rounded to float32, the precision of devices and recordings."""
+    """Return a copy of samples in float32, the dtype of devices and recordings."""
     return samples.astype(np.float32)

@@ -38,7 +38,7 @@ class LiveOrder:
     """The message with which the process of a live graph is started.
 
     setup, device: the graphs with their settings, and the device. begin: the events with which the performance begins.
-    lines: for each of these events its line in the file of events, or {} without a recording. record: the folder of the
+    lines: for each of these events the result of `event_line`, or {} without a recording. record: the folder of the
     recording; None: there is no recording, and `header` is not used. header: the first line of its file of events.
     """
 
@@ -55,7 +55,10 @@ class _Stopped(BaseException):
 
 
 class Sender:
-    """A thread that sends messages to the program through a pipe, so that the engine never waits for a busy program."""
+    """A thread that sends messages to the program through a pipe, so that the engine never waits for a busy program.
+
+    Errors in messages are sent as `sendable` returns them. When the program has ended, messages are dropped.
+    """
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
@@ -83,7 +86,7 @@ class Sender:
 
 
 def sendable(message: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return a message whose errors can be pickled: any other error is replaced by a LiveError with its text."""
+    """Return a message in which each error that cannot be pickled is replaced by a LiveError with its text."""
     found = []
     for part in message:
         if isinstance(part, Exception):
@@ -97,6 +100,8 @@ def sendable(message: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def serve(pipe: Connection, payload: bytes) -> None:
     """Run a live graph in this process, until the program says "stop" or ends.
+
+    Call this in the main thread of a process of its own: it takes over the signals, and stops the garbage collector.
 
     pipe: the connection to the program. payload: a pickled `LiveOrder`. An error that prevents the start is sent as the
     message ("failed", error). The first error of the running graph is sent as ("error", error), and again at the end in
@@ -125,7 +130,10 @@ def _stop(number: int, _: Any) -> None:
 
 
 def _serve(pipe: Connection, payload: bytes, send: Sender) -> bool:
-    """Run a live graph, as `serve` does; return False if a LiveError, such as a lost device, has ended it."""
+    """Run a live graph, as `serve` does; return False if a LiveError, such as a lost device, has ended it.
+
+    Raises an error that prevents the start; for such an error it sends no message.
+    """
     try:
         order: LiveOrder = pickle.loads(payload)
     except Exception as error:
@@ -183,7 +191,10 @@ def _run(device: Device, engine: Engine, stop: threading.Event, send: Sender) ->
 
 
 def device_request(setup: Setup) -> DeviceRequest:
-    """Return the request of a live graph to its device. Raises RequestError if a stream at the device is not audio."""
+    """Return the request of a live graph to its device. Raises RequestError if a stream at the device is not audio.
+
+    The rate is that of the first stream at the device; without one, of the first audio stream of the graph; or 16000.
+    """
     graph = setup.graph
     ports: dict[str, DevicePort] = {}
     streams: dict[str, Audio] = {}
@@ -212,7 +223,10 @@ class Control:
         self._read: dict[tuple[Any, ...], Array] = {}  # `FileSound.key` -> its samples
 
     def begin(self, events: tuple[Event, ...], lines: tuple[Mapping[str, Any], ...]) -> None:
-        """Add the events that the performance begins with. Raises the error of the first event that does not fit."""
+        """Add the events that the performance begins with, one by one. Call this before the engine runs.
+
+        lines: as in `LiveOrder`. Raises the error of the first event that does not fit; the events before it stay.
+        """
         for event, line in zip(events, lines, strict=True):
             answers: list[Any] = []
             ready, self._last = self._prepared((event,))
@@ -222,7 +236,11 @@ class Control:
                 raise answers[0]
 
     def listen(self, pipe: Connection, send: Sender) -> None:
-        """Carry out the requests that come through the pipe, until the program says "stop" or has ended."""
+        """Carry out the requests that come through the pipe, until the program says "stop" or has ended.
+
+        A request is a tuple (kind, number, arguments ...), also ("stop", number). Its answer, which `_do` describes, or
+        the error in its place is sent as the message ("answer", number, answer).
+        """
         while True:
             try:
                 kind, number, *rest = pipe.recv()
@@ -238,7 +256,9 @@ class Control:
     def _do(self, kind: str, rest: list[Any], answer: Callable[[Any], None]) -> None:
         """Carry out one request. kind: its name; rest: its arguments.
 
-        answer: a function that is called with the answer, or with the error in its place, perhaps after the return.
+        answer: a function that is called with the answer, or with the error in its place, perhaps after the return. An
+        error that `_do` raises is an answer, too: `answer` is then not called.
+
         "events" (events, lines) adds events; the answer is the list of their times. "frames" (name, items) puts items
         into a queue; the answer is None, when the queue has taken all. "wanted" (name) asks how many items a queue can
         take. "pulled" (name, count) says that items were pulled, and has no answer. "time" and "stats" ask for the time
@@ -260,7 +280,10 @@ class Control:
             answer(self.engine.stats())
 
     def _ask(self, events: tuple[Event, ...], lines: tuple[Mapping[str, Any], ...], answered: Any) -> None:
-        """Prepare events, and give them to the engine as one request; see `Ask` for `answered` and `lines`.
+        """Prepare events, and give them to the engine as one request; see `Ask` for `lines`.
+
+        answered: a function that is called with the events, each with its time, or with the error of the engine or of
+        opening a file. The errors of `_prepared` are raised; so are those of `_give`, unless a thread opens the files.
 
         Files are opened in a thread of their own, so that other requests need not wait for them. Only if there is a
         swap among the events, later requests wait, because swaps must keep their order.
@@ -275,7 +298,11 @@ class Control:
         self._last = last
 
     def _prepared(self, events: tuple[Event, ...]) -> tuple[tuple[Event, ...], Graph]:
-        """Check events and prepare their swaps. Return the events, and the graph after the last swap."""
+        """Check events and prepare their swaps. Return the events, and the graph after all swaps so far.
+
+        The graph of a new swap is rehearsed. Raises the errors of `Performance.checked`, and LiveError if an error has
+        stopped the graph.
+        """
         engine, last = self.engine, self._last
         engine.check_running()
         ready: list[Event] = []
@@ -288,7 +315,11 @@ class Control:
         return tuple(ready), last
 
     def _give(self, events: tuple[Event, ...], lines: tuple[Mapping[str, Any], ...], answered: Any) -> None:
-        """Open the files of prepared events, record their sounds, and give the events to the engine; see `_ask`."""
+        """Open the files of prepared events, record their sounds, and give the events to the engine; see `_ask`.
+
+        The line of a recorded sound gets the key "file". Raises FileError for a sound that cannot be read or recorded,
+        RequestError for one that is not audio and would be recorded, and LiveError if the recording has ended.
+        """
         ready, written = [], []
         for event, line in zip(events, lines, strict=True):
             opened = event
@@ -305,7 +336,10 @@ class Control:
         self.engine.asked.put(Ask(tuple(ready), answered, tuple(written)))
 
     def _opened(self, sound: FileSound, event: Play) -> Array | ReadAhead:
-        """Return the sound of an event, ready to be played. All events with the same short sound share one array."""
+        """Return the sound of an event, ready to be played: a `ReadAhead` if it is long, otherwise all its samples.
+
+        All events with the same short sound share one array, which must not be changed. sound: that of `event`.
+        """
         if sound.long:
             return ReadAhead(sound, event.loops, event.skip)
         if sound.key not in self._read:

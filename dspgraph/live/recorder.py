@@ -38,12 +38,14 @@ class Recorder:
 
     The sounds that were played are in the subfolder `sounds`. A thread writes the inputs and outputs, so that the
     engine never waits for a disk. Another thread copies the files that are played, each part of a file once. `close`
-    completes all files. The recording stops before the disk is full and before a file is longer than its format allows;
-    then all files end at the same block. An engine puts the blocks in the order of `recorded_files`: first a block of
-    each input, then a block of each output.
+    completes all files; there is no file for a stream without samples. The recording stops before the disk is full and
+    before a file is longer than its format allows; then all files end at the same block. For this, the caller must put
+    the blocks in the order of `recorded_files`: first a block of each input, then a block of each output. The attribute
+    `error` has the first error of the recording, or None; after an error, no more blocks are written.
 
-    inputs, outputs: the streams that are recorded. header: the first line of the file of events. Raises RequestError
-    for an input that is not audio, and for files that exist already.
+    folder: is made if it is missing. inputs, outputs: name -> stream, of the inputs and outputs that are recorded;
+    outputs that are not audio are left out. header: the first line of the file of events; {}: there is none. Raises the
+    errors of `recorded_files`, RequestError for files that exist already, and FileError for files that cannot be made.
     """
 
     def __init__(
@@ -82,20 +84,27 @@ class Recorder:
         self._copier.start()
 
     def put(self, side: str, name: str, block: Array) -> None:
-        """Record a block of an input (side "in") or of an output (side "out"), if it is recorded."""
+        """Record a block of an input (side "in") or of an output (side "out"), if it is recorded.
+
+        A thread writes the block later, in float32; it must not be changed.
+        """
         if (side, name) in self._sinks:
             self._queue.put(((side, name), block))
 
     def line(self, entry: Mapping[str, Any]) -> None:
-        """Add a line to the file of events. The file of a sound is kept if a line names it."""
+        """Add a line to the file of events. The file of a sound is kept only if a line has it under the key "file".
+
+        entry: what JSON can have, with the time of the event. `close` writes the lines.
+        """
         self._lines.append(json.dumps(entry))
         self._played.add(entry.get("file", ""))
 
     def sound(self, name: str, sound: Array | FileSound, stream: Audio) -> str:
         """Write a sound that is to be played into the input `name`; return its file, relative to the folder.
 
-        A `FileSound` is written by a thread, after the return; equal `FileSound`s have one file. Raises FileError if
-        the sound cannot be written, and LiveError after `close`.
+        A `FileSound` is written by a thread, after the return; `FileSound`s with equal keys have one file. The file
+        appears at `close`, if a line names it. stream: the stream of the input. Raises FileError if the disk or the
+        format has no room for the sound, or if it cannot be written before the return; and LiveError after `close`.
         """
         with self._lock:
             if self._closed:
@@ -117,7 +126,10 @@ class Recorder:
         return file
 
     def _copy(self) -> None:
-        """Write the sounds of files. A sound that cannot be read or written has no file; the error is kept."""
+        """Write the sounds of files, in a thread, until `close`.
+
+        A sound that cannot be read or written has no file; the attribute `error` keeps the error.
+        """
         while (one := self._copies.get()) is not None:
             file, sound = one
             sink = self._sounds[file]
@@ -134,7 +146,8 @@ class Recorder:
     def close(self, stats: Mapping[str, Any], waiting: Callable[[], object] = lambda: None) -> None:
         """Complete all files, also after an error. Then raise the first error of the recording, if there was one.
 
-        stats: the content of stats.json. waiting: a function that is called every 5 s while a file is still copied.
+        Files without samples, and sounds that no line names, are removed. stats: the content of stats.json. waiting: a
+        function that is called at least every 5 s while files are still copied.
         """
         with self._lock:
             self._closed = True

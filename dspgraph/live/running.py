@@ -21,30 +21,34 @@ _PAUSE = 0.001
 
 
 class Device(Protocol):
-    """The interface of a device, or of a substitute: it decides when the engine computes a quantum."""
+    """The interface of a device, or of a substitute: it decides when the engine computes a quantum.
+
+    A device is pickled, and sent to the process of the live graph, which calls `open`, then `run`.
+    """
 
     def open(self, request: DeviceRequest) -> DeviceFormat:
         """Return the format in which the device can run a request. Nothing runs yet.
 
-        Raises LiveError if the device cannot be used.
+        Raises LiveError if the device cannot be used, and ParameterError for channels that it does not have.
         """
 
     def run(self, engine: Engine, stop: threading.Event) -> None:
         """Run the engine until `stop` is set or the device ends. Call `engine.report("running", format)` when it runs.
 
-        Raises LiveError if the device is lost.
+        format: the result of `open`, which is `engine.form`. Raises LiveError if the device is lost.
         """
 
 
 class NoDevice:
     """The substitute for a device, for live graphs that use none.
 
-    If the program pushes items or pulls outputs, a quantum is computed as soon as all items that it needs have been
-    pushed and no output has reached its limit. Otherwise the quanta are computed in real time.
+    If the graph has inputs whose items the program pushes, or outputs that it pulls, a quantum is computed as soon as
+    all items that it needs have been pushed and no output has reached its limit. If the graph has neither, the quanta
+    are computed in real time. After an error none is computed.
     """
 
     def open(self, request: DeviceRequest) -> DeviceFormat:
-        """Return a format with the rate of the request, and without channels."""
+        """Return a format with the rate of the request, and without channels. The request must have no ports."""
         samples = max(1, round(request.quantum * request.rate))
         return DeviceFormat(request.rate, samples, 0, {}, "no device: the program pushes and pulls")
 
@@ -86,7 +90,10 @@ class EngineThread(threading.Thread):
 
 
 def ask_for_priority() -> str:
-    """Ask the system to run this thread before all others; return the priority that it gives, in words."""
+    """Ask the system for a priority of real time for the calling thread; return the priority that it has, in words.
+
+    If the system refuses, the words say so; nothing is raised.
+    """
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
     except AttributeError:

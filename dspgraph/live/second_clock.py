@@ -102,15 +102,17 @@ class SecondClock:
         rate / to * (1 + s),    s = 1.5 * w * e + i,    di/dt = w**2 / 1.5 * e,    w = 2 * pi * bandwidth
 
     If the rates differ by a constant factor, e goes to 0; if the difference grows by d per second, e goes to 1.5 * d /
-    w**2. The bandwidth is 0.1 Hz for 5 s, and then falls as 1 / time to 0.01 Hz. An error above 20 ms, as after a stall
-    of one of the devices, changes no ratio. If it lasts for 0.2 s, the resampler goes on reading where the delay is
-    `lateness` again; the samples that it skips count as lost.
+    w**2. The bandwidth is 0.1 Hz for 5 s, and then falls as 1 / time to 0.01 Hz. s and i are limited to +-0.005. An
+    error above 20 ms, as after a stall of one of the devices, changes no ratio. If it lasts for 0.2 s, the resampler
+    goes on reading where the delay is `lateness` again; the samples that it skips count as lost. `lateness` is chosen
+    at the first quantum after a block, and grows, by up to 0.2 s in all, when samples come too late.
 
     Source: F. Adriaensen, "Controlling adaptive resampling", Linux Audio Conference, 2012.
 
     The attributes: `lateness`, the delay of the samples in seconds; `drift`, the s of the last quantum; `lost`, the
     number of samples that the device lost or delivered too late, and of those that were skipped after a stall;
-    `losses`, (time in seconds, samples) of each run of losses. They are counted at the rate of the device.
+    `losses`, (time in seconds since the first quantum, samples) of each run of losses. They are counted at the rate of
+    the device.
     """
 
     def __init__(self, rate: Fraction, to: Fraction, channels: int, samples: int) -> None:
@@ -204,8 +206,9 @@ class SecondClock:
     def _begin(self, time: float) -> None:
         """Choose the delay, and the position at which the resampler begins to read.
 
-        The delay is the sum of half the length of the filter, one block of the device, and the longest time between two
-        blocks, which is taken to be at least the length of a block.
+        The delay is the sum of half the length of the filter, the longest block of the device, and the longest time
+        between two blocks, which is taken to be at least the length of that block. time: that of the quantum, as in
+        `take`.
         """
         assert self._last is not None
         block = self._block / self._rate
@@ -224,7 +227,8 @@ class SecondClock:
     def _has_stalled(self) -> bool:
         """Count a quantum in which the error of the delay is too large; return whether a device has stalled.
 
-        A device has stalled if the error has been too large for at least _RESET seconds and two quanta.
+        A device has stalled if the error has been too large for at least _RESET seconds and two quanta. At the first of
+        these quanta, the delay is remembered for `_read_elsewhere`.
         """
         if not self._wrong:
             self._before = self.lateness, self._grown
@@ -234,7 +238,7 @@ class SecondClock:
     def _read_elsewhere(self, time: float) -> None:
         """Move the position of the resampler so that the delay is as before the stall. Samples that it skips are lost.
 
-        time: that of the quantum, as in `take`.
+        The lowpass filters of the error begin again at 0. time: that of the quantum, as in `take`.
         """
         assert self._place is not None
         self.lateness, self._grown = self._before
@@ -256,7 +260,7 @@ class SecondClock:
         return late - self.lateness
 
     def _steer(self, error: float) -> None:
-        """Set `drift`, the relative deviation of the resampler's ratio from that of the nominal rates, for a new error.
+        """Do one step of the control loop: filter a new error, and set `drift`, the s of the docstring of the class.
 
         error: the e of this quantum, in seconds.
         """
@@ -273,7 +277,8 @@ class SecondClock:
         """Let the delay grow after quanta in which samples came too late, so that the next samples come in time.
 
         late: the number of the samples that came too late. The delay grows by one block at most, so that one long stall
-        does not make it much longer. Samples that the device lost change no delay.
+        does not make it much longer, and by _MOST_GROWTH seconds in all. Do not call this for samples that the device
+        lost.
         """
         assert self._place is not None
         grows = min(late, self._block, round(_MOST_GROWTH * self._rate) - self._grown)

@@ -1,4 +1,4 @@
-"""The sounds of long files, which are read while they are played."""
+"""The sounds of files. Short files are read before they are played, long ones while they are played."""
 
 from __future__ import annotations
 
@@ -38,11 +38,14 @@ _LOOK = 0.1
 
 @dataclass(frozen=True, eq=False)
 class FileSound:
-    """A part of a sound file, which takes the place of an array of samples. `len` is the number of samples.
+    """A part of a sound file, which takes the place of an array of samples.
 
-    path: the file. stream: the stream of the input into which it is played. start, duration: the part, in seconds;
-    None: to the end of the file. speed: 2 plays it in half the time. rounds: whether the samples are rounded to
-    float32, the precision of recordings. Raises FileError for a part that the file does not have.
+    `len` is the number of samples per channel, at the rate of `stream`. `blocks` and `read` read the samples.
+
+    path: the file. stream: the stream of the input into which it is played; the samples get its rate, channels and
+    dtype. start, duration: the part, in seconds of the file; None: to the end of the file. speed: 2 plays it in half
+    the time. rounds: whether the samples are rounded to float32, the precision of recordings. Raises FileError for a
+    file that cannot be read, and for a part that the file does not have.
     """
 
     path: Path
@@ -62,7 +65,7 @@ class FileSound:
 
     @property
     def long(self) -> bool:
-        """True for a part of more than READ_WHOLE seconds, which is read while it is played."""
+        """True for a part that sounds for more than READ_WHOLE seconds. It is read while it is played."""
         return len(self) > READ_WHOLE * self.stream.rate
 
     @property
@@ -72,15 +75,19 @@ class FileSound:
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """A key that is equal for sounds with the same samples: the file with its state, the part, and the stream."""
+        """A key; sounds with equal keys have the same samples: path and state of the file, and all other fields.
+
+        The state is the size and the time of the last change, as they were when this object was made.
+        """
         state = self._mark  # type: ignore[attr-defined]
         return self.path, state, self.stream, self.start, self.duration, self.speed, self.rounds
 
     def blocks(self, skip: int = 0) -> Iterator[Array]:
-        """Yield the samples from the number `skip` on, in blocks of up to a second.
+        """Yield the samples from the number `skip` on, below `len`, in blocks [n] or [n, channels] of up to a second.
 
         Earlier samples are not read, except in lossy formats and, if the rate is converted, up to about 10 s of them.
-        The samples do not depend on `skip`. Raises FileError if the file has changed, or is damaged.
+        The samples do not depend on `skip`. Raises FileError if the file has changed since this object was made, if it
+        is damaged, or if its rate is too far from that of the stream.
         """
         try:
             state = self._state()
@@ -95,13 +102,13 @@ class FileSound:
             yield (found.astype(np.float32) if self.rounds else found).astype(self.stream.dtype)
 
     def read(self) -> Array:
-        """Return all samples, [n] or [n, channels]."""
+        """Return all samples, [n] or [n, channels]. Raises the errors of `blocks`."""
         return np.concatenate([self.stream.empty(), *self.blocks()])
 
     def passes(self, loops: int | None, skip: int) -> Iterator[Array]:
         """Yield the samples of `loops` passes through the sound, in blocks; if `loops` is None, without end.
 
-        skip: how many samples are left out at the beginning of the first pass.
+        skip: how many samples are left out at the beginning of the first pass. Raises the errors of `blocks`.
         """
         done = 0
         while loops is None or done < loops:
@@ -116,14 +123,20 @@ class FileSound:
         return AudioSource(self.path, played, self.start, self.duration)
 
     def _frames(self, source: AudioSource, first: int) -> Iterator[Array]:
-        """Yield the samples of the part from the number `first` on, at the rate of the file, [n, channels]."""
+        """Yield the samples of the part from the number `first` on, at the rate of the file, [n, channels].
+
+        The channels are those of the stream. source: the part, as `_source` returns it. first: counted from the
+        beginning of the part.
+        """
         own = source.stream.like(rate=source.rate)
         begin, duration = (source.first + first) / source.rate, (source.length - first) / source.rate
         for block in AudioSource(self.path, own, begin, duration).blocks():
             yield block.reshape(len(block), -1)
 
     def _resampled(self, source: AudioSource, skip: int) -> Iterator[Array]:
-        """Yield the samples from the number `skip` on, at the rate of the input, [n, channels].
+        """Yield the samples from the number `skip` on, resampled for the input and the speed, [n, channels].
+
+        source: the part, as `_source` returns it. Raises FileError if the rates are too far apart.
 
         Each piece of the file is resampled on its own, together with a margin on each side, whose samples are then
         left out. Pieces begin where a sample of the file and one of the output have the same time. So the samples of a
@@ -161,7 +174,7 @@ class ReadAhead:
     """A sound that a thread reads before it is needed, so that no file makes a live graph late.
 
     The constructor reads the first 3 blocks, so that they lie ready, and raises the FileError of a file that cannot be
-    read. loops, skip: as in `FileSound.passes`. `len` is the number of samples of the sound.
+    read. loops, skip: as in `FileSound.passes`. `len` is the number of samples of the sound, in one pass without skip.
     """
 
     def __init__(self, sound: FileSound, loops: int | None, skip: int) -> None:
@@ -178,9 +191,9 @@ class ReadAhead:
         return self._length
 
     def passes(self, loops: int | None, skip: int) -> Iterator[Array]:
-        """Yield the blocks that were read. Call this once only.
+        """Yield the blocks that were read; wait for a block that is not read yet. Call this once only.
 
-        loops, skip: not used; the constructor was given these values.
+        loops, skip: not used; the constructor was given these values. Raises the error of a block that cannot be read.
         """
         try:
             while self._ready:
@@ -195,9 +208,9 @@ class ReadAhead:
 
 
 def _read(blocks: Iterator[Array], queue: Queue[Array | Exception | None], closed: threading.Event) -> None:
-    """Put blocks into a queue, and at the end None; in place of a block that cannot be read, put the error.
+    """Put blocks into a queue, and at the end None; if a block cannot be read, put the error in its place and return.
 
-    closed: the function returns when this event is set.
+    While the queue is full, the function waits. closed: the function returns when this event is set.
     """
 
     def put(one: Array | Exception | None) -> bool:

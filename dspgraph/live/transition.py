@@ -35,7 +35,8 @@ class Crossing:
 class Line:
     """A queue of the items that one graph has computed for one output.
 
-    first: the number of its first item, from time 0 on.
+    first: the number of its first item; the item at time 0 has the number 0. As an attribute, `first` grows as items
+    are removed.
     """
 
     def __init__(self, first: int) -> None:
@@ -53,7 +54,7 @@ class Line:
             self.items.put(block)
 
     def take(self, end: int) -> Array:
-        """Remove all items whose number is below `end`, and return them. They must be in the queue."""
+        """Remove all items whose number is below `end`, and return them: at least one, and all must be in the queue."""
         n = end - self.first
         self.first = end
         return self.items.take(n)
@@ -67,8 +68,9 @@ class Line:
 class Outlet:
     """One output of a performance: the items of the running graph or, in a transition, a fade to those of a new graph.
 
-    stream: the stream of the output. line, new: the items of the running graph, and of the new one during a
-    transition. ready: the items after the fade, which `take` returns.
+    stream: the stream of the output. The attributes: `line`, the items of the running graph; `new`, those of the new
+    graph during a transition, otherwise None. The caller puts items into both, then calls `advance`. `ready`: the items
+    after the fade, which `take` returns.
     """
 
     def __init__(self, stream: Stream) -> None:
@@ -88,7 +90,10 @@ class Outlet:
         self.new = Line(self.line.end if first is None else first)
 
     def finish(self) -> None:
-        """End a transition: from now on the items of the new graph are the items of the output."""
+        """End a transition: from now on the items of the new graph are the items of the output.
+
+        `advance` must have moved all items of the fade. What is left of the old graph is dropped.
+        """
         assert self.new is not None
         self.line, self.new = self.new, None
 
@@ -96,6 +101,7 @@ class Outlet:
         """Move all items that can be computed already to `ready`, faded if `crossing` is a transition.
 
         Audio fades linearly. Frames and symbols change from the old to the new graph at the beginning of the fade.
+        crossing: the transition for which `begin` was called; None: there is none.
         """
         if crossing is None or self.new is None:
             self._give(self.line, self.line.end)

@@ -17,8 +17,9 @@ def header_line(
 ) -> dict[str, Any]:
     """Return the first line of a file of events: pipeline, recipe, latency, controls and played inputs.
 
-    latency: in seconds. controls: name of a control -> its value at the beginning. The line names the
-    pipeline only if `load` has made the graph.
+    graph: the graph at the beginning. latency: of the performance, in seconds. controls: name of a control -> its value
+    at the beginning. played: names of the inputs into which sounds are played. The line names the pipeline only if
+    `load` has made the graph.
     """
     return {
         "begin": _loaded(graph) if graph.loaded else None,
@@ -32,8 +33,9 @@ def header_line(
 def event_line(event: Event, first: Graph, file: str = "") -> dict[str, Any]:
     """Return the line of an event for the file of events, without its time.
 
-    first: the graph at the beginning. file: the file of a played sound. Raises RequestError for a swap to or from a
-    graph that `load` has not made.
+    first: the graph at the beginning. file: the file of a played sound, relative to the folder of the recording; "" if
+    the caller puts it into the line later. Raises RequestError for a swap if `load` has not made the new graph, or not
+    the graph at the beginning.
     """
     if isinstance(event, Set):
         return {"set": event.name, "value": event.value, "over": str(event.over), "shape": event.shape}
@@ -50,7 +52,10 @@ def event_line(event: Event, first: Graph, file: str = "") -> dict[str, Any]:
 
 
 def timed(event: Event, line: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a line of the file of events, with the time of its event added."""
+    """Return a line of the file of events: `line`, the result of `event_line`, with the time of its event added.
+
+    Raises ParameterError for an event without a time.
+    """
     return {"at": str(to_fraction(time_of(event))), **line}
 
 

@@ -40,7 +40,8 @@ class NoteGraph:
     numbers of a latent vector, two arrays [width]; by default they are 0 and 1. The one audio output has the sounds.
 
     The attributes `latent`, `pitch` and `audio` are these streams; `lowest` is `lowest_pitch`; `longest` is the longest
-    time in seconds before a note begins to fade. Raises RequestError for a graph that differs from this description.
+    time in seconds before a note begins to fade: the duration of one item of `latent` less FADE. Raises RequestError
+    for a graph that differs from this description.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -73,7 +74,7 @@ class NoteGraph:
         """Return the latent vector [width] at a place on the path of random vectors that belongs to a seed.
 
         The vector is means + deviations * v, with the means and deviations of `latent_draws` and with the result v of
-        the function `latent_at`, which explains the path.
+        the function `latent_at`, which explains the path. place, seed: as for that function.
         """
         found: Array = self._means + self._deviations * latent_at(place, self.latent.width, seed)
         return found
@@ -127,8 +128,8 @@ def play(
     of a path through random vectors (see `latent_at`). note: a function that is called with each line for the user,
     about notes that are left out or cut. The sound of a note is scaled to a peak of 1, rises in RISE seconds, fades in
     FADE seconds after the end of the note, and is multiplied by the velocity. A note that is longer than its sound ends
-    with the sound. Raises RequestError if no note has a pitch that the graph makes, or if the score is longer than
-    MOST_SECONDS.
+    with the sound; the result ends FADE seconds after the last end of a note. Raises RequestError if no note has a
+    pitch that the graph makes, or if the result would be longer than MOST_SECONDS, and the errors of the graph.
     """
     rate, size, lowest = int(graph.audio.rate), graph.pitch.size, graph.lowest
     playable = [one for one in notes if 0 <= one.pitch - lowest < size]
@@ -156,9 +157,10 @@ def play(
 
 
 def _add(mixed: Array, one: ScoredNote, sound: Array, rate: int, seconds: float) -> None:
-    """Add the sound of the note `one`, with its envelope and velocity, to `mixed`, the samples of the score.
+    """Add the sound of the note `one`, with its envelope and velocity, to `mixed`, the samples of the score, in place.
 
-    mixed, sound: [n, channels]. rate: samples per second of both. seconds: the time until the note begins to fade.
+    The sound is scaled to a peak of 1 before that; a silent sound adds nothing. mixed, sound: [n, channels]. rate:
+    samples per second of both. seconds: the time from the beginning of the note until it begins to fade.
     """
     begin = round(one.begin * rate)
     count = min(len(sound), len(mixed) - begin, round((seconds + FADE) * rate))
@@ -174,7 +176,8 @@ def latent_at(place: float, width: int, seed: int) -> Array:
     """Return the latent vector [width] at a place on a path through random vectors.
 
     At each whole number k, the path passes through a random vector, whose numbers are drawn from N(0, 1) by a generator
-    that is seeded with `seed` and k. Between two of these vectors the path is interpolated by `slerp`.
+    that is seeded with `seed` and k. Between two of these vectors the path is interpolated by `slerp`. place: at least
+    0. seed: from 0 to 2**64 - 1.
     """
     k = floor(place)
     a, b = (generator(seed + (n << 64)).standard_normal(width) for n in (k, k + 1))

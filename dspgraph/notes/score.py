@@ -45,7 +45,7 @@ def read_score(text: str, seconds: float = 1.0) -> list[ScoredNote]:
     text: names of notes. Notes with a space between them, as in "C4 E4 G4", are a chord: they are played together.
     Chords with a comma between them, as in "C4, D4, E4 G4", are played one after the other. C4 is middle C, MIDI 60;
     "#" raises a note by a semitone, "b" lowers it. seconds: the duration of each chord. Raises ParameterError for a
-    text that is no score.
+    text that is no score, and for more than MOST_NOTES notes.
     """
     chords = [chord.split() for chord in text.split(",")]
     if not all(chords):
@@ -82,7 +82,8 @@ def read_midi(path: Path) -> tuple[list[ScoredNote], list[str]]:
     """Return the notes of a MIDI file in the order in which they begin, and lines for the user about notes left out.
 
     The drums, channel 10, are left out. A note that is not ended lasts to the end of the file. Raises FileError if the
-    file cannot be read or has no notes, and RequestError if the package mido is missing.
+    file cannot be read, has no notes but drums, or has more than MOST_NOTES, and RequestError if the package mido is
+    missing.
     """
     try:
         import mido

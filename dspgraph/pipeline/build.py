@@ -40,7 +40,7 @@ class SubPipeline:
 def build(
     document: Document, source: Source, inner: Mapping[str, SubPipeline], plugins: Iterable[str | Path] = ()
 ) -> Graph:
-    """Return the graph of a document.
+    """Return the graph of a document, with its seed and precision.
 
     source: the data that the document was made from, with the places of its values. inner: the pipelines that are used
     as nodes, by name of the node; a node `b` of the pipeline that is used as the node `a` is called `a/b` in the graph.
@@ -133,7 +133,8 @@ class _Builder:
 
         wire: the origin as it is written in the file; at: the path of keys at which it is written. For an output of a
         pipeline that is used as a node, returns the port of the node inside that gives the output. If the output is one
-        of the inputs of that pipeline, returns the origin of this input.
+        of the inputs of that pipeline, returns the origin of this input. Raises PipelineError if there is no such
+        origin, or if such inputs lead back to the wire.
         """
         passed: dict[str, None] = {}
         while True:
@@ -153,7 +154,8 @@ class _Builder:
         """Return the origin of a wire, as `_follow` does, but do not follow a wire through a pipeline.
 
         wire, at: as in `_follow`. A pipeline that is used as a node may have an output that is one of its own inputs.
-        For a wire from such an output, the result is (name of the node, name of this input).
+        For a wire from such an output, the result is (name of the node, name of this input). Raises PipelineError if
+        there is no such origin.
         """
         if not isinstance(wire, str):
             self._refuse(at, f"a port takes the name of a node or input; found {shown(wire)}")
@@ -196,7 +198,8 @@ class _Builder:
     def _taken_by(self, name: str, entry: PortInput) -> Stream:
         """Return the stream of an input that is declared by a port, as in `inputs: {x: {port: note.latent}}`.
 
-        The stream of the port follows from the parameters of its node (`Node.takes`).
+        The stream of the port follows from the parameters of its node (`Node.takes`). If the node is a pipeline, it is
+        the stream of the input of that pipeline.
 
         name, entry: the name of the input ("x") and its entry. Raises PipelineError if there is no such port, or if the
         parameters do not decide its stream.
@@ -220,7 +223,7 @@ class _Builder:
     def _check_inner_inputs(self, graph: Graph) -> None:
         """Raise PipelineError if a pipeline that is used as a node gets another stream than it declares.
 
-        graph: the whole graph, which has the streams.
+        Streams that differ only in precision are no fault. graph: the whole graph, which has the streams.
         """
         for name, sub in self.inner.items():
             for key, declared in sub.graph.inputs.items():
@@ -253,7 +256,8 @@ class _Builder:
     def _bridge(self, error: WireError) -> str:
         """Return the end of a message, such as ": put a 'frame' or 'window' node between them"; "" if no node fits.
 
-        error: the error about a wire whose ends do not fit. The message names up to three nodes that fit both ends.
+        error: the error about the wire. The message names up to three nodes that fit both ends. Return "" too if the
+        fault is not that the stream does not fit the port (`error.stream` is None).
         """
         if error.stream is None:
             return ""
@@ -263,10 +267,10 @@ class _Builder:
 
 
 def _bridges(kind: type[Node], stream: Stream, port: Port) -> bool:
-    """Return whether a node of the class `kind` turns `stream` into a stream that fits `port`.
+    """Return whether a node of the class `kind`, with default parameters, turns `stream` into one that fits `port`.
 
-    If the node cannot be made without parameters, or does not accept the stream, only the declarations of its ports
-    count.
+    False for a class with several inputs. If the node cannot be made without parameters, or does not accept the stream,
+    only the declarations of its outputs count: one of them must name a kind that the port takes.
     """
     if len(kind.inputs) != 1 or not kind.inputs[0].fits(stream):
         return False

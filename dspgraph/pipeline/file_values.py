@@ -41,8 +41,8 @@ NOMINAL = {"audio": Fraction(48000), "channels": Fraction(1)}
 def wanted_values(source: Source) -> dict[Wanted, KeyPath]:
     """Return the numbers that a pipeline takes from files: number -> the path of the value `file` that stands for it.
 
-    source: the data of the pipeline file. A path leads to a key in the entry of an input, or to the var that has the
-    value `file`.
+    source: the data of the pipeline file; they are not changed. A path leads to a key in the entry of an input, or to
+    the var that has the value `file`. If several inputs use one var, only the number of the first input is returned.
 
     Raises PipelineError if one var stands for a rate and for a number of channels.
     """
@@ -65,7 +65,8 @@ def wanted_values(source: Source) -> dict[Wanted, KeyPath]:
 def _written(data: dict[str, Any], path: KeyPath) -> KeyPath | None:
     """Return the path at which the value at `path` is written; if it is `${name}`, the path of the var `name`.
 
-    Return None if there is no such var. data: the data of a pipeline file.
+    A var that is another var is followed, too. Return None if there is no such value or var, or if the vars use each
+    other in a circle. data: the data of a pipeline file.
     """
     for _ in range(len(data.get("vars", {})) + 1):
         try:

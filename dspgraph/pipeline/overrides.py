@@ -53,9 +53,10 @@ def slots_of(source: Source) -> Slots:
 def apply_swaps(source: Source, name: str, slots: Slots, swap: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """Fill the slots in `source` with variants. Return the swaps for pipelines used as nodes: node -> {slot: variant}.
 
-    name: the name of the pipeline, for messages. slots: as `slots_of` returns them. swap: slot -> variant. Swaps with
-    the fewest dots are applied first, because a variant can be a pipeline that has slots itself. Raises UnknownName for
-    a slot or variant that does not exist.
+    name: the name of the pipeline, for messages. slots: as `slots_of` returns them. swap: slot -> variant; the name of
+    the default changes nothing. Swaps with the fewest dots or slashes are applied first, because a variant can be a
+    pipeline that has slots itself. In the result, the slashes in names of slots are dots. Raises UnknownName for a slot
+    or variant that does not exist.
     """
     inner: dict[str, dict[str, str]] = defaultdict(dict)
     for slot in sorted(swap, key=lambda slot: len(re.findall("[./]", slot))):
@@ -118,8 +119,9 @@ def apply_overrides(source: Source, name: str, overrides: Iterable[str]) -> dict
     """Set parameters, vars and settings in `source`. Return the overrides for pipelines used as nodes, by node.
 
     Example of the result: {"codec": ["lpc.order=24"]}. name: the name of the pipeline, for messages. overrides: texts
-    such as "lpc.order=24". Raises UnknownName for a node or var that does not exist, RequestError for an override
-    without `=` and for two overrides of the same value, and PipelineError for a value that is not YAML.
+    such as "lpc.order=24"; the value is read as YAML. Whether the node has the parameter is not checked here. Raises
+    UnknownName for a node or var that does not exist, RequestError for an override without `=` and for two overrides of
+    the same value, and PipelineError for a value that is not YAML.
     """
     inner: dict[str, list[str]] = defaultdict(list)
     for override, key, text in split_overrides(overrides):

@@ -58,7 +58,8 @@ class _Used:
     def read(self, path: Path) -> Source:
         """Return the data of a pipeline file, and count one more pipeline and its values.
 
-        The file is read from disk only once. Raises PipelineError if there are too many pipelines or values.
+        The result is a copy, which may be changed. The file is read from disk only once. Raises PipelineError if the
+        file cannot be read, has a wrong shape (see `check_shape`), or is one too many, or if there are too many values.
         """
         if path not in self.sources:
             self.sources[path] = self.files.read(path)
@@ -86,9 +87,10 @@ class _Used:
 class Pipeline:
     """A pipeline file with swaps and overrides applied. `graph` is the graph that it describes, `slots` its slots.
 
-    name, overrides, swap, plugins: as in `load`. outer, node: only for a pipeline that is used as a node: the pipeline
-    that contains the node, and the name of the node. The entry of the node can then set vars of this pipeline, and
-    precision and seed are taken from the outer pipeline. Raises the same errors as `load`.
+    name, overrides, plugins: as in `load`. swap: slot -> name of a variant; no text. outer, node: only for a pipeline
+    that is used as a node: the pipeline that contains the node, and the name of the node. The entry of the node can
+    then set vars of this pipeline, and precision and seed are taken from the outer pipeline. Raises the same errors as
+    `load`; faults of nodes and wires are raised by `graph`, at its first use.
 
     An input may have the rate or the number of channels of the file that is rendered (see `file_values`). values: such
     numbers, as far as they are known. The attribute `from_file` has all of them: number -> path at which `file` is
@@ -143,16 +145,17 @@ class Pipeline:
         return tuple(one for one in self.from_file if one not in self._values)
 
     def given(self, values: Values) -> Pipeline:
-        """Return a copy of this pipeline that has the rates and channels of files.
+        """Return a copy of this pipeline that has the rates and channels of files. The pipeline is read again.
 
-        values: pairs (entry of `wanted`, number), one for every entry.
+        values: pairs (entry of `wanted`, number), one for every entry. For a pipeline without `outer` only.
         """
         return Pipeline(*self._arguments, values=(*self._values.items(), *values)).tap(*self._taps)
 
     def for_file(self, file: Path) -> Pipeline:
-        """Return this pipeline with the rate and channels of `file` for all inputs that take them from a file.
+        """Return a copy of this pipeline with the rate and channels of `file` for all entries of `wanted`.
 
-        If there are such inputs, raises FileError for a file that cannot be read, and RequestError for an .npz file.
+        If `wanted` is empty, return this pipeline, and do not read the file. Raises FileError for a file that cannot be
+        read, and RequestError for an .npz file.
         """
         files = {one.input: file for one in self.wanted}
         return self.given(values_of(self.wanted, files)) if files else self
@@ -186,7 +189,8 @@ class Pipeline:
         """Return the arguments with which `load` makes the same graph without a file.
 
         Where the value of a var is `file`, an override sets the var to the number from the file. Return None if `file`
-        is written where no override can replace it: in an input itself, or inside the value of a var.
+        is written where no override can replace it: in an input itself, or inside the value of a var. The plugins are
+        left out.
         """
         name, overrides, swap, _ = self._arguments
         for one, number in self._values.items():
@@ -223,7 +227,10 @@ class Pipeline:
         self.document = self.document.model_copy(update={"precision": outer.precision, "seed": outer.seed})
 
     def _sub_pipeline(self, name: str, entry: PipelineEntry) -> SubPipeline:
-        """Return the pipeline that is used as the node `name`, built with the vars that its entry sets."""
+        """Return the pipeline that is used as the node `name`, with the vars of its entry, and its swaps and overrides.
+
+        entry: the entry of this node. Raises PipelineError for a fault in it or in the used pipeline.
+        """
         at, given = ("nodes", name), entry.model_extra or {}
         try:
             locate(entry.pipeline, self.path)
@@ -267,7 +274,8 @@ def load(
 
     Raises PipelineError for a fault in a file (the message says file, line and path), UnknownName if an argument
     names a pipeline, node, var, slot or variant that does not exist, and RequestError for an override or a swap without
-    `=`.
+    `=` and for two that set the same value or slot. If an input takes its rate or channels from `file`, raises
+    FileError if the file cannot be read, and RequestError for an .npz file.
     """
     written = [f"{key}={json.dumps(value, default=_plain, ensure_ascii=False)}" for key, value in variables.items()]
     pipeline = Pipeline(name, [*overrides, *written], _swaps(swap), plugins)
