@@ -197,7 +197,10 @@ class Node(BaseModel):
         return None
 
     def start(self, *inputs: Any) -> State:
-        """Return the state before the first item. inputs: as in `streams`."""
+        """Return the state before the first item: a new one at every call, because `step` may change it.
+
+        inputs: as in `streams`.
+        """
         return None
 
     def step(self, state: State, *blocks: Any) -> tuple[Any, ...]:

@@ -133,7 +133,7 @@ _MOST_COMPLAINTS = 5
 
 
 def sentences(error: ValidationError, sentence: Callable[[ErrorDetails], str]) -> list[str]:
-    """Return the first five complaints of pydantic as sentences. If there are more, a last sentence gives their number.
+    """Return the first five complaints of pydantic as sentences. If there are more, a last sentence counts the others.
 
     error: the error that pydantic raised, with one or more complaints. sentence: a function that puts one complaint, an
     entry of `ValidationError.errors()`, into words.

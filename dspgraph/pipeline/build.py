@@ -28,8 +28,8 @@ class SubPipeline:
     """A pipeline that is used as a node of another pipeline.
 
     name, graph: the name and the graph of the used pipeline. given: the entry of the node in the file of the other
-    pipeline, without the key `pipeline`: name of an input of the used pipeline -> origin of the wire to it; and name of
-    a var -> value with which `graph` was built.
+    pipeline, without the key `pipeline`: name of an input of the used pipeline -> origin of the wire to it, as it is
+    written there; and name of a var -> value with which `graph` was built.
     """
 
     name: str
