@@ -60,7 +60,10 @@ def settings_for(name: str, batches: int) -> Settings:
 
 
 def features_for(settings: Settings) -> FeatureFunction:
-    """Return a function from samples [n] to the outputs of the pipeline, name -> array, with the settings of a run."""
+    """Return a function from samples [n] to the outputs of the pipeline, name -> array, with the settings of a run.
+
+    The samples are at the rate of the settings.
+    """
     graph = load(PIPELINE, settings.overrides)
     return lambda samples: graph(speech=samples)
 
@@ -68,7 +71,8 @@ def features_for(settings: Settings) -> FeatureFunction:
 class Table:
     """The rows of the table: measures of the sounds of a generator, compared with the real notes.
 
-    notes: the real notes. settings: those of the pipeline by which all sounds are analysed.
+    notes: the real notes, on which a classifier of pitches is trained (see `Judge`). settings: settings of a run; the
+    pipeline analyses all sounds with them, also those of other representations.
     """
 
     def __init__(self, notes: list[MadeNote], settings: Settings) -> None:
@@ -77,7 +81,10 @@ class Table:
         self.real = self.log_probabilities(notes, [one.samples for one in notes])
 
     def pictures(self, notes: list[MadeNote], sounds: list[Array]) -> NotePictures:
-        """Return the pictures of sounds [n], labelled with the pitches and timbres of the notes that they imitate."""
+        """Return the pictures of sounds [n], labelled with the pitches and timbres of the notes that they imitate.
+
+        The pictures are not normalised. There is one sound for each note, in the same order.
+        """
         labels = {str(k): {"pitch": str(one.pitch), "timbre": one.timbre} for k, one in enumerate(notes)}
         return note_pictures(dict(zip(labels, sounds, strict=True)), labels, self.features, self.config)
 
@@ -90,7 +97,10 @@ class Table:
         return np.log(np.maximum(self.judge.classifier.probabilities(spectra(shown, self.config)), 1e-12))
 
     def row(self, name: str, notes: list[MadeNote], sounds: list[Array]) -> str:
-        """Return the row `name` of the table, as text: the measures of sounds that imitate these notes."""
+        """Return the row `name` of the table, as text: the measures of sounds, in the order of COLUMNS.
+
+        sounds: one sound [n] for each note in `notes`, which it imitates.
+        """
         log = self.log_probabilities(notes, sounds)
         bins = self.judge.bins.different(small(normalised(self.pictures(notes, sounds), self.config)))
         heard = pitch_figures(sounds, self.config.rate, [one.pitch for one in notes])
@@ -103,7 +113,8 @@ class Table:
 def sounds_of(weights: Path, notes: list[MadeNote]) -> list[Array]:
     """Return for each note the sound that a generator makes from its pitch and the latent vector of its timbre.
 
-    weights: the file of the generator.
+    weights: the file of the generator, which was trained by regression on the same timbres. Each sound has the length
+    of a picture, hop * rows samples.
     """
     config, arrays = WEIGHTS.read(weights)
     network = pack(arrays)
@@ -114,9 +125,11 @@ def sounds_of(weights: Path, notes: list[MadeNote]) -> list[Array]:
 def page(folder: Path, notes: list[MadeNote], sounds: dict[str, list[Array]], rate: int, rows: list[str]) -> Path:
     """Write a page to listen to some notes: the real ones, as references, and those of each generator.
 
-    folder: an existing folder, which gets the page compare.html and the folder sounds. notes: the real notes. sounds:
-    name of a representation -> the sounds that its generator made, one for each note. rate: in Hz. rows: the rows of
-    the table, which the page shows as text. Returns the path of the page.
+    Return the path of the page. Of many notes, only every so many is on the page; no two of these may have the same
+    timbre and pitch. folder: an existing folder, which gets the page compare.html and the folder sounds. notes: the
+    real notes, which are cut to the length of the sounds. sounds: name of a representation -> the sounds that its
+    generator made, one for each note, all of the same length. rate: in Hz. rows: the head and the rows of the table,
+    which the page shows as text.
     """
     chosen = range(0, len(notes), max(1, len(notes) // HEARD))
     ids = {k: f"{notes[k].timbre} {notes[k].pitch}" for k in chosen}

@@ -30,7 +30,7 @@ SPEECH = example_speech()
 
 
 def dspgraph(*words: object) -> None:
-    """Run the command `dspgraph` with these arguments, as in a shell."""
+    """Run the command `dspgraph` with these arguments, as in a shell. Raises CalledProcessError if it fails."""
     subprocess.run([sys.executable, "-m", "dspgraph", *map(str, words)], check=True)
 
 
@@ -135,7 +135,7 @@ def an_install_from_a_fresh_clone(out: Path) -> str:
 
 @contextmanager
 def page_of(path: Path) -> Iterator[Page]:
-    """Open a file in Chromium without a window, and yield the page."""
+    """Open an HTML file in Chromium without a window, yield the page, and close it when the `with` block ends."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page()
@@ -151,7 +151,10 @@ def begin_test(page: Page, listener: str) -> None:
 
 
 def give_scores(page: Page, keys: str) -> None:
-    """Give each sound of a MUSHRA test a score between 50 and 60. keys: the keys that select them, such as "123"."""
+    """Give sounds of a MUSHRA test their scores: 50 + K to the sound with the key K, if it had no score before.
+
+    keys: the keys K, digits from 1 to 9 such as "123".
+    """
     for key in keys:
         page.keyboard.press(key)
         for _ in range(int(key)):

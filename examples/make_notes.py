@@ -7,8 +7,8 @@ Make notes by formulas, and a manifest with their pitches: training data for GAN
 
     python examples/make_notes.py FOLDER [--count N] [--seed S] [--rate HZ] [--lowest P] [--highest P]
 
-Each note is a file notes/NUMBER.wav of 4 s. The manifest FOLDER/notes.jsonl has the columns id, path, pitch (MIDI
-number), timbre and velocity.
+Each note is a file FOLDER/notes/NUMBER.wav of 4 s. The manifest FOLDER/notes.jsonl has the columns id, path, pitch
+(MIDI number), timbre and velocity.
 """
 
 import argparse
@@ -24,7 +24,8 @@ from dspgraph_nodes.models.shared.notes import HIGHEST_PITCH, LOWEST_PITCH, made
 def make_notes(folder: Path, count: int, seed: int, rate: int, lowest: int, highest: int) -> Path:
     """Write notes and their manifest, and return the path of the manifest.
 
-    folder: where to write; count: the number of notes; the other arguments are those of `made_note`.
+    folder: the folder that gets notes/ and notes.jsonl; files that exist are replaced; count: the number of notes; the
+    other arguments are those of `made_note`.
     """
     (folder / "notes").mkdir(parents=True, exist_ok=True)
     lines = []

@@ -39,7 +39,9 @@ BATCHES = 840
 def learn(file: Path, out: Path, batches: int, resume: bool = False) -> Path:
     """Train LPCNet on a recording, and return the path of the weights.
 
-    out: the folder of all files; batches: the number of batches; resume: whether an earlier training is continued.
+    file: the recording; out: the folder of all files: the recording is copied into its folder data, and every recording
+    there is learnt; the results are in its folder run. batches: the number of all batches, also of those before a
+    resumption; resume: whether the training in `out` is continued.
     """
     data = out / "data"
     data.mkdir(parents=True, exist_ok=True)

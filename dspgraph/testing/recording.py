@@ -15,8 +15,10 @@ from dspgraph.testing.laws import check_graph
 def check_recording(graph: Graph, path: Path | None = None, seconds: float = 1.0) -> None:
     """Check a graph on the first `seconds` of a file, as `check_graph` does. Raises LawError at the first difference.
 
-    path: an .npz file with an array for every input, or an audio file for all audio inputs; None for a recording of
-    speech that comes with pysptk. With an audio file, inputs of frames and symbols get random numbers.
+    path: an .npz file with an array for every input, or an audio file for all audio inputs, which is converted to the
+    rate and the channels of each; None for a recording of speech that comes with pysptk. With an audio file, inputs of
+    frames and symbols get random numbers. A shorter file is used as a whole. Raises FileError for a file that cannot be
+    read or does not fit the inputs, and SignalError for a signal that `check_signal` refuses.
     """
     path = path or example_speech()
     if path.suffix.lower() == SUFFIX:

@@ -23,25 +23,34 @@ Outputs: TypeAlias = dict[str, Array]
 
 
 def one_block(graph: Graph, arrays: Mapping[str, Any]) -> Outputs:
-    """Return the outputs for a signal that is pushed in one block. arrays: input name -> array."""
+    """Return the outputs, name -> whole array, for a signal that a new session is given in one block, then flushed.
+
+    arrays: name of an input -> array, for every input.
+    """
     longest = max(stream.seconds(len(arrays[name])) for name, stream in graph.inputs.items())
     return push_all(graph.session(), blocks_of(graph, arrays, [longest]))
 
 
 def push_all(session: Session, blocks: Iterable[Mapping[str, Array]]) -> Outputs:
-    """Push all blocks into a session, flush it, and return the whole outputs."""
+    """Push all blocks into a new session and flush it; return output name -> whole array."""
     parts = [session.push(**block) for block in blocks]
     return joined([*parts, session.flush()])
 
 
 def spans(graph: Graph, sizes: Iterable[int]) -> Iterator[Fraction]:
-    """Yield the lengths of blocks in seconds, without end. sizes: in items of the fastest input; they are repeated."""
+    """Yield the lengths of blocks in seconds, without end.
+
+    sizes: at least one, in items of the input with the highest rate; they are repeated.
+    """
     fastest = max(stream.rate for stream in graph.inputs.values())
     return (Fraction(size) / fastest for size in cycle(sizes))
 
 
 def beginning(graph: Graph, arrays: Mapping[str, Any], seconds: Fraction) -> dict[str, Array]:
-    """Return the first `seconds` of a signal: input name -> array."""
+    """Return the items of a signal that begin in its first `seconds`: input name -> array, for every input.
+
+    arrays: input name -> array; an array that is shorter is returned whole.
+    """
     return {name: np.asarray(arrays[name])[: stream.count(seconds)] for name, stream in graph.inputs.items()}
 
 
@@ -51,14 +60,15 @@ def duration(graph: Graph, arrays: Mapping[str, Any]) -> Fraction:
 
 
 def cut_name(sizes: Sequence[int]) -> str:
-    """Return a cut in words, for messages: "cut into 7", "cut into 7, 11, 3, 900, ..."."""
+    """Return a cut in words, for messages: "cut into 7", or with the first four sizes "cut into 7, 11, 3, 900, ..."."""
     return f"cut into {sizes[0]}" if len(sizes) == 1 else f"cut into {', '.join(map(str, sizes[:4]))}, ..."
 
 
 def seeded_run(graph: Graph, arrays: Mapping[str, Array], seed: int) -> Outputs:
-    """Return the outputs for one block, after seeding the global random generators of Python, numpy and torch.
+    """Return the outputs of `one_block`, after seeding the global random generators of Python, numpy and torch.
 
-    The states of the generators are restored afterwards.
+    torch's are seeded only if torch is imported already. The states of the generators are restored afterwards, of
+    torch's only that of the CPU.
     """
     with _global_seeds():
         random.seed(seed)
@@ -70,10 +80,11 @@ def seeded_run(graph: Graph, arrays: Mapping[str, Array], seed: int) -> Outputs:
 
 @contextmanager
 def counted_entropy() -> Iterator[list[str]]:
-    """Return a context manager that counts uses of randomness without a seed inside its `with` block.
+    """Return a context manager that notes where its `with` block takes a seed or random bytes from the system.
 
-    It gives a list that gets an entry whenever a generator is made without a seed, or the system is asked for random
-    bytes. numpy's generators without a seed count too: they ask the system through the module `random`.
+    It gives a list that gets an entry whenever a generator of the module `random` is made without a seed, or the system
+    is asked for random bytes. numpy's generators without a seed count too: they ask the system through the module
+    `random`. Numbers from the global generators do not count (see `seeded_run`), nor do generators of torch.
     """
     drawn: list[str] = []
     kept, kept_random, kept_seed = os.urandom, vars(random)["_urandom"], random.Random.seed
@@ -98,7 +109,10 @@ def counted_entropy() -> Iterator[list[str]]:
 
 @contextmanager
 def _global_seeds() -> Iterator[None]:
-    """Restore the states of the global generators of Python, numpy and torch when the `with` block ends."""
+    """Restore the states of the global generators of Python, numpy and torch when the `with` block ends.
+
+    Of torch, only the generator of the CPU is restored, and only if torch was imported before the block.
+    """
     kept, kept_numpy = random.getstate(), copy.deepcopy(np.random.get_state())
     torch = sys.modules.get("torch")
     kept_torch = torch.get_rng_state() if torch else None

@@ -56,12 +56,13 @@ class Training(Protocol):
     ) -> Path:
         """Train on recordings, and return the path of the file with the weights.
 
-        recordings: name -> samples [n] at the rate of the pipeline. features: a function that computes the features of
-        a recording from its samples. out: the folder for weights, checkpoints and logs. settings: an instance of
-        `Settings`. resume: continue from the checkpoint in `out`. progress: show a progress bar. report: a function
-        that is called with each line for the user. init: a file of weights to begin with; None for random weights.
-        Raises RequestError if the recordings cannot be used, if the run cannot be resumed, or if the weights do not
-        fit.
+        recordings: name -> samples [n], full scale +-1, at the rate of the pipeline. features: a function that computes
+        the features of a recording from its samples. out: the folder for weights, checkpoints and logs. settings: an
+        instance of `Settings`. resume: continue from the checkpoint in `out`, which must exist. progress: show a
+        progress bar. report: a function that is called with each line for the user. init: a file of weights to begin
+        with, only without `resume`; None for random weights. Raises RequestError if the recordings cannot be used, if
+        the run cannot be resumed, if a new run would replace another one in `out`, if the weights do not fit, or if the
+        training fails.
         """
 
 
@@ -100,10 +101,11 @@ class Prediction(Protocol):
     def distribution(self, weights: Path, samples: Array, features: Features) -> tuple[Array, Array, float]:
         """Return (the predicted distributions [n, size], the true levels [n], the sample rate in Hz) for a recording.
 
-        A level is a value that a sample can have, as a whole number from 0 to size - 1. A row of the distributions has
-        the probabilities of all levels for one sample. weights: a file of trained weights. samples: [n], a recording.
-        features: a function that computes the features of the recording from its samples. Raises ValueError if the
-        weights belong to another model.
+        A level is a whole number from 0 to size - 1. It stands for an amplitude, or an interval of amplitudes, in the
+        form in which the network predicts samples, such as mu-law. A row of the distributions has the probabilities of
+        all levels for one sample. weights: a file of trained weights. samples: [n], a recording, full scale +-1, at the
+        rate of the pipeline. features: a function that computes the features of the recording from its samples. Raises
+        ValueError if the file has no weights of this model, or if its network reads other features.
         """
 
 
@@ -124,7 +126,7 @@ class WeightsConversion(Protocol):
         found: name -> array, from the checkpoint to convert. given: name -> value, for settings of the network that the
         checkpoint does not contain. A value that is neither in `found` nor in `given` is assumed; its text, such as
         "rate (16000)", is printed after the words "it is assumed: ". Raises ValueError if the arrays are not a network
-        of this model, or if they contradict a given value.
+        of this model, or if they contradict a given value. The arrays that are returned are float32.
         """
 
 
@@ -132,13 +134,17 @@ class WeightsWriter(Protocol):
     """The object `WEIGHTS` in the module `weights` of a model: it reads and writes files of weights."""
 
     def read(self, path: Path) -> tuple[Any, dict[str, Array]]:
-        """Return (configuration, name -> array) of a file of weights. Raises ValueError if it cannot be read."""
+        """Return (configuration, name -> float32 array) of a file of weights.
+
+        Raises ValueError if the file cannot be read, or has no weights of this model.
+        """
 
     def write(self, path: Path, config: Any, arrays: Mapping[str, Array], numbers: Any = "float32") -> None:
-        """Write a configuration and arrays (name -> array) to a file. Raises ValueError if they do not fit together.
+        """Write a configuration and arrays (name -> float32 array) to a file; replace the file if it exists.
 
-        numbers: "float32", "float16" or "int8", to which the arrays are rounded. Raises ValueError if the model has no
-        files with such numbers.
+        numbers: "float32", "float16" or "int8", to which the arrays are rounded, with "int8" only the matrices. Raises
+        ValueError if configuration and arrays do not fit together, if a number is too large for float16, and if the
+        model has no files with such numbers; OSError if the file cannot be written.
         """
 
 

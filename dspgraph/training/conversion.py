@@ -39,10 +39,11 @@ def convert_weights(
     """Write the weights in a checkpoint of another program to a file of weights of this project.
 
     source: see `read_checkpoint`. out: the file to write, which must not exist. model: the name of the model; by
-    default the only model that recognises the names of the arrays. settings: a JSON file with values that the
-    checkpoint does not contain. Raises UnknownName for an unknown model, FileError if a file cannot be read or contains
-    no network of this model, and RequestError if no model or several models recognise the checkpoint, or if `out`
-    exists or cannot be written.
+    default the only model that recognises the names of the arrays. settings: a file with a JSON object, name -> value,
+    of values that the checkpoint does not contain. Raises UnknownName for an unknown model; FileError if a file cannot
+    be read, contains no network of this model, or has a value that contradicts the checkpoint; RequestError if no model
+    or several models recognise the checkpoint, if the model cannot convert weights, if `read_checkpoint` needs a
+    package that is not installed, or if `out` exists or cannot be written.
     """
     if out.exists():
         raise RequestError(f"{out} exists already: remove it, or give another name with -o")
@@ -63,7 +64,8 @@ def _converted(
 ) -> tuple[Any, dict[str, Array], Sequence[str]]:
     """Return the result of `WeightsConversion.convert` of a model. Raises ValueError for arguments that do not fit.
 
-    model: the name of the model. arrays, given: the arguments `found` and `given` of `convert`. For an array with a
+    Also raises the errors of `conversion`. model: the name of the model. arrays, given: the arguments `found` and
+    `given` of `convert`. For an array with a
     wrong number of axes, or a setting of a wrong type, `convert` can raise errors of many classes. They are turned into
     ValueError, because only the arguments can be their cause: `convert` reads nothing else.
     """

@@ -30,11 +30,15 @@ def read_checkpoint(path: Path) -> dict[str, Array]:
     """Return name -> array, for the arrays in a checkpoint.
 
     path: a file of torch (a ZIP file, or in the older format a pickle), safetensors, numpy (.npz) or HDF5; or a
-    checkpoint of TensorFlow: its index, one of its data files, or the path NAME that these files share. From a file of
-    torch that has several parts, only the state of the network is returned. Values that are not arrays are left out.
+    checkpoint of TensorFlow: its index, one of its data files, or the path NAME that these files share. The content of
+    the file, and not its suffix, tells the format. From a file of torch that has several parts, only the state of the
+    network is returned, see `_state`; bfloat16 becomes float32. Values that are not arrays are left out, and so are
+    arrays of HDF5 and TensorFlow that are not of integers or floats (for TensorFlow see `tensorflow._TYPES`). The name
+    of an array in HDF5 is its path, such as "group/x".
 
     Nothing in the file is executed: torch reads only plain data, and refuses everything else. Raises FileError if the
-    file cannot be read, is in another format, or is refused, and RequestError for HDF5 if h5py is not installed.
+    file cannot be read, is in another format, is refused, or is larger than `_LARGEST`, and RequestError for HDF5 if
+    h5py is not installed.
     """
     if index := index_of(path):
         return read_tensorflow(index, _LARGEST)
@@ -141,8 +145,9 @@ def _torch(path: Path, content: bytes) -> dict[str, Array]:
 def _state(found: Any) -> dict[str, Any]:
     """Return name -> tensor, for the tensors of a network; empty if there is no network.
 
-    found: the result of `torch.load`, which may have the network under a key such as "state_dict". The prefix "module."
-    of parallel training is removed from the names.
+    found: the result of `torch.load`. If it is a mapping without tensors, the network is looked for under the keys in
+    `_STATES`, also deeper, and the first one found counts. The prefix "module." of parallel training is removed if all
+    names have it. Values that are not tensors are left out.
     """
     import torch
 

@@ -33,14 +33,15 @@ def train(
     """Train a model on recordings, and return the path of the file with its weights.
 
     data: a folder, a pattern, a manifest or one audio file, as in `corpus.gather`. out: the folder for weights,
-    checkpoints and logs. settings: name -> value as text. resume: continue from the checkpoint in `out`. progress: show
-    a progress bar. report: a function that is called with each line for the user. init: a file of weights to begin
-    with. A model that learns from labels, such as the pitch of a note, gets the labels from the columns of the
-    manifest.
+    checkpoints and logs; recordings in it are left out. settings: name -> value as text; other settings have their
+    defaults. resume: continue from the checkpoint in `out`. progress: show a progress bar. report: a function that is
+    called with each line for the user. init: a file of weights to begin with, only without `resume`; None for random
+    weights. Recordings are converted to the rate and the channels of the model's pipeline. A model that learns from
+    labels, such as the pitch of a note, gets the labels from the columns of the manifest.
 
     Raises UnknownName for an unknown model or setting, ParameterError for a value out of bounds, FileError for a file
-    that cannot be read, and RequestError if the data cannot be used, if the run cannot be resumed, if the weights in
-    `init` do not fit, or if `out` cannot be written to.
+    that cannot be read, and RequestError if the data cannot be used, if the run cannot be resumed, if `out` has another
+    run and `resume` is False, if the weights in `init` do not fit, or if `out` cannot be written to.
     """
     module = training(model)
     chosen = _settings(module.Settings, settings)
@@ -63,7 +64,7 @@ def train(
 def settings(model: str) -> list[tuple[str, str, str]]:
     """Return (name, default as text, description) of every setting for the training of a model.
 
-    The default is "" if there is none.
+    The default is "" if it is None. Raises the errors of `contract.training`. model: the name of the model.
     """
     fields = training(model).Settings.model_fields
     return [
@@ -74,10 +75,12 @@ def settings(model: str) -> list[tuple[str, str, str]]:
 def distribution(weights: Path, file: Path) -> tuple[Array, Array, float]:
     """Return (the distributions [n, size] that a model predicts, the true levels [n], the sample rate in Hz).
 
-    A level is a value that a sample can have, as a whole number from 0 to size - 1. A row of the distributions has the
-    probabilities of all levels for one sample. weights: the file of the trained weights. file: the recording. Raises
-    FileError if a file cannot be read, or if `weights` has no trained weights, and RequestError for a model that
-    predicts no distribution.
+    n is the number of samples of the recording at the rate of the model's pipeline. A level is a whole number from 0 to
+    size - 1, see `Prediction.distribution`. A row of the distributions has the probabilities of all levels for one
+    sample. weights: the file of the trained weights. file: the recording, which is converted to the rate and the
+    channels of the pipeline. Raises FileError if a file cannot be read, if `weights` has no trained weights, or if its
+    network reads other features than the pipeline computes; UnknownName for an unknown model, and RequestError for one
+    that predicts no distribution.
     """
     module = prediction(model_of(weights))
     stream, features = _features(module.PIPELINE)
@@ -111,7 +114,8 @@ def _by_name(items: list[Item]) -> dict[str, Item]:
 def _features(pipeline: str, overrides: Sequence[str] = ()) -> tuple[Audio, Features]:
     """Return the audio stream that a pipeline takes, and a function that runs the pipeline on samples of this stream.
 
-    overrides: new values for variables of the pipeline, such as "rate=4000".
+    The function returns name of an output -> array. The pipeline must have one input, which is audio. overrides: new
+    values for variables of the pipeline, such as "rate=4000".
     """
     graph = load(pipeline, overrides)
     assert graph.audio_input  # the pipeline of every model takes one audio stream
@@ -131,9 +135,10 @@ def _settings(kind: type[BaseModel], given: Mapping[str, str]) -> BaseModel:
 
 
 def _check_number(name: str, text: str) -> None:
-    """Raise ParameterError for texts that Python reads as a number, but that are not allowed as settings.
+    """Raise ParameterError for texts that Python reads as a number, but `to_fraction` does not.
 
-    These are "1_0", digits of other scripts, "nan" and "inf". name: the name of the setting.
+    These are, for instance, "1_0", digits of other scripts, "nan", "inf" and "1e-100". Texts that are no number, such
+    as "adam", are allowed. name: the name of the setting, for the message.
     """
     try:
         float(text)

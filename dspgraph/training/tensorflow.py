@@ -54,7 +54,7 @@ def read_tensorflow(index: Path, largest: int) -> dict[str, Array]:
     """Return name -> array, for the arrays of a checkpoint whose types are in `_TYPES`.
 
     index: the path of the index. largest: the largest number of bytes of all these arrays together. Raises FileError if
-    a file cannot be read or is damaged, and if the arrays have more bytes.
+    a file is missing, cannot be read or is damaged, and if the arrays have more bytes.
     """
     content = read_file(index, _LARGEST_INDEX)
     try:
@@ -70,8 +70,9 @@ def read_tensorflow(index: Path, largest: int) -> dict[str, Array]:
 class _Entry:
     """The entry of one array in the index of a checkpoint, parsed from a message of protocol buffers.
 
-    dtype: the number of its type, see `_TYPES`. shape: its shape. shard: the number of its data file. offset, size: the
-    place of its numbers in this file and their size, in bytes.
+    dtype: the number of its type, which may be missing in `_TYPES`. shape: its shape. shard: the number of its data
+    file. offset, size: the place of its numbers in this file and their size, in bytes. Raises ValueError or IndexError
+    if the message is damaged; the numbers are not compared with each other or with the file.
     """
 
     def __init__(self, message: bytes) -> None:
@@ -108,7 +109,8 @@ def _numbers(index: Path, name: str, entry: _Entry) -> Array:
 def _table(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield (key, value) for all entries of an index. content: the bytes of the index file.
 
-    Raises ValueError or IndexError if the index is damaged.
+    The entry with the empty key describes the checkpoint; every other entry is an array. Raises ValueError or
+    IndexError if the index is damaged or compressed, and ValueError if its names have more than `_LARGEST_NAMES` bytes.
     """
     footer = content[-_FOOTER:]
     if len(footer) < _FOOTER or int.from_bytes(footer[-8:], "little") != _MAGIC:
@@ -135,7 +137,7 @@ def _block(content: bytes, offset: int, size: int) -> Iterator[tuple[bytes, byte
     """Yield (key, value) for the entries of one block of an index.
 
     content: the bytes of the index file. offset, size: the place and the length of the block in them. Raises ValueError
-    if the block is damaged.
+    or IndexError if the block is damaged, and ValueError if it is compressed.
     """
     block = content[offset : offset + size]
     if len(block) != size or size < 4:
@@ -161,8 +163,8 @@ def _block(content: bytes, offset: int, size: int) -> Iterator[tuple[bytes, byte
 def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
     """Yield (number of the field, value) for the fields of a message of protocol buffers.
 
-    The value is an integer if it is stored as a varint, and bytes otherwise. Raises ValueError if the message is
-    damaged.
+    The value is an integer if it is stored as a varint, and bytes otherwise. Raises ValueError or IndexError if the
+    message is damaged.
     """
     at = 0
     while at < len(message):

@@ -34,8 +34,9 @@ def model_of(weights: Path) -> str:
 class WeightsDescription:
     """The description of a file of weights, read without its arrays.
 
-    model: the name of the model. config: its configuration. precision: the type of the numbers of its matrices, such as
-    "float32" or "int8". shapes: name of an array -> shape.
+    model: the name of the model. config: its configuration. precision: the type of the numbers of its matrices,
+    "float32", "float16" or "int8"; for other types their names in safetensors, such as "F64". shapes: name of an array
+    -> shape.
     """
 
     model: str
@@ -62,7 +63,8 @@ _PRECISIONS = {"I8": "int8", "F16": "float16", "F32": "float32"}
 def describe_weights(weights: Path) -> WeightsDescription:
     """Return the description of a file of weights.
 
-    No array is loaded. Raises FileError if the file cannot be read, or if its metadata name no model.
+    No array is loaded, and whether the arrays fit the model is not checked. Raises FileError if the file cannot be
+    read, or if its metadata name no model.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -112,8 +114,9 @@ class ShippedWeights:
 def shipped_weights() -> list[ShippedWeights]:
     """Return the files of weights that come with dspgraph: NAME.safetensors in the folder of the pipelines.
 
-    Beside each file is its card, NAME.md, which describes the weights. Raises FileError if a file or its card cannot be
-    read, or if the card does not state exactly one SHA-256.
+    NAME is the name of a pipeline; pipelines without such a file are left out. Beside each file is its card, NAME.md,
+    which describes the weights. Raises FileError if a file or its card cannot be read, or if the card does not state
+    exactly one SHA-256. A file that differs from the SHA-256 in its card is no error, see `ShippedWeights.intact`.
     """
     found = []
     for name, pipeline in shipped_pipelines().items():
@@ -136,7 +139,7 @@ def write_half(weights: Path, out: Path) -> None:
     """Write a copy of a file of weights with its numbers rounded to float16.
 
     out: the file to write, which must not exist. Raises FileError if `weights` cannot be read or has a number that is
-    too large for float16, and RequestError if `out` exists or cannot be written.
+    too large for float16, UnknownName if its model is unknown, and RequestError if `out` exists or cannot be written.
     """
     _write(weights, out, "float16")
 
@@ -144,10 +147,11 @@ def write_half(weights: Path, out: Path) -> None:
 def write_eight_bits(weights: Path, out: Path) -> dict[str, tuple[float, float]]:
     """Write a copy of a file of weights with matrices rounded to eight bits; return name of a matrix -> two errors.
 
-    The first is the root mean square of the rounding errors, relative to the root mean square of the weights; the
-    second is the largest rounding error, relative to the largest weight. out: the file to write, which must not exist.
-    Raises FileError if `weights` cannot be read or belong to a model without files in eight bits, and RequestError if
-    `out` exists or cannot be written.
+    Which arrays are matrices depends on the model; the others stay float32. The first error is the root mean square of
+    the rounding errors, relative to the root mean square of the weights; the second is the largest rounding error,
+    relative to the largest absolute weight. out: the file to write, which must not exist. Raises FileError if `weights`
+    cannot be read or belong to a model without files in eight bits, UnknownName if their model is unknown, and
+    RequestError if `out` exists or cannot be written.
     """
     arrays = _write(weights, out, "int8")
     written = describe_weights(out)
@@ -167,9 +171,10 @@ _LEAST = 1e-30
 
 
 def _write(weights: Path, out: Path, numbers: str) -> dict[str, Array]:
-    """Write a copy of a file of weights with rounded numbers; return name -> array, not rounded, of the file.
+    """Write a copy of a file of weights with rounded numbers; return name -> array of `weights`, before the rounding.
 
-    out: the file to write. numbers: "float16" or "int8", see `WeightsWriter`. Raises the errors of `write_eight_bits`.
+    out: the file to write, which must not exist. numbers: "float16" or "int8", see `WeightsWriter`. Raises the errors
+    of `write_half` and `write_eight_bits`.
     """
     if out.exists():
         raise RequestError(f"{out} exists already: remove it, or give another name with -o")

@@ -25,8 +25,8 @@ class Binding:
     """The streams at the ports of a node, and how the engine cuts blocks for the node.
 
     takes: the stream at every input port; a tuple of streams at a port with `many=True`. gives: the stream at every
-    output port. lookahead, block_size: the results of the methods of the node with these names, in seconds and in items
-    of the first input.
+    output port. lookahead, block_size: the results of the methods of the node with these names: seconds, an exact
+    fraction or infinity; items of the first input, or None.
     """
 
     takes: tuple[Stream | tuple[Stream, ...], ...]
@@ -115,7 +115,7 @@ def _check_sizes(what: str, binding: Binding) -> None:
 
     MOST_NUMBERS limits two sizes: the numbers in one second of each stream, and the numbers of each input stream that
     the node must hold. The node must hold one period, or the span of one output item if that is longer, plus the
-    lookahead.
+    lookahead if that is finite.
     """
     way_out = f"{MOST_NUMBERS} are the most: choose smaller lengths and sizes, a larger hop or a lower rate"
     for stream in (*binding.flat, *binding.gives):
@@ -171,8 +171,8 @@ def _ask(name: str, node: Node, hook: str, takes: tuple[Any, ...]) -> Any:
     """Call a method of a node with its input streams and return the result.
 
     name: the name of the node in its graph. hook: the name of the method. takes: the input streams, as in `Binding`.
-    Puts the name of the node before the message of a ParameterError; raises NodeError for an error that is not a
-    DspgraphError.
+    Puts the name of the node before the message of a ParameterError, and lets any other DspgraphError pass; raises
+    NodeError for an error that is not a DspgraphError.
     """
     try:
         return getattr(node, hook)(*takes)

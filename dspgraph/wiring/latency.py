@@ -15,7 +15,8 @@ class Latency:
     """The delay of a graph.
 
     seconds: the longest time from the end of an output item's span until the item comes out; infinity if a node needs
-    the whole signal or changes the tempo. path: the names of the nodes that cause this delay.
+    the whole signal or changes the tempo. path: the names of the nodes that cause this delay, from the input to the
+    output. Nodes that add nothing to it are left out, such as those with a finite delay after one with an infinite one.
     """
 
     seconds: Fraction | float

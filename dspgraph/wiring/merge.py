@@ -18,8 +18,9 @@ def merge(graphs: Sequence[W]) -> W:
 
     Output `y` of graphs[0] is called "v0/y", output `y` of graphs[1] "v1/y", and so on. Every output has the same
     samples as in its own graph. Two nodes become one if they are equal, take from the same inputs and from nodes that
-    become one, and use the same noise (if they use noise). Raises GraphError if the graphs differ in their inputs or in
-    their seeds, and if `graphs` is empty.
+    become one, and use the same noise (if they use noise). Nodes on which no output depends are left out. Of different
+    nodes with the same name, the first keeps it, and that of graphs[K] is called "vK/NAME". Raises GraphError if the
+    graphs differ in their inputs or in their seeds, and if `graphs` is empty.
     """
     if not graphs:
         raise GraphError("merge takes at least one graph; found none")

@@ -61,7 +61,9 @@ def computed_imports_note(kinds: Iterable[type[Node]]) -> str:
 def library_version(package: str) -> str:
     """Return the version of the distribution that contains a package, such as "2.1.0".
 
-    Return "absent" if no such package is found, and "unknown" if the package belongs to no distribution.
+    package: the name by which it is imported. Several distributions can contain a package: if none of them has its
+    name, return all their versions, joined by ", ". Return "absent" if no such package is found, and "unknown" if the
+    package belongs to no distribution. Later calls in the same process return the same text.
     """
     from importlib.metadata import PackageNotFoundError, packages_distributions, version
 

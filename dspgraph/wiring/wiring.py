@@ -74,6 +74,10 @@ class Wiring:
     noise_keys: name of a node -> the name from which its noise is computed in place of its own. With the old name as
     its key, a node that was copied from another graph under a new name keeps its noise.
 
+    Attributes: `outputs` has the streams of the outputs, `origins` their origins. In `origins` and `wires` each origin
+    is an input or "node.port", and the wire of a port with `many=True` is a tuple. `bindings`: name of a node ->
+    Binding. `durations`: origin -> Duration, for every input of the graph and every output port.
+
     Raises GraphError, WireError, LoopError, ParameterError or UnknownName for anything that does not fit, and LawError
     or NodeError for a faulty node. All checks are made here: a graph that was made can run.
     """
@@ -104,7 +108,10 @@ class Wiring:
     # ---- structure and identity -------------------------------------------------------------------------------------
 
     def stream(self, origin: str) -> Stream:
-        """Return the stream of an origin: a graph input, "node.port", or the name of a node with one output."""
+        """Return the stream of an origin: a graph input, "node.port", or the name of a node with one output.
+
+        Raises UnknownName for an origin that does not exist, and WireError for a node with several outputs.
+        """
         origin = self._origin(origin, "stream()")
         if origin in self.inputs:
             return self.inputs[origin]
@@ -180,8 +187,10 @@ class Wiring:
     def description(self) -> dict[str, Any]:
         """Everything on which the outputs depend, as plain data. The sidecar of a rendered file contains it.
 
-        It has the nodes that run, their parameters, their wires, the input streams, the seed, the hashes of the source
-        files of the engine and of the nodes, and the versions of the libraries that these files import.
+        It has the nodes that run, their parameters, their wires and noise keys, the input streams, the origins of the
+        outputs, the seed, the version of dspgraph, and the result of `provenance`: the hashes of the source files of
+        the engine and of the nodes, and the versions of the libraries that these files import. It is made once: do
+        not change it.
         """
         running = {name: self.nodes[name] for name in sorted(self.order)}
         return {
@@ -236,14 +245,19 @@ class Wiring:
     # ---- changed copies ---------------------------------------------------------------------------------------------
 
     def evolve(self, **changes: Any) -> Self:
-        """Return a copy with some constructor arguments changed: `graph.evolve(seed=1)`."""
+        """Return a copy with some constructor arguments replaced as a whole: `graph.evolve(seed=1)`.
+
+        Raises the errors of the constructor.
+        """
         return type(self)(**{**self._arguments(), **changes})
 
     def replace(self, name: str, node: Node, **wires: str | Iterable[str]) -> Self:
         """Return a copy in which `node` takes the place of the node called `name`.
 
-        An input port that both nodes have keeps its wire, unless `wires` (port=origin) gives it a new one. If both
-        nodes have only one output, the wires that came from the old output now come from the new output.
+        An input port that both nodes have keeps its wire, unless `wires` (port=origin) gives it a new one; other input
+        ports need one in `wires`. If both nodes have only one output, the wires and outputs of the graph that came from
+        the old output now come from the new output; otherwise from the output of the same name. Raises UnknownName if
+        no node is called `name`, and the errors of the constructor.
         """
         if name not in self.nodes:
             raise UnknownName(f"no node is called '{name}'; {suggest(name, self.nodes)}")
@@ -281,7 +295,7 @@ class Wiring:
     def expose_all(self) -> Self:
         """Return a copy with other outputs: every output port of every node in `order`, named "node.port".
 
-        A graph without nodes keeps its outputs.
+        A graph in which no node runs keeps its outputs.
         """
         outputs = {
             f"{name}.{port.name}": f"{name}.{port.name}" for name in self.order for port in self.nodes[name].outputs

@@ -40,8 +40,9 @@ Samples = NDArray[np.float64]
 class Source:
     """The recordings of one speaker or of one set of speakers.
 
-    package: the name of the Debian package; pattern: a pattern for its files; speaker, language, licence: texts for the
-    manifest; unseen: whether the recordings are for tests only.
+    package: the name of the Debian package; pattern: a pattern for its files, relative to the folder into which the
+    package is unpacked, with at least one `*`; speaker, language, licence: texts for the manifest; if the language is
+    "", it is the name of the folder of each file; unseen: whether the recordings are for tests only.
     """
 
     package: str
@@ -72,9 +73,10 @@ SOURCES = (
 
 
 def unpack(packages: Sequence[str], folder: Path, given: Path | None) -> None:
-    """Unpack packages of Debian into a folder. given: a directory with their files; None: download them.
+    """Unpack packages of Debian into a folder. packages: their names.
 
-    Raises SystemExit if a package is not there, or if a program fails.
+    given: a directory with their files NAME_*.deb, of which the last in alphabetical order is taken; None: download
+    them. Raises SystemExit if a package is not there, or if a program is missing or fails.
     """
     with tempfile.TemporaryDirectory() as downloads:
         place = given or Path(downloads)
@@ -101,7 +103,7 @@ def _run(command: list[str], cwd: Path | None = None) -> None:
 def decoded(files: Sequence[Path]) -> Iterator[tuple[Path, Samples]]:
     """Yield pairs (file, samples [n]): the mean of all channels at 16 kHz, full scale +-1.
 
-    The files in the format G.722 come first.
+    The files in the format G.722, those called *.g722, come first. Raises SystemExit if ffmpeg is missing or fails.
     """
     coded = [one for one in files if one.suffix == ".g722"]
     with tempfile.TemporaryDirectory() as folder:
@@ -127,8 +129,10 @@ def _read(path: Path) -> Samples:
 def levelled(samples: Samples) -> Samples | None:
     """Return a recording without the pauses at its ends, at the level of the corpus; None if it is silent or too short.
 
-    Frames of 10 ms are pauses if their power is at least 40 dB below that of the loudest frame. Up to 100 ms of pause
-    stay at each end. A recording whose peak would be above PEAK at the level of the corpus is softer: its peak is PEAK.
+    samples: [n] at 16 kHz. Frames of 10 ms are pauses if their power is at least 40 dB below that of the loudest frame.
+    Up to 100 ms of pause stay at each end; with them, a recording of less than SHORTEST is too short. The level, the
+    root mean square of the other frames, becomes LEVEL. If the peak would then be above PEAK, the recording is softer:
+    its peak is PEAK.
     """
     frames = samples[: len(samples) // 160 * 160].reshape(-1, 160)
     power = (frames * frames).mean(1) if len(frames) else np.zeros(1)
@@ -145,7 +149,8 @@ def levelled(samples: Samples) -> Samples | None:
 def part_of(prompt: str) -> str:
     """Return the part of the corpus, "test", "validation" or "train", to which a prompt belongs.
 
-    The part depends on the name of the prompt alone.
+    The part depends on `prompt` alone: the path of a recording below the folder of its voice, without the suffix. It
+    does not apply to sources that are `unseen`.
     """
     place = int.from_bytes(sha256(prompt.encode()).digest()[:8], "big") / 2**64
     return "test" if place < TEST else "validation" if place < TEST + VALIDATION else "train"
@@ -157,7 +162,9 @@ def part_of(prompt: str) -> str:
 def make_corpus(folder: Path, packages: Path | None = None) -> dict[str, float]:
     """Write the recordings and the manifests into a folder, and return the minutes of speech in each manifest.
 
-    packages: a directory with the files of the packages; None: download them.
+    Recordings of silence, and those for which `levelled` returns None, are left out. Files that exist are replaced.
+    packages: a directory with the files of the packages; None: download them. Raises SystemExit if a package has no
+    recordings, and as `unpack` and `decoded` do.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rows: dict[str, list[str]] = {"train": [], "validation": [], "test": [], "unseen": []}

@@ -37,10 +37,11 @@ LONG = 600.0  # seconds of speech in which outbursts are counted
 
 
 def chosen(corpus: Path, part: str, count: int) -> list[Path]:
-    """Return the paths of at most `count` recordings of a part of the corpus, such as "test".
+    """Return the paths, sorted, of at most `count` recordings of a part of the corpus, "test" or "unseen".
 
-    The number is the same for every source and language, as far as there are enough recordings. Recordings shorter than
-    SHORTEST, and unseen words in a language of the training, are left out.
+    corpus: the folder that `corpus.py` has made. The number is the same for every source and language, as far as there
+    are enough recordings; variants of a language, such as "en@x", count as one. Recordings shorter than SHORTEST, and
+    unseen words in a language of the training, are left out.
     """
     groups: dict[tuple[str, str], list[Path]] = defaultdict(list)
     for line in (corpus / f"{part}.jsonl").read_text(encoding="utf-8").splitlines():
@@ -60,8 +61,8 @@ def chosen(corpus: Path, part: str, count: int) -> list[Path]:
 def candidates(weights: str | None, lpcnet: str | None = None) -> list[Choice]:
     """Return the vocoders that are compared, each as a graph with a name. FARGAN is the last one.
 
-    weights: a file of weights for FARGAN; by default the weights that come with dspgraph are used. lpcnet: a file of
-    weights for LPCNet, which is left out without them.
+    weights: the path of a file of weights for FARGAN; None for the weights that come with dspgraph. lpcnet: the path of
+    a file of weights for LPCNet; None to leave it out.
     """
     found = [
         Choice(f"{name} {excitation}", load(name, (), {"excitation": excitation}))
@@ -81,6 +82,7 @@ def scored(choice: Choice, files: Sequence[Path], out: Path, about: str) -> dict
     """Return the results of one vocoder: the content of the file results.json that `compare` writes.
 
     The recordings are rendered into the folder `out`, unless it has results of the same graph for the same recordings.
+    Recordings are the same if their files have the same names, without suffix. Other results in `out` are replaced.
     about: a description, for the page. Raises SystemExit if a recording could not be rendered or measured.
     """
     path = out / "results.json"
@@ -98,9 +100,10 @@ def scored(choice: Choice, files: Sequence[Path], out: Path, about: str) -> dict
 
 
 def cells(results: dict[str, Any]) -> list[str]:
-    """Return the cells of a row of a table: the means of all metrics, with intervals if there are several recordings.
+    """Return the cells of a row of a table, as texts: the means of all metrics, in the order of METRICS.
 
-    results: as `scored` returns them.
+    With several recordings, the 95 % confidence interval follows the mean; without any value, the cell is "-". results:
+    as `scored` returns them.
     """
     means, found = {mean["metric"]: mean for mean in results["means"]}, []
     for name in METRICS:
@@ -142,7 +145,8 @@ def outbursts(out: Path, variant: str, files: Sequence[Path]) -> float:
 def many_outbursts(graph: Graph, corpus: Path) -> tuple[int, float]:
     """Return the number of outbursts in about ten minutes of held-out prompts, and the exact duration in minutes.
 
-    graph: the vocoder; corpus: the folder that `corpus.py` has made.
+    If the corpus has fewer such prompts, all are taken. graph: the vocoder, with one input, audio at 16 kHz, and the
+    output "speech"; corpus: the folder that `corpus.py` has made.
     """
     signals: list[Array] = []
     for file in chosen(corpus, "test", 10**6):
@@ -156,7 +160,7 @@ def many_outbursts(graph: Graph, corpus: Path) -> tuple[int, float]:
 def evaluate(corpus: Path, out: Path, weights: str | None, count: int, lpcnet: str | None = None) -> None:
     """Print all tables, and write into the folder `out` a page to listen to for each table and vocoder.
 
-    The arguments are those of the command.
+    The arguments are those of the command. weights: None for those that come with dspgraph; lpcnet: None for no row.
     """
     parts = (
         ("seen", "prompts of the speakers of the training, held out", chosen(corpus, "test", count)),

@@ -9,7 +9,7 @@ Array = NDArray[Any]
 
 
 def floating(x: Array) -> Array:
-    """Return x as floats: integers of up to 16 bits and float16 become float32, wider integers become float64.
+    """Return x as floats: integers of up to 16 bits, booleans and float16 become float32, wider integers float64.
 
     An array of another type (float32, float64, complex) is returned as it is, without a copy.
     """
@@ -22,5 +22,5 @@ def by_channel(x: Array) -> Array:
 
 
 def by_time(y: Array) -> Array:
-    """Return audio [channels, n] as [n], or as [n, channels] if there are several channels."""
+    """Return audio [channels, n] as [n], a view, or as a new array [n, channels] if there are several channels."""
     return y[0] if len(y) == 1 else np.ascontiguousarray(y.T)

@@ -148,7 +148,8 @@ class _CacheImpl(caching.CompileResultCacheImpl):
 class _Cache(caching.FunctionCache):
     """The cache on disk for the machine code of one kernel.
 
-    While one process compiles the kernel, other processes wait for its machine code and do not compile it too.
+    While one process compiles the kernel, other processes wait for its machine code and do not compile it too. If they
+    have waited `_LONGEST_WAIT` seconds, they compile it.
     """
 
     _impl_class = _CacheImpl
@@ -166,11 +167,12 @@ class _Cache(caching.FunctionCache):
         return found  # if None, numba now compiles the kernel, and then saves it
 
     def _loaded(self, signature: Any, target_context: Any) -> Any:
-        """Return the machine code on disk, or None.
+        """Return the machine code on disk for a signature; None if there is none, or if a file of the cache is damaged.
 
         The method of numba for this first loads all that a compilation needs, which takes a fifth of a second. Machine
         code needs only numba's functions for memory. If a file of the cache is cut, for instance after a power failure,
-        the kernel's machine code on disk is dropped.
+        a line on stderr says so, and all machine code of the kernel on disk is dropped; if that fails, the cache of the
+        kernel is off in this process.
         """
         rtsys.initialize(target_context)
         try:
@@ -198,7 +200,7 @@ class _Cache(caching.FunctionCache):
     def _lock(self) -> None:
         """Wait until no other process compiles this kernel, then lock it; wait at most `_LONGEST_WAIT` seconds.
 
-        Where files cannot be locked, there is no waiting.
+        After this time, and where files cannot be locked, return without the lock; in the latter case at once.
         """
         if self._locked or find_spec("fcntl") is None:
             return

@@ -40,18 +40,18 @@ All give the same whole numbers.
 
 @cache
 def converts_halves() -> bool:
-    """Return whether this machine has instructions that convert 16-bit floats (F16C)."""
+    """Return whether the processor of `_features` has instructions that convert 16-bit floats (F16C)."""
     return "f16c" in _features()
 
 
 @cache
 def dot_paths() -> tuple[str, ...]:
-    """Return the names in `DOT_PATHS` that this machine can run, the fastest first."""
+    """Return the names in `DOT_PATHS` that the processor of `_features` can run, the fastest first."""
     return tuple(name for name, needed in DOT_PATHS.items() if needed <= _features())
 
 
 def _features() -> set[str]:
-    """Return the features of the processor for which numba compiles.
+    """Return the features of the processor for which numba compiles, by their names in LLVM, such as "avx2".
 
     These are the ones in the environment variable NUMBA_CPU_FEATURES if it is set. Otherwise they are those of this
     machine, without AVX where numba turns it off: by NUMBA_ENABLE_AVX=0, or by default for some old processors.
@@ -73,7 +73,12 @@ class Code:
 
     Most methods add instructions and return the value that these will compute. An array is given by a name, see
     `add_arrays`. A position is the number of an element in the array read as one-dimensional (C order). The type `Any`
-    stands for a value in LLVM: a vector, a number or a position.
+    stands for a value in LLVM: a vector, a number or a position. The position of an element may be a Python number too.
+
+    dtype: numba's type of the elements of a vector, float32 or float64 (the attribute `dtype` is numpy's); width: their
+    number. A vector without further words is such a vector; a vector of integers has `width` integers of 32 bits.
+    Arithmetic is on vectors of floats, except where a method says otherwise. context, builder: the objects of numba
+    and llvmlite by which the stage is compiled.
     """
 
     def __init__(self, context: Any, builder: Any, dtype: Any, width: int) -> None:
@@ -87,12 +92,12 @@ class Code:
         self.tuples: dict[str, type] = {}
 
     def add_arrays(self, name: str, kind: Any, value: Any) -> None:
-        """Register an array under `name`.
+        """Register an array under `name`: its data, its number of axes, and the bits of one of its numbers.
 
-        For a named tuple, register each of its arrays under `name` and the field's name. Names of nested fields are
-        joined by dots: if `name` is "" and the field `a` is a named tuple with the array `weights`, this array is
-        registered as "a.weights", and the class of this tuple in `tuples` as "a". kind: the type in numba; value: the
-        array or tuple in LLVM.
+        For a named tuple, register each of its arrays under `name` followed by the field's name, without a dot between
+        them. Names of nested fields are joined by dots: if `name` is "" and the field `a` is a named tuple with the
+        array `weights`, this array is registered as "a.weights", and the class of this tuple in `tuples` as "a". All
+        fields are arrays or named tuples. kind: the type in numba; value: the array or tuple in LLVM.
         """
         if not isinstance(kind, types.BaseNamedTuple):
             self.arrays[name] = self.context.make_array(kind)(self.context, self.builder, value).data
@@ -130,7 +135,7 @@ class Code:
     def four_positions(self, name: str, at: Any) -> list[Any]:
         """Return four neighbouring elements of an array of unsigned 16-bit integers, converted to positions.
 
-        They are read by one load. name: the name of the array; at: the position of the first of them.
+        Return them as a list. They are read by one load. name: the name of the array; at: the position of the first.
         """
         address = self.builder.bitcast(self.address(name, at), INT64.as_pointer())
         four = self.builder.load(address, align=2)
@@ -146,7 +151,7 @@ class Code:
         return self.builder.zext(value, INT64)
 
     def load(self, name: str, at: Any) -> Any:
-        """Return the vector that begins at position `at` of the array `name`."""
+        """Return the vector that begins at position `at` of the array `name`, whose elements are of `dtype`."""
         return self.builder.load(self._vector_at(name, at), align=self.dtype.itemsize)
 
     def load_halves(self, name: str, at: Any) -> Any:
@@ -159,19 +164,19 @@ class Code:
         return self.builder.fpext(self.builder.load(address, align=2), self.vector)
 
     def store(self, value: Any, name: str, at: Any) -> None:
-        """Write a vector to the array `name`, from position `at` on."""
+        """Write a vector to the array `name`, whose elements are of `dtype`, from position `at` on."""
         self.builder.store(value, self._vector_at(name, at), align=self.dtype.itemsize)
 
     def _vector_at(self, name: str, at: Any) -> Any:
         return self.builder.bitcast(self.address(name, at), self.vector.as_pointer())
 
     def load_integers(self, name: str, at: Any) -> Any:
-        """Return the vector of 32-bit integers that begins at position `at` of the array `name`."""
+        """Return the vector of integers that begins at position `at` of the array `name` of 32-bit integers."""
         address = self.builder.bitcast(self.address(name, at), self.integers.as_pointer())
         return self.builder.load(address, align=4)
 
     def load_words(self, name: str, at: Any) -> Any:
-        """Return the vector of 16-bit integers that begins at position `at` of the array `name`."""
+        """Return the vector of 16-bit integers that begins at position `at` of the array `name` of such integers."""
         words = ir.VectorType(INT16, self.width)
         return self.builder.load(self.builder.bitcast(self.address(name, at), words.as_pointer()), align=2)
 
@@ -218,14 +223,17 @@ class Code:
         self.builder.call(fetch, [self.builder.bitcast(self.address(name, at), byte), read, near, data])
 
     def variable(self, value: Any) -> Any:
-        """Return the address of a new variable that first holds `value`. The compiler keeps it in a register."""
+        """Return the address of a new variable that first holds `value`. The compiler keeps it in a register.
+
+        Read and write it with `builder.load` and `builder.store`.
+        """
         return cgutils.alloca_once_value(self.builder, value)
 
     @contextmanager
     def loop(self, end: Any, start: int = 0) -> Iterator[Any]:
         """Repeat the code written in the `with` block for each position from `start` up to, not including, `end`.
 
-        The value of the `with` statement is the position.
+        The value of the `with` statement is the position. end: a position, or a Python number.
         """
         end = ir.Constant(INT64, end) if isinstance(end, int) else end
         begin = ir.Constant(INT64, start) if start else None
@@ -301,11 +309,11 @@ class Code:
         return self.builder.select(self.builder.fcmp_ordered(">", a, b), a, b)
 
     def where_at_most(self, a: Any, b: Any) -> Any:
-        """Return a vector of integers: -1 where a <= b, otherwise 0."""
+        """Return a vector of integers: -1 where a <= b, otherwise 0, also where a or b is NaN."""
         return self.builder.sext(self.builder.fcmp_ordered("<=", a, b), self.integers)
 
     def exp2(self, xs: list[Any], series: tuple[float, ...] = SERIES) -> list[Any]:
-        """Return 2**x for each of several vectors x of float32, which must be from -126 to 126.
+        """Return an approximation of 2**x for each of several vectors x of float32, which must be from -126 to 126.
 
         series: the coefficients, `SERIES` or `SHORT_SERIES`. Each step of the computation needs the result of the
         previous step, for which a processor would have to wait. Therefore each step is done for all vectors before the
@@ -333,7 +341,7 @@ class Code:
     def rounded(self, a: Any) -> Any:
         """Return a vector of integers whose lowest 16 bits are those of round(a), for float32 from -2**15 to 2**15 - 1.
 
-        Halves are rounded to the even integer. The lowest 16 bits of NaN are 0. Higher bits have no meaning.
+        Halves are rounded to the even integer. For NaN, the lowest 16 bits are 0. Higher bits have no meaning.
         """
         return self.builder.bitcast(self.add(a, self.constant(ROUND)), self.integers)
 
@@ -409,7 +417,8 @@ class Code:
         """Join all elements of a, for instance to their sum; return a vector in which every element is the result.
 
         Of sixteen elements, each is joined with the element 8 places further on (modulo 16), the results with those 4
-        places further on, then 2, then 1. join: takes two vectors and joins them element by element.
+        places further on, then 2, then 1. join: takes two vectors and joins them element by element. a: a vector of
+        floats or of integers, as `join` takes them.
         """
         step = self.width
         while step > 1:
@@ -450,9 +459,10 @@ def stage(
 
     `write` runs while numba compiles a kernel. It writes the instructions of the stage by the methods of `code`; its
     numbers are LLVM values. A kernel calls the stage with all arrays first, then the numbers. arrays: the names by
-    which `write` knows the arrays; a named tuple of arrays counts as one of them, and its fields keep their names.
-    width: the number of elements of a vector. dtype: numba's type of an element; by default that of the first array.
-    returns: whether the stage returns a number of this dtype, or nothing. code: the class of the object `code`.
+    which `write` knows the arrays; a named tuple of arrays counts as one of them, and its fields keep their names. The
+    names of the fields of several tuples must differ. width: the number of elements of a vector. dtype: numba's type of
+    an element; by default that of the first array, which then must not be a named tuple. returns: whether the stage
+    returns the result of `write`, a number of this dtype, or nothing. code: the class of the object `code`.
 
     A stage avoids the time that numba needs to count references to arrays which one function passes to another.
     """

@@ -39,13 +39,13 @@ _lock = Lock()
 def rapt(x: Array, rate: Fraction, hop: int, low: float, high: float, bias: float) -> Array:
     """Return the pitch by RAPT: one value in Hz for every `hop` samples, [ceil(n / hop)] float32; 0 where unvoiced.
 
-    x: [n] samples, n >= 1, full scale +-1; rate: the sampling rate, Hz; low, high: the range of the pitch, Hz; bias:
-    the parameter voice_bias of rapt: the higher, the more frames are voiced. rapt searches from low / 1.5 to high *
-    1.2, within its own limits and those of the rate. A value that is a subharmonic of the signal is then replaced by
-    its multiple (see `raise_subharmonics`), and a pitch outside low .. high, or at an end, becomes 0. Value k is the
-    pitch about 7.5 ms after sample k * hop. The caller
-    must ensure 8000 <= rate <= 96000, hop <= rate / 10 and 20 <= low < high < rate / 2. Raises ValueError that names
-    the first sample beyond 100 times full scale.
+    x: [n] samples, float32 or float64, n >= 1, full scale +-1; rate: the sampling rate, Hz; low, high: the range of the
+    pitch, Hz; bias: the parameter voice_bias of rapt: the higher, the more frames are voiced. rapt searches from low /
+    1.5 to high * 1.2, within its own limits and those of the rate. A value that is a subharmonic of the signal is then
+    replaced by its multiple (see `raise_subharmonics`), and a pitch outside low .. high, or at an end, becomes 0. Value
+    k is the pitch about 7.5 ms after sample k * hop. The caller must ensure that no sample is NaN, 8000 <= rate <=
+    96000, hop <= rate / 10 and 20 <= low < high < rate / 2. Raises ValueError that names the first sample beyond 100
+    times full scale.
     """
     _check_loudness(x)
     count = -(-len(x) // hop)
@@ -109,7 +109,7 @@ def reset_noise() -> None:
 
     rapt and `excite` share the generator, which makes numbers in pairs and keeps the second one for the next call. This
     function calls `excite` with seed 1, at most twice, until it returns the first number of that seed: then no number
-    had been kept.
+    had been kept. The caller must hold `_lock` if another thread could call SPTK.
     """
     for _ in range(2):
         if not math.isclose(sptk.excite(np.zeros(2), hopsize=1, gaussian=True, seed=1)[0], _FIRST_NOISE, rel_tol=1e-8):

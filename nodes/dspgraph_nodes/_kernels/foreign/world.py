@@ -136,7 +136,7 @@ def check_fft(x: Any, n_fft: int | None) -> int:
 
 
 def fft_size(rate: Fraction, low: float = 71.0) -> int:
-    """Return the FFT length that WORLD chooses: the power of two above three periods of the lowest pitch.
+    """Return the FFT length that WORLD chooses: the least power of two above three periods of the lowest pitch, plus 1.
 
     rate: the sampling rate, Hz; low: the lowest pitch, Hz.
     """
@@ -210,8 +210,11 @@ def _pitch(f0: Array, rate: Fraction) -> Array:
 def harvest(x: Array, rate: Fraction, hop: int, low: float, high: float) -> Array:
     """Return the pitch by Harvest: one value in Hz for every `hop` samples, [ceil(n / hop)]; 0 where unvoiced.
 
-    x: [n], n >= 1; rate: the sampling rate, Hz; low, high: the range of the pitch, Hz. Harvest searches from an octave
-    below to 20 % above this range; a pitch outside the range, or at an end, becomes 0.
+    x: [n], n >= 1, full scale +-1; rate: the sampling rate, Hz; low, high: the range of the pitch, Hz, which
+    `check_search` must accept. Harvest searches from an octave below to 20 % above this range, at most up to a quarter
+    of the rate. A value that is a subharmonic of the signal is then replaced by its multiple (see
+    `raise_subharmonics`), and a pitch outside the range, or at an end, becomes 0. Value k is the pitch at sample k *
+    hop. Raises ValueError if n is 0, or for a sample that `check_samples` refuses.
     """
     f0: Array
     lowest, highest = low / HARVEST_BELOW, min(high * SEARCH_MARGIN, float(rate / 4))
@@ -225,10 +228,12 @@ def harvest(x: Array, rate: Fraction, hop: int, low: float, high: float) -> Arra
 def dio(x: Array, rate: Fraction, hop: int, low: float, high: float, allowed_range: float, refine: bool) -> Array:
     """Return the pitch by DIO: one value in Hz for every `hop` samples, [ceil(n / hop)]; 0 where unvoiced.
 
-    x: [n], n >= 1; rate: the sampling rate, Hz; low, high: the range of the pitch, Hz; allowed_range: the largest
-    relative change of the pitch from frame to frame: with small values more frames are unvoiced; refine: whether
-    StoneMask refines the result. DIO searches a range that is 20 % wider at both ends; a pitch outside low .. high, or
-    at an end, becomes 0.
+    x: [n], n >= 1, full scale +-1; rate: the sampling rate, Hz; low, high: the range of the pitch, Hz, which
+    `check_search` must accept; allowed_range: the largest relative change of the pitch from frame to frame: with small
+    values more frames are unvoiced; refine: whether StoneMask refines the result. DIO searches a range that is 20 %
+    wider at both ends, at most up to a quarter of the rate. A value that is a subharmonic of the signal is then
+    replaced by its multiple (see `raise_subharmonics`), and a pitch outside low .. high, or at an end, becomes 0. Value
+    k is the pitch at sample k * hop. Raises ValueError if n is 0, or for a sample that `check_samples` refuses.
     """
     world, samples = pyworld(), _at_least(_samples(x), rate / 20)
     lowest, highest = low / SEARCH_MARGIN, min(high * SEARCH_MARGIN, float(rate / 4))
@@ -265,8 +270,9 @@ def _refined(x: Array, rate: Fraction, f0: Array, times: Array, high: float) -> 
 def _checked(x: Array, rate: Fraction, hop: int, f0: Array, low: float, high: float) -> Array:
     """Return the pitch [frames] in Hz, with subharmonics raised to the true pitch, and 0 outside the range low to high.
 
-    x: [n], the signal; rate: the sampling rate, Hz; hop: samples per frame; f0: [frames or more], the pitch that WORLD
-    found, in Hz.
+    A pitch at an end of the range becomes 0 too. x: [n], the signal; rate: the sampling rate, Hz; hop: samples per
+    frame; f0: [frames or more], the pitch in Hz that WORLD found at every hop-th sample. There are ceil(n / hop)
+    frames.
     """
     count = -(-len(x) // hop)
     at = np.arange(count) * float(hop)
@@ -282,9 +288,10 @@ def _at_least(x: Array, samples: Fraction | float) -> Array:
 def cheaptrick(x: Array, rate: Fraction, f0: Array, times: Array, n_fft: int, q1: float) -> Array:
     """Return power spectra by CheapTrick, [frames, n_fft / 2 + 1]. Where every sample is 0 they are about 1e-17.
 
-    x: [n], n >= 1; rate: the sampling rate, Hz; f0: [frames], the pitch in Hz at each of the times [frames], in
-    seconds; q1: CheapTrick's parameter of spectral recovery. The caller must ensure that n_fft is a power of two and at
-    least shortest_fft(rate).
+    x: [n], n >= 1, full scale +-1; rate: the sampling rate, Hz, a whole number; f0: [frames], the pitch in Hz, 0 where
+    unvoiced; times: [frames], contiguous float64, the time of each pitch in seconds; q1: CheapTrick's parameter of
+    spectral recovery. The caller must ensure that n_fft is a power of two and at least shortest_fft(rate). Raises
+    ValueError if n is 0, and for samples and pitches that `check_samples` and `check_pitches` refuse.
     """
     samples, pitch = _samples(x), _pitch(f0, rate)
     power: Array = pyworld().cheaptrick(samples, pitch, times, int(rate), q1=q1, fft_size=n_fft)
@@ -294,7 +301,9 @@ def cheaptrick(x: Array, rate: Fraction, f0: Array, times: Array, n_fft: int, q1
 def d4c(x: Array, rate: Fraction, f0: Array, times: Array, n_fft: int, threshold: float) -> Array:
     """Return the aperiodicity by D4C, from 0 to 1, [frames, n_fft / 2 + 1].
 
-    threshold: the threshold of the voicing test; the other arguments: as in `cheaptrick`.
+    A frame without pitch is all noise, about 1, and so is a frame that fails the voicing test: its power up to 4 kHz is
+    less than `threshold` times its power up to 7.9 kHz. The other arguments and the errors: as in `cheaptrick`; the
+    caller must also ensure that the rate is 8 kHz or more.
     """
     samples, pitch = _samples(x), _pitch(f0, rate)
     faster = 1 if rate >= VOICING_RATE else 2
