@@ -49,9 +49,9 @@ HEARD = 12  # notes on the page, at least, if there are so many
 
 
 def settings_for(name: str, batches: int) -> Settings:
-    """Return the settings of a training run. name: the representation, a key of REPRESENTATIONS.
+    """Return the settings of a training run by regression, on the CPU.
 
-    batches: the number of batches of the run.
+    name: the representation, a key of REPRESENTATIONS. batches: the number of batches of the run.
     """
     return Settings(
         preset="gansynth-small", kind="regression", steps=batches, validate_every=batches, learning_rate=2e-3,

@@ -61,8 +61,8 @@ class Training(Protocol):
         instance of `Settings`. resume: continue from the checkpoint in `out`, which must exist. progress: show a
         progress bar. report: a function that is called with each line for the user. init: a file of weights to begin
         with, only without `resume`; None for random weights. Raises RequestError if the recordings cannot be used, if
-        the run cannot be resumed, if a new run would replace another one in `out`, if the weights do not fit, or if the
-        training fails.
+        the run cannot be resumed, if a new run would replace another one in `out`, if the weights do not fit, if a loss
+        is not finite, or if a file cannot be written.
         """
 
 

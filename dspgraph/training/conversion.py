@@ -65,9 +65,9 @@ def _converted(
     """Return the result of `WeightsConversion.convert` of a model. Raises ValueError for arguments that do not fit.
 
     Also raises the errors of `conversion`. model: the name of the model. arrays, given: the arguments `found` and
-    `given` of `convert`. For an array with a
-    wrong number of axes, or a setting of a wrong type, `convert` can raise errors of many classes. They are turned into
-    ValueError, because only the arguments can be their cause: `convert` reads nothing else.
+    `given` of `convert`. For an array with a wrong number of axes, or a setting of a wrong type, `convert` can raise
+    errors of many classes. They are turned into ValueError, because only the arguments can be their cause: `convert`
+    reads nothing else.
     """
     convert = conversion(model).convert
     try:

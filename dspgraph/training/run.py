@@ -41,7 +41,8 @@ def train(
 
     Raises UnknownName for an unknown model or setting, ParameterError for a value out of bounds, FileError for a file
     that cannot be read, and RequestError if the data cannot be used, if the run cannot be resumed, if `out` has another
-    run and `resume` is False, if the weights in `init` do not fit, or if `out` cannot be written to.
+    run and `resume` is False, if the weights in `init` do not fit, if a loss is not finite, or if `out` cannot be
+    written to.
     """
     module = training(model)
     chosen = _settings(module.Settings, settings)

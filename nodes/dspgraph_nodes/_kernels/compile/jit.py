@@ -70,8 +70,8 @@ def _say_that_nothing_is_kept() -> None:
 class CompilationNotice:
     """A message on stderr that is printed once if the kernels of a process take long to compile.
 
-    patience: the seconds of compilation after which it is printed. Of several worker processes only the first prints
-    it.
+    patience: the seconds of compilation, of all kernels together, after which it is printed. Of several worker
+    processes only the first prints it. Each call of `begin` needs a call of `end`.
     """
 
     def __init__(self, patience: float = 2.0) -> None:
