@@ -67,8 +67,8 @@ def mel_generalised_cepstrum(
     frame: [length], where the length is a power of two above 2 * order; alpha: the coefficient of the all-pass filter
     that warps the frequencies; gamma: the power of the generalised logarithm, from -1 to 0, 0 for the logarithm;
     tolerance: mgcep's threshold of convergence; iterations: the largest number of iterations; floor: a number that is
-    added to the periodogram. Because SPTK keeps static buffers, only one call runs at a time. Raises ValueError if the analysis
-    fails.
+    added to the periodogram. Because SPTK keeps static buffers, only one call runs at a time. Raises ValueError if the
+    analysis fails.
     """
     with _lock:
         try:
