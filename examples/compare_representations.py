@@ -144,10 +144,11 @@ def page(folder: Path, notes: list[MadeNote], sounds: dict[str, list[Array]], ra
     length = len(next(iter(sounds.values()))[0])
     reference = {ids[k]: file("real", k, notes[k].samples[:length]) for k in chosen}
     audio = {(ids[k], name): file(name, k, made[k]) for name, made in sounds.items() for k in chosen}
+    heard = {(name, k): heard_pitch(made[k], rate) for name, made in sounds.items() for k in chosen}
     scores = [
-        Score(ids[k], name, {"cents": 100 * abs(heard_pitch(made[k], rate) - notes[k].pitch)})
-        for name, made in sounds.items() for k in chosen
-    ]  # fmt: skip
+        Score(ids[k], name, {"cents": 100 * abs(pitch - notes[k].pitch) if pitch else None})
+        for (name, k), pitch in heard.items()
+    ]
     results = Results(
         "gansynth_notes", "Notes of generators that learnt different representations. " + " ".join(rows),
         [Variant(name, "", {"representation": name}) for name in sounds],

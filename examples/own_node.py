@@ -31,6 +31,7 @@ class Tremolo(Node):
     def step(self, state: State, x: Array) -> tuple[State, Array]:
         n, rate = state
         wave = np.cos(2 * np.pi * self.speed / rate * np.arange(n, n + len(x)))
+        wave = wave.reshape(-1, *[1] * (x.ndim - 1))  # the same for all channels
         return (n + len(x), rate), (x * (1 - self.depth / 2 * (1 - wave))).astype(x.dtype)
 
 
@@ -44,6 +45,7 @@ if __name__ == "__main__":
     stream = Audio(16000)
     speech = AudioSource(example_speech(), stream).read()
     check_node(Example(Tremolo(), x=(stream, speech[:20000])))
+    check_node(Example(Tremolo(), x=(Audio(16000, channels=2), speech[:20000].reshape(-1, 2))))
     graph = Graph({"tremolo": Tremolo(speed=8)}, {"tremolo.x": "speech"}, {"speech": stream}, {"speech": "tremolo"})
     out = graph(speech=speech)["speech"]
     print(f"Tremolo keeps every law; {len(out)} samples, peak {abs(out).max():.2f}")

@@ -30,10 +30,11 @@ def carry(old: SessionState, before: Plan, plan: Plan, at: Fraction) -> tuple[Se
         state.inputs[place] = old.inputs[places[name]]
         state.emitted[slot] = old.emitted[before.slots[name]]
     moved: set[int] = set()
+    indices = {stage.name: stage.index for stage in plan.stages}
     for stage in plan.stages:
         known = stages.get(plan.cones[stage.name])
         if known is None:
-            begins[stage.name] = _begin(state, plan, stage, begins, at)
+            begins[stage.name] = _begin(state, plan, stage, indices, at)
         else:
             _move(old, known, state, stage)
             if known.index in moved:
@@ -63,16 +64,16 @@ def _move(old: SessionState, before: Stage, state: SessionState, stage: Stage) -
         state.late[stage.index] = {slot: late[was] for slot, was in zip(stage.sources, before.sources, strict=True)}
 
 
-def _begin(state: SessionState, plan: Plan, stage: Stage, begins: Mapping[str, Fraction], at: Fraction) -> Fraction:
+def _begin(state: SessionState, plan: Plan, stage: Stage, indices: Mapping[str, int], at: Fraction) -> Fraction:
     """Start the node of `stage`, a new node of `plan`, in `state`; return the time at which the node begins.
 
     Sets the state of the node, the time at which it begins, the counts of its output items and the numbers of input
-    items that it must leave out. Times are in seconds. begins: name of a node -> the time at which it begins, for the
-    new nodes that come before it in `plan`. at: the earliest time at which the node may begin. The nodes that it takes
-    from must be in `state` already.
+    items that it must leave out. Times are in seconds. indices: name of a node -> the index of its stage in `plan`. at:
+    the earliest time at which the node may begin. The nodes that it takes from must be in `state` already.
     """
     sources = (origin.rpartition(".")[0] for _, origin in plan.graph.sources(stage.name))
-    earliest = max([at, *(begins[source] for source in sources if source in begins)])
+    taken = (state.begins.get(indices[source], at) for source in sources if source in indices)
+    earliest = max([at, *taken])
     binding = stage.binding
     steps = [binding.period, *(1 / stream.rate for stream in binding.gives)]
     grid = Fraction(math.lcm(*(step.numerator for step in steps)), math.gcd(*(step.denominator for step in steps)))

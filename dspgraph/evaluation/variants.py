@@ -180,9 +180,10 @@ def choices(
 def _check_vary(
     pipeline: str | Path, slots: Mapping[str, Sequence[str]], swaps: Mapping[str, str], vary: Sequence[str]
 ) -> None:
-    for slot in vary:
+    for slot in (*vary, *swaps):
         if slot not in slots:
             raise UnknownName(f"{pipeline} has no slot '{slot}' to vary; {suggest(slot, slots)}")
+    for slot in vary:
         if slot in swaps:
             raise RequestError(
                 f"the slot '{slot}' cannot have the variant '{swaps[slot]}' in all graphs and vary too: "

@@ -285,7 +285,7 @@ def split_ctm(path: Path, text: str) -> dict[str, list[tuple[int, str]]]:
 
     path, text: the path, for messages, and the content of the file. Comments, lines that begin with `;;`, and blank
     lines are left out. An utterance with several channels becomes several utterances: "a" becomes "a-1" and "a-2".
-    Raises FileError for a line with fewer than five words.
+    Raises FileError for a line with fewer than five words, and if two utterances get the same name.
     """
     found: dict[tuple[str, str], list[tuple[int, str]]] = {}
     channels: dict[str, set[str]] = {}
@@ -299,9 +299,15 @@ def split_ctm(path: Path, text: str) -> dict[str, list[tuple[int, str]]]:
             )
         found.setdefault((words[0], words[1]), []).append((number, line))
         channels.setdefault(words[0], set()).add(words[1])
-    return {
-        name if len(channels[name]) == 1 else f"{name}-{channel}": lines for (name, channel), lines in found.items()
-    }
+    named: dict[str, list[tuple[int, str]]] = {}
+    for (name, channel), lines in found.items():
+        own = name if len(channels[name]) == 1 else f"{name}-{channel}"
+        if own in named:
+            raise FileError(
+                f"{path}, line {lines[0][0]}: two utterances would be called {shown(own)}: rename one of them"
+            )
+        named[own] = lines
+    return named
 
 
 def pick(path: Path, entries: dict[str, list[tuple[int, str]]], utterance: str | None) -> list[tuple[int, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import os
 import shlex
@@ -78,12 +79,13 @@ def read_start(path: Path, most: int) -> bytes:
 def is_text(start: bytes) -> bool:
     """Return whether bytes are text in UTF-8, without control characters other than white space.
 
-    start: the first bytes of a file. They may end within a character: up to three bytes, wherever they are, may be
-    invalid in UTF-8. No bytes are no text.
+    start: the first bytes of a file. The last character may be incomplete. No bytes are no text.
     """
-    text = start.decode("utf-8", "ignore")
-    whole = len(text.encode()) > len(start) - 4  # the last character may be cut: up to 3 bytes are left out
-    return bool(text) and whole and all(one.isprintable() or one.isspace() for one in text)
+    try:
+        text = codecs.getincrementaldecoder("utf-8-sig")().decode(start)
+    except UnicodeDecodeError:
+        return False
+    return bool(text) and all(one.isprintable() or one.isspace() for one in text)
 
 
 def convert_hint(path: Path) -> str:

@@ -195,10 +195,13 @@ class Performance:
     def advance(self, seconds: Number) -> dict[str, Array]:
         """Run for `seconds` (at least 0) without recorded inputs; return the next items of every output, by name.
 
-        Raises SignalError if there are recorded inputs: `push` takes their blocks.
+        Raises SignalError if there are recorded inputs, because `push` takes their blocks, and RequestError for a time
+        below 0.
         """
         if self._waiting:
             raise SignalError(f"the performance takes blocks of {', '.join(self._waiting)}: call push()")
+        if to_fraction(seconds) < 0:
+            raise RequestError(f"advance takes 0 seconds or more; found {seconds}")
         return self._run(self.time + to_fraction(seconds))
 
     def ended(self) -> list[tuple[str, Fraction]]:

@@ -141,6 +141,7 @@ class Recorder:
                 self.error = self.error or error
                 with self._lock:
                     del self._sounds[file]
+                    del self._copied[sound.key]
                 sink.discard()
 
     def close(self, stats: Mapping[str, Any], waiting: Callable[[], object] = lambda: None) -> None:

@@ -277,6 +277,6 @@ def _bridges(kind: type[Node], stream: Stream, port: Port) -> bool:
     try:
         gives = kind().streams(stream)
     except Exception:  # any error, also of a plugin, is ignored, because the result is only a hint
-        kinds = [set(one.kinds) & set(port.kinds or one.kinds) for one in kind.outputs if one.stream is port.stream]
-        return any(kinds)
+        same = [one for one in kind.outputs if one.stream is port.stream]
+        return any(not one.kinds or not port.kinds or set(one.kinds) & set(port.kinds) for one in same)
     return any(port.fits(one) for one in gives)

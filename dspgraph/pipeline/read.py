@@ -21,6 +21,8 @@ from dspgraph.pipeline.locate import locate
 from dspgraph.shown import shown
 
 KeyPath: TypeAlias = tuple[str, ...]
+
+_VAR = re.compile(r"\$\{([\w.]+)\}")
 """The keys that lead from the top of a file to a value: ("nodes", "lpc", "order"). Keys of a list are "0", "1", ..."""
 
 MOST_BYTES = 1_000_000
@@ -116,8 +118,12 @@ class Source:
         with a var, such as `${folder}/a.npz`, it is the mark of the value of the var. There must be a value at `path`,
         and the var must exist.
         """
-        value = value_at(self.data, path)
-        var = re.match(r"\$\{([\w.]+)\}", value) if isinstance(value, str) else None
+        value: Any = self.data
+        for place, key in enumerate(path):
+            if isinstance(value, str) and (whole := _VAR.fullmatch(value)):  # the value lies inside another var
+                return self.origin(("vars", *whole[1].split("."), *path[place:]))
+            value = value_at(value, (key,))
+        var = _VAR.match(value) if isinstance(value, str) else None
         return self.origin(("vars", *var[1].split("."))) if var else self._mark(path)
 
     def folder_of(self, path: KeyPath) -> Path:

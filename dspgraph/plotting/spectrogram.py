@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import soundfile
@@ -81,7 +81,8 @@ def read_audible(file: Path, stream: Audio) -> Array:
     """
     samples = AudioSource(file, stream).read()
     if not samples.any():
-        raise FileError(f"{file} is silent, once mixed to one channel: there is nothing to draw")
+        mixed = ", once mixed to one channel" if stream.channels == 1 else ""
+        raise FileError(f"{file} is silent{mixed}: there is nothing to draw")
     return samples
 
 
@@ -118,16 +119,20 @@ def miniatures(files: Sequence[Path]) -> Miniatures:
 
     All have the same scales: the time of the longest file, the frequencies of the highest rate, and 80 dB from the
     loudest point of all files down to black. Channels are averaged. The windows are Hann windows of 32 ms. The memory
-    does not grow with the length of a file. Raises soundfile.LibsndfileError for a file that cannot be opened, and
-    FileError if reading its samples fails.
+    does not grow with the length of a file. Raises FileError for a file that cannot be read.
     """
-    infos = [soundfile.info(os.fsencode(path)) for path in files]
+    infos = [_info(path) for path in files]
     seconds = max((info.duration for info in infos), default=0.0)
     top = max((info.samplerate / 2 for info in infos), default=0.0)
     energies = [_miniature(path, seconds, top) for path in files]
     loudest = max((float(energy.max()) for energy in energies), default=0.0)
     levels = [_levels(energy, max(loudest, _SILENCE)) for energy in energies]
     return Miniatures([_png(one, "magma") for one in levels], [_difference(one, levels[0]) for one in levels])
+
+
+def _info(path: Path) -> Any:
+    with reading(path):
+        return soundfile.info(os.fsencode(path))
 
 
 def _miniature(path: Path, seconds: float, top: float) -> Array:

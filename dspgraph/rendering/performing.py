@@ -114,9 +114,10 @@ class EventFile:
         """
         inputs = {name: one for name, one in self.graph.inputs.items() if not is_control(one) and name not in played}
         named = dict(self._named)
-        if not named and len(self._others) == 1 == len(inputs):
+        alone = not named and len(self._others) == 1 == len(inputs)
+        if alone:
             named = {next(iter(inputs)): self._others[0]}
-        elif self._others or not inputs or not all(isinstance(one, Audio) for one in inputs.values()):
+        if (self._others and not alone) or not inputs or not all(isinstance(one, Audio) for one in inputs.values()):
             given = " ".join(f"{name}=FILE" for name in inputs)
             raise RequestError(
                 "events are for a pipeline with recorded audio inputs beside controls and played sounds; "

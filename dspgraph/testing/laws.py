@@ -386,7 +386,7 @@ def _check_promises(where: str, graph: Graph, sizes: Sequence[int], run: _Run) -
             if not promised <= emitted <= ended:
                 raise LawError(
                     3,
-                    f"{where}: after {float(given):g} s in blocks of {cut_name(sizes)} '{name}' has given {emitted} "
+                    f"{where}: after {float(given):g} s, {cut_name(sizes)}, '{name}' has given {emitted} "
                     f"items; a lookahead of {float(binding.lookahead):g} s promises at least {promised}, and "
                     f"no more than {ended} spans have ended",
                 )

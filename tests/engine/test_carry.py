@@ -64,6 +64,35 @@ def test_a_new_node_begins_at_its_first_period_and_counts_from_there() -> None:
     assert_array_equal(found["late"], X[951:])
 
 
+class ToyBlocks(Node):
+    """Return the signal unchanged, in blocks of 160 samples."""
+
+    x = Input(Audio)
+    y = Output(Audio)
+
+    def block_size(self, x: Audio) -> int:
+        return 160
+
+    def step(self, state: State, x: Array) -> tuple[State, Array]:
+        return state, x
+
+
+def test_a_node_behind_one_that_has_not_begun_begins_no_earlier() -> None:
+    """The graph changes twice; the node `blocks`, new in the first change, has not begun when the second comes."""
+    inputs, blocks = {"x": Audio(16000)}, ToyBlocks()
+    first = Graph({"s": ToyScale()}, {"s.x": "x"}, inputs, {"y": "s"})
+    second = Graph({"blocks": blocks}, {"blocks.x": "x"}, inputs, {"y": "blocks"})
+    third = Graph({"blocks": blocks, "late": ToyLate()}, {"blocks.x": "x", "late.x": "blocks"}, inputs, {"y": "late"})
+    session = first.session()
+    session.push(x=X[:10])
+    assert session.become(second) == {"y": Fraction(1, 100)}
+    session.push(x=X[10:20])
+    assert session.become(third) == {"y": Fraction(1, 100)}
+    parts = [session.push(x=X[20:]), session.flush()]
+    late = Graph({"late": ToyLate()}, {"late.x": "x"}, inputs, {"y": "late"})
+    assert_array_equal(np.concatenate([part["y"] for part in parts]), late(x=X[160:])["y"])
+
+
 @pytest.mark.parametrize("node", [Reverb(), ToyFrames(hop=160)], ids=["a state that is written to", "a block size"])
 def test_equal_nodes_go_on_each_with_a_state_of_its_own(node: Node) -> None:
     taken, given = node.inputs[0].name, node.outputs[0].name

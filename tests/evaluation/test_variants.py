@@ -110,6 +110,8 @@ def test_what_cannot_be_compared_says_the_way_out(tmp_path: Path) -> None:
             listed(tmp_path, ONE, *overrides)
     with pytest.raises(UnknownName, match="mine.yaml has no slot 'ent' to vary; did you mean 'end'?"):
         listed(tmp_path, ONE, vary=["ent"])
+    with pytest.raises(UnknownName, match="mine.yaml has no slot 'ent' to vary; did you mean 'end'?"):
+        listed(tmp_path, ONE, swaps={"ent": "late,toy_scale"})
     with pytest.raises(UnknownName, match="'lte'.*did you mean 'late'"):
         listed(tmp_path, ONE, swaps={"end": "toy_scale,lte"})
     with pytest.raises(RequestError, match="the slot 'end' cannot have the variant 'late' in all graphs and vary too"):

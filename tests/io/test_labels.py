@@ -198,6 +198,8 @@ def test_a_ctm_file_has_durations_and_many_utterances(tmp_path: Path) -> None:
     assert list(read_alignment(path, utterance="c-2").intervals) == rows("0 0.2 y")
     with pytest.raises(FileError, match="has 4 utterances.*'a', 'b', 'c-1', 'c-2'"):
         read_alignment(path)
+    with pytest.raises(FileError, match="line 3: two utterances would be called 'a-1': rename one of them"):
+        read_alignment(written(tmp_path, "all.ctm", "a 1 0 0.5 x\na 2 0 0.5 x\na-1 1 0 0.5 x\n"), utterance="a-1")
     with pytest.raises(FileError, match="line 2 must be UTTERANCE CHANNEL START DURATION LABEL"):
         read_alignment(written(tmp_path, "all.ctm", ";;\na 1 0.5 x\n"))
     with pytest.raises(FileError, match="line 1: the start is '\\*'; it must be a decimal number"):

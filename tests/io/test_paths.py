@@ -64,9 +64,21 @@ def test_a_file_that_opens_and_cannot_be_read_is_an_error(tmp_path: Path) -> Non
 
 
 def test_text_is_told_from_other_content() -> None:
-    for start in (b"path,start\na.wav,0\n", "\u00e9t\u00e9".encode(), ("a" + "\u00e9" * 256).encode()[:512]):
+    for start in (
+        b"path,start\na.wav,0\n",
+        "\ufeffa".encode(),
+        "\u00e9t\u00e9".encode(),
+        ("a" + "\u00e9" * 256).encode()[:512],
+    ):
         assert is_text(start)
-    for start in (b"", b"RIFF\0\0\0\0WAVE", b"\xff\xfb\x90\x64" * 8, b"text\x1b[2J", b"caf\xe9 cr\xe8me br\xfbl\xe9e"):
+    for start in (
+        b"",
+        b"RIFF\0\0\0\0WAVE",
+        b"\xff\xfb\x90\x64" * 8,
+        b"text\x1b[2J",
+        b"caf\xe9 noir",
+        b"caf\xe9 cr\xe8me br\xfbl\xe9e",
+    ):
         assert not is_text(start)
 
 

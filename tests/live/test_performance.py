@@ -318,6 +318,8 @@ def test_all_inputs_can_be_played() -> None:
     assert len(y) == 1600
     with pytest.raises(SignalError, match=r"call advance"):
         live.push()
+    with pytest.raises(RequestError, match="advance takes 0 seconds or more; found -1"):
+        live.advance(-1)
 
 
 def two_inputs(node: Node) -> Graph:

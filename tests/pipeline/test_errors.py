@@ -448,6 +448,14 @@ def tables(path: Path, *overrides: str, **swap: str) -> dict[str, str | None]:
     return {name: getattr(node, "table", None) for name, node in graph.nodes.items()}
 
 
+def test_the_path_of_a_file_may_stand_inside_a_var_that_another_var_names(tmp_path: Path) -> None:
+    written(tmp_path, TABLE, "plugin.py")
+    text = READING.replace(
+        "{table: in/vars, name: n}", '{table: "${one.table}", one: "${two}", two: {table: in/vars}, name: n}'
+    )
+    assert tables(written(tmp_path, text))["b"] == f"{tmp_path}/in/vars"
+
+
 def test_the_path_of_a_file_is_seen_from_where_it_is_written(tmp_path: Path) -> None:
     written(tmp_path, TABLE, "plugin.py")
     (tmp_path / "low").mkdir()

@@ -125,6 +125,16 @@ def test_what_cannot_be_rendered_with_events_is_refused(folder: Path) -> None:
     (folder / "none.jsonl").write_text("")
     with pytest.raises(RequestError, match="events are for audio outputs; found f0"):
         render_events(EventFile(folder / "none.jsonl", "f0", (), {}, (), [folder / "a.wav"]), folder / "out", ".flac")
+    frames = "inputs: {m: {frames: mel, rate: 100, width: 4}}\nnodes: {s: {node: log, x: m}}\noutputs: {y: s}\n"
+    (folder / "frames.yaml").write_text(frames)
+    with pytest.raises(
+        RequestError, match="events are for a pipeline with recorded audio inputs .* found .*a.wav for m"
+    ):
+        render_events(
+            EventFile(folder / "none.jsonl", folder / "frames.yaml", (), {}, (), [folder / "a.wav"]),
+            folder / "x",
+            ".flac",
+        )
     for more in (["--jobs", 2], ["--batch", 2], ["--executor", "serial"], ["--timeout", 9]):
         files = [folder / "mine.yaml", folder / "a.wav", "--events", folder / "none.jsonl", "-o", folder / "more"]
         done = dspgraph("render", *files, *more)

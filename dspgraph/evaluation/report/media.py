@@ -113,7 +113,10 @@ class Beside:
                 self.new.append(path)
             part = AtomicFile(path)
             with part.attempt():
-                write(part.temporary)
+                try:
+                    write(part.temporary)
+                except soundfile.SoundFileError as error:
+                    raise OSError(str(error)) from None
             part.sync()
             part.place()
         return quote(os.fsencode(f"{self.folder.name}/{name}"))

@@ -69,6 +69,8 @@ class BlendFrames(Node):
                 f"blend_frames takes two streams of one rate, kind, width and dtype; found {a} in {a.dtype} and {b} in "
                 f"{b.dtype}: compute both in the same way"
             )
+        if self.path == "sphere" and a.dtype.kind == "c":
+            raise ParameterError(f"blend_frames goes along a sphere of real numbers only; found {a}: set path to line")
         return (a,)
 
     def step(self, state: State, a: Array, b: Array) -> tuple[State, Array]:

@@ -60,6 +60,10 @@ def test_streams_that_differ_are_refused() -> None:
     for other in (STREAM.like(width=4), STREAM.like(rate=50), STREAM.like(kind="mel")):
         with pytest.raises(ParameterError, match="takes two streams of one rate, kind, width and dtype; found"):
             BlendFrames().streams(STREAM, other)
+    complex_rows = Frames(100, "spectrum", 4, dtype=np.complex128)
+    assert BlendFrames().streams(complex_rows, complex_rows) == (complex_rows,)
+    with pytest.raises(ParameterError, match="along a sphere of real numbers only; found .*: set path to line"):
+        BlendFrames(path="sphere").streams(complex_rows, complex_rows)
 
 
 def test_the_pipeline_decodes_the_encodings_in_between() -> None:

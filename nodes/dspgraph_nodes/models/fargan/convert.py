@@ -67,7 +67,7 @@ def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Confi
             **{f"gru{k}": len(arrays[f"gru{k}_gate.weight"]) for k in (1, 2, 3)},
         }  # fmt: skip
     config = Config(**agreed(told, given))
-    return config, fitting(WEIGHTS, config, arrays), []
+    return config, fitting(WEIGHTS, config, arrays), [] if "rate" in given else [f"rate ({config.rate})"]
 
 
 def _weight(found: Mapping[str, Array], layer: str) -> Array:
