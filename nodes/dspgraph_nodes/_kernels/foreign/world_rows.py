@@ -27,7 +27,7 @@ def cheaptrick_reach(n_fft: int) -> int:
 def d4c_reach(rate: Fraction) -> int:
     """Return how many samples D4C reads on each side of the time of a row, at most: 2.25 periods of 47 Hz, plus 2.
 
-    At rates below 15800 Hz the window is resampled; there it has 128 samples more at each end, in which it fades to 0.
+    At rates below 15800 Hz, 128 more are added on each side: `tapered` fades the window to 0 there.
     rate: the sampling rate, Hz.
     """
     return math.ceil(2.25 * float(rate) / _D4C_LOWEST) + 2 + (_TAPER if rate < VOICING_RATE else 0)
@@ -41,8 +41,8 @@ class RowWindows:
     nearest to this time. Beyond the ends of the signal, its first and its last sample are repeated, as in WORLD.
 
     rate: Hz; frames: rows per second; x: the samples that are kept, from sample number `first` on; f0: the pitch, in
-    Hz, of the rows that wait for samples, from row number `row` on; heard: whether any sample up to the end of the
-    newest window was not 0.
+    Hz, of the rows that wait for samples, from row number `row` on; both are empty at first; heard: whether any sample
+    up to the end of the newest window was not 0.
     """
 
     rate: Fraction
@@ -56,15 +56,20 @@ class RowWindows:
     heard: bool = False
 
     def lookahead(self) -> Fraction:
-        """Return how many seconds after the end of a row's span the last sample of its window comes."""
+        """Return the most seconds from the end of a row's span to the end of its window; 0 if the window ends earlier.
+
+        The rounding of a row's time to a sample is allowed for.
+        """
         return max(Fraction(0), self.centre - 1 / self.frames + Fraction(self.reach + 2) / self.rate)
 
     def push(self, x: Array, f0: Array, end: bool = False) -> Iterator[tuple[Array, Array, Array]]:
         """Add samples x [n] and pitches f0 [m], Hz; yield (window, pitch, time) for each row whose window is complete.
 
         window: [2 * reach + 1] float64; pitch: [1], Hz; time: [1], that of the row in seconds after the first sample of
-        the window. end: whether the signal ends here; then windows that are not complete are filled up.
-        Raises ValueError for a sample or a pitch that WORLD does not take, with its number in the whole signal.
+        the window. end: whether the signal ends here; then windows that are not complete are filled up, and rows that
+        begin after the end of the signal are not yielded. This is a generator: nothing is added or checked before the
+        first `next`, and it must be run to its end. Raises ValueError for a sample or a pitch that WORLD does not take,
+        with its number in the whole signal.
         """
         check_samples(x, self.first + len(self.x))
         check_pitches(f0, self.rate, self.row + len(self.f0))
@@ -98,9 +103,9 @@ class RowWindows:
 
 
 def tapered(window: Array, rate: Fraction) -> Array:
-    """Return a window of samples [n] for D4C. Its ends fade to 0 if D4C resamples it, so that they have no step.
+    """Return a window of samples [n] for D4C. If D4C resamples it, the 128 samples at each end fade to 0.
 
-    rate: Hz; D4C resamples at rates below VOICING_RATE.
+    rate: Hz; D4C resamples at rates below VOICING_RATE. There n must be 256 or more.
     """
     if rate >= VOICING_RATE:
         return window

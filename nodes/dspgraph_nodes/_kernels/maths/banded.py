@@ -12,7 +12,8 @@ from dspgraph_nodes._kernels.compile.jit import kernel
 class BandedMatrix:
     """A banded matrix: in each column, all values outside one short run of rows are 0, and only the run is stored.
 
-    first: the row at which the run of each column begins. begin: where the run of each column begins in `values`.
+    first: the row at which the run of each column begins. begin: where the run of each column begins in `values`. A
+    column of zeros has an empty run.
     """
 
     first: Array  # [columns]: the row of the first stored value of each column
@@ -21,7 +22,7 @@ class BandedMatrix:
 
 
 def to_banded(matrix: Array) -> BandedMatrix:
-    """Convert a dense matrix [k, m] to a BandedMatrix."""
+    """Convert a dense matrix [k, m] to a BandedMatrix. The values keep their dtype; zeros within a run are stored."""
     used = matrix != 0
     first = used.argmax(axis=0)
     lengths = np.where(used.any(axis=0), len(matrix) - used[::-1].argmax(axis=0) - first, 0)
@@ -32,7 +33,8 @@ def to_banded(matrix: Array) -> BandedMatrix:
 def banded_product(x: Array, matrix: BandedMatrix) -> Array:
     """Return y [n, m], the product of the rows x [n, k] and a matrix [k, m], in the dtype of x.
 
-    y[n, m] = sum_k x[n, k] * matrix[k, m], where each sum runs with k ascending.
+    y[n, m] = sum_k x[n, k] * matrix[k, m], where each sum runs with k ascending. x: floats; the matrix is converted to
+    their dtype.
     """
     y = np.empty((len(x), len(matrix.first)), x.dtype)
     _banded(np.ascontiguousarray(x), matrix.first, matrix.begin, matrix.values.astype(x.dtype, copy=False), y)

@@ -32,21 +32,27 @@ _INVERSE_ODDS = np.array([1 / k for k in range(1, 25, 2)])
 
 
 def exp(x: Array) -> Array:
-    """Return e**x in the shape and dtype of x: inf where it is too large for the dtype, 0 where it is too small."""
+    """Return e**x in the shape and dtype of x: inf where it is too large for the dtype, 0 where it is too small.
+
+    x: floats of any shape.
+    """
     y, scale = np.empty(x.shape), np.empty((2, x.size), np.int64)
     _exp(_doubles(x), y.reshape(-1), scale, scale.view(np.float64))
     return y.astype(x.dtype, copy=False)
 
 
 def log(x: Array) -> Array:
-    """Return the natural logarithm of x, in the shape and dtype of x: -inf for 0, NaN for negative numbers."""
+    """Return the natural logarithm of x, in the shape and dtype of x: -inf for 0, NaN for negative numbers.
+
+    x: floats of any shape.
+    """
     y = np.empty(x.shape)
     _log(_doubles(x), y.reshape(-1))
     return y.astype(x.dtype, copy=False)
 
 
 def cos(x: Array) -> Array:
-    """Return the cosine of x in the shape and dtype of x. x: floats, in radians."""
+    """Return the cosine of x in the shape and dtype of x. x: floats, in radians; for large x, see `phasor`."""
     return phasor(x).real
 
 
@@ -68,7 +74,7 @@ def phasor(x: Array) -> Array:
 
 
 def angle(z: Array) -> Array:
-    """Return the angle of complex z in radians, from -pi to pi.
+    """Return the angle of complex z in radians, from -pi to pi, in the shape and precision of z.
 
     At z = 0 the signs of the zeros decide, as in numpy.angle: the angle is 0 where the real part is +0.0, and pi or -pi
     where the real part is -0.0.
@@ -126,7 +132,7 @@ def exp_of(x: float) -> float:
 
 @kernel
 def log_of(x: float) -> float:
-    """Return ln x of one number, for use inside kernels.
+    """Return ln x of one number, for use inside kernels: -inf for 0, NaN for negative numbers.
 
     ln x = k * ln 2 + ln(1 + f), where x = 2**k * (1 + f) and sqrt(1/2) <= 1 + f <= sqrt(2). ln(1 + f) = 2 * artanh(s)
     with s = f / (2 + f) is summed as a series.

@@ -9,7 +9,8 @@ from dspgraph_nodes._kernels.compile.jit import kernel
 def matmul(x: Array, matrix: Array) -> Array:
     """Return y [n, m], the product of the rows x [n, k] and a matrix [k, m], in the dtype of x.
 
-    y[n, m] = sum_k x[n, k] * matrix[k, m], where each sum runs with k ascending.
+    y[n, m] = sum_k x[n, k] * matrix[k, m], where each sum runs with k ascending. x: floats; the matrix is converted to
+    their dtype.
     """
     y = np.zeros((len(x), matrix.shape[1]), x.dtype)
     _rows(np.ascontiguousarray(x), np.ascontiguousarray(matrix, x.dtype), y)

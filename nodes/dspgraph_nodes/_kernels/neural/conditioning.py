@@ -11,7 +11,7 @@ from dspgraph_nodes._kernels.arrays import Array
 
 
 def check_finite(rows: Array, model: str, name: str = "the features") -> None:
-    """Raise ValueError, naming the first frame, if `rows` has a number that is NaN or infinite.
+    """Raise ValueError, with the number of the first such row, if `rows` has a number that is NaN or infinite.
 
     rows: [n, width], one row per frame. model, name: words for the message: which model takes the rows, and what they
     are.
@@ -37,9 +37,9 @@ class FrameWindows:
         self.done = 0  # number of frames whose windows have been returned
 
     def push(self, frames: Array, last: bool = False) -> Array:
-        """Add frames [n, width]; return the windows [m, 2 * context + 1, width] that are now complete.
+        """Add frames [n, width]; return the windows [m, 2 * context + 1, width] that are now complete, in float32.
 
-        last: whether the signal ends after these frames.
+        last: whether the signal ends after these frames; then the windows of all remaining frames are returned.
         """
         before = frames[:1] if self.repeat and not len(self.known) else frames[:0]
         known = np.concatenate([self.known, *[before] * self.context, frames]).astype(np.float32)
@@ -54,7 +54,7 @@ class FrameWindows:
 def in_windows(rows: Array, context: int) -> Array:
     """Return the windows of all rows that have `context` neighbours on each side: [m, 2 * context + 1, width].
 
-    rows: [n, width]. A window is a row together with its neighbours, in order.
+    rows: [n, width]. A window is a row together with its neighbours, in order. m is n - 2 * context, or 0.
     """
     first = np.arange(max(0, len(rows) - 2 * context))
     windows: Array = rows[first[:, None] + np.arange(2 * context + 1)]
@@ -64,7 +64,7 @@ def in_windows(rows: Array, context: int) -> Array:
 def unwound(windows: Array) -> Array:
     """Return the rows [m + 2 * context, width] from which `in_windows` made the windows.
 
-    windows: [m, 2 * context + 1, width]. If m is 0, there are no rows: [0, width].
+    windows: [m, 2 * context + 1, width], of consecutive rows. If m is 0, there are no rows: [0, width].
     """
     first: Array = windows[0] if len(windows) else windows[:, 0]
     return np.concatenate((first, windows[1:, -1]))

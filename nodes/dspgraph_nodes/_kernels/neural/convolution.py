@@ -9,7 +9,8 @@ offset for each channel, and the leaky ReLU.
 A vector has sixteen float32 numbers. For one signal it holds sixteen channels; for sixteen signals the state has a last
 axis `lane`, and a vector holds one channel of all signals. Every number is computed by the same operations in the same
 order in both forms. Channels are filled up with zeros to multiples of sixteen. A place in the state is the number of a
-channel, for sixteen signals too: channel c of lane l is element 16 * c + l of the flattened state.
+channel, for sixteen signals too: channel c of lane l is element 16 * c + l of the flattened state. A kernel calls a
+stage, such as `rectify`, with the weights and the working memory in place of `code`.
 
 Source: T. Le Paine et al., Fast Wavenet Generation Algorithm, arXiv:1611.09482, 2016 (the rings).
 """
@@ -62,10 +63,11 @@ def products_of_one(together: int) -> Any:
 
         state[y + r] += sum_t sum_k weight[t * columns + k, r] * state[places[t] + k]
 
-    The sum runs over t, then k, both ascending: t counts the taps, k the columns of a tap, r the rows. together: the
-    number of blocks. A kernel calls the stage with five numbers: w, where the matrix begins in `weights`; taps, and
-    columns per tap; y, where the sums begin in `state`; block, the number of the first block. The array `places` says
-    where the input of each tap begins in `state`.
+    The sum runs over t, then k, both ascending: t counts the taps, k the columns of a tap, r the rows of the matrix.
+    together: how many consecutive blocks one call computes. A kernel calls the stage with `net`, `room` (see
+    `add_products`) and five numbers: w, where the matrix begins in `weights`; taps, and columns per tap; y, where the
+    sums of the whole matrix begin in `state`; block, the number of the first block. The array `places` says where the
+    input of each tap begins in `state`.
     """
 
     def write(code: NetworkCode, w: Any, taps: Any, columns: Any, y: Any, block: Any) -> None:
@@ -148,8 +150,8 @@ def add_products_or_dots(
     """Do the work of `add_products`, with floats or, if the network is in eight bits, with 8-bit numbers.
 
     dots: the stack of matrices in eight bits, or `packing.NO_DOTS`. In eight bits w is the number of the matrix's first
-    block in this stack, and y a multiple of 16. room: has besides the fields of `add_products` also codes, steps and
-    sums, see `rounding_buffers`.
+    block in this stack, and columns and y are multiples of 16. room: has besides the fields of `add_products` also
+    codes, steps and sums, see `rounding_buffers`. The other arguments: as in `add_products`.
     """
     if len(dots.m.where) == 0:
         add_products(net, room, w, taps, columns, y, blocks)

@@ -71,8 +71,9 @@ class SampleDraws(NamedTuple):
     """The random numbers with which n samples are drawn, and the form of the distributions that they are drawn from.
 
     levels: the number of levels of a softmax; 0 for a mixture of logistics. temperature: a number by which the logits
-    of a softmax are divided. floor: the smallest log-scale of a mixture; smaller ones are raised to it. numbers: [n, k,
-    lanes], k random numbers per sample: uniform from 0 to 1 for a softmax, `mixture_noise` for a mixture.
+    of a softmax are divided; not used for a mixture. floor: the smallest log-scale of a mixture; smaller ones are
+    raised to it. numbers: [n, k, lanes], k random numbers per sample: for a softmax uniform from 0 to 1, one per draw;
+    for a mixture of K logistics the K + 1 of `mixture_noise`, the last times the temperature (see `sample_draws`).
     """
 
     levels: int  # number of levels of a softmax; 0 for a mixture

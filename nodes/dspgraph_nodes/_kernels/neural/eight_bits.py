@@ -7,8 +7,8 @@ and signal:
 
 Halves are rounded to even. The sums of q w are whole numbers. So the result is the same by every path of
 `compile.simd.DOT_PATHS`, for one signal and for sixteen. If an x is NaN or infinite, every y is NaN. The stages are
-parts of `layers.apply_layer` and of `convolution.add_products_or_dots`, and do nothing if the matrix of a layer has
-floats.
+parts of `layers.apply_layer` and of `convolution.add_products_or_dots`, which call them with the matrix and the buffers
+in place of `code`. They do nothing if the matrix has floats.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ class Emphasis(NamedTuple):
     coef: float
 
     def applied(self, x: Array) -> Array:
-        """Return the filtered samples, [n], limited to +-1. x: [n], the samples of a signal."""
+        """Return the filtered samples, [n], limited to +-1. x: [n], a whole signal, from its first sample on."""
         before = np.concatenate((np.zeros_like(x[..., :1]), x[..., :-1]), -1)
         return np.clip(self.gain * (x - self.coef * before), -1, 1)
 

@@ -1,6 +1,7 @@
 """FARGAN's loop over sub-frames, for one signal or for sixteen side by side; the samples are the same, bit for bit.
 
-In arrays that are flattened here, unit u of lane l stands at index u * lanes + l.
+In arrays that are flattened here, unit u of lane l stands at index u * lanes + l. A kernel calls a stage, such as
+`_tanh`, with a matrix and the working memory in place of `code`.
 
 Source: J.-M. Valin, A. Mustafa and J. Büthe, Very Low Complexity Speech Synthesis Using Framewise Autoregressive GAN
 (FARGAN) with Pitch Prediction, IEEE Signal Processing Letters 31, 2024; the program published with it.
@@ -102,9 +103,10 @@ def _powers(matrix: Matrix, work: FarganMemory, lanes: int) -> None:
 def _look_back(given: SubframeInputs, state: Array, gains: Array, signal: Array, n: int, at_past: int) -> None:
     """Write the past period and the sub-frame before n of every lane to the state, divided by the gain, within +-1.
 
-    The past period: see `fargan_layout.layout_of`. If the period is shorter than the sub-frame, its samples are
-    repeated. state: `work.state`, flattened; signal: [lanes, 256 + samples], the signals so far; gains: [lanes]; n: the
-    number of the sub-frame in this run; at_past: where the past period begins in the flattened state; the sub-frame
+    The divisor is gain + 1e-5. The past period: see `fargan_layout.layout_of`. Where it reaches past the newest sample,
+    the samples one period earlier are taken; a sample more than 256 before the sub-frame is replaced by the one 256
+    before it. state: `work.state`, flattened; signal: [lanes, 256 + samples], the signals so far; gains: [lanes]; n:
+    the number of the sub-frame in this run; at_past: where the past period begins in the flattened state; the sub-frame
     before n follows it there.
     """
     lanes, size = len(given.rows), given.forced.shape[1]
@@ -182,9 +184,9 @@ def _scale_periods(
 ) -> None:
     """Compute the four gains of the past period, and write the past period times each of them to the state.
 
-    The gains are computed in y, by the layer `net.pitch_gains`. state: `work.state`, and y: `work.y`, both flattened;
-    places: where the parts of the flattened state begin: `fargan_layout.layout_of` times the number of lanes; to_y: the
-    buffers of a layer that writes to y.
+    The gains are sigmoids of the results of the layer `net.pitch_gains`. y is overwritten. state: `work.state`, and y:
+    `work.y`, both flattened; places: where the parts of the flattened state begin: `fargan_layout.layout_of` times the
+    number of lanes; to_y: the buffers of a layer that reads `work.state` and writes to y.
     """
     apply_layer(net.pitch_gains, to_y, 0)
     size, one = net.sizes[1], np.float32(1)

@@ -71,8 +71,8 @@ def pack(arrays: Mapping[str, Array]) -> PackedGenerator:
 def generate(network: PackedGenerator, latent: Array, pitch: int) -> Array:
     """Return the picture of a note, [2, rows, bins]: its log magnitudes and its angles, normalised to -1 .. 1.
 
-    latent: [latent], the latent vector, which may be all zeros; pitch: in semitones above the lowest pitch of the
-    network.
+    The result is float32. latent: [latent], the latent vector, which may be all zeros; pitch: in semitones above the
+    lowest pitch of the network; its range is not checked.
     """
     rows, bins = network.start
     vector = np.zeros((1, len(network.first)), np.float32)
@@ -92,9 +92,10 @@ def generate(network: PackedGenerator, latent: Array, pitch: int) -> Array:
 
 
 def _first(network: PackedGenerator, vector: Array) -> Array:
-    """Return the picture after the first convolution, [channels, rows, bins].
+    """Return the picture after the first convolution, its leaky ReLU and normalisation: [channels, rows, bins].
 
-    vector: [1, latent + pitches], the latent vector and the pitch as a one-hot vector.
+    vector: [1, latent + pitches], the latent vector and the pitch as a one-hot vector; it is normalised first. Each
+    normalisation divides a vector, or a pixel, by its root mean square.
     """
     channels = len(network.first_bias)
     vector = vector / np.sqrt(_mean_square(vector.T))

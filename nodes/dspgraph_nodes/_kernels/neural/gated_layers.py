@@ -45,10 +45,11 @@ def pack_layers(
     """Return (packed weights, matrix from features to the numbers that they add to the gates, stack of 8-bit matrices).
 
     The matrix is [bands, n]. The last of the n numbers are added to the first layer of the head, if the network has
-    such weights. The stack has the matrices of the layers of a network in eight bits; the packed weights are then
-    without them. path: the instructions for the products of 8-bit numbers, a name in `compile.simd.DOT_PATHS`; "" for
-    floats. In eight bits each row of these matrices in `arrays` must be a factor times whole numbers, as
-    `quantisation.dequantised` returns it.
+    such weights. The matrix and most packed weights are float64; callers convert them by `packing.single`. The stack
+    has the matrices of the layers of a network in eight bits; the packed weights are then without them. path: the
+    instructions for the products of 8-bit numbers, a name in `compile.simd.DOT_PATHS`; "" for floats. In eight bits
+    each row of these matrices in `arrays` must be a factor times whole numbers, as `quantisation.dequantised` returns
+    it.
 
     arrays: the arrays of a file of weights by name: "first.bias"; for every layer, for instance layer 3,
     "layers.3.gate", "layers.3.condition", "layers.3.skip" and, except for the last layer, "layers.3.out"; for the

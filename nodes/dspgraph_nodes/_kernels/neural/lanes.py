@@ -23,9 +23,9 @@ class Segment(NamedTuple):
 
     state: the state of the signal, which the loop changes in place. frames: named tuple of arrays with one row per
     frame, the inputs of the loop. wait: how many samples use the first frame; later frames are used for `hop` samples
-    each, the last one for the rest. numbers: [n, ...], random numbers. forced: [m, ...], samples that the network reads
-    in place of the first m that it generates. Segments that are computed side by side must have the same m;
-    otherwise the smallest m holds for all of them.
+    each (see `in_lanes`), the last one for the rest. numbers: [n, ...], random numbers. forced: [m, ...], samples that
+    the network reads in place of the first m that it generates. Segments that are computed side by side must have the
+    same m; otherwise the smallest m holds for all of them.
     """
 
     state: Any  # the state of the signal, which the loop changes in place
@@ -70,8 +70,9 @@ def in_lanes(
 ) -> list[LaneOutputs]:
     """Compute the samples of all segments with a loop over samples; return the outputs of the loop for each segment.
 
-    loop: the function that computes samples of one or several lanes, see `Loop`. hop: samples per frame. empty: the
-    outputs for no samples. longest: the most samples in one run of the loop.
+    segments: at least one; how many numbers one has is how many samples are computed. loop: the function that computes
+    samples of one or several lanes, see `Loop`. hop: samples per frame. empty: the outputs for no samples. longest: the
+    most samples in one run of the loop.
 
     As long as at least `many` segments have samples left, up to sixteen are computed side by side: those with the most
     samples left, until one of them is complete. If fewer are left, they are computed one after the other. The states

@@ -136,7 +136,7 @@ class RecurrentWeights(NamedTuple):
 class AffineLayer(NamedTuple):
     """A layer that is applied to frames: y = x @ matrix + bias.
 
-    matrix: [inputs, outputs]; bias: [outputs], both float32.
+    matrix: [inputs, outputs]; bias: [outputs], both float32 (float64 before `packing.single`).
     """
 
     matrix: Array  # [inputs, outputs] float32

@@ -21,7 +21,10 @@ def decode(codes: Array) -> Array:
 
 
 def edges() -> Array:
-    """Return the 255 edges between the codes in ascending order, [255] float64: code c + 1 begins at edge c."""
+    """Return the edges between the codes, in 16-bit scale, ascending, [255] float64: code c + 1 begins at edge c.
+
+    The array is read-only.
+    """
     return mulaw.code_edges(LEVELS, PEAK, "float64")[1:-1]
 
 

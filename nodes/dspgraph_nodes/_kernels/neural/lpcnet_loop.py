@@ -66,8 +66,9 @@ class TeacherForcing(NamedTuple):
 class LPCNetOutputs(NamedTuple):
     """The results of a run of n samples: the synthesised signal, and probabilities of the codes.
 
-    signal: [order + n, lane]; the first `order` rows are the samples before the run. shares: [n, lane], the
-    probability of each drawn code. rows: the probabilities of all codes, for as many samples as the array has rows.
+    signal: [order + n, lane]; the first `order` rows, the samples before the run, are given; the others are written.
+    Probabilities are those after the threshold (see `run`). shares: [n, lane], the probability of each drawn code.
+    rows: the probabilities of all codes, for as many samples as the array has rows.
     """
 
     signal: Array  # [order + n, lane] float64: first the samples before, the oldest first; then those of the run
@@ -185,7 +186,7 @@ def _gru_a_of_many(net: SampleNetwork, workspace: Workspace, h: int, new: int) -
 
 @part_of_kernel
 def _gru_b(net: SampleNetwork, workspace: Workspace, h: int, new: int, own: int) -> None:
-    """Compute the new state of GRU_B from the sums that the products have left in `parts_b` and `sums_b`.
+    """Compute the new state of GRU_B from the condition and the sums that the products have left in parts_b and sums_b.
 
     h, new: where the old and the new states of both GRUs begin in `workspace.state`; own: the position of GRU_B's
     state within them.

@@ -54,7 +54,8 @@ def open_loop(signal: Array, lpc: Array, noise: Array) -> Excitation:
         s[n] = decode(clip(encode(x[n]) + noise[n])),  p[n] = -sum_k a[k] * s[n-k],  e[n] = encode(x[n] - p[n])
 
     Each clean sample x[n] is predicted from the noisy samples before it. `given` and `target` are both e. The paper
-    adds noise in this way. The arguments, and the names in the formulas, are those of `closed_loop`.
+    adds noise in this way. The arguments, and the names in the formulas, are those of `closed_loop`. There must be at
+    least one frame, and equally many samples for every frame; this is not checked.
     """
     count, order = len(signal), lpc.shape[1]
     noisy = decode(np.clip(encode(signal) + noise, 0, LEVELS - 1))

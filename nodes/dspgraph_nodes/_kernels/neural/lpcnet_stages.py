@@ -1,5 +1,7 @@
 """The vector code of LPCNet's own layers, for one signal or for sixteen side by side; see the module `stages`.
 
+A kernel calls a stage, such as `fetch`, with the weights and the workspace in place of `code`.
+
 Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis Through Linear Prediction, ICASSP 2019.
 """
 

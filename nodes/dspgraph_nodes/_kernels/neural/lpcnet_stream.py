@@ -28,7 +28,7 @@ def speech(
     network: Network, cepstrum: Array, pitch: Array, correlation: Array, lpc: Array, draw: np.random.Generator,
     hop: int, temperature: float, threshold: float, coef: float,
 ) -> Array:  # fmt: skip
-    """Return the samples [n * hop] of a whole signal of n frames, full scale +-1.
+    """Return the samples [n * hop] of a whole signal of n frames, full scale +-1, in the dtype of `cepstrum`.
 
     cepstrum, pitch, correlation, lpc, temperature, threshold: the inputs and parameters of the node `lpcnet`. draw: the
     generator of random numbers. hop: samples per frame. coef: the coefficient of the de-emphasis. Raises ValueError for

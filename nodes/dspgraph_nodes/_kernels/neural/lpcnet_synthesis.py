@@ -33,7 +33,7 @@ class FrameNetworkState:
     """The state of the frame-rate network for one signal whose features come in blocks.
 
     The condition of a frame depends on the features of this frame, of the two before it and of the two after it.
-    Beyond the ends of the signal, the inputs of each convolution are 0.
+    Beyond the ends of the signal, the inputs of each convolution are 0. bands: numbers in a cepstrum.
     """
 
     def __init__(self, network: FrameNetwork, bands: int) -> None:
@@ -79,8 +79,8 @@ def frame_inputs(network: FrameNetwork, conditions: Array, lpc: Array, sharpness
 def sharpness(correlation: Array, temperature: float = 1.0) -> Array:
     """Return the factor of the logits: (1 + max(0, 1.5 * g - 0.5)) / temperature, where g = correlation + 0.5.
 
-    correlation: [n], the pitch correlation of each frame. Returns [n] float32. The distribution is sharper in voiced
-    frames.
+    correlation: [n], the feature "correlation" of LPCNet: the pitch correlation g of each frame, less 1/2. Returns [n]
+    float32. The distribution is sharper in voiced frames.
     """
     g = correlation.astype(np.float32) + np.float32(0.5)
     c: Array = 1 + np.maximum(np.float32(0), np.float32(1.5) * g - np.float32(0.5))
@@ -107,7 +107,8 @@ def synthesise(
 
     The states of the segments, each a `LaneState`, are changed in place. The field `numbers` of a segment, [n] float32
     from 0 to 1, draws the codes of its n samples; the field `forced` is not read. hop: samples per frame. threshold: a
-    number that is subtracted from every probability before a draw; negative results become 0. many: as in `in_lanes`.
+    number that is subtracted from every probability before a draw; negative results become 0, and the others are scaled
+    to the sum 1. The returned probabilities are these. many: as in `in_lanes`.
     """
 
     def loop(frames: FrameInputs, lanes: list[Lane], count: int) -> list[tuple[Array, Array]]:
@@ -172,10 +173,11 @@ def teacher_forced(
 ) -> tuple[Array, Array, Array]:  # fmt: skip
     """Run the network on given codes; return logits [n, 256], states of GRU_B [n, units], and probabilities [n, 256].
 
-    codes: [n, 3], of signal, prediction and excitation, which the network reads in place of those it would draw. A
-    frame begins every `hop` samples; first: the number of samples of the first frame, by default `hop`. lanes: 1 or
-    16; all lanes get the same codes, and the results are those of the last lane. threshold: see `synthesise`. Tests
-    compare these results with torch.
+    frames: those of one signal. codes: [n, 3], of signal, prediction and excitation, which the network reads in place
+    of those it would draw. A frame begins every `hop` samples; first: the number of samples of the first frame, by
+    default `hop`. lanes: 1 or 16; all lanes get the same codes, and the results are those of the last lane. The logits
+    are without the sharpness; the probabilities are with it, and after the threshold, see `synthesise`. Tests compare
+    these results with torch.
     """
     count = len(codes)
     work, out = _memory(network, frames, count, lanes, count)

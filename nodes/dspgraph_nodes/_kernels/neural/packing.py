@@ -47,7 +47,7 @@ PADDING = np.zeros(WIDTH, np.float32)  # after the bias of a layer: the bias of 
 def blocks(matrix: Array, parts: int = 1, first: int = 0) -> Blocks:
     """Return a matrix as blocks of sixteen rows, without the pieces that are all zero.
 
-    matrix: [rows, columns], where rows is a multiple of 16. parts: the number of parts into which the columns are
+    matrix: [rows, columns], where rows is a multiple of 16. parts: the number of equal parts into which the columns are
     divided; each part has its own sums, those of part k from row k * rows of the product on. first: the column number
     that is stored for the first column.
     """
@@ -144,7 +144,8 @@ def _blocks(matrix: Array, piece: int, parts: int, first: int) -> tuple[Array, A
 def by_blocks(values: Array, parts: int = 3) -> Array:
     """Return float32 values with the last axis reordered from [part, unit] to [block, part, unit in block].
 
-    parts: the number of parts, for instance the three gates of a GRU. A block is sixteen units.
+    parts: the number of parts, for instance the three gates of a GRU. A block is sixteen units; the number of units in
+    a part is a multiple of 16.
     """
     *outer, width = values.shape
     split = values.reshape(*outer, parts, width // parts // WIDTH, WIDTH)
@@ -154,9 +155,9 @@ def by_blocks(values: Array, parts: int = 3) -> Array:
 class PackedGru(NamedTuple):
     """The weights of a GRU, multiplied by the factors for powers of 2 that the module `packing` describes.
 
-    inner: [3 * units, inputs], the input weights, with rows in the order [gate, unit]. The rows of all other arrays
-    are in the order [block, gate, unit]. recurrent: without the diagonals, which are in `diagonal`. bias: of the
-    inputs and, for the gates r and z, also of the state. recurrent_bias: that of gate n.
+    inner: [3 * units, inputs] float64, the input weights, with rows in the order [gate, unit]. All other arrays are
+    float32, with rows in the order [block, gate, unit]. recurrent: without the diagonals, which are in `diagonal`.
+    bias: of the inputs and, for the gates r and z, also of the state. recurrent_bias: that of gate n.
     """
 
     inner: Array  # [3 * units, inputs]: the weights of the inputs, gates r, z, n
@@ -183,8 +184,8 @@ def packed_gru(wide: Mapping[str, Array], name: str) -> PackedGru:
 def gate_rows(numbers: Array) -> Array:
     """Scale an array that has one number per row of a GRU, such as a bias, and put it into the order of `by_blocks`.
 
-    Each number is multiplied by the factor of its gate: -log2(e) for r and z, 2 * log2(e) for n. numbers and result:
-    [3 * units].
+    Each number is multiplied by the factor of its gate: -log2(e) for r and z, 2 * log2(e) for n. numbers: [3 * units]
+    in the order [gate, unit]. Returns [3 * units] float32.
     """
     scale: Array = by_blocks(LOG2_E * np.repeat([-1.0, -1.0, 2.0], len(numbers) // 3) * numbers)
     return scale
@@ -195,7 +196,7 @@ def packed_recurrent(
 ) -> tuple[Array, Array, RecurrentWeights]:
     """Return (input matrix, bias, recurrent weights) of a GRU, scaled as the module describes it.
 
-    The matrix is [inputs, 3 * units], the bias [3 * units], both with the gates in the order [block, gate, unit].
+    The matrix is [inputs, 3 * units], the bias [3 * units], both float64 in the order [block, gate, unit].
 
     wide: the arrays of a file of weights, in float64. name: the name of the GRU in this file. scale: [3 * units], the
     scales of the rows of the recurrent matrix if it has 8-bit numbers; path: as in `packed_matrix`.
@@ -331,7 +332,11 @@ def scaled_matrix(weight: Array, bias: Array, scale: Array) -> Matrix:
 
 
 def single(tree: Tree) -> Tree:
-    """Return a copy of nested tuples in which all arrays but those of signed integers are float32 and contiguous."""
+    """Return a copy of nested tuples in which all arrays but those of signed integers are float32 and contiguous.
+
+    Unsigned integers become float32 too, so a tree with `Blocks` must not be given. Arrays that need no change are
+    shared with the argument.
+    """
     kept = [one if one.dtype.kind == "i" else np.ascontiguousarray(one, np.float32) for one in _leaves(tree)]
     rebuilt: Tree = _rebuilt(tree, iter(kept))
     return rebuilt
