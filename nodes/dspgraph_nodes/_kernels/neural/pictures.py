@@ -1,8 +1,8 @@
 """Convolutions of one picture with leaky ReLU, as in the generator of a GANSynth.
 
 A picture is an array [channel, row, bin]. In memory it has a border, where convolutions read zeros: one row above and
-below, and BORDER columns on the left and on the right of the bins. Bins are computed sixteen at a time; those past the
-last bin are set to zero again.
+below, and at least BORDER columns on the left and on the right of the bins. Bins are computed sixteen at a time; those
+past the last bin are set to zero again.
 
 Before the leaky ReLU, every number is bias + sum of weight * input. The sum runs over the channels of the input in
 order, and for each channel over the places of the filter, row by row. Multiply-adds are fused. So the bits of a picture
@@ -35,8 +35,9 @@ _LEAST_POWER = 1e-8  # added to the mean square of a pixel
 class Filters(NamedTuple):
     """The packed weights of a 3 x 3 convolution. The output channels are computed in groups, which are called tiles.
 
-    weights: [tiles, inputs, places of the filter, channels of a tile]. bias: [tiles * channels of a tile]. outputs:
-    the number of output channels; those beyond it only fill the last tile.
+    weights: [tiles, inputs, places, channels of a tile]; there are 9 places (of the filter) in those of `packed_same`,
+    16 in those of `packed_up`. bias: [tiles * channels of a tile]. outputs: the number of output channels; those beyond
+    it only fill the last tile, with zeros.
     """
 
     weights: Array  # [tiles, inputs, places, channels of a tile]
@@ -55,8 +56,8 @@ def packed_up(weight: Array, bias: Array) -> Filters:
 
     weight: [outputs, inputs, 3, 3]; bias: [outputs]. A pixel becomes four pixels (row, column), each 0 or 1. Pixel row
     0 reads the row above with row 0 of the filter, and its own row with rows 1 and 2, whose weights are therefore
-    added up; pixel row 1 and the columns likewise. The packed places have the order [row of the result, row read,
-    column read, column of the result], all 0 or 1.
+    added up. Pixel row 1 reads its own row with rows 0 and 1, and the row below with row 2. For columns it is the same.
+    The packed places have the order [row of the result, row read, column read, column of the result], all 0 or 1.
     """
     outputs, inputs = weight.shape[:2]
     places = np.zeros((outputs, inputs, 2, 2, 2, 2), weight.dtype)
@@ -86,12 +87,12 @@ def _packed(places: Array, bias: Array, tile: int) -> Filters:
 
 
 def picture(channels: int, rows: int, bins: int) -> Array:
-    """Return the memory of a picture with its border, all zeros: [channels, rows + 2, columns]."""
+    """Return the memory of a picture with its border, all zeros: [channels, rows + 2, max(bins, 32) + 32] float32."""
     return np.zeros((channels, rows + 2, max(bins, 2 * WIDTH) + 2 * BORDER), np.float32)
 
 
 def inside(memory: Array, rows: int, bins: int) -> Array:
-    """Return the part of the memory of a picture that is not its border, [channels, rows, bins]."""
+    """Return a view of the memory of a picture without its border, [channels, rows, bins]."""
     return memory[:, 1 : rows + 1, BORDER : BORDER + bins]
 
 
@@ -102,10 +103,11 @@ _convolution = stage("x", "weights", "bias", "y", width=WIDTH)
 def _same(
     code: Code, own: Any, first_channel: Any, at: Any, to: Any, inputs: Any, x_plane: Any, x_row: Any, y_plane: Any
 ) -> None:
-    """Write vector code that computes sixteen bins of TILE_CHANNELS channels of the result of a 3 x 3 convolution.
+    """Write vector code that computes sixteen bins of TILE_CHANNELS channels of leaky(3 x 3 convolution + bias) in y.
 
-    own: where the weights begin. first_channel, to: the first channel of the result, and where its first pixel is
-    written. at: where the first pixel that is read stands, one row above and one bin before the pixel of the first
+    A kernel calls the stage with the flat arrays x, weights, bias and y, and then with the numbers from `own` on. own:
+    where the weights of the tile begin. first_channel, to: the first channel of the result, and where its first pixel
+    is written. at: where the first pixel that is read stands, one row above and one bin before the pixel of the first
     result. inputs: the number of input channels. x_plane, x_row, y_plane: the lengths of a channel of x, a row of x and
     a channel of y.
     """
@@ -125,10 +127,11 @@ def _same(
 def _up(
     code: Code, own: Any, first_channel: Any, at: Any, to: Any, inputs: Any, x_plane: Any, x_row: Any, y_plane: Any
 ) -> None:
-    """Write vector code that computes 32 bins of UP_CHANNELS channels of a 3 x 3 convolution of a doubled picture.
+    """Write vector code that does the work of `_same` for a doubled picture: 32 bins of UP_CHANNELS channels.
 
-    They are computed from sixteen bins of x and their neighbours. The arguments are those of `_same`. For the
-    lower of the two rows of a pixel, however, the place `at` is in the row of the pixel, not in the row above.
+    They are computed from sixteen bins of x and their neighbours. The arguments are those of `_same`, but a pixel
+    becomes two rows. own: where the weights for the upper or for the lower row begin. at: for the lower row, the place
+    is in the row of the pixel, not in the row above.
     """
     one, two = (_biases(code, first_channel, UP_CHANNELS) for _ in range(2))
     with code.loop(inputs) as i:
@@ -166,11 +169,11 @@ def _leaky(code: Code, x: Any) -> Any:
 
 
 def convolved(x: Array, filters: Filters, rows: int, bins: int, y: Array) -> None:
-    """Write normalised(leaky(convolution of x)) to y.
+    """Write normalised(leaky(convolution of x + bias)) to y.
 
-    x, y: memory of a picture each, as `picture` returns it. y must have a channel for each number in filters.bias.
-    filters: from `packed_same`. leaky is the leaky ReLU; normalised divides each pixel by the root of its mean square
-    over the channels. rows, bins: the size of the picture without its border.
+    x, y: memory of a picture each, as `picture` returns it; the borders must be zeros. y must have a channel for each
+    number in filters.bias. filters: from `packed_same`. leaky is the leaky ReLU; normalised divides each pixel by the
+    root of its mean square over the channels (plus 1e-8). rows, bins: the size of both pictures without their borders.
     """
     _convolve(x, filters.weights, filters.bias, rows, bins, filters.outputs, y, False)
 
@@ -178,7 +181,8 @@ def convolved(x: Array, filters: Filters, rows: int, bins: int, y: Array) -> Non
 def enlarged(x: Array, filters: Filters, rows: int, bins: int, y: Array) -> None:
     """Double every pixel of x in both directions, and apply `convolved` to the result.
 
-    filters: from `packed_up`. rows, bins: the size of x, not of y, which has twice as many of both.
+    x and y are memory as in `convolved`. filters: from `packed_up`. rows, bins: the size of x, not of y, which has
+    twice as many of both. bins: a power of two; with other numbers the result can overwrite a border.
     """
     _convolve(x, filters.weights, filters.bias, rows, bins, filters.outputs, y, True)
 
@@ -232,7 +236,7 @@ def _normalise(y: Array, row: int, outputs: int, bins: int) -> None:
     Columns past the bins are set to 0.
 
     y: [channels, rows + 2, columns], changed in place. row: the number of the row in y, where row 0 is the border.
-    outputs: the number of channels that count.
+    outputs: the number of channels that count; the others are left as they are. bins: the number of bins in y.
     """
     power = np.zeros(bins, np.float32)
     for o in range(outputs):

@@ -1,7 +1,7 @@
 """Weights in eight bits: w = scale[row] * q, where q is a whole number from -127 to 127.
 
-The scale of a row is max |w| / 127, rounded up to 16 binary digits. So scale * q is exact in float32, and weights that
-have been in eight bits once have the same scales and numbers again.
+The scale of a row is max |w| / 127, rounded up to 16 binary digits; a scale below 2**-100 becomes 0. So scale * q is
+exact in float32, and weights that have been in eight bits once have the same scales and numbers again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ LEAST_LARGEST = 2.0**-100  # a row whose scale would be below this is zeros; lea
 
 
 class EightBits(NamedTuple):
-    """An array of weights in eight bits: 8-bit numbers, the scales of their rows, and diagonals that are kept apart."""
+    """An array of weights in eight bits: 8-bit numbers, the scales of their rows, and diagonals that are kept apart.
+
+    diagonal: None if no diagonals are kept apart.
+    """
 
     codes: Array  # int8, in the shape of the array; zeros on the diagonals, if these are kept apart
     scale: Array  # float32, in the shape of the leading axes
@@ -46,7 +49,10 @@ def quantised(weights: Array, axes: int = 1, diagonal: bool = False) -> EightBit
 
 
 def dequantised(eight: EightBits) -> Array:
-    """Return the weights that were rounded to eight bits, as float32. The products of scale and number are exact."""
+    """Return the float32 weights that an array in eight bits stands for: scale * number, which is exact.
+
+    Diagonals that were kept apart are put back, not rounded.
+    """
     scale = eight.scale.reshape(*eight.scale.shape, *[1] * (eight.codes.ndim - eight.scale.ndim))
     weights: Array = eight.codes.astype(np.float32) * scale
     if eight.diagonal is not None:
@@ -55,7 +61,7 @@ def dequantised(eight: EightBits) -> Array:
 
 
 def with_dequantised(arrays: Mapping[str, Array], eight: Mapping[str, EightBits]) -> dict[str, Array]:
-    """Return arrays of weights by name, in which those in `eight` take the place of the arrays of the same names."""
+    """Return a copy of `arrays` in which the arrays named in `eight` are replaced by their `dequantised` weights."""
     return {**arrays, **{name: dequantised(one) for name, one in eight.items()}}
 
 

@@ -35,14 +35,15 @@ def categorical(levels: int) -> Any:
 
         p(i) = 2**(logit(i) * sharp - highest logit * sharp),    q(i) = max(0, p(i) - threshold * sum of all p)
 
-    The drawn level is the number of i with F(i) <= u * F(levels - 1). u is the random number, and F(i) = q(0) + ... +
-    q(i), computed as the sum of all previous blocks plus the sum within the block of i. There are sixteen blocks of
-    equally many levels.
+    The drawn level is the number of i with F(i) <= u * F(levels - 1). u is the random number, from 0 up to, not
+    including, 1, and F(i) = q(0) + ... + q(i), computed as the sum of all previous blocks plus the sum within the block
+    of i. There are sixteen blocks of equally many levels. Exponents of 2 below -126 count as -126.
 
-    The arrays of the workspace are: `logits` [levels], in the order of `level_order`, each replaced by its q; `sharp`
-    [lanes]; `number` [lanes], u; `drawn` [lanes] int64; `total` [lanes], which gets the sum of all q; and `work` [16],
-    which only sixteen signals need. For sixteen signals `logits` and `work` have a last axis `lane`; in eight bits the
-    order of `logits` is [b, lane, m]. A kernel calls the stage with one number: the threshold, float32. levels: a
+    The arrays of the workspace are, besides `state`: `logits` [levels], in the order of `level_order`, each replaced by
+    its q; `sharp` [lanes], log2(e) times a factor; `number` [lanes], u; `drawn` [lanes] int64; `total` [lanes], which
+    gets the sum of all q; and `work` [16], which only sixteen signals need. For sixteen signals `logits` and `work`
+    have a last axis `lane`; in eight bits the order of `logits` is [b, lane, m], with b and m of `level_order`. A
+    kernel calls the stage with one number: the threshold, float32, 0 to keep all levels. levels: a
     multiple of 64. A vector holds level b of all sixteen blocks, so the sums within the blocks are sums of vectors. For
     sixteen signals in float32, it holds one level of all signals.
     """
@@ -73,7 +74,7 @@ def _sum_of_four(code: NetworkCode, four: list[Any]) -> Any:
 
 
 def _running_sums(code: NetworkCode, values: list[Any]) -> list[Any]:
-    """Return the sums of the first 1, 2 .. of several vectors, whose numbers are at least 0.
+    """Write vector code for the sums of the first 1, 2 .. of several vectors of numbers >= 0; return these sums.
 
     The vectors of each four are added one after the other, and the sum of all fours before is added last. So no sum is
     smaller than the one before, and a vector of zeros does not change the sum.
@@ -191,15 +192,15 @@ class SoftmaxBuffers(NamedTuple):
 
 
 def softmax_buffers(state: Array, levels: int, lanes: int) -> SoftmaxBuffers:
-    """Return buffers for draws of one of `levels` levels in 1 or 16 lanes. state: as in `SoftmaxBuffers`."""
+    """Return buffers for draws of one of `levels` levels. lanes: 1 or 16; state: as in `SoftmaxBuffers`."""
     return SoftmaxBuffers(state, np.zeros(levels * lanes + WIDTH, np.float32), *np.zeros((2, WIDTH), np.float32))
 
 
 @network_stage
 def _exponentials(code: NetworkCode, count: Any) -> None:
-    """Write vector code that replaces `count` vectors x of y by 2**(x * scale - top * scale).
+    """Write vector code that replaces the first `count` vectors x of y by 2**(x * scale - top * scale).
 
-    Exponents below -126 count as -126.
+    scale and top are the numbers of each lane in `scales` and `tops`. Exponents below -126 count as -126.
     """
     top, scale = (
         code.load(name, 0) if code.many else code.broadcast(code.element(name, 0)) for name in ("tops", "scales")
@@ -214,7 +215,8 @@ def _exponentials(code: NetworkCode, count: Any) -> None:
 def _exponentiate(buffers: SoftmaxBuffers, logits: Array, levels: int, temperature: float) -> None:
     """Write e**((x - largest x) / temperature) to buffers.y, for the first `levels` logits x of each lane.
 
-    logits: [levels or more, lanes].
+    logits: [levels or more, lanes]. Results below 2**-126 are raised to it. The buffers `scales` and `tops` are
+    overwritten.
     """
     y, tops, lanes = buffers.y, buffers.tops, logits.shape[1]
     for lane in range(lanes):
@@ -236,8 +238,9 @@ def draw_class(
     The drawn level is the number of k with F(k) <= u * F(levels - 1), where F(k) is the sum of the exponentials of the
     levels 0 .. k.
 
-    logits: [levels or more, lanes]; numbers: u, [lanes], from 0 up to, not including, 1. drawn: [lanes] float64,
-    overwritten with the levels; shares: [lanes], multiplied in place by the probabilities of the drawn levels.
+    buffers: from `softmax_buffers`, for as many lanes and at least as many levels; overwritten. logits: [levels or
+    more, lanes], not changed; numbers: u, [lanes], from 0 up to, not including, 1. drawn: [lanes] float64, overwritten
+    with the levels; shares: [lanes], multiplied in place by the probabilities of the drawn levels.
     """
     lanes = len(drawn)
     _exponentiate(buffers, logits, levels, temperature)

@@ -15,7 +15,9 @@ def distance_of_roots(true: Array, made: Array) -> tuple[float, Array]:
 
         D = sum |sqrt|X| - sqrt|Y|| / sum sqrt|X|,    |X| and |Y| at least 1e-7
 
-    true, made: X and Y, [rows, bins] complex64 or complex128, contiguous. The gradient has the shape and dtype of Y.
+    Both sums run over all rows and bins. true, made: X and Y, [rows, bins], contiguous, both complex64 or both
+    complex128. The gradient has the shape and dtype of Y: dD / dRe(Y) + i * dD / dIm(Y), and 0 where |Y| is 1e-7 or
+    less.
     """
     parts = made.real.dtype
     x, y, gradient = true.view(parts), made.view(parts), np.empty_like(made)
@@ -30,8 +32,8 @@ def distance_of_roots(true: Array, made: Array) -> tuple[float, Array]:
 def _add_distances(x: Array, y: Array, gradient: Array, slope: Array, sums: Array) -> None:
     """Add |sqrt|X| - sqrt|Y|| and sqrt|X| of every bin to sums [2, bins], and write the gradient of the first sum.
 
-    x, y: the spectra X and Y; x, y, gradient: [rows, 2 * bins], each real part followed by its imaginary part; slope:
-    [bins], working memory.
+    |X| and |Y| are raised to at least 1e-7. x, y: the spectra X and Y; gradient: overwritten; all three: [rows, 2 *
+    bins], each real part followed by its imaginary part. slope: [bins], working memory.
     """
     for row in range(len(x)):
         _add_row(x[row], y[row], gradient[row], slope, sums[0], sums[1])

@@ -62,7 +62,7 @@ class NetworkCode(Code):
         return next((path for path, kind in DOT_BLOCKS.items() if kind in self.tuples.values()), "")
 
     def store_in_eight_bits(self, h: Any, at: Any) -> None:
-        """Write a vector of states h to `codes`, from position `at` on.
+        """Write a vector of states h, from -1 to 1, to `codes`, from position `at` on.
 
         The numbers are round(127 * h), halves to even, plus `OFFSET` for the path vnni.
         """
@@ -108,7 +108,8 @@ class NetworkCode(Code):
     def tanh_fractions(self, xs: list[Any]) -> list[tuple[Any, Any, Any]]:
         """Return (y, p, q) with y * p / q = tanh(x * ln(2) / 2) for each of several vectors x.
 
-        This is the approximation for eight bits, see `TANH_TOP`. Each step is done for all vectors before the next.
+        y is x limited to -TANH_END .. TANH_END. This is the approximation for eight bits, see `TANH_TOP`. Each step is
+        done for all vectors before the next.
         """
         held = [self.minimum(x, self.constant(TANH_END)) for x in xs]
         held = [self.maximum(x, self.constant(-TANH_END)) for x in held]
@@ -163,8 +164,9 @@ def product_of_one(matrix: str, start: str, y: str) -> Any:
     stage with two numbers: `group`, the number of the group, and `x`, the position in `state` at which the input of the
     matrix begins.
 
-    For a matrix of 8-bit numbers, w[k, r] * state[...] is a sum of four products, and the sums begin with its own
-    `start`. The sums of `layout.ScaledBlocks` begin with 0; at the end y = scale * sum + start.
+    For a matrix of 8-bit numbers, w[k, r] * state[...] is a sum of four products with numbers of `codes`; the sums,
+    which y (int32) gets, begin with the matrix's own `start`. The sums of `layout.ScaledBlocks` begin with 0; at the
+    end y = scale * sum + start. If the weights have no matrix of this name, the stage does nothing.
     """
 
     def write(code: NetworkCode, group: Any, x: Any) -> None:
@@ -202,10 +204,11 @@ def product_of_one(matrix: str, start: str, y: str) -> Any:
 def product_of_many(matrix: str, start: str, y: str, by_lane: bool = False) -> Any:
     """Return a stage that multiplies one block of sixteen rows of a matrix with inputs of sixteen signals.
 
-    For each signal the sums are computed by the formula of `product_of_one`, in the same order. matrix, start, y: the
-    names of the arrays; by_lane: whether `start` is [rows, lane], with numbers of its own for each lane. A kernel calls
-    the stage with three numbers: `block`, the number of the block; `slot`: the sums are written to the rows 16 * slot
-    .. 16 * slot + 15 of y; `x`, the position in `state` at which the input of the matrix begins.
+    For each signal the sums are computed as by `product_of_one`, for every kind of matrix, in the same order. matrix,
+    start, y: the names of the arrays; by_lane: whether `start` is [rows, lane], with numbers of its own for each lane,
+    not [rows]. A kernel calls the stage with three numbers: `block`, the number of the block; `slot`: the sums are
+    written to the rows 16 * slot .. 16 * slot + 15 of y; `x`, the position in `state` at which the input of the matrix
+    begins.
     """
 
     def write(code: NetworkCode, block: Any, slot: Any, x: Any) -> None:
@@ -330,9 +333,10 @@ def sum_of_parts_of(parts: str, condition: str, matrix: str = "") -> Any:
     """Return a stage that writes ((y0 + y1) + (y2 + y3)) + condition to `inputs`, for one block of a GRU.
 
     y0 .. y3 are partial sums in the array `parts`: those of y0 begin at row 0, those of y1 at row `rows`, and so on.
-    condition: the name of the array of numbers that are added last. matrix: the name of the matrix, if it may have
-    8-bit numbers; the sum of the parts is then multiplied by its scale before the condition is added. A kernel calls
-    the stage with two numbers: `rows` and the number of the block, which is also the number of its slot.
+    condition: the name of the array of numbers that are added last; it has the shape of `inputs`. matrix: the name of
+    the matrix, if it may have 8-bit numbers; the sum of the parts is then multiplied by its scale before the condition
+    is added. A kernel calls the stage with two numbers: `rows` and the number of the block, which is also the number of
+    its slot.
     """
 
     def write(code: NetworkCode, rows: Any, block: Any) -> None:
@@ -359,10 +363,11 @@ def sum_of_parts_of(parts: str, condition: str, matrix: str = "") -> Any:
 def gates(name: str, matrix: str = "", start: str = "") -> Any:
     """Return a stage that computes the gates of two blocks, of sixteen units each, of a GRU.
 
-    name: the last part of the names of its arrays, sums_<name> and diagonal_<name>; matrix: the name of the recurrent
-    matrix, if its sums in sums_<name> may be whole numbers, and start: the name of the array with which they begin. A
-    kernel calls the stage with five numbers, in the order h, b0, s0, b1, s1: h, where the old state begins in `state`;
-    b0 and b1, the numbers of the two blocks; s0 and s1, their slots in `inputs` and in the array of the recurrent sums.
+    name: the last part of the names of its arrays, sums_<name> and diagonal_<name>. matrix: the name of the recurrent
+    matrix, if its sums in sums_<name> may be whole numbers; start: the name of the array that is then added to scale *
+    sum. Without `matrix`, the stage does nothing in a network with 8-bit numbers. A kernel calls the stage with five
+    numbers, in the order h, b0, s0, b1, s1: h, where the old state begins in `state`; b0 and b1, the numbers of the two
+    blocks; s0 and s1, their slots in `inputs` and in the array of the recurrent sums.
 
         r = 1 / (1 + 2**(g_r + (y_r + d_r * h))),    z = 1 / (1 + 2**(g_z + (y_z + d_z * h)))
         c = g_n + r * (y_n + d_n * h)

@@ -67,7 +67,7 @@ class PackedEncoder(NamedTuple):
 
     @property
     def reach(self) -> int:
-        """The number of samples before and after a frame that the frame depends on."""
+        """The number of samples on each side of a frame that the frame depends on."""
         taps: int = self.first.shape[1]
         return taps // 2 + sum(self.dilations)
 
@@ -125,7 +125,10 @@ def _run_layer(
 
 
 class EncoderState:
-    """The state of the encoder for one signal: waiting samples, and inputs that layers will read again."""
+    """The state of the encoder for one signal: waiting samples, and inputs that layers will read again.
+
+    network: the encoder; each call of `push` must be given the same one.
+    """
 
     def __init__(self, network: PackedEncoder) -> None:
         channels = len(network.first)
@@ -139,8 +142,8 @@ class EncoderState:
     def push(self, network: PackedEncoder, samples: Array, last: bool = False) -> Array:
         """Add samples of the signal; return the frames [n, width] float64 that are now determined.
 
-        samples: [n], the next samples; level k of m levels is (2 * k - m) / m. last: whether the signal ends after
-        them; zeros then fill its last frame.
+        samples: [n], the next samples. Each must be exactly a level of the network: (2 * k - m) / m for level k of m.
+        last: whether the signal ends after them; zeros then fill its last frame.
         """
         net = network
         self.received += len(samples)
@@ -153,7 +156,10 @@ class EncoderState:
         return np.concatenate(found)
 
     def _frames(self, net: PackedEncoder, count: int, end: bool) -> Array:
-        """Compute the next `count` frames, [count, width]. end: whether they are the last of the signal."""
+        """Compute the next `count` frames, [count, width], from the waiting samples, of which those read are dropped.
+
+        end: whether they are the last of the signal; zeros then stand for samples that are missing.
+        """
         self.done += count
         until = self.done * net.hop + (0 if end else net.reach)
         x = self.waiting[: until - self.read]

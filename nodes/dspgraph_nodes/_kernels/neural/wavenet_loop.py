@@ -1,7 +1,7 @@
 """WaveNet's loop over samples, for one signal or for sixteen side by side; the samples are the same, bit for bit.
 
-Every layer keeps the last inputs of its convolution in a ring: a row for each of the (taps - 1) * dilation + 1 samples
-that it reads. A new sample overwrites the oldest row, so that no row moves.
+Every layer keeps the last inputs of its convolution in a ring: (taps - 1) * dilation + 1 rows, from the oldest sample
+that it still reads to the present one. A new sample overwrites the oldest row, so that no row moves.
 
 Vectors and lanes are those of the module `convolution`.
 
@@ -34,14 +34,16 @@ from dspgraph_nodes._kernels.neural.wavenet_layout import WaveNetWeights
 
 
 class WaveNetWorkspace(NamedTuple):
-    """The arrays that the stages of a step read and write. For sixteen signals, the last axis is the lane.
+    """The arrays that the stages of a step read and write.
 
-    state: the rings, and the results of the layers. places: where the inputs of the present matrix begin in `state`.
-    frames: the rows that features add to the gates. rows: [lanes], the first row that each lane uses. mix: the factors
-    of the rows that a lane uses. work, softmax: working memory.
+    state: the rings, and the results of the layers; for sixteen signals its last axis is the lane. places: where the
+    inputs of the present matrix begin in `state`. frames: the rows that features add to the gates, those of all
+    signals. rows: [lanes], the first row that each lane uses for the present sample. mix: [lanes, rows of a sample],
+    the factors of these rows. work, softmax: working memory.
     """
 
-    state: Array  # [1, n]: rings, sums of the gates, z, skip, the first layer of the head, and the output
+    state: Array  # [1, n] or [1, n, 16]: rings, sums of the gates, z, skip, the first layer of the head, the output,
+    # and the input of a layer without gates
     places: Array  # [taps] int64: where the inputs of the present matrix begin in `state`
     frames: Array  # [rows, n]: the products of features and weights; n as in `gate_bias`; rows: see `gate_rows` in the
     # module `wavenet_synthesis`
@@ -60,8 +62,9 @@ def start_gates(code: NetworkCode, first: Any, blocks: Any, width: Any, count: A
 
         state[y + j] = bias[first + j] + sum_i mix[i] * frames[rows + i, first + j],    i ascending,  i < count
 
-    first: the number of the layer's first gate; blocks: the number of blocks of sixteen gates; width: the length of a
-    row of `frames`.
+    first: the number of the layer's first gate in `gate_bias`; blocks: the number of blocks of sixteen gates; width:
+    the length of a row of `frames`; count: how many rows of `frames` a sample uses. mix and rows are those of each
+    lane. The first layer of the head is started in the same way, if features add to it.
     """
     b, mul = code.builder, code.builder.mul
 
@@ -113,8 +116,8 @@ def begin_layer(code: NetworkCode, x: Any, y: Any, bias: Any, blocks: Any) -> No
 
     r counts the channels of `blocks` blocks of sixteen.
 
-    The products with the layer's weights are added to these sums later. f: `residual_factor`, which is sqrt(1/2) in
-    WaveNet.
+    The products with the layer's weights are added to these sums later. x, y: positions in the state, which may be the
+    same; bias: where the biases of the layer begin in `out_bias`. f: `residual_factor`, which is sqrt(1/2) in WaveNet.
     """
     factor = code.broadcast(code.element("residual_factor", 0))
     of_x, of_y = code.times(x, code.each), code.times(y, code.each)
@@ -130,8 +133,8 @@ class WaveNetInputs(NamedTuple):
 
     rows: [n, lanes], the first row of `WaveNetWorkspace.frames` that each sample uses. factors: [kinds, count]; a
     sample uses `count` rows, and kinds [n, lanes] says which row of `factors` multiplies them. draws: the random
-    numbers. centres: the sample of each level. forced: [m, lanes], samples or levels that the network reads in place
-    of the first m that it draws.
+    numbers. centres: the sample of each level. forced: [m, lanes], samples, or levels if `centres` has any, that the
+    network reads in place of the first m that it draws. The results are the drawn ones all the same.
     """
 
     rows: Array  # [n, lanes] int64: the first row of `frames` that a sample uses
@@ -166,8 +169,10 @@ def _layers(
 ) -> None:
     """Compute all dilated layers for one sample, and add their skip outputs to the sums at `skip`.
 
-    heads: [layers], the row of the present sample in every ring. gates, z, skip, stream: positions in the state of:
-    the sums of the gates, the gated values, the skip sums, and the input of a layer without gates.
+    The input of the first layer must stand in its ring, at the row of the present sample, or at `stream` for layers
+    without gates. The rows of the present sample in the other rings are written. heads: [layers], the row of the
+    present sample in every ring. gates, z, skip, stream: positions in the state of: the sums of the gates, the gated
+    values, the skip sums, and the input of a layer without gates.
     """
     taps, residual, gate, skips = net.sizes[0], net.sizes[1], net.sizes[2], net.sizes[3]
     count, width, gated = len(net.layers), len(net.gate_bias), len(net.norm_factor) == 0
@@ -200,9 +205,10 @@ def run(
 ) -> None:
     """Generate n samples in every lane, and leave in the rings the inputs that the next run needs.
 
-    The samples are written to `out`. last: [taps, lanes] float64, the samples, or their levels, that the first
-    convolution reads before the first new sample, the newest first. At the end they are replaced by the last samples.
-    When the run begins, row 0 of every ring is the oldest; when it ends, the oldest is row n modulo the number of rows.
+    n is len(given.rows). The samples are written to `out`. last: [taps, lanes] float64, the samples,
+    or their levels, that the first convolution reads before the first new sample, the newest first. They are changed in
+    place: after the run they are the last samples, forced ones where there are such. When the run begins, row 0 of
+    every ring is the oldest; when it ends, the oldest is row n modulo the number of rows.
     """
     count, lanes = given.rows.shape
     residual, gate, skips, width = net.sizes[1], net.sizes[2], net.sizes[3], net.sizes[4]

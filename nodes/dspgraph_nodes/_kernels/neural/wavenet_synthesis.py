@@ -30,7 +30,7 @@ LONGEST_RUN = {True: 16, False: 1}  # frames whose rows are computed at once: if
 
 
 class NearFrames(NamedTuple):
-    """The frames of a segment, one row per frame.
+    """Consecutive frames of one signal (or of several, one signal after the other), one row per frame.
 
     windows: [frames, 2 * wait + 1, bands], the normalised features of each frame and of its neighbours. kinds:
     [frames], the kind of each frame, which says how its samples are interpolated: see `frame_factors` in the module
@@ -45,7 +45,8 @@ def frame_kinds(reach: int, first: int, last: int, frames: int | None) -> Array:
     """Return the kinds [last - first] of the frames `first` to `last` - 1, as in `NearFrames`.
 
     The kind of a frame depends on how many frames there are before and after it, up to `reach` on each side. frames:
-    the number of frames in the signal; None if it is not known yet, because the signal goes on.
+    the number of frames in the signal; None if it is not known yet, because the signal goes on: then each of these
+    frames has at least `reach` frames after it.
     """
     j, r = np.arange(first, last), reach
     total = 2 * r + 1 if frames is None else min(frames, 2 * r + 1)
@@ -58,7 +59,7 @@ def frame_kinds(reach: int, first: int, last: int, frames: int | None) -> Array:
 def transposed_rows(upsampling: Upsampling, frames: Array) -> Array:
     """Return frames upsampled by transposed convolutions, each with a bias and ReLU: [frames * hop, bands].
 
-    frames: [frames, bands].
+    frames: [frames, bands], normalised. The rows of a frame depend on this frame only.
     """
     rows = frames
     for weights, bias in zip(upsampling.taps, upsampling.biases, strict=True):
@@ -76,7 +77,7 @@ def gate_rows(upsampling: Upsampling, frames: NearFrames) -> tuple[Array, Array,
     """Return (rows [m, gates], first [samples], kinds [samples]): what the frames add to the gates of each sample.
 
     For each sample the loop adds to the gates a weighted sum of consecutive rows. The row first[sample] is the first
-    of them; the weights are the row kinds[sample] of `Upsampling.table`.
+    of them; the weights are the row kinds[sample] of `Upsampling.table`. frames: consecutive frames of one signal.
     """
     up, near, samples = upsampling, unwound(frames.windows), np.arange(len(frames.kinds) * upsampling.hop)
     if not up.linear:
@@ -89,7 +90,10 @@ def gate_rows(upsampling: Upsampling, frames: NearFrames) -> tuple[Array, Array,
 
 
 class WaveNetState:
-    """The state of WaveNet for one signal: frames that wait for later ones, rings, last sample, random numbers."""
+    """The state of WaveNet for one signal: frames that wait for later ones, rings, last samples, random numbers.
+
+    draw: the generator of random numbers, which are used in the order of the samples.
+    """
 
     def __init__(self, network: PackedWaveNet, draw: np.random.Generator) -> None:
         *_, begin, rows, _ = network.sample.layers[-1]
@@ -102,10 +106,10 @@ class WaveNetState:
         self.draw, self.last_output = draw, np.zeros(1)
 
     def push(self, network: PackedWaveNet, frames: Array, last: bool = False) -> Segment:
-        """Add frames [n, bands]; return the segment of all samples that are now determined.
+        """Add the next frames [n, bands]; return the segment of all samples that are now determined.
 
-        last: whether the signal ends after these frames. Beyond its ends, the first and the last frame of a signal are
-        repeated.
+        The random numbers of these samples are drawn. last: whether the signal ends after these frames. Beyond its
+        ends, the first and the last frame of a signal are repeated.
         """
         up, form, first = network.upsampling, network.form, self.frames.done
         self.received += len(frames)
@@ -119,17 +123,16 @@ class WaveNetState:
 def synthesise_wavenet(network: PackedWaveNet, segments: list[Segment], many: int = MANY) -> list[tuple[Array, Array]]:
     """Generate the samples of segments; return for each (samples [n], distributions [n, width]).
 
-    A row of distributions has the parameters of the distribution of one sample.
-
-    Samples are float64 and still pre-emphasised, parameters float32. The states of the segments are changed in place.
-    many: as in `in_lanes`.
+    A row of distributions has the output of the network for one sample, float32; `distribution_rows` applies
+    temperature and floor. Samples are float64 and still pre-emphasised. The states of the segments are changed in
+    place. many: as in `in_lanes`.
     """
     up, empty = network.upsampling, (np.zeros(0), np.zeros((0, network.form.width), np.float32))
     return in_lanes(segments, partial(_run_lanes, network), up.hop, empty, many, LONGEST_RUN[up.linear] * up.hop)
 
 
 def _run_lanes(network: PackedWaveNet, frames: NearFrames, lanes: list[Lane], count: int) -> list[tuple[Array, Array]]:
-    """Generate the next `count` samples of every lane; return (samples, parameters of distributions) of each.
+    """Generate the next `count` samples of every lane; return (samples, distributions) of each as `synthesise_wavenet`.
 
     count: a whole number of frames. frames: those of all signals. The states of the lanes are changed in place.
     """
@@ -187,7 +190,7 @@ def generate(
 
 
 def speech(network: PackedWaveNet, frames: Array, draw: np.random.Generator) -> tuple[Array, Array]:
-    """Return the samples [n] of a whole signal and the rows of their distributions, see `generate`.
+    """Return the samples [m * hop] of a whole signal and the rows of their distributions, see `generate`.
 
     frames: [m, bands]. draw: the generator of random numbers.
     """
@@ -198,8 +201,8 @@ def speech(network: PackedWaveNet, frames: Array, draw: np.random.Generator) -> 
 def distribution_rows(parameters: Array, form: WaveNetForm) -> Array:
     """Return the rows of a node's output `distribution`: the parameters of mixtures, or the probabilities of levels.
 
-    parameters: [n, width] float32. The probabilities are the softmax of logits / temperature, in float32. Log-scales
-    below the floor are raised to it, and ln(temperature) is added.
+    parameters: [n, width] float32, from `synthesise_wavenet`; the result has this shape too. The probabilities are the
+    softmax of logits / temperature. Log-scales below the floor are raised to it, and then ln(temperature) is added.
     """
     if not len(form.centres):
         first = parameters.shape[1] // 3 * 2

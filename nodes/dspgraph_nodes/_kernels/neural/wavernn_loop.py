@@ -61,13 +61,13 @@ class LoopArrays(NamedTuple):
 
 
 class SampleInputs(NamedTuple):
-    """The inputs of a run of n samples, a whole number of frames; arrays have a column for every lane.
+    """The inputs of a run of n samples, a whole number of frames.
 
     rows: [lanes], the row of each lane's first frame in `ConditionRows`. taps: [hop, around], the weights with which
     the rows of a frame and its neighbours are interpolated. values: the network input of each level. draws: the random
-    numbers. forced: [m, inputs, lanes], the inputs for the first m samples in place of drawn samples. There is one
-    input, the last sample; for samples in two halves there are three: both halves of the last sample, and the coarse
-    half of the present sample.
+    numbers. forced: [m, inputs, lanes], the inputs for the first m samples in place of drawn samples: forced[0] is for
+    the first one. There is one input, the sample before; for samples in two halves there are three: both halves of the
+    sample before, and the coarse half of the present sample.
     """
 
     rows: Array  # [lanes]: the row of the first frame in `ConditionRows`
@@ -129,7 +129,8 @@ def run_stacked(
 ) -> None:
     """Generate samples in every lane with the network that has two GRUs; write them to `out`.
 
-    work.state: holds the states of the GRUs, which are updated. frames: what the frames add. given: the other inputs.
+    given.draws has the random numbers of n samples, so n samples are generated. work.state: begins with the states of
+    the GRUs, which are updated. frames: what the frames add. given: the other inputs. out.last: updated too.
     """
     (count, _, lanes), units = given.draws.numbers.shape, len(net.gru1.diagonal_b) // 3
     state, dense, blocks = work.state.reshape(-1), (len(net.dense1.start) - WIDTH) * lanes, units // WIDTH

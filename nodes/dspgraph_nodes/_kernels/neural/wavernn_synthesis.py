@@ -38,8 +38,10 @@ class WaveRNNState:
     def push(self, network: WaveRNNWeights, frames: Array, last: bool = False) -> Segment:
         """Add the next frames [n, features]; return the segment of all samples that are now determined.
 
-        last: whether the signal ends after these frames. Beyond its ends the network reads frames of zeros, in the form
-        that `seen` returns. Raises ValueError for features that are not finite.
+        Frames may have more columns than the network has features (it may have none): these are not read. The random
+        numbers of the samples are drawn. last: whether the signal ends after these frames. Beyond its ends the network
+        reads frames of zeros, in the form that `seen` returns. Raises ValueError for numbers that are not finite, in
+        any column.
         """
         check_finite(frames, "wavernn")
         windows = self.frames.push(seen(frames[:, : len(network.frame.blended)], network.frame.decibels), last)
@@ -97,9 +99,9 @@ def synthesise(
     """Draw the samples of all segments; return for each (draws [n, d + 1], outputs of the network [n, outputs]).
 
     A draw is d numbers: a level, two halves (d = 2), or a number from -1 to 1. The last column is the probability of
-    the level or of the halves, or 1. tap: whether to return the outputs of the network; otherwise they are [0,
-    outputs]. temperature: as in `generate`. many: as in `in_lanes`; by default the fastest. The states of the segments
-    are changed in place.
+    the level or of the halves, or 1. The outputs are logits or the parameters of mixtures, without the temperature.
+    tap: whether to return them; otherwise they are [0, outputs]. temperature: as in `generate`. many: as in `in_lanes`;
+    0 takes the fastest. The states of the segments are changed in place.
     """
     many = many or (SIDE_BY_SIDE_IN_EIGHT_BITS if isinstance(network.sample[-1], EightBitMatrix) else SIDE_BY_SIDE)
     empty = np.zeros((0, network.drawn + 1), np.float32), np.zeros((0, network.outputs), np.float32)
@@ -138,7 +140,7 @@ def _run_lanes(
 
 
 def _workspace(network: WaveRNNWeights, lanes: int) -> kernels.LoopArrays:
-    """Return new arrays of zeros for the steps of 1 or 16 lanes."""
+    """Return new arrays of zeros for the steps of the loop. lanes: 1 or 16."""
     net, frame, units = network.sample, network.frame, network.units
     layers = (net.dense1, net.dense3) if isinstance(net, StackedNetwork) else (net.coarse1, net.coarse2)
     dense, outputs = (len(one.start) for one in layers)
@@ -171,9 +173,9 @@ def samples(network: WaveRNNWeights, drawn: Array) -> Array:
 def distribution(network: WaveRNNWeights, outputs: Array, temperature: float) -> Array:
     """Convert the outputs of the network to distributions, [n, outputs], in place, and return them.
 
-    outputs: [n, outputs] float32, contiguous, from `synthesise`. For softmaxes, a row has the probabilities of the
-    levels. For a mixture it has logits, means and log-scales: those below `FLOOR` are raised to it, and ln(temperature)
-    is added.
+    outputs: [n, outputs] float32, contiguous, from `synthesise`. For a softmax, a row has the probabilities of the
+    levels; for two halves, those of the coarse half and then those of the fine half. For a mixture it has logits, means
+    and log-scales: those below `FLOOR` are raised to it, and ln(temperature) is added.
     """
     if network.levels:
         probabilities(outputs, network.levels, temperature)
@@ -192,10 +194,11 @@ def generate(
 ) -> list[tuple[Array, Array]]:  # fmt: skip
     """Generate the next samples of several signals; return for each (samples [n], rows of their distributions).
 
-    The samples are float64, full scale +-1. blocks: the next frames [n, features] of each signal. last: whether the
-    signals end after them. temperature: divides the logits of softmaxes, multiplies the scales of mixtures. tap:
-    whether the rows of softmaxes have all levels; otherwise a row has only the probability of the drawn level or
-    halves, [n, 1]. The states are changed in place.
+    The samples are float64, full scale +-1. blocks: the next frames [n, features] of each signal, see
+    `WaveRNNState.push`. last: whether the signals end after them. temperature: divides the logits of softmaxes,
+    multiplies the scales of mixtures. The rows are those of `distribution`. tap: whether the rows of softmaxes have all
+    levels; otherwise a row has only the probability of the drawn level or halves, [n, 1]. The states are changed in
+    place.
     """
     segments = [state.push(network, block, last) for state, block in zip(states, blocks, strict=True)]
     whole, found = tap or not network.levels, []
@@ -206,9 +209,9 @@ def generate(
 
 
 def speech(network: WaveRNNWeights, frames: Array, draw: np.random.Generator) -> tuple[Array, Array]:
-    """Return the samples [n] of a whole signal and the rows of their distributions, see `generate`.
+    """Return the samples [m * hop] of a whole signal and the rows of their distributions, see `generate`.
 
-    frames: [m, features]. draw: the generator of random numbers.
+    frames: [m, features]. draw: the generator of random numbers. The temperature is 1.
     """
     (found,) = generate(network, [WaveRNNState(network, draw)], [frames], last=True)
     return found

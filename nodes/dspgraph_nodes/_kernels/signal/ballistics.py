@@ -23,12 +23,15 @@ def decibels(level: Array) -> Array:
 
 
 def factor(gain_db: Array) -> Array:
-    """Return the factor 10**(gain_db / 20) for a gain in dB, float64, in the shape of gain_db."""
+    """Return the factor 10**(gain_db / 20) for a gain in dB, an array of float64 in the shape of gain_db."""
     return exp(np.asarray(gain_db, np.float64) * (LN_10 / 20))
 
 
 def peak_level(x: Array) -> Array:
-    """Return, for every sample, the largest magnitude of all channels: [n]. x: [n] or [n, channels]."""
+    """Return, for every sample, the largest magnitude of all channels: [n].
+
+    x: [n] or [n, channels], floats, n >= 1. The result has the dtype of x.
+    """
     level: Array = np.abs(x).reshape(len(x), -1).max(axis=1, initial=0)
     return level
 

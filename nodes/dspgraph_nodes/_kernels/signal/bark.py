@@ -30,8 +30,9 @@ def band_peaks(bands: int, rate: float, length: int) -> Array:
 
     The peaks are equally spaced from 0 to rate / 2 on a warped frequency scale: the published peaks of LPCNet lie at 0,
     1, 2 ... on this scale, which is linear between them. Each peak is rounded to the nearest bin; if two peaks fall on
-    one bin, the second moves to the next bin. bands: their number; rate: the sampling rate, Hz; length: samples per
-    frame. Raises ValueError if `length` is odd, or if there are fewer bins than bands.
+    one bin, the second moves to the next bin; peaks that are then above length / 2 move back. bands: their number, at
+    least 2; rate: the sampling rate, Hz; length: samples per frame. Raises ValueError if `length` is odd, or if there
+    are fewer bins than bands. The array is cached: it must not be changed.
     """
     if length % 2 or length // 2 < bands - 1:
         raise ValueError(f"{bands} bands need an even length of at least {2 * bands - 2} samples; found {length}")
@@ -70,7 +71,8 @@ def _triangles(bands: int, rate: float, length: int) -> Array:
     """Return the matrix [bins, bands] that turns a row of powers of bins into the energies of the bands.
 
     A bin between two peaks counts for both bands, with weights that sum to 1. The first and the last band have only
-    half a triangle; their weights are doubled. The arguments are those of `band_peaks`.
+    half a triangle; their weights are doubled afterwards. The last bin does not count. The arguments are those of
+    `band_peaks`.
     """
     weights = _between(bands, rate, length).T.copy()
     weights[:, [0, -1]] *= 2
@@ -90,10 +92,11 @@ def _dct(bands: int) -> Array:
 
 
 def bark_cepstra(frames: Array, bands: int, rate: float, floor: float = LPCNET_FLOOR) -> Array:
-    """Return the Bark cepstra [n, bands] of n frames.
+    """Return the Bark cepstra [n, bands] of n frames, float64, by the formulas of the node `bark_cepstrum`.
 
-    frames: [n, length], full scale +-1; rate: their sampling rate in Hz; floor: a power that is added to the energy of
-    every band.
+    frames: [n, length], windowed, full scale +-1; rate: their sampling rate in Hz; floor: a power in the scale of the
+    module, added to the energy of every band. A band far below a lower band is raised, see `_raise_to_floors`, and c[0]
+    is reduced by 4. Raises ValueError as `band_peaks` does.
     """
     length = frames.shape[1]
     spectrum = np.fft.rfft(frames.astype(np.float64, copy=False), axis=1)  # importing scipy.fft takes 0.2 s
@@ -124,7 +127,7 @@ def _raise_to_floors(levels: Array) -> None:
 
 @lru_cache(maxsize=32)
 def silence_cepstrum(bands: int, floor: float = LPCNET_FLOOR) -> Array:
-    """Return the cepstrum [bands] of silence, where every band has the energy `floor`."""
+    """Return the cepstrum [bands] of silence, where every band has the energy `floor`. The array is read-only."""
     values: Array = bark_cepstra(np.zeros((1, 2 * bands)), bands, 16000.0, floor)[0]
     values.setflags(write=False)
     return values
@@ -153,7 +156,8 @@ def cepstra_to_autocorrelation(
 
     values: [n, bands], the cepstra; rate, length: the sampling rate in Hz and the length in samples of the frames from
     which the cepstra were computed; order: the largest lag; floor: the number that was added to the energy of every
-    band. Noise is added to lag 0, and lag j is multiplied by 1 - 6e-5 * j**2.
+    band. It is not subtracted. The power of some noise is added to lag 0, then lag j is multiplied by 1 - 6e-5 * j**2.
+    The result is float64, in the scale of 16-bit samples.
     """
     bands = values.shape[1]
     values = values.astype(np.float64)

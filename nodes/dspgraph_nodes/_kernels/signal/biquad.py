@@ -16,7 +16,7 @@ def design(kind: BiquadKind, w: float, q: float, gain_db: float) -> Array:
     """Return the coefficients [b0, b1, b2, a1, a2], scaled so that a0 = 1, by the equations of the cookbook.
 
     w: the frequency in radians per sample, 0 < w < pi; kind, q, gain_db: type, quality factor and gain in dB of the
-    filter; only the kinds in `WITH_GAIN` have a gain.
+    filter; only the kinds in `WITH_GAIN` have a gain; for the others it is ignored. Shelves take q, not a slope.
 
     Source: R. Bristow-Johnson, Cookbook formulae for audio equalizer biquad filter coefficients (W3C Note: Audio EQ
     Cookbook).
@@ -50,7 +50,7 @@ def cascade(x: Array, sections: Array, states: Array) -> Array:
     """Return x filtered by second-order sections, one after another, in the shape and dtype of x.
 
     x: [n] or [n, channels]; float32 is returned for int16. sections: the rows (b0, b1, b2, a1, a2) of the sections;
-    states: for each section [2, channels], updated in place.
+    states: [sections, 2, channels] float64, zeros before the first sample, updated in place.
     """
     from dspgraph_nodes._kernels.signal.filters import second_order_section
 

@@ -13,8 +13,8 @@ def bit_split(codes: Array, bits: int, signed: bool = False) -> tuple[Array, Arr
     Example: the code 34 with bits=6 gives (4, 2).
 
     codes: [n], integers of any dtype. Without `signed` they are u itself. With `signed` they are samples from
-    -2**(bits - 1) to 2**(bits - 1) - 1, and u = code + 2**(bits - 1). bits: even, from 4 to 16. Raises ValueError that
-    names the first code out of range.
+    -2**(bits - 1) to 2**(bits - 1) - 1, and u = code + 2**(bits - 1). bits: even, from 4 to 16. Raises ValueError for
+    other bits, for codes that are not integers, and for a code out of range; it names the first of these.
     """
     _check_even(bits)
     offset = 1 << (bits - 1) if signed else 0
@@ -27,7 +27,8 @@ def bit_join(coarse: Array, fine: Array, bits: int, signed: bool = False) -> Arr
     """Return the codes [n] int64 whose upper and lower bits are `coarse` and `fine`: the inverse of `bit_split`.
 
     A code is coarse * 2**(bits / 2) + fine, minus 2**(bits - 1) if `signed`. coarse, fine: [n], integers from 0 to
-    2**(bits / 2) - 1; bits: even, from 4 to 16. Raises ValueError that names the first item out of range.
+    2**(bits / 2) - 1; bits: even, from 4 to 16. Raises ValueError for other bits, for halves that are not integers, and
+    for an item out of range; it names the first of these.
     """
     _check_even(bits)
     for half, name in ((coarse, "coarse"), (fine, "fine")):

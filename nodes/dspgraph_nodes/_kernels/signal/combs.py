@@ -28,8 +28,8 @@ def comb_start(samples: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Co
 def comb_filter(x: Array, forward: float, back: float, held: CombState) -> Array:
     """Return y[n] = x[n] + forward * x[n - D] + back * y[n - D], in the shape and dtype of x; D is the delay.
 
-    x: [n] or [n, channels]; held: the state from `comb_start`, updated in place. The terms are added from left to
-    right, so that a sample does not depend on the length of x.
+    x: [n] or [n, channels], floats; held: the state from `comb_start`, for this dtype and number of channels, updated
+    in place. The terms are added from left to right, so that a sample does not depend on the length of x.
     """
     samples, b, a = len(held.x.values), x.dtype.type(forward), x.dtype.type(back)
     y: Array = x + b * held.x.delayed(x)

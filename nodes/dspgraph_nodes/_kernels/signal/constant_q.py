@@ -33,10 +33,11 @@ def half_window(length: float) -> int:
 
 @dataclass(frozen=True)
 class ConstantQFilters:
-    """The filters of all bins as cosines and sines, stored from the middle sample to the last; they are symmetric.
+    """The filters of all bins as cosines and sines, stored only from the middle sample to the last.
 
-    Both arrays are ordered by lag, the distance from the middle sample, and then by bin. The lowest bin has the longest
-    window: at lag m only the first counts[m] bins have a value.
+    The cosines are the same on the other side of the middle; the sines have the opposite sign there. Both arrays are
+    flat, ordered by lag, the distance from the middle sample, and then by bin. The lowest bin has the longest window:
+    at lag m only the first counts[m] bins have a value. bins: their number.
     """
 
     counts: Array
@@ -69,10 +70,10 @@ def constant_q_filters(frequencies: tuple[float, ...], lengths: tuple[float, ...
 
 
 def constant_q_rows(frames: Array, bank: ConstantQFilters) -> Array:
-    """Return the constant-Q transforms of frames, complex [n, bins]: the inner products of frames and filters.
+    """Return the constant-Q transforms of frames, complex128 [n, bins]: the sums of frame * conjugate filter.
 
-    frames: [n, 2 * half_window(N) + 1], where N is the length of the longest filter; bank: the filters. Each sum runs
-    from the middle of the frame outwards.
+    frames: [n, 2 * half_window(N) + 1], without a window, where N is the length of the longest filter; bank: the
+    filters. Each sum runs from the middle of the frame outwards.
     """
     middle = len(bank.counts) - 1
     rows = np.zeros((2, len(frames), bank.bins))

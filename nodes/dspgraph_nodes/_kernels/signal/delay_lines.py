@@ -9,9 +9,10 @@ from dspgraph_nodes._kernels.arrays import Array
 
 @dataclass
 class DelayLine:
-    """A delay line: the last values of a signal, as many as the delay. Values before the signal are 0.
+    """A delay line: the last values of a signal, as many as the delay, which may be 0.
 
-    values: [samples, ...], a ring buffer that is updated in place; at: the index of the oldest value.
+    values: [samples, ...], a ring buffer that is updated in place, of zeros before the signal begins; at: the index of
+    the oldest value.
     """
 
     values: Array
@@ -23,7 +24,7 @@ class DelayLine:
         return np.concatenate((first, self.values[: min(count, len(self.values)) - len(first)]))
 
     def push(self, x: Array) -> None:
-        """Replace the oldest values by the values x, which are newer than all others."""
+        """Replace the oldest values by x, the next values of the signal. x may be longer than the line."""
         samples = len(self.values)
         if not samples:
             return
@@ -34,7 +35,7 @@ class DelayLine:
         self.at = (self.at + len(x)) % samples
 
     def delayed(self, x: Array) -> Array:
-        """Push x; return the input delayed by the length of the line, in the shape of x."""
+        """Push x, the next values of the signal; return the signal delayed by the length of the line, [len(x), ...]."""
         late = np.concatenate((self.oldest(len(x)), x[: max(0, len(x) - len(self.values))]))
         self.push(x)
         return late

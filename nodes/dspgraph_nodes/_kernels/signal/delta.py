@@ -21,7 +21,7 @@ _NAMED = {"static": (1.0,), "delta": (-0.5, 0.0, 0.5), "delta_delta": (1.0, -2.0
 
 
 def parse_windows(windows: DeltaWindows) -> list[DeltaWindow]:
-    """Convert the windows of a node parameter to a list of (l, u, coefficients).
+    """Convert the windows of a node parameter to a list of (l, u, coefficients), where l = u.
 
     Raises ValueError if the first window is not static, or if a window has an even number of coefficients or only
     zeros. The message lacks its subject, the name of the parameter, which the caller puts before it.

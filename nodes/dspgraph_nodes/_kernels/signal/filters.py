@@ -13,7 +13,7 @@ def convolve(x: Array, taps: Array, channels: int, y: Array) -> None:
     """Filter samples with the taps of an FIR filter: y[n] = sum_k taps[k] * x[past + n - k * channels], k ascending.
 
     x: [past + len(y)], with interleaved channels; its first past = (len(taps) - 1) * channels values are the samples
-    before those of y. y: overwritten.
+    before those of y. y: overwritten; its samples have interleaved channels too.
     """
     past = len(x) - len(y)
     for begin in range(0, len(y), _TILE):
@@ -30,8 +30,8 @@ def convolve(x: Array, taps: Array, channels: int, y: Array) -> None:
 def second_order_section(x: Array, coefs: Array, state: Array, y: Array) -> None:
     """Filter x with a second-order section in transposed direct form II; write the result to y.
 
-    x, y: [n, channels]; each channel is filtered on its own. coefs: b0, b1, b2, a1, a2. state: [2, channels], updated
-    in place.
+    x, y: [n, channels]; each channel is filtered on its own. coefs: b0, b1, b2, a1, a2, with a0 = 1. state: [2,
+    channels], zeros before the first sample, updated in place.
     """
     b0, b1, b2, a1, a2 = coefs[0], coefs[1], coefs[2], coefs[3], coefs[4]
     for c in range(x.shape[1]):

@@ -6,7 +6,11 @@ from dspgraph_nodes._kernels.arrays import Array
 
 
 def upsample(x: Array, times: int) -> Array:
-    """Return x [n] at `times` its sampling rate, [times * n], by zero-padding its spectrum. times: at least 1."""
+    """Return x [n] at `times` its sampling rate, [times * n], by zero-padding its spectrum.
+
+    Sample times * k of the result is sample k of x. The result is float64; for times = 1 it is x itself. times: at
+    least 1; n: at least 1; outside, x counts as 0.
+    """
     from scipy.fft import irfft, next_fast_len, rfft
 
     if times == 1:

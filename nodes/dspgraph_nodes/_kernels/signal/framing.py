@@ -54,7 +54,10 @@ class Framing:
         return FrameBuffer(np.zeros(max(0, -self.first), dtype), max(0, self.first), self.hop + self.beyond)
 
     def step(self, held: FrameBuffer, x: Array) -> Array:
-        """Add the next samples x [n] to the buffer `held`; return the frames [m, length] that are now complete."""
+        """Add the next samples x [n] to the buffer `held`; return the frames [m, length] that are now complete.
+
+        A frame is complete when all its samples are there and its span has ended.
+        """
         held.samples = np.concatenate((held.samples, x))
         held.wait -= len(x)
         return self._give(held, max(0, 1 - -(-held.wait // self.hop)))
@@ -62,7 +65,8 @@ class Framing:
     def flush(self, held: FrameBuffer) -> Array:
         """Return the frames [m, length] that are not complete at the end of the signal, filled up with zeros.
 
-        held: the buffer, updated in place.
+        They are those whose span has begun, so that with them a signal of n samples has ceil(n / hop) frames. held: the
+        buffer, updated in place.
         """
         begun = self.hop + self.beyond - held.wait  # samples received since the start of the span of the next frame
         count = -(-begun // self.hop)

@@ -30,8 +30,8 @@ def freqt(c: Array, order: int, alpha: float) -> Array:
 def warp_matrix(order: int, warped: int, alpha: float) -> Array:
     """Return the matrix [order + 1, warped + 1] by which `freqt` multiplies rows of cepstra.
 
-    Row j holds the coefficients of ((w + alpha) / (1 + alpha * w))**j as a power series in w, for the powers 0 ..
-    warped.
+    order, warped: the orders before and after warping. Row j holds the coefficients of ((w + alpha) / (1 + alpha *
+    w))**j as a power series in w = z~**-1, for the powers 0 .. warped. The matrix is read-only.
     """
     matrix = np.zeros((order + 1, warped + 1))
     _warp(alpha, matrix)
@@ -43,7 +43,7 @@ def warp_matrix(order: int, warped: int, alpha: float) -> Array:
 def _warp(alpha: float, matrix: Array) -> None:
     """Fill the matrix of `warp_matrix` row by row: (1 + alpha * w) * row_j = (alpha + w) * row_(j-1).
 
-    A row is a power series in w, computed from the lowest power to the highest.
+    A row is a power series in w, computed from the lowest power to the highest. matrix: zeros at first.
     """
     matrix[0, 0] = 1
     for j in range(1, len(matrix)):
@@ -57,7 +57,7 @@ def _warp(alpha: float, matrix: Array) -> None:
 def mel_cosines(n_fft: int, order: int, alpha: float) -> Array:
     """Return the table cos(m * w~[k]), [order + 1, n_fft // 2 + 1]. w~[k]: the frequency of bin k, warped by alpha.
 
-    The spectrum H of a mel-cepstrum c has ln|H[k]| = sum_m c[m] * cos(m * w~[k]).
+    The spectrum H of a mel-cepstrum c has ln|H[k]| = sum_m c[m] * cos(m * w~[k]). The table is read-only.
     """
     w = 2 * np.pi / n_fft * np.arange(n_fft // 2 + 1)
     warped = w + 2 * angle(1 - alpha * np.conj(phasor(w)))
@@ -80,7 +80,11 @@ def bin_weights(n_fft: int) -> Array:
 
 @lru_cache(maxsize=32)
 def log_power_to_mcep_matrix(n_fft: int, order: int, alpha: float) -> Array:
-    """Return the matrix [n_fft // 2 + 1, order + 1] from ln(|H|**2) to the mel-cepstrum: inverse DFT, then `freqt`."""
+    """Return the matrix [n_fft // 2 + 1, order + 1] from ln(|H|**2) to the mel-cepstrum: inverse DFT, then `freqt`.
+
+    Rows of ln(|H|**2), at the bins 0 .. n_fft // 2, are multiplied by it. The mel-cepstrum is that of ln|H|, see
+    `mel_cosines`. The matrix is read-only.
+    """
     bins = n_fft // 2 + 1
     angles = np.arange(bins)[:, None] * np.arange(bins) % n_fft * (2 * np.pi / n_fft)
     # Column n gives the two-sided c[n] of ln(|H|**2); for n > 0 it is the one-sided c[n] of ln|H|.

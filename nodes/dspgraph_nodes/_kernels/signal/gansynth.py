@@ -124,16 +124,17 @@ class GansynthLayout:
     def analyse(self, frames: Array, before: Array) -> tuple[Array, Array]:
         """Return the magnitudes and the angles of frames, [n, bins] each.
 
-        frames: [n, n_fft], without a window. before: [bins], the angles of the frame before the first one; it is used,
-        and updated in place, if the form is "if". X is the Fourier transform of a frame times a Hann window:
+        frames: [n, n_fft], without a window. before: [bins], the angles / pi of the frame before the first one, zeros
+        at first; it is used, and updated in place, if the form is "if". X is the Fourier transform of a frame times a
+        Hann window, without the bin that `drop` names:
 
             magnitude = ln(|X| + 1e-6),    angle = arg(X) / pi
 
         If the form is "if" (instantaneous frequency), each angle is replaced by its difference to the angle in the
-        previous frame. If the scale is "mel" or "phasor_mel", bins become mel bands: the magnitude of band m is the
-        logarithm of its power, ln(sum_k W[k, m] * (|X[k]| + 1e-6)**2 + 1e-6) with W from `mel_matrix`; its angle is the
-        sum of angles weighted with W and wrapped ("mel"), or `power_weighted_angle` ("phasor_mel"). Finally both are
-        scaled by the normaliser, if there is one.
+        previous frame, wrapped to -1 .. 1. If the scale is "mel" or "phasor_mel", bins become mel bands: the magnitude
+        of band m is the logarithm of its power, ln(sum_k W[k, m] * (|X[k]| + 1e-6)**2 + 1e-6) with W from `mel_matrix`;
+        its angle is the sum of angles weighted with W and wrapped ("mel"), or `power_weighted_angle` ("phasor_mel").
+        Finally both are scaled and clipped by the normaliser, if there is one.
         """
         from scipy.fft import rfft
 
@@ -162,9 +163,10 @@ class GansynthLayout:
     def synthesise(self, magnitude: Array, angle: Array, before: Array) -> Array:
         """Return frames [n, n_fft] from rows of magnitudes and angles, [n, bins] each.
 
-        The frames are not yet multiplied by the `synthesis_window`; after that they are overlapped and added. before:
-        [bins], the sum of the steps of the angle so far; it is used, and updated in place, if the form is "if". A row
-        with no magnitude above `silent` gives a frame of zeros.
+        The frames are not yet multiplied by the `synthesis_window`; after that they are overlapped and added. The rows
+        are as `analyse` returns them: of the layout's scale and form, and normalised if it has a normaliser. before:
+        [bins], the sum of the steps of the angle so far, in units of pi, at first 0; it is used, and updated in place,
+        if the form is "if". A row with no magnitude above `silent` gives a frame of zeros.
         """
         from scipy.fft import irfft
 
@@ -212,9 +214,10 @@ def phase_steps(angle: Array, before: Array) -> Array:
 
 
 def accumulate_steps(steps: Array, before: Array) -> Array:
-    """Return the sums of the steps, which are angles in units of pi, not wrapped: [n, bins]. Inverse of `phase_steps`.
+    """Return the sums of the steps, which are angles in units of pi, not wrapped: [n, bins].
 
-    steps: [n, bins]; before: [bins], the sum of all earlier steps, overwritten with the last row of the result.
+    This undoes `phase_steps` except for whole turns. steps: [n, bins]; before: [bins], the sum of all earlier steps,
+    overwritten with the last row of the result.
     """
     path: Array = np.cumsum(np.concatenate((before[None], steps)), axis=0)
     before[:] = path[-1]

@@ -25,7 +25,10 @@ def normalise_gain(c: Array, gamma: float) -> Array:
 
 
 def restore_gain(c: Array, gamma: float) -> Array:
-    """Return cepstra from rows (K, c'[1], c'[2] ...), [n, order + 1]: the inverse of `normalise_gain`. c: the rows."""
+    """Return cepstra from rows (K, c'[1], c'[2] ...), [n, order + 1]: the inverse of `normalise_gain`.
+
+    c: the rows, float64, with K > 0; gamma: their power.
+    """
     y = c.copy()
     if gamma == 0:
         y[:, 0] = log(c[:, 0])
@@ -41,7 +44,8 @@ def change_gamma(c: Array, order: int, gamma: float, wanted: float) -> Array:
 
         c2[m] = c1[m] + sum_(k = 1 .. m - 1) (k * wanted * c1[k] * c2[m - k] - (m - k) * gamma * c1[k] * c2[m - k]) / m
 
-    Rows are normalised by `normalise_gain`. c: c1 in the formula, [n, any width], float64; the result is c2.
+    Rows are normalised by `normalise_gain`; K, in column 0, stays. c: c1 in the formula, [n, any width], float64, with
+    zeros beyond its width; the result is c2, normalised for the power `wanted`.
 
     Source: SPTK 3.11 reference manual, `gc2gc`.
     """

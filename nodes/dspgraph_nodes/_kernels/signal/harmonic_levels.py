@@ -28,12 +28,12 @@ def relative_level(x: Array, rate: float, at: float, f: float, m: int) -> float:
 
     A(k): the magnitude at k * f, by a Hann window of eight periods of f; B(k): the magnitude at k * f on a straight
     line, in log A over k, between the two harmonics of m * f beside k. Both sums also run over up to three windows: one
-    around `at`, then one half a window before it and one half a window after it. Harmonics below HIGHEST_LEVEL are
-    compared, at least up to number 2 * m. If number 2 * m is beyond half the rate, there are too few harmonics to
-    compare, and the result is 1.
+    around `at`, then one half a window before it and one half a window after it; the next one is left out if the level
+    so far is above CLEARLY_A_PITCH. Harmonics below HIGHEST_LEVEL are compared, at least up to number 2 * m. If number
+    2 * m is beyond half the rate, there are too few harmonics to compare, and the result is 1.
 
-    x: [n]; rate: the sampling rate, Hz; at: the sample in the middle of the first window, which is moved inwards if x
-    ends too soon; f: Hz; m: at least 2.
+    x: [n]; rate: the sampling rate, Hz; at: the sample in the middle of the first window, which is moved inwards if the
+    three windows do not lie inside x; f: Hz; m: at least 2. The windows are shorter if x is.
     """
     if 2 * m * f > rate / 2:
         return 1.0
@@ -60,7 +60,8 @@ def relative_level(x: Array, rate: float, at: float, f: float, m: int) -> float:
 def _magnitudes(x: Array, rate: float, at: float, f: float, count: int) -> Array:
     """Return the magnitudes of the spectrum of x around the sample `at`, at f, 2 * f ... count * f: [count].
 
-    rate: the sampling rate, Hz; f: Hz. The window is a Hann window of eight periods of f.
+    rate: the sampling rate, Hz; f: Hz. The window is a Hann window of eight periods of f, or of len(x) samples if x is
+    shorter. Near an end of x it lies at this end. The magnitudes are not divided by the length of the window.
     """
     length = min(int(WINDOW_PERIODS * rate / f), len(x))
     begin = min(max(0, int(at - length / 2)), len(x) - length)

@@ -14,8 +14,8 @@ def pulse_gains(f0: Array, lpc: Array, parcor: Array, rate: float, most: float) 
 
     f0: [n], the pitch in Hz; the gain is 1 where f0 is 0 or negative, and where the number of harmonics up to rate / 2
     is 0 or above 4096. lpc: [n, order + 1], rows (gain, a[1..order]) of A(z). parcor: the same predictors as rows
-    (gain, k[1..order]) with |k| < 1. rate: the sampling rate, Hz. most: gains are limited to 1 / most .. most. The
-    formula is that of the node `pulse_gain`.
+    (gain, k[1..order]) with |k| < 1. The gains in these rows do not matter. rate: the sampling rate, Hz. most: at least
+    1; gains are limited to 1 / most .. most. The formula is that of the node `pulse_gain`.
     """
     hertz = np.where(f0 > 0, f0, 0.0).astype(np.float64)
     turn = phasor(-2 * np.pi / rate * hertz)
@@ -26,10 +26,10 @@ def pulse_gains(f0: Array, lpc: Array, parcor: Array, rate: float, most: float) 
 
 @kernel
 def _gains(hertz: Array, re: Array, im: Array, lpc: Array, parcor: Array, rate: float, gains: Array) -> None:
-    """Write the gains of the frames to `gains`, if the number of harmonics up to rate / 2 is in its limits.
+    """Write the gains, without limits, to `gains` [n], for frames with 1 to 4096 harmonics up to rate / 2.
 
-    hertz: [n], the pitch; re, im: [n], real and imaginary part of exp(-2j * pi * hertz / rate). The other arguments are
-    those of `pulse_gains`.
+    The gains of the other frames are left as they are. hertz: [n], the pitch; re, im: [n], real and imaginary part of
+    exp(-2j * pi * hertz / rate). The other arguments are those of `pulse_gains`, in float64.
     """
     width = lpc.shape[1]
     for f in range(len(hertz)):
