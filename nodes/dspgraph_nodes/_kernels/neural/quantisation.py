@@ -30,7 +30,7 @@ class EightBits(NamedTuple):
 
 
 def quantised(weights: Array, axes: int = 1, diagonal: bool = False) -> EightBits:
-    """Return an array in eight bits.
+    """Return an array of weights rounded to eight bits. The array itself is not changed.
 
     weights: float32; axes: the number of leading axes that count the rows, each with a scale of its own; diagonal:
     whether the array [k * n, n] is a column of k squares whose diagonals are kept apart, in float32. The diagonals of

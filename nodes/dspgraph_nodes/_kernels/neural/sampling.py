@@ -43,9 +43,9 @@ def categorical(levels: int) -> Any:
     its q; `sharp` [lanes], log2(e) times a factor; `number` [lanes], u; `drawn` [lanes] int64; `total` [lanes], which
     gets the sum of all q; and `work` [16], which only sixteen signals need. For sixteen signals `logits` and `work`
     have a last axis `lane`; in eight bits the order of `logits` is [b, lane, m], with b and m of `level_order`. A
-    kernel calls the stage with one number: the threshold, float32, 0 to keep all levels. levels: a
-    multiple of 64. A vector holds level b of all sixteen blocks, so the sums within the blocks are sums of vectors. For
-    sixteen signals in float32, it holds one level of all signals.
+    kernel calls the stage with one number: the threshold, float32, 0 to keep all levels. levels: a multiple of 64. A
+    vector holds level b of all sixteen blocks, so the sums within the blocks are sums of vectors. For sixteen signals
+    in float32, it holds one level of all signals.
     """
     if levels % (4 * WIDTH):
         raise ValueError(f"levels is {levels}; it must be a multiple of {4 * WIDTH}")

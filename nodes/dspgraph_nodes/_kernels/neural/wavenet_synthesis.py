@@ -132,9 +132,10 @@ def synthesise_wavenet(network: PackedWaveNet, segments: list[Segment], many: in
 
 
 def _run_lanes(network: PackedWaveNet, frames: NearFrames, lanes: list[Lane], count: int) -> list[tuple[Array, Array]]:
-    """Generate the next `count` samples of every lane; return (samples, distributions) of each as `synthesise_wavenet`.
+    """Generate the next `count` samples of every lane; return (samples, distributions) of each.
 
-    count: a whole number of frames. frames: those of all signals. The states of the lanes are changed in place.
+    Both are as in `synthesise_wavenet`. count: a whole number of frames. frames: those of all signals. The states of
+    the lanes are changed in place.
     """
     (up, net, form, dots), samples = network, count // network.upsampling.hop
     found = [gate_rows(up, NearFrames(*(one[lane.row : lane.row + samples] for one in frames))) for lane in lanes]
@@ -179,7 +180,8 @@ def generate(
     """Generate the next samples of several signals; return for each (samples [n], rows of their distributions).
 
     The samples are float64, full scale +-1; the rows are those of `distribution_rows`. blocks: the next frames [n,
-    bands] of each signal. last: whether the signals end after them. The states are changed in place.
+    bands] of each signal. last: whether the signals end after them. The states are changed in place. The temperature
+    is that of the network, see `PackedWaveNet.at`.
     """
     segments = [state.push(network, block, last) for state, block in zip(states, blocks, strict=True)]
     found = zip(states, synthesise_wavenet(network, segments), strict=True)

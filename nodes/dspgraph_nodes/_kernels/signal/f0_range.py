@@ -25,5 +25,5 @@ def highest_checked(high: float) -> float:
 
 
 def drop_outside(f0: Array, low: float, high: float) -> Array:
-    """Return a copy of the pitch f0 [n] in Hz, with 0 (unvoiced) for each pitch that is not above low and below high."""
+    """Return a copy of the pitch f0 [n], Hz, with 0 (unvoiced) for every pitch that is not above low and below high."""
     return np.where((f0 > low) & (f0 < high), f0, np.zeros_like(f0))
