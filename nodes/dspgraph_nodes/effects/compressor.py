@@ -8,8 +8,8 @@ from dspgraph import Array, Audio, Field, Input, Node, Output, State
 def gain_reduction(level: Array, threshold: float, ratio: float, knee: float) -> Array:
     """Return by how many dB the compressor reduces each level: [n], at least 0.
 
-    level: [n], dB; threshold: dB; ratio: how many dB the input rises for each dB of output, above the threshold; knee:
-    the width of the soft bend at the threshold, dB.
+    level: [n], dB; threshold: dB; ratio: how many dB the input rises for each dB of output, above the threshold, at
+    least 1; knee: the width of the soft bend at the threshold, dB, 0 for a sharp bend.
     """
     over = level - threshold
     bent = (over + knee / 2) ** 2 / (2 * knee) if knee else np.zeros_like(over)

@@ -9,7 +9,8 @@ def recently_loud(loud: Array, hold: int, quiet: int) -> tuple[Array, int]:
     """Return for every sample whether this sample, or one of the `hold` samples before it, is loud: [n], bool.
 
     loud: [n], bool, n >= 1; quiet: the number of samples between the last loud sample and this block, 0 if the sample
-    before this block is loud. The second result is `quiet` for the next block.
+    before this block is loud, `hold` or more if there was no loud sample. The second result is `quiet` for the next
+    block.
     """
     at = np.arange(len(loud))
     since = at - np.maximum.accumulate(np.where(loud, at, -1 - quiet))

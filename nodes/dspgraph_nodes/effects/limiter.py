@@ -61,8 +61,8 @@ class Limiter(Node):
         """Return (new state, limited samples).
 
         A sample is returned when the L samples after it are known; until then it waits in the state. x: the next
-        samples, none after the end of the signal; gain: [n], for each sample of x the largest gain with which it does
-        not exceed the ceiling, or L ones after the end of the signal.
+        samples, none after the end of the signal; gain: [n], for each sample of x the largest gain, at most 1, with
+        which it does not exceed the ceiling, or L ones after the end of the signal.
         """
         from dspgraph_nodes._kernels.signal.ballistics import follow
 

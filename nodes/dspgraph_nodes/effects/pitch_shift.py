@@ -19,7 +19,7 @@ _NEAR = 3e-5  # relative: 0.05 cents
 
 @lru_cache(maxsize=64)
 def shift_ratio(semitones: float) -> Fraction:
-    """Return a simple fraction that differs from 2**(semitones / 12) by at most 0.05 cents."""
+    """Return a simple fraction that differs from 2**(semitones / 12) by at most 0.052 cents, a factor of 1 + 3e-5."""
     from dspgraph_nodes._kernels.maths.elementary import LN_2, exp
 
     if semitones < 0:
@@ -47,7 +47,7 @@ class PitchShift(Node):
     """Raise or lower the pitch of audio and keep its duration.
 
     The signal is stretched by r = 2**(semitones / 12) as in `time_stretch`, and resampled to 1 / r of its length as in
-    `resample`. r is rounded to a simple fraction, with an error of at most 0.05 cents. The formants move with the
+    `resample`. r is rounded to a simple fraction, with an error of at most 0.052 cents. The formants move with the
     pitch. To keep the formants of speech, use `psola`, or use a vocoder and scale its pitch with `f0_scale`.
 
     Source: J. Laroche and M. Dolson, Improved phase vocoder time-scale modification of audio, IEEE Transactions on

@@ -18,8 +18,9 @@ class Psola(Node):
     sounds, with r = 2**(semitones / 12), and 5 ms where the pitch is 0. Each grain of the output is the grain of the
     nearest mark. Grains of voiced sounds are divided by sqrt(r), so that the power stays as it is.
 
-    The node waits for 3.5 periods of `f0_min`, because it must first find the marks around a sample, and for up to 1.5
-    rows of `f0`. A pitch below `f0_min` counts as 0. `pitch_shift` is for any sound, and moves the formants too.
+    The node waits for 3.5 periods of `f0_min`, 17.5 ms at least, because it must first find the marks around a sample,
+    and for up to 1.5 rows of `f0`. A pitch below `f0_min` counts as 0; a pitch above rate / 4 raises ValueError.
+    `pitch_shift` is for any sound, and moves the formants too.
 
     Source: E. Moulines and F. Charpentier, Pitch-synchronous waveform processing techniques for text-to-speech
     synthesis using diphones, Speech Communication 9(5-6), 1990.

@@ -21,8 +21,8 @@ def time_stretch(
 ) -> Array:
     """Return x with its duration multiplied by `factor` and its pitch kept: [m] or [m, channels], m = ceil(n * factor).
 
-    x: [n] or [n, channels]; the other arguments are the parameters of `TimeStretch`. The result has the dtype of x
-    (float32 for int16).
+    x: [n], or [n, channels] with 2 channels or more; the other arguments are the parameters of `TimeStretch`, with an
+    even `length` and a `hop` of at most length / 2. The result has the dtype of x (float32 for int16).
     """
     from dspgraph_nodes._kernels.signal.stretching import stretch_flush, stretch_start, stretch_step
 
@@ -47,8 +47,8 @@ class TimeStretch(Node):
     wsola: frame j is the piece of the input around sample floor(j * hop / factor), shifted by at most `reach` samples
     so that it best continues the frame before. This is for speech of one voice, which stays sharp.
 
-    All channels get the same changes of phase, or the same shifts: their differences of level and phase stay. With a
-    factor of 1 the samples are unchanged.
+    All channels get the same changes of phase, or the same shifts: their differences of level and phase stay. `hop` is
+    at most length / 2. With a factor of 1 the samples are unchanged.
 
     Source: J. Laroche and M. Dolson, Improved phase vocoder time-scale modification of audio, IEEE Transactions on
     Speech and Audio Processing 7(3), 1999; W. Verhelst and M. Roelands, An overlap-add technique based on waveform

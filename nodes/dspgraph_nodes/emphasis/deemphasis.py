@@ -8,8 +8,8 @@ from dspgraph import Array, Audio, Field, Input, Node, Output, State
 def deemphasis(x: Array, coef: float, before: Array | float = 0.0) -> Array:
     """Return y[n] = x[n] + coef * y[n-1], where y[-1] = before.
 
-    x: [n] or [n, channels], n >= 1; before: the output before the first sample, a number or [channels]. Returns y in
-    the shape and dtype of x.
+    x: [n] or [n, channels], floats, n >= 1; before: the output before the first sample, a number or [channels]. Returns
+    y in the shape and dtype of x.
     """
     from dspgraph_nodes._kernels.signal.iir import one_pole
 

@@ -8,8 +8,8 @@ from dspgraph import Array, Audio, Field, Input, Node, Output, State
 def preemphasis(x: Array, coef: float, before: Array | float = 0.0) -> Array:
     """Return y[n] = x[n] - coef * x[n-1], where x[-1] = before.
 
-    x: [n] or [n, channels], n >= 1; before: the input before the first sample, a number or [channels]. Returns y in the
-    shape and dtype of x.
+    x: [n] or [n, channels], floats, n >= 1; before: the input before the first sample, a number or [channels]. Returns
+    y in the shape and dtype of x.
     """
     c = x.dtype.type(coef)
     y = np.empty_like(x)

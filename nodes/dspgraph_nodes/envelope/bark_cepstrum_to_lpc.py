@@ -19,11 +19,12 @@ def bark_cepstrum_to_lpc(
 ) -> Array:
     """Return predictors [n, order + 1], rows (gain, a[1..order]), of the smooth spectra that Bark cepstra describe.
 
-    cepstrum: [n, bands]; order: prediction order; rate: sampling rate of the audio, Hz; length: samples in the frames
-    that the cepstrum was computed from; lpc_gamma: a[k] is multiplied by lpc_gamma**k; floor: the floor that the
-    cepstrum was computed with. The result has the dtype of the cepstrum (float32 for int16), computed in float64. The
-    gain is for a signal of full scale +-1; the cepstrum of silence has gain 0. Raises ValueError if the DFT of `length`
-    samples has too few bins for the bands, or if the power of a cepstrum overflows the dtype.
+    cepstrum: [n, bands]; order: prediction order, at most length / 2; rate: sampling rate of the audio, Hz; length:
+    samples in the frames that the cepstrum was computed from, even; lpc_gamma: a[k] is multiplied by lpc_gamma**k;
+    floor: the floor that the cepstrum was computed with. The result has the dtype of the cepstrum (float32 for int16),
+    computed in float64. The gain is for a signal of full scale +-1; the cepstrum of silence has gain 0. Raises
+    ValueError if `length` is odd or so small that the DFT has too few bins for the bands, or if the power of a cepstrum
+    overflows the dtype.
     """
     from dspgraph_nodes._kernels.signal import bark
     from dspgraph_nodes._kernels.signal.levinson import levinson, residual_power

@@ -18,10 +18,10 @@ class Cheaptrick(Node):
     CheapTrick uses a window of three pitch periods, smooths the power spectrum over a band of two thirds of the pitch,
     and sharpens the peaks again with a lifter. Row k is the envelope at the time of row k of `f0`: k / f0.rate plus the
     centre of `f0`. A frame without pitch, or with a pitch below 3 * rate / (n_fft - 3), is analysed as if its pitch
-    were 500 Hz. The power is 0 until the first sample that is not 0; later, WORLD's noise floor of about 1e-17 remains
-    where the signal is silent. The node waits for n_fft / 2 samples, the longest part of a window that lies after the
-    time of its row. WORLD's generator of noise is started anew for each row; therefore the rows differ by 1e-5 dB from
-    the rows that WORLD computes in one call for the whole signal.
+    were 500 Hz. The power is 0 in the rows whose windows end before the first sample that is not 0; later, WORLD's
+    noise floor of about 1e-17 remains where the signal is silent. The node waits for n_fft / 2 samples, the longest
+    part of a window that lies after the time of its row. WORLD's generator of noise is started anew for each row;
+    therefore the rows differ by 1e-5 dB from the rows that WORLD computes in one call for the whole signal.
 
     Source: M. Morise, CheapTrick, a spectral envelope estimator for high-quality speech synthesis, Speech Communication
     67, 2015; the code is WORLD's, called through pyworld (`pip install 'dspgraph[world]'`).

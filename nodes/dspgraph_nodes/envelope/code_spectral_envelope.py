@@ -9,7 +9,7 @@ def code_spectral_envelope(power: Array, rate: float, dimensions: int) -> Array:
     """Return coded spectral envelopes [n, dimensions], in the dtype of the powers (float32 for int16).
 
     power: [n, n_fft / 2 + 1]; values below finfo(dtype).tiny are replaced by finfo(dtype).tiny. rate: sampling rate of
-    the audio, Hz; dimensions: numbers per envelope. Computed in float64.
+    the audio, Hz; dimensions: numbers per envelope, at most n_fft / 2. Computed in float64.
     """
     from dspgraph_nodes._kernels.signal.world_codec import code_envelope
 

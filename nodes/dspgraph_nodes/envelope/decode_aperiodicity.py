@@ -9,7 +9,8 @@ from dspgraph_nodes._kernels.limits import MOST_POINTS
 def decode_aperiodicity(coded: Array, rate: float, n_fft: int) -> Array:
     """Return aperiodicity [n, n_fft / 2 + 1], from 0 to 1, in the dtype of `coded` (float32 for int16).
 
-    coded: [n, bands], dB at 3, 6, 9 ... kHz; rate: sampling rate of the audio, Hz.
+    coded: [n, bands], dB at 3, 6, 9 ... kHz, all bands that `code_aperiodicity` returns at this rate; rate: sampling
+    rate of the audio, Hz; n_fft: even. A row that is nearly all noise becomes all noise, see `DecodeAperiodicity`.
     """
     from dspgraph_nodes._kernels.signal.world_codec import decode_bands
 

@@ -8,8 +8,8 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, 
 def decode_spectral_envelope(coded: Array, rate: float, n_fft: int) -> Array:
     """Return power spectra [n, n_fft / 2 + 1] of coded spectral envelopes, in their dtype (float32 for int16).
 
-    coded: [n, dimensions], dimensions <= n_fft / 2; rate: sampling rate of the audio, Hz. Computed in float64. A power
-    too large for the dtype is infinite.
+    coded: [n, dimensions], dimensions <= n_fft / 2; rate: sampling rate of the audio, Hz; n_fft: even. Computed in
+    float64. A power too large for the dtype is infinite.
     """
     from dspgraph_nodes._kernels.signal.world_codec import decode_envelope
 

@@ -8,7 +8,8 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, State
 def lpc_to_cepstrum(lpc: Array, order: int) -> Array:
     """Return the cepstra c[0..order] of the all-pole filters gain / A(z), in the dtype of lpc (float32 for int16).
 
-    lpc: rows (gain, a[1..]), [n, width]; computed in float64. A gain below finfo(dtype).tiny is replaced by that value.
+    lpc: rows (gain, a[1..]), [n, any width]; computed in float64. A gain below finfo(dtype).tiny is replaced by that
+    value.
     """
     from dspgraph_nodes._kernels.maths.elementary import log
 

@@ -9,8 +9,8 @@ from dspgraph_nodes._kernels.limits import MOST_POINTS
 def lpc_to_spectrum(lpc: Array, n_fft: int) -> Array:
     """Return the power spectra |gain / A(w)|**2, [n, n_fft / 2 + 1], in the dtype of lpc (float32 for int16).
 
-    lpc: rows (gain, a[1..order]), [n, order + 1], order < n_fft; computed in float64. A power that is too large for the
-    dtype is infinite.
+    lpc: rows (gain, a[1..order]), [n, order + 1], order < n_fft; n_fft: even. Computed in float64. A power that is too
+    large for the dtype is infinite.
     """
     from scipy.fft import rfft
 

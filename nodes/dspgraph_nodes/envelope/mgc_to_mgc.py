@@ -34,7 +34,8 @@ class MgcToMgc(Node):
         z~**-1 = (z**-1 - alpha) / (1 - alpha * z**-1)
 
     gamma = 0 is the mel-cepstrum, gamma = -1 with alpha = 0 linear prediction. The output is of the kind "mcep" if its
-    gamma is 0, else of the kind "mgc". The output has the same H as the input, as far as its order allows.
+    gamma is 0, else of the kind "mgc". The output has the same H as the input, as far as its order allows. A row where
+    1 + gamma * c[0], with c on the frequency scale of the output, is not above 0 raises ValueError.
 
     Source: K. Tokuda, T. Kobayashi, T. Masuko and S. Imai, Mel-generalized cepstral analysis: a unified approach to
     speech spectral estimation, ICSLP, 1994; SPTK 3.11 reference manual, `mgc2mgc`.

@@ -16,8 +16,8 @@ def mgcep(
 ) -> Array:
     """Return mel-generalised cepstra [n, order + 1] of windowed frames, in their dtype (float32 for int16).
 
-    frames: [n, length]; the other arguments are the parameters of `Mgcep`. Computed in float64. Raises ValueError that
-    names the first frame whose analysis fails.
+    frames: [n, length], 4 * order <= length <= 16384; the other arguments are the parameters of `Mgcep`. Computed in
+    float64. Raises ValueError that names the first frame whose analysis fails.
     """
     from dspgraph_nodes._kernels.foreign.sptk import mel_generalised_cepstrum
 

@@ -9,9 +9,9 @@ from dspgraph_nodes._kernels.limits import MOST_CEPSTRUM_POINTS
 def spectrum_to_mcep(power: Array, order: int, alpha: float, relative_floor: float = 0.0) -> Array:
     """Return mel-cepstra [n, order + 1] of power spectra, in the dtype of the spectra (float32 for int16).
 
-    power: [n, n_fft / 2 + 1], n_fft even; values below finfo(dtype).tiny are replaced by finfo(dtype).tiny. alpha: the
-    all-pass constant of the warped frequency scale. relative_floor: values below relative_floor times the largest value
-    of their row are replaced by that product; 0 changes nothing.
+    power: [n, n_fft / 2 + 1], n_fft even; values below finfo(dtype).tiny are replaced by finfo(dtype).tiny. order: at
+    most n_fft / 2; alpha: the all-pass constant of the warped frequency scale; relative_floor: values below
+    relative_floor times the largest value of their row are replaced by that product; 0 changes nothing.
     """
     from dspgraph_nodes._kernels.maths.elementary import log
     from dspgraph_nodes._kernels.maths.matmul import matmul

@@ -58,7 +58,7 @@ def lf_shape(rd: float) -> LfShape:
 
 
 def lf_pulse(turn: Array, rd: float) -> Array:
-    """Return the derivative of the glottal flow at the given times in a pitch period, [n]. Its minimum is -1.
+    """Return the derivative of the glottal flow at the given times in a pitch period, [n]. Its minimum, at te, is -1.
 
     turn: [n], the times in periods, from 0 to below 1; rd: the shape parameter Rd of `GlottalPulse`.
     """
@@ -84,7 +84,7 @@ class GlottalPulse(Node):
     The growth rate a is chosen so that the flow returns to 0 in every period. Rd is 0.3 for a pressed voice, about 1
     for a normal voice, 2.7 for a breathy voice. The phase is the sum of f0 / rate over the samples before; a pulse
     begins where it passes a whole number. Where the pitch is 0 there is silence. Sample n has the pitch of the frame in
-    which the sample begins.
+    which the sample begins. A negative or NaN pitch counts as 0; a pitch above rate / 2 raises ValueError.
 
     Source: G. Fant, J. Liljencrants and Q. Lin, A four-parameter model of glottal flow, STL-QPSR 4, 1985; G. Fant, The
     LF-model revisited: transformations and frequency domain analysis, STL-QPSR 2-3, 1995 (Rd).

@@ -27,9 +27,9 @@ class MixedExcitation(Node):
         Y_k[b] = sqrt(1 - a_k[b]**2) * P_k[b] + a_k[b] * N_k[b]
 
     P_k and N_k are the spectra of the two signals at frame k, windowed by a Hann window of n_fft samples around the
-    centre of the row; a_k is the aperiodicity, 0 to 1, of a row of n_fft / 2 + 1 bins. The frames Y_k are windowed
-    again, overlapped and added, with the sum of the squared windows divided out. With two excitations of unit power the
-    mixture has unit power too.
+    centre of the row; a_k is the aperiodicity, limited to `least` .. 1, of a row of n_fft / 2 + 1 bins. The frames Y_k
+    are windowed again, overlapped and added, with the sum of the squared windows divided out. With two excitations of
+    unit power the mixture has unit power too.
 
     Source: M. Morise, F. Yokomori and K. Ozawa, WORLD: a vocoder-based high-quality speech synthesis system for
     real-time applications, IEICE Transactions on Information and Systems E99-D(7), 2016 (aperiodicity as the share of

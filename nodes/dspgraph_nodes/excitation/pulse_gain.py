@@ -45,7 +45,7 @@ class PulseGain(Node):
 
     The output rows (f0, gain) are for `pulse_noise`. The gain is 1 in unvoiced frames. It is also 1 where the pitch has
     changed by more than a tenth since the frame before: such pulses come at irregular intervals, so their powers add
-    up, as in noise.
+    up, as in noise. An unstable predictor raises ValueError that names its frame.
 
     The gain of a predictor gives white noise the power of the speech. A pulse train has power at the harmonics of its
     pitch only. Where the filter has a peak that is narrower than the pitch, such as that of a tone, pulses are up to 6

@@ -12,8 +12,8 @@ class Sine(Node):
 
         y[n] = amplitude * sin(2 * pi * p[n]),    p[n + 1] = p[n] + f0[n] / rate,    p[0] = 0
 
-    Sample n has the pitch of the frame in which the sample begins. The phase p is counted in steps of 2**-53 cycles,
-    exactly, so that it does not drift.
+    Sample n has the pitch of the frame in which the sample begins. A negative or NaN pitch counts as 0; a pitch above
+    rate / 2 raises ValueError. The phase p is counted in steps of 2**-53 cycles, exactly, so that it does not drift.
 
     Source: X. Wang, S. Takaki and J. Yamagishi, Neural source-filter-based waveform model for statistical parametric
     speech synthesis, ICASSP 2019 (its source of sines).

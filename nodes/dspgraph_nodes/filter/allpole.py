@@ -10,9 +10,9 @@ from dspgraph import Array, Audio, Frames, Input, Node, Output, State, require_m
 def allpole(x: Array, lpc: Array, ratio: Fraction, past: Array) -> Array:
     """Return y[n] = gain * x[n] - sum_k a[k] * y[n-k], [n], in the dtype of x.
 
-    x: [n]; lpc: [frames, order + 1], rows (gain, a[1..order]); ratio: frames per sample; past: the last `order` outputs
-    before x, oldest first. Sample n uses row floor(n * ratio) of lpc; samples after the span of the last row use the
-    last row.
+    x: [n], floats; lpc: [frames, order + 1], frames >= 1, rows (gain, a[1..order]); ratio: frames per sample; past: the
+    last `order` outputs before x, oldest first. Sample n uses row floor(n * ratio) of lpc; samples after the span of
+    the last row use the last row.
     """
     from dspgraph_nodes._kernels.signal.iir import all_pole
 

@@ -9,8 +9,8 @@ from dspgraph_nodes._kernels.signal.biquad import WITH_GAIN, BiquadKind
 def biquad(x: Array, coefs: Array, state: Array) -> Array:
     """Return x filtered by a second-order section, in the shape and dtype of x (float32 for int16).
 
-    x: [n] or [n, channels]; coefs: [b0, b1, b2, a1, a2]; state: [2, channels], float64, updated in place. The filter is
-    in transposed direct form II, computed in float64.
+    x: [n] or [n, channels], n >= 1; coefs: [b0, b1, b2, a1, a2]; state: [2, channels], float64, updated in place. The
+    filter is in transposed direct form II, computed in float64.
     """
     from dspgraph_nodes._kernels.signal.filters import second_order_section
 

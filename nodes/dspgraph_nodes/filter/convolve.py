@@ -18,8 +18,9 @@ class ConvolutionState:
     """The state of a convolution.
 
     response: the spectra of the parts of the impulse response. spectra: the spectra of the last blocks of the input,
-    newest first. before: the last block of the input. length: the number of samples of the whole impulse response.
-    left: the results of the last block that lie after the end of the input, if that block was shorter than the others.
+    newest first. before: the last block of the input. dtype: that of the results. length: the number of samples of the
+    whole impulse response. left: the results of the last block that lie after the end of the input, if that block was
+    shorter than the others.
     """
 
     response: Array  # [parts, channels, block + 1]: spectra of the parts of the impulse response
@@ -33,8 +34,8 @@ class ConvolutionState:
 def convolve(x: Array, response: Array, block: int = 4096) -> Array:
     """Return the first len(x) samples of the convolution of every channel of x with an impulse response.
 
-    x: [n] or [n, channels], n >= 1; response: [m], or [m, channels] with one response for each channel; block: samples
-    that are transformed together. The result has the shape and dtype of x (float32 for int16), computed in float64.
+    x: [n] or [n, channels], n >= 1; response: [m] for all channels, or [m, channels], m >= 1; block: samples that are
+    transformed together. The result has the shape and dtype of x (float32 for int16), computed in float64.
     """
     x = floating(x)
     held = convolution_start(response, block, x.shape[1] if x.ndim == 2 else 1, x.dtype)
@@ -45,8 +46,8 @@ def convolve(x: Array, response: Array, block: int = 4096) -> Array:
 def convolution_start(response: Array, block: int, channels: int, dtype: np.dtype[np.floating]) -> ConvolutionState:
     """Return the state of a convolution before the first block of the input.
 
-    response: the impulse response, [m] or [m, channels]; block: samples in a block; channels: the number of channels of
-    the input; dtype: the dtype of the results.
+    response: the impulse response, [m] or [m, 1] for all channels, or [m, channels], m >= 1; block: samples in a block;
+    channels: the number of channels of the input; dtype: the dtype of the results.
     """
     from scipy.fft import rfft
 
@@ -59,10 +60,10 @@ def convolution_start(response: Array, block: int, channels: int, dtype: np.dtyp
 
 
 def convolved(held: ConvolutionState, x: Array) -> Array:
-    """Return the next samples of the convolution, in the shape of x.
+    """Return the next samples of the convolution, in the shape of x and the dtype of the state.
 
-    held: the state, updated in place; x: the next block of the input, [block] or [block, channels]; the last block may
-    be shorter.
+    held: the state, updated in place; x: the next block of the input, [block] or [block, channels]; only the last block
+    of the signal may be shorter.
     """
     from scipy.fft import irfft, rfft
 
@@ -148,9 +149,10 @@ class Convolve(Node):
 
 
 def read_response(path: str) -> tuple[Array, int]:
-    """Return the samples of a file, [m, channels] float64, and its rate, Hz.
+    """Return the samples of a file, [m, channels] float64, read-only, and its rate, Hz.
 
-    Raises ParameterError if the file cannot be read, or if the samples cannot be used.
+    Raises ParameterError, in the name of `convolve.response`, if the file cannot be read, has no samples or more than
+    2**23 in all channels, or a sample that is not finite.
     """
     try:
         found = os.stat(path)

@@ -103,8 +103,8 @@ class FirDesign(Node):
 def filtered(samples: Array, taps: Array) -> Array:
     """Return the part of the filtered signal that depends on no input sample outside `samples`: [m] or [m, channels].
 
-    samples: [n] or [n, channels]; taps: the impulse response, [count]; m = max(0, n - count + 1). The result has the
-    dtype of the samples.
+    samples: [n] or [n, channels], floats; taps: the impulse response, [count]; m = max(0, n - count + 1). The result
+    has the dtype of the samples.
     """
     from dspgraph_nodes._kernels.signal.filters import convolve
 

@@ -85,7 +85,7 @@ class Gammatone(Node):
 def filter_bank(x: Array, bank: Array, states: Any) -> Array:
     """Return x [n] filtered by every filter of a bank, [n, bands], in the dtype of x.
 
-    bank: [bands, sections, 5]; states: [bands, sections, 2, 1], float64, updated in place.
+    x: floats, n >= 1; bank: [bands, sections, 5]; states: [bands, sections, 2, 1], float64, updated in place.
     """
     from dspgraph_nodes._kernels.signal.biquad import cascade
 

@@ -10,9 +10,9 @@ from dspgraph import Array, Audio, Frames, Input, Node, Output, State, require_m
 def inverse_filter(x: Array, lpc: Array, ratio: Fraction, past: Array) -> Array:
     """Return the residual e[n] = (x[n] + sum_k a[k] * x[n-k]) / gain, [n], in the dtype of x; 0 where the gain is 0.
 
-    x: [n]; lpc: [frames, order + 1], rows (gain, a[1..order]); ratio: frames per sample; past: the last `order` inputs
-    before x, oldest first. Sample n uses row floor(n * ratio) of lpc; samples after the span of the last row use the
-    last row. A gain of at most finfo(dtype).tiny counts as 0.
+    x: [n], floats; lpc: [frames, order + 1], frames >= 1, rows (gain, a[1..order]); ratio: frames per sample; past: the
+    last `order` inputs before x, oldest first. Sample n uses row floor(n * ratio) of lpc; samples after the span of the
+    last row use the last row. A gain of at most finfo(dtype).tiny counts as 0.
     """
     from dspgraph_nodes._kernels.signal.iir import all_zero
 

@@ -24,10 +24,11 @@ class MlsaState:
 def mlsa(x: Array, mcep: Array, ratio: Fraction, alpha: float, pade: int, memory: MlsaState) -> Array:
     """Return x filtered by H(z) = exp(sum_m c[m] * z~^-m), [n], in the dtype of x (float32 for int16).
 
-    x: [n]; mcep: c, [frames, order + 1]; ratio: frames per sample, with sample 0 at the start of a span; alpha, pade:
-    the parameters of `Mlsa`; memory: the state, updated in place. The coefficients move linearly in time and reach row
-    k at the end of span k; in the first span of the signal they are constant. Computed in float64. Raises ValueError if
-    the output overflows.
+    x: [n], the samples of the spans of all rows, from the start of the first span on; mcep: c, [frames, order + 1],
+    frames >= 1; ratio: frames per sample; alpha, pade: the parameters of `Mlsa`; memory: the state, updated in place,
+    at the start of a signal MlsaState(initial_state(order, sections)). The coefficients move linearly in time and reach
+    row k at the end of span k; in the first span of the signal they are constant. Computed in float64. Raises
+    ValueError if the output overflows.
     """
     from dspgraph_nodes._kernels.maths.elementary import exp
     from dspgraph_nodes._kernels.signal import mlsa as kernels

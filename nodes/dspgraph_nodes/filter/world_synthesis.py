@@ -14,9 +14,10 @@ class WorldSynthesis(Node):
     unvoiced frames, every 2 ms by noise alone. The noise is the same in every run. Row k is valid at the time k /
     f0.rate plus the centre of `f0`; the first row is also used before its time, and the last row after its time.
     Between two rows all values are interpolated linearly. For rows of n_fft / 2 + 1 values, the response of the filter
-    has n_fft samples. It must hold at least two periods: a row with a lower pitch counts as unvoiced. Where both rows
-    around a pulse have no power, the response is silence. The node waits for 1.5 * n_fft samples and two rows, because
-    a response begins before its pulse, and its noise lasts until the next pulse.
+    has n_fft samples. It must hold at least two periods: a row with a lower pitch counts as unvoiced. A pitch above
+    rate / 2 raises ValueError. Where both rows around a pulse have no power, the response is silence. The node waits
+    for 1.5 * n_fft samples and two rows, because a response begins before its pulse, and its noise lasts until the next
+    pulse.
 
     Source: M. Morise, F. Yokomori and K. Ozawa, WORLD: a vocoder-based high-quality speech synthesis system for
     real-time applications, IEICE Transactions on Information and Systems E99-D(7), 2016. The samples equal those of

@@ -42,7 +42,10 @@ class Frame(Node):
     )
 
     def first(self) -> int:
-        """Return how many samples after the start of its span a frame begins; negative if it begins before."""
+        """Return how many samples after the start of its span a frame begins; negative if it begins before.
+
+        Raises ParameterError if a frame would begin between two samples.
+        """
         return self._cut().first
 
     def streams(self, x: Audio) -> tuple[Frames]:

@@ -27,7 +27,7 @@ class AddNoise(Node):
         y[n] = x[n] + g * noise[n],    g = sqrt(P_x / P_noise) * 10**(-snr / 20)
 
     P is the mean square over the whole signal and all channels, so the node waits for the end. The noise is a second
-    input: a recording, or the output of `white_noise`.
+    input: a recording, or the output of `white_noise`. A silent noise raises ValueError.
 
     Source: torchaudio reference, `torchaudio.functional.add_noise`.
     """

@@ -10,7 +10,7 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, 
 def blend_frames(a: Array, b: Array, amount: float, path: Literal["line", "sphere"] = "line") -> Array:
     """Return the frames at a share `amount` of the path from a to b, in the dtype of a: see `BlendFrames`.
 
-    a, b: [n, width].
+    a, b: [n, width]; real for a path along the sphere.
     """
     if path == "line":
         w = a.dtype.type(amount)
@@ -45,7 +45,7 @@ class BlendFrames(Node):
         sphere:    y[n] = (sin((1 - amount) * w) * a[n] + sin(amount * w) * b[n]) / sin(w)
 
     w is the angle between the vectors a[n] and b[n]. Where sin(w) < 1e-6, or where a vector is 0, the path along the
-    sphere is the line.
+    sphere is the line. The sphere is for real frames only.
 
     If a and b are encodings of two sounds by `wavenet_encoder`, y on the line is the encoding of a sound between them.
     Latent vectors of `gansynth` are blended on the sphere, so that the norm of y[n] is about that of the vectors with

@@ -4,7 +4,7 @@ from dspgraph import Array, Audio, Field, Input, Node, Output, State
 
 
 def gain(x: Array, factor: float) -> Array:
-    """Return factor * x, in the shape and dtype of x."""
+    """Return factor * x, in the shape and dtype of x. x: floats."""
     y: Array = x * x.dtype.type(factor)
     return y
 

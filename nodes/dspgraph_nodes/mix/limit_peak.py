@@ -8,8 +8,9 @@ from dspgraph import Array, Audio, Field, Input, Node, Output, State, require_al
 def limit_peak(x: Array, like: Array, ratio: float, before: float) -> tuple[Array, float]:
     """Return x, each sample clipped to +- ratio times the largest magnitude of `like` up to this sample.
 
-    x, like: [n] or [n, channels], of one shape; before: the largest magnitude of the signal `like` before this block.
-    The second result is `before` for the next block: the largest magnitude of `like` up to the end of this block.
+    x, like: [n] or [n, channels], of one shape, n >= 1; before: the largest magnitude of the signal `like` before this
+    block, 0 at the start. A magnitude is the largest of all channels. The second result is `before` for the next block:
+    the largest magnitude of `like` up to the end of this block.
     """
     magnitude = np.abs(like).reshape(len(like), -1).max(axis=1, initial=0)
     largest = np.maximum.accumulate(np.maximum(magnitude, before))

@@ -15,7 +15,8 @@ _SILENCE = 1e-14  # -140 dB: added to every power, so that the noise floor of a 
 def gains(x: Array, like: Array, most: float) -> Array:
     """Return the gain of each frame, [n] float64, that gives the frame of x the power of the frame of `like`.
 
-    x, like: [n, length]; their power is weighted by a Hann window. most: a gain is limited to 1 / most .. most.
+    x, like: [n, length]; their power is weighted by a Hann window and raised a little, as in `MatchLevel`. most: a gain
+    is limited to 1 / most .. most.
     """
     from dspgraph_nodes._kernels.signal.level import windowed_power
 
@@ -45,9 +46,9 @@ class MatchLevel(Node):
 
         y[n] = g[n] * x[n],    g_k = sqrt(P_like[k] / P_x[k]),    P_s[k] = sum_i w[i] * s[k * hop - length / 2 + i]**2
 
-    w is a Hann window of `seconds`, and hop a quarter of its length. From the time k * hop to (k + 1) * hop, g moves
-    linearly from g_k to g_(k+1). To both powers 1e-14 * (sum of w) is added, so that the gain is 1 where both signals
-    are silent.
+    w is a Hann window of `seconds`, and hop a quarter of its length. After sample k * hop - 1, g moves linearly from
+    g_k and reaches g_(k+1) at sample (k + 1) * hop - 1; after the last frame it stays as it is. To both powers 1e-14 *
+    (sum of w) is added, so that the gain is 1 where both signals are silent.
 
     A vocoder needs this because the power of the spectral envelope is not always that of the speech. If the envelope is
     a narrow peak, such as that of a pure tone, a pulse train whose harmonic meets the peak comes out up to 10 dB too

@@ -6,7 +6,10 @@ from dspgraph import Array, Audio, Field, Input, Node, Output, State, require_mo
 
 
 def pan(x: Array, position: float) -> Array:
-    """Return (cos(a) * x[n], sin(a) * x[n]), [n, 2], with a = (position + 1) * pi / 4. x: [n]; position: -1 to 1."""
+    """Return (cos(a) * x[n], sin(a) * x[n]), [n, 2], with a = (position + 1) * pi / 4.
+
+    x: [n], floats; position: -1 (left) to 1 (right).
+    """
     from dspgraph_nodes._kernels.maths.elementary import cos, sin
 
     angle = np.array((position + 1) * (np.pi / 4))

@@ -71,7 +71,8 @@ class Resample(Node):
     def _simpler(self, rate: Fraction) -> str:
         """Return, as text for a message, the nearest whole rate whose filter bank is small enough.
 
-        If there is none within 1000 Hz, the text names no rate. rate: the rate of the input, Hz.
+        If there is none within 1000 Hz, or within half the wanted rate if this is less, the text names no rate. rate:
+        the rate of the input, Hz.
         """
         asked = round(self._rate())
         around = (near for k in range(min(asked // 2, 1000)) for near in (asked - k, asked + k))

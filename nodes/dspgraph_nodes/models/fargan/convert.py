@@ -44,10 +44,11 @@ def recognises(names: set[str]) -> bool:
 
 
 def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Config, dict[str, Array], list[str]]:
-    """Return the configuration, the arrays by the names of `network`, and an empty list, because no value is assumed.
+    """Return the configuration, the arrays by the names of `network`, float32, and an empty list: no assumed values.
 
-    found: the arrays of the checkpoint by name; given: values of fields of `Config`, by name. Raises ValueError if an
-    array is missing, if the shapes do not fit each other, or if a given value contradicts the checkpoint.
+    found: the arrays of the checkpoint by name; given: values of fields of `Config`, by name. Only `rate`, 16000 by
+    default, does not follow from the checkpoint. Raises ValueError if an array is missing, if the shapes do not fit
+    each other, or if a given value contradicts the checkpoint or is out of bounds.
     """
     arrays: dict[str, Array] = {}
     with complete("FARGAN"):
@@ -71,9 +72,10 @@ def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Confi
 
 
 def _weight(found: Mapping[str, Array], layer: str) -> Array:
-    """Return the weight of a layer; if it is stored as length and direction, their product.
+    """Return the weight of a layer; rows stored as a length g and a direction v become g * v / |v|, in float64.
 
-    found: the arrays of the checkpoint. layer: the name of the layer in the checkpoint.
+    found: the arrays of the checkpoint. layer: the name of the layer in the checkpoint. Raises KeyError if the
+    checkpoint lacks the weight.
     """
     for length, direction in _NORMALISED:
         if f"{layer}.{direction}" in found:

@@ -52,10 +52,11 @@ class VoiceRecording:
 
 
 def utterance(samples: Array, features: FeatureFunction) -> VoiceRecording:
-    """Return a recording, preceded by three frames of silence, with its features.
+    """Return a recording, pre-emphasised and preceded by three and a half frames of silence, with its features.
 
-    samples: [n], full scale +-1, 16 kHz; features: a function that returns the features "cepstrum", "pitch" and
-    "correlation" of such samples, by name.
+    samples: [n], full scale +-1, 16 kHz, not pre-emphasised; features: a function that returns the features "cepstrum"
+    [frames, bands], "pitch" and "correlation" [frames, 1] of such samples, by name. The signal is cut, or filled up
+    with zeros, to the frames of the features.
     """
     samples = np.concatenate((np.zeros(_START), samples))
     found = features(samples)
@@ -69,7 +70,7 @@ def utterance(samples: Array, features: FeatureFunction) -> VoiceRecording:
 
 
 def arrays(data: Sequence[VoiceRecording]) -> Iterator[Array]:
-    """Yield the signal and the features of every recording, one array after the other."""
+    """Yield `signal`, `inputs` and `period` of every recording, one array after the other."""
     for one in data:
         yield from (one.signal, one.inputs, one.period)
 
@@ -79,7 +80,7 @@ def another_voice(samples: Array, random: Generator, speed: float) -> Array:
 
     The recording is resampled so that it is faster by a random factor between 1 / speed and speed, log-uniformly
     distributed; pitch and formants rise by the same factor. Then `shared.data.augmented` filters the copy and changes
-    its sign and level. samples: [n], 16 kHz.
+    its sign and level. samples: [n], 16 kHz, full scale +-1; speed: at least 1.
     """
     factor = speed ** random.uniform(-1, 1)
     return augmented(np.asarray(soxr.resample(samples, FARGAN_RATE, FARGAN_RATE / factor)), random)
@@ -90,7 +91,8 @@ class FarganChunks:
 
     An item is a `FarganChunk`. An index is (epoch, place), where place counts the chunks of an epoch, as in `Crops`.
     The same index always gives the same chunk. In epoch -1, for validation, the level does not change. In the other
-    epochs the level is changed by -10 to 6 dB, and the sign is random. seed: the seed of the places, levels and signs.
+    epochs the level of the samples, and with it c[0] of the cepstra, is changed by -10 to 6 dB, and the sign is random.
+    Recordings of fewer than frames + 4 frames give no chunks. seed: the seed of the places, levels and signs.
     """
 
     def __init__(self, utterances: Sequence[VoiceRecording], frames: int, seed: int) -> None:

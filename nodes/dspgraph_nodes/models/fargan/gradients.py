@@ -32,8 +32,8 @@ class LoopInputs(NamedTuple):
     places: [frames, batch, subframe + 4], see `network.places`. past: [batch, 256], the samples before the first
     sub-frame. true: [batch, m], the true samples of the first m / subframe sub-frames; the sub-frames after them read
     these samples as their past, in place of the generated ones. noise: the noise that training adds, one tensor
-    [subframes, batch, width] for each of: the inputs, y0, h1, y1, h2, y2, h3, y3 (names as in `network.FARGAN`) and the
-    last hidden layer; or empty.
+    [subframes, batch, width] for each of: past period and last sub-frame together, y0, h1, y1, h2, y2, h3, y3 (names as
+    in `network.FARGAN`) and the last hidden layer; or empty.
     """
 
     places: Tensor
@@ -86,7 +86,7 @@ class SubframeLoop:
     def _noisy(self, number: int, t: int, x: Tensor, out: Tensor) -> Tensor:
         """Write x plus the noise of a layer at sub-frame t to `out`, and return `out`.
 
-        number: the index of the layer's noise in `LoopInputs.noise`.
+        number: the index of the layer's noise in `LoopInputs.noise`. If that is empty, x alone is written.
         """
         return torch.add(x, self.given.noise[number][t] if self.given.noise else 0, out=out)
 
@@ -101,7 +101,10 @@ class SubframeLoop:
         return self.given.places[t * len(self.given.places) // self.count] + t * self.size
 
     def forward(self) -> Tensor:
-        """Compute all sub-frames; return their samples [batch, subframes * subframe]."""
+        """Compute all sub-frames; return the generated samples, [batch, subframes * subframe].
+
+        They are returned for the first m / subframe sub-frames too, whose true samples are known.
+        """
         w, size, made = self.w, self.size, self.gains.new_empty(self.rows, self.count, self.size)
         width = self.seen.shape[2] // 2
         transposed = {name: one.mT for name, one in w.items() if one.ndim == 2}
@@ -160,9 +163,10 @@ class SubframeLoop:
         return torch.lerp(new, h, keep, out=self.states[k][t + 1])
 
     def backward(self, gradient: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Return the gradients with respect to conditions, gains and weights (by name).
+        """Return the gradients with respect to conditions, gains and weights (by name), after a call of `forward`.
 
-        gradient: [batch, subframes * subframe], the gradient with respect to the samples that `forward` returned.
+        gradient: [batch, subframes * subframe], the gradient with respect to the samples that `forward` returned. The
+        gradients of the weights have the dtype `low`, the others that of `gains`.
         """
         w, size, units = self.w, self.size, self.units
         width, past = self.seen.shape[2] // 2, self.seen.shape[2] // 2 - 2 * size - 4
@@ -220,8 +224,9 @@ class SubframeLoop:
     def _ungate(self, d: Tensor, name: str, x: Tensor, opened: Tensor, sums: Mapping[str, Tensor], t: int) -> Tensor:
         """Return the gradient with respect to x of the gate x * sigmoid(W @ x).
 
-        d: the gradient with respect to the result. name: the name of the gate's layer. opened: sigmoid(W @ x). sums:
-        layer -> array, whose row t gets the gradient with respect to W @ x.
+        d: the gradient with respect to the result. name: the name of the gate's layer, such as "gru1_gate". opened:
+        sigmoid(W @ x). sums: name of a weight -> array; row t of the gate's array gets the gradient with respect to W @
+        x. t: the sub-frame.
         """
         inner = _through_sigmoid(d * x, opened, sums[f"{name}.weight"][t])
         return torch.addmm(d * opened, inner, self.w[f"{name}.weight"])
@@ -230,8 +235,8 @@ class SubframeLoop:
         """Return the gradient with respect to the inputs of a GRU at sub-frame t.
 
         k: the index of the GRU, 0 for gru1. d: the gradient with respect to its new state. of_state: is overwritten
-        with the gradient with respect to its old state. sums: layer -> array, whose row t gets the gradient with
-        respect to the matrix products of the layer.
+        with the gradient with respect to its old state. sums: name of a weight -> array; row t of the arrays of the
+        GRU's two matrices, for inputs and states, gets the gradient with respect to the product of the matrix.
         """
         units, h, new = self.units[k], self.states[k][t], self.new[k][t]
         reset, keep = self.gates[k][t, :, :units], self.gates[k][t, :, units:]
@@ -247,7 +252,8 @@ class SubframeLoop:
     def _of_weights(self, sums: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the gradients with respect to the weights, by name.
 
-        sums: layer -> [subframes, batch, outputs], the gradients with respect to the matrix products of the layer.
+        sums: name of a weight -> [subframes, batch, outputs], the gradients with respect to the products of this
+        matrix.
         """
         read = {
             "first": self.seen, "first_gate": self.first, "pitch_gains": self.inputs[0][..., : -2 * self.size],
