@@ -58,7 +58,7 @@ def lf_shape(rd: float) -> LfShape:
 
 
 def lf_pulse(turn: Array, rd: float) -> Array:
-    """Return the derivative of the glottal flow at the given times in a pitch period, [n]. Its minimum, at te, is -1.
+    """Return the derivative of the glottal flow at given times in a pitch period, [n]. Its minimum in a period is -1.
 
     turn: [n], the times in periods, from 0 to below 1; rd: the shape parameter Rd of `GlottalPulse`.
     """

@@ -12,8 +12,8 @@ from dspgraph_nodes._kernels.signal.windows import Window, WindowNorm, window_va
 def overlap_add(frames: Array, window: Array, hop: int, first: int) -> Array:
     """Return y[n] = (sum_k f_k[n - k * hop - first]) / (sum_k w[n - k * hop - first]), [K * hop], for K frames f_k.
 
-    frames: [K, length], already multiplied by w; window: w, [length], above 0 on the whole span of its own frame; hop:
-    samples from one frame to the next; first: where frame k begins, in samples after k * hop.
+    frames: [K, length], floats, already multiplied by w; window: w, [length], above 0 on the whole span of its own
+    frame; hop: samples from one frame to the next; first: where frame k begins, in samples after k * hop.
     """
     from dspgraph_nodes._kernels.signal import overlap_add as overlap
 

@@ -8,8 +8,8 @@ from dspgraph import Array, Audio, Frames, Input, Node, Output, ParameterError, 
 def blend(dry: Array, wet: Array, position: Array) -> Array:
     """Return dry + position * (wet - dry), in the shape of dry and wet.
 
-    dry, wet: [n] or [n, channels]; position: [n], from 0 to 1. Where the position is 0, the result is exactly dry;
-    where the position is 1, the result is exactly wet.
+    dry, wet: [n] or [n, channels], floats; position: [n], from 0 to 1. Where the position is 0, the result is exactly
+    dry; where the position is 1, the result is exactly wet.
     """
     w = position.astype(dry.dtype).reshape(-1, *[1] * (dry.ndim - 1))
     between = dry + w * (wet - dry)

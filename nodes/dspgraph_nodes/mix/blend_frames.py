@@ -10,7 +10,7 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, 
 def blend_frames(a: Array, b: Array, amount: float, path: Literal["line", "sphere"] = "line") -> Array:
     """Return the frames at a share `amount` of the path from a to b, in the dtype of a: see `BlendFrames`.
 
-    a, b: [n, width]; real for a path along the sphere.
+    a, b: [n, width], floats, or complex numbers if the path is the line.
     """
     if path == "line":
         w = a.dtype.type(amount)

@@ -15,7 +15,7 @@ def mix(signals: Sequence[Array]) -> Array:
 
 
 def mono(x: Array) -> Array:
-    """Return the mean of the channels, [n]. x: [n, channels], or [n], which is returned as it is."""
+    """Return the mean of the channels, [n]. x: [n, channels], floats, or [n], which is returned as it is."""
     return mix(list(x.T)) / x.dtype.type(x.shape[1]) if x.ndim == 2 else x
 
 
