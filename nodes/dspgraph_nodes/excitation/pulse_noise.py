@@ -114,7 +114,10 @@ class PulseNoise(Node):
         return (self._give(held, -(-held.frames * samples // frames)),)
 
     def _give(self, held: PulseNoiseState, until: int) -> Array:
-        """Return the samples from the first one not returned yet up to, not including, sample number `until`."""
+        """Return the samples from the first one not returned yet up to, not including, sample number `until`.
+
+        held: the state, updated in place; it has all frames in which these samples begin.
+        """
         from dspgraph_nodes._kernels.signal.pulses import pulse_train
 
         y = held.draw.standard_normal(until - held.samples)
