@@ -47,7 +47,7 @@ class Edges:
 
     A network that interpolates frames after its first layer reads more of a recording around a chunk, but nothing
     beyond the ends of the recording. reach: the number of further frames that it needs on each side; lead: the number
-    of samples before a chunk that the network reads to predict the first sample of the chunk.
+    of samples that the network reads to predict the first sample of a chunk, without the sample just before the chunk.
     """
 
     context: int
@@ -60,7 +60,7 @@ class Edges:
         return self.reach + -(-self.lead // hop), self.reach
 
     def around(self, rows: Array, hop: int) -> Array:
-        """Return rows [n, bands] with the frames of `beyond` and `context` more added on both sides."""
+        """Return rows [n, bands] with frames added at both ends: `context` more than `beyond` returns; see `repeat`."""
         added = [self.context + count for count in self.beyond(hop)]
         return np.pad(rows, (added, (0, 0)), mode="edge" if self.repeat else "constant")
 
@@ -69,7 +69,7 @@ class MelChunks:
     """Chunks of recordings whose features are the frames "mel".
 
     recordings: their signals are samples, or levels as whole numbers; frames: the number of frames in a chunk; edges:
-    the frames beyond the ends of a recording; before: the sample or level before the first sample of a recording; seed:
+    the frames beyond the ends of a recording; before: every sample or level before the first one of a recording; seed:
     the seed of the random positions of the crops and of the noise; noise: the noise in the samples that the network
     reads in training, by default none. An index is (epoch, place), as in `Crops`. In every epoch the crops begin at
     other frames, as in `Crops` with `beyond` set to half a chunk.
@@ -122,7 +122,7 @@ class MelData:
     settings: MelSettings
 
     def batch(self, number: int) -> tuple[torch.Tensor, ...]:
-        """Return the batch with this number: the tensors of `MelChunks`, each with one row per chunk."""
+        """Return batch `number` for training, from 0: the tensors of `MelChunks`, each with one row per chunk."""
         return stacked([self.training[index] for index in self.order[number]])
 
     @property
@@ -145,7 +145,8 @@ def mel_data(
     """Return the chunks for training and for validation, cut from recordings.
 
     recordings: samples [n], by name; prepare: a function from the samples of a recording to its form for training;
-    levels, companded: see `ReadNoise`. The other arguments are those of `split` and of `MelChunks`.
+    levels, companded: see `ReadNoise`. The other arguments are those of `split` and of `MelChunks`. Raises RequestError
+    as `split` does.
     """
     noise = ReadNoise(settings.read_noise, levels, companded)
     training, validation = (
@@ -158,11 +159,11 @@ def mel_data(
 def validation_audio(
     weights: WeightsFormat[Any], speech: Speech, data: MelData, settings: MelSettings
 ) -> Callable[[Path], dict[str, LoggedSound]]:
-    """Return a function that synthesises the first recording for validation from the frames of this recording.
+    """Return a function that synthesises the start of the first recording for validation, from its frames.
 
     The function takes the path of a file of weights and returns {"validation": sound}. weights: the layout of the file;
-    speech: see `Speech`; data: the data of the run; settings: `audio` is the number of seconds, `seed` the seed of the
-    draws.
+    speech: see `Speech`; data: the data of the run; settings: `audio` is the number of seconds, which is rounded
+    to whole frames, at least one; `seed` is the seed of the draws.
     """
 
     def audio(path: Path) -> dict[str, LoggedSound]:
@@ -182,8 +183,9 @@ def mel_task(
 
     weights: the layout of the files; make: a function from a configuration to a network; network: a function that
     returns a new network; figures_of: a function (network, *tensors of a batch, see `MelChunks`) -> numbers for the log
-    by name, of which "loss" is minimised; upsampling: the name of the module that brings frames to the rate of samples;
-    largest: the largest number of chunks in a batch for validation; more: further fields of `Task`.
+    by name, of which "loss" is minimised; upsampling: the name of the module that brings frames to the rate of samples,
+    on which `start_random_filters` is called if the setting `upsampling_start` is "random"; largest: the largest number
+    of chunks in a batch for validation; more: further fields of `Task`, or another `summary`.
     """
 
     def first_network() -> nn.Module:

@@ -21,19 +21,20 @@ Module = TypeVar("Module", bound=nn.Module)
 def save(weights: WeightsFormat[Any], module: nn.Module, path: str | Path, **fields: Any) -> None:
     """Write the weights of a network, and its attribute `config`, to a file.
 
-    fields: new values of fields of the configuration.
+    fields: new values of fields of the configuration, for the file only. Raises ValueError as `WeightsFormat.write`
+    does.
     """
     config: Any = module.config
     weights.write(path, config.replace(**fields) if fields else config, arrays_of(module))
 
 
 def arrays_of(module: nn.Module) -> dict[str, Array]:
-    """Return the arrays of a network by name, float32, as they are in a file of weights."""
+    """Return the arrays of a network by name, float32, as in a file of weights. They can share the network's memory."""
     return {name: value.detach().to("cpu", torch.float32).numpy() for name, value in module.state_dict().items()}
 
 
 def load(weights: WeightsFormat[Config], make: Callable[[Config], Module], path: str | Path) -> Module:
-    """Return the network in a file, ready to be used (in evaluation mode).
+    """Return the network in a file, ready to be used (on the CPU, in evaluation mode).
 
     make: a function from a configuration to a network. Raises ValueError as `WeightsFormat.read` does.
     """
@@ -59,9 +60,10 @@ class Norm(nn.Module):
         self.register_buffer("running_var", torch.ones(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return x, [batch, channels, frames], normalised per channel.
+        """Return x, [batch, channels, frames], normalised per channel, times `weight`, plus `bias`.
 
-        In training, mean and variance are those of the batch, otherwise the running mean and variance.
+        In training, mean and variance are those of the batch, and the running mean and variance move a tenth of the way
+        to them; otherwise x is normalised by the running mean and variance.
         """
         return batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, self.training)
 
@@ -80,7 +82,7 @@ def level_features(levels: int, channels: int) -> Tensor:
 
 
 def start_level_layers(*layers: nn.Linear) -> None:
-    """Set the initial weights of layers that return logits of levels to `level_features` / sqrt(number of inputs)."""
+    """Set the weights of new layers that return logits of levels to `level_features` / sqrt(number of inputs)."""
     with torch.no_grad():
         for layer in layers:
             layer.weight.copy_(level_features(*layer.weight.shape) / math.sqrt(layer.in_features))
@@ -128,11 +130,12 @@ def stretched(
     """Interpolate rows, one per frame, to one row per sample: [batch, frames * hop, channels].
 
     rows: [batch, frames, channels]. The work is done in steps. Step i repeats every row factors[i] times, and then
-    smooths the result in time with smooth[i], a function of arrays [n, 1, time], in the same way for every channel. The
-    product of all factors is the hop. inside: [batch, frames], 1 for frames of a recording, and 0 for frames beyond its
-    ends, whose rows count as 0 in every step; by default all frames are in the recording. linear: whether the functions
-    are linear; one that adds a bias is not. If they are linear and there are fewer frames than channels, the result is
-    computed faster: by the weights of the rows in each sample, which are the same for all channels.
+    smooths the result in time with smooth[i], a function of arrays [n, 1, time] that keeps their shape, in the same way
+    for every channel. The product of all factors is the hop. inside: [batch, frames], 1 for frames of a recording, and
+    0 for frames beyond its ends, whose rows count as 0 in every step; by default all frames are in the recording.
+    linear: whether the functions are linear; one that adds a bias is not. If they are linear and there are fewer frames
+    than channels, the result is computed faster: by the weights of the rows in each sample, which are the same for all
+    channels.
     """
     batch, count, channels = rows.shape
     if linear and count < channels:

@@ -63,7 +63,7 @@ def orthogonal(matrix: Tensor) -> Tensor:
 def hidden_matrices(network: nn.Module, ends: Iterable[str]) -> list[nn.Parameter]:
     """Return the matrices of a network, in the order of its parameters, except those in some of its modules.
 
-    ends: the names of these modules, which read or predict samples.
+    Matrices are parameters with two axes. ends: the names of these modules, which read or predict samples.
     """
     outer = {id(one) for name in ends for one in network.get_submodule(name).parameters()}
     return [one for one in network.parameters() if one.ndim == 2 and id(one) not in outer]

@@ -44,8 +44,8 @@ def made_note(
 
     rate: the sample rate in Hz; lowest, highest: the range of the pitches, as MIDI numbers. In every group of (highest
     - lowest + 1) * 5 notes, counted from note 0, each pitch occurs once in each timbre, in a random order. pitch,
-    timbre: if they are given, they replace the pitch and the timbre of the note; its other random numbers do not
-    change. The peak is 0.9 * velocity / 127.
+    timbre: if they are given, they replace the pitch and the timbre of the note; its velocity, attack and decay do not
+    change. A pitch must have a frequency below 0.48 * rate. The peak is 0.9 * velocity / 127.
     """
     pitches = highest - lowest + 1
     turn, place = divmod(index, pitches * len(TIMBRES))
@@ -70,8 +70,9 @@ def frequency_of(pitch: float) -> float:
 def heard_pitch(samples: Array, rate: float) -> float:
     """Return the pitch of a note as a MIDI number with a fraction, or 0 if no pitch is found.
 
-    The method is SWIPE'; the result is the median of the pitches at about 16 moments. samples: [n]; rate: the sample
-    rate in Hz.
+    The method is SWIPE', for frequencies from 25 Hz to 1700 Hz or, if it is lower, 0.45 * rate. The result is the
+    median over about 16 moments; those at which no pitch is found do not count. samples: [n]; rate: the sample rate in
+    Hz.
     """
     hop = max(1, len(samples) // 16)
     f0, strength = swipe(samples.astype(np.float64), float(rate), hop, 25.0, min(1700.0, 0.45 * rate))
@@ -83,8 +84,8 @@ def pitch_figures(sounds: Sequence[Array], rate: float, wanted: Sequence[int]) -
     """Return two measures of the pitches that `heard_pitch` finds in notes, by name.
 
     right_pitches: the share of notes whose pitch is less than 50 cents away from the wanted one. cents: the median
-    distance from the wanted pitch, over the notes in which a pitch is heard; NaN if there are none. sounds: the samples
-    [n] of each note; rate: the sample rate in Hz; wanted: the wanted pitch of each note, a MIDI number.
+    distance from the wanted pitch in cents, over the notes in which a pitch is heard; NaN if there are none. sounds:
+    the samples [n] of each note; rate: the sample rate in Hz; wanted: the wanted pitch of each note, a MIDI number.
     """
     heard = np.array([heard_pitch(one, rate) for one in sounds])
     apart = 100 * np.abs(heard - wanted)[heard > 0]
@@ -97,7 +98,7 @@ def pitch_figures(sounds: Sequence[Array], rate: float, wanted: Sequence[int]) -
 def _partials(
     f: float, time: Array, rate: int, draw: Generator, level: Callable[[Array], Array], damping: float = 0.0
 ) -> Array:
-    """Return the sum of all partials k * f, k >= 1, that lie below half the sample rate, with random phases: [n].
+    """Return the sum of all partials k * f, k >= 1, up to 0.48 times the sample rate, with random phases: [n].
 
     time: [n], seconds; level: a function that returns the amplitudes of the partials with the numbers k; partial k
     decays as e**(-damping * k * t), t in seconds. The other arguments are those of a timbre, see `TIMBRES`.
@@ -133,8 +134,8 @@ def _odd(f: float, time: Array, rate: int, draw: Generator) -> Array:
 def _plucked(f: float, time: Array, rate: int, draw: Generator) -> Array:
     """Return the partials of a plucked string: amplitude sin(pi * k * point) / k. Higher partials decay faster.
 
-    The string is plucked at the fraction `point` of its length, drawn from 0.1 to 0.35. The arguments are those of a
-    timbre, see `TIMBRES`.
+    The string is plucked at the fraction `point` of its length, drawn from 0.1 to 0.35. Partial k decays as e**(-d * k
+    * t), where d is drawn from 0.3 to 1. The arguments are those of a timbre, see `TIMBRES`.
     """
     point, damping = draw.uniform(0.1, 0.35), draw.uniform(0.3, 1.0)
     return _partials(f, time, rate, draw, lambda k: np.sin(np.pi * k * point) / k, damping)

@@ -31,7 +31,8 @@ class Group:
     def average(self, weights: Iterable[nn.Parameter]) -> None:
         """Replace the gradient of each weight by its mean over the processes. Weights without a gradient are left out.
 
-        Raises RuntimeError if another process has ended.
+        Every process must call it, with the same weights, of which the same ones have a gradient. Raises RuntimeError
+        if another process has ended.
         """
         if self.count == 1:
             return
@@ -79,7 +80,8 @@ def _joined(group: Group, meeting: Path, work: Callable[[Group], None]) -> None:
 def _started(number: int, count: int, meeting: Path, work: Callable[[Group], None]) -> int:
     """Start a copy of this process that calls `work` as number `number` of `count`, and return its process id.
 
-    meeting: the file by which the processes find each other.
+    meeting: the file by which the processes find each other. The copy ends when `work` has returned or failed; it
+    shows an error on stderr. It ignores Ctrl-C, and ends at SIGTERM.
     """
     child = os.fork()
     if child:

@@ -69,7 +69,7 @@ def mel_distribution(
 
 
 def whole_frames(samples: Array) -> Array:
-    """Return samples [n], followed by zeros until n is a multiple of the hop of `mel_features`."""
+    """Return samples [n], followed by zeros until n is a multiple of the hop of `mel_features`, as float64."""
     padded: Array = np.append(samples, np.zeros(-len(samples) % MEL_HOP))
     return padded
 
@@ -78,6 +78,7 @@ def mixture_levels(parameters: Tensor) -> Tensor:
     """Return the probabilities [n, MIXTURE_LEVELS] that mixtures of logistics give to equal intervals of -1 .. 1.
 
     parameters: [n, 3 * K], as `LogisticMixture` takes them. Interval k lies around 2 * k / (MIXTURE_LEVELS - 1) - 1.
+    The first interval also has everything below -1, and the last one everything above 1.
     """
     components = parameters.shape[-1] // 3
     distribution = LogisticMixture(components, MIXTURE_LEVELS, floor=None)

@@ -24,7 +24,8 @@ MOST_FRAMES = 1_000_000
 def of_config(config: type[ModelConfig], name: str) -> Any:
     """Return a setting, a field of pydantic, that replaces the field `name` of a preset's configuration.
 
-    The setting None, which is the default, keeps the preset's value. config: the class of the configuration.
+    The setting, a class attribute, must have the same name. None, its default, keeps the preset's value. config: the
+    class of the configuration.
     """
     return Field(None, description=f"{description(config, name)}; if not given, the value of the preset")
 

@@ -85,6 +85,6 @@ class Pruning:
 
     @torch.no_grad()
     def follow(self, mean: nn.Module, network: nn.Module) -> None:
-        """Set to 0 the weights of `mean`, the moving average of the network, that are 0 in `network`."""
+        """Set to 0 the weights in the sparse matrices of `mean`, the moving average, that are 0 in `network`."""
         for name in self.densities:
             mean.get_parameter(name).mul_(network.get_parameter(name) != 0)

@@ -43,7 +43,8 @@ def cepstral_loss(true: Tensor, made: Tensor) -> Tensor:
 def _log_powers(signal: Tensor) -> tuple[Tensor, Tensor]:
     """Return ln(|X|**2), [batch, frames, bins], and the energy, [batch, frames], of every frame. signal: [batch, n].
 
-    X is the spectrum of a frame.
+    X is the spectrum of a frame. In the logarithm |X|**2 is at least 1e-10 of its largest value in the frame, and at
+    least 1e-14; the energy is the sum of |X|**2 over the bins, without these limits.
     """
     frames = signal.unfold(1, CEPSTRUM_LENGTH, _CEPSTRUM_HOP) * _window(CEPSTRUM_LENGTH).to(signal)
     spectra = torch.fft.rfft(frames, _CEPSTRUM_POINTS)
@@ -112,7 +113,8 @@ def _mode(length: int, samples: int) -> str:
 def _spectrum(signal: Tensor, length: int) -> Tensor:
     """Return the short-time Fourier transform of signals, [batch * frames, bins].
 
-    signal: [batch, n]; length: the length of the window. The hop is a quarter of it.
+    signal: [batch, n]; length: the length of the window. The hop is a quarter of it. The signals are first extended by
+    length // 2 samples at both ends, as `_mode` says.
     """
     around = pad(signal, (length // 2, length // 2), mode=_mode(length, signal.shape[1]))
     frames = around.unfold(1, length, length // 4) * _window(length).to(signal)

@@ -58,11 +58,12 @@ class LoggedSound(NamedTuple):
 class Task:
     """The functions and values that a model gives to the training loop.
 
-    network: returns a new network. batch: returns batch number n, tensors in tuples or mappings, which depend on n
-    alone. losses: yields the losses for (network, batch), one for each update of the weights; the weights are updated
-    before the next loss is computed. validate: returns the figures of a network (numbers for the logs, by name), with
-    "loss" among them; it is called without gradients. save: writes a network to a file of weights. load: reads a
-    network from such a file. fingerprint: a digest of all data. summary: a line about the data, for the user.
+    network: returns a new network, with its configuration as the attribute `config`. batch: returns batch number n,
+    tensors in tuples or mappings, which depend on n alone. losses: yields the losses for (network, batch), one for each
+    update of the weights; the weights are updated before the next loss is computed. validate: returns the figures of a
+    network (numbers for the logs, by name), with "loss" among them; it is called without gradients, in evaluation mode.
+    save: writes a network to a file of weights. load: reads a network from such a file; raises ValueError if that is
+    impossible. fingerprint: a digest of all data. summary: a line about the data, for the user.
 
     figures: the names of the figures besides "loss" in training and validation. measured: the names of further figures,
     which only the validation has. unit: the unit of the loss with a blank before it, for the user. restart: returns
@@ -71,8 +72,8 @@ class Task:
     predict samples; Adam updates their weights even if the setting `optimizer` is muon. rate: returns a factor of the
     learning rates after n updates, in addition to the factor of the setting `decay`.
 
-    constrain: changes the weights after every update. audio: returns sounds by name, made with a file of weights; it is
-    called after a validation if the setting `audio` is above 0.
+    constrain: changes the weights of the network it is given, after every update. audio: returns sounds by name, made
+    with a file of weights; it is called after a validation if the setting `audio` is above 0.
 
     parts: the names of the modules in the network that are updated in turn: update n changes only the weights of part
     number n modulo len(parts). A generative adversarial network, for instance, has the parts ("critic", "generator"):
@@ -119,15 +120,19 @@ def train(
 
     make_task: prepares the data and returns the task of a model; its arguments are (settings, recordings, features)
     and, if they are given, the labels; recordings: samples [n], full scale +-1, by name; features: the function that
-    computes their features; out: the folder for the results; resume: continue the run in that folder; progress: show a
-    progress bar; report: called with every line of the report; init: a file of weights to begin with; labels: name of a
-    recording -> column of the manifest -> text, for a model that learns from labels.
+    computes their features; out: the folder for the results; resume: continue the run in that folder, with its own
+    values of all settings that are not set in `settings`; progress: show a progress bar; report: called with every line
+    of the report; init: a file of weights to begin with, in a new run only; labels: name of a recording -> column of
+    the manifest -> text, for a model that learns from labels.
 
     After every validation weights.safetensors and checkpoint.ckpt are written, the checkpoint also after every
-    `checkpoint_every` batches; logs/ has logs, for TensorBoard and as CSV. Raises RequestError if the recordings cannot
-    be used, if there is no run to resume, if a new run would overwrite another one in `out`, if the run to be resumed
-    had other settings or data, if the weights to begin with do not fit, if a loss is not finite, or if a file cannot be
-    written. Raises KeyboardInterrupt after Ctrl-C; the files of the last checkpoint remain.
+    `checkpoint_every` batches; logs/ has logs, for TensorBoard and as CSV; audio/ and pictures/ have the sounds of
+    validations and their pictures. Raises RequestError if the recordings cannot be used, if `resume` and `init` are
+    both given, if the machine does not have the device of the settings or there are several processes on a GPU, if
+    there is no run to resume, if a new run would overwrite another one in `out`, if the run to be resumed had other
+    settings or data, if the weights to begin with do not fit, if a loss is not finite, or if a file cannot be written.
+    Raises RuntimeError if another process of the run fails, and KeyboardInterrupt after Ctrl-C; then the files of the
+    last checkpoint remain.
     """
     checkpoint = out / CHECKPOINT
     _check_request(checkpoint, resume, init, settings)
@@ -204,9 +209,10 @@ def _cuda_devices(settings: RunSettings) -> list[int]:
 
 @contextmanager
 def _torch_settings(settings: RunSettings) -> Iterator[None]:
-    """Set the number of torch's threads and make torch deterministic; afterwards, restore both settings.
+    """Return a context in which torch has the number of threads of the settings, and is deterministic.
 
-    In the context, no warnings are shown.
+    In the context, no warnings are shown. Afterwards, the number of threads and the choice of algorithms are restored;
+    the environment variable CUBLAS_WORKSPACE_CONFIG, which is set if it is missing, stays.
     """
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     filled: Any = torch.utils.deterministic
@@ -233,6 +239,8 @@ class Run:
     """A training run in one process: the network, the moving average of its weights, the optimisers, and the counts.
 
     init: a file of weights to begin with. group: the processes that train together; by default this process alone.
+    Raises RequestError as `_copy_weights` and `_optimizers` do. A new `Run` and the method `step` seed torch's random
+    numbers.
 
     batches, updates: the numbers of batches and of updates of the weights so far. mean: the network with the averages;
     None if the setting `ema` is 0.
@@ -325,8 +333,8 @@ class Run:
     def _follow(self) -> None:
         """Update the moving average of the weights that the last update has changed.
 
-        In the first updates the average follows the weights faster. Weights that pruning has set to 0 become 0 in the
-        average too.
+        In the first updates the average follows the weights faster. All buffers are copied. Weights that pruning has
+        set to 0 become 0 in the average too. Without a moving average, nothing is done.
         """
         if self.mean is None:
             return
@@ -342,7 +350,7 @@ class Run:
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Validate the network `result`; return the numbers for the logs, such as "loss", by name."""
+        """Validate `result`; return numbers for the logs by name, such as "loss". Put `network` in training mode."""
         result = self.result.eval()
         try:
             with self._precision():
@@ -351,7 +359,7 @@ class Run:
             self.network.train()
 
     def state(self) -> dict[str, Any]:
-        """Return a checkpoint of the run: tensors and plain values only."""
+        """Return a checkpoint of the run: tensors and plain values only. Later calls of `step` change these tensors."""
         run = {
             "settings": self.settings.model_dump_json(), "data": self.task.fingerprint, "batches": self.batches,
             "updates": self.updates,
@@ -364,7 +372,7 @@ class Run:
         }
 
     def load_state(self, saved: Mapping[str, Any]) -> None:
-        """Continue from `saved`, a checkpoint that the method `state` has returned."""
+        """Continue from `saved`, a checkpoint that `state` has returned for a run with the same settings and data."""
         self.network.load_state_dict(saved["network"])
         if self.mean is not None:
             self.mean.load_state_dict(saved["mean"])
@@ -398,8 +406,8 @@ def _optimizers(network: nn.Module, task: Task, settings: RunSettings) -> list[t
 def _copy_weights(task: Task, init: Path, network: Any) -> None:
     """Copy the weights in the file `init` into `network`.
 
-    Raises RequestError if the file has no weights of this model, or if its configuration has other sizes than the
-    network.
+    Raises RequestError if the file has no weights of this model, or if any field of its configuration differs from that
+    of the network.
     """
     try:
         given: Any = task.load(init)
@@ -416,7 +424,10 @@ def _copy_weights(task: Task, init: Path, network: Any) -> None:
 
 
 def moved(batch: Any, device: str) -> Any:
-    """Return a batch with all its tensors on a device, such as "cuda". batch: tensors, in tuples, lists or mappings."""
+    """Return a batch with all its tensors on a device, such as "cuda".
+
+    batch: tensors, in tuples, lists or mappings. Lists become tuples, mappings become dicts; other values stay.
+    """
     if isinstance(batch, Tensor):
         return batch.to(device)
     if isinstance(batch, Mapping):

@@ -121,7 +121,7 @@ class WeightsFormat(Generic[Config]):
         return found
 
     def in_eight_bits(self, arrays: Mapping[str, Array]) -> dict[str, EightBits]:
-        """Return the matrices of `arrays`, rounded to eight bits, by name.
+        """Return those of `arrays` that the field `matrices` names, rounded to eight bits, by name.
 
         Raises ValueError if the model has no files in eight bits.
         """
@@ -136,9 +136,10 @@ class WeightsFormat(Generic[Config]):
     def read(self, path: str | Path) -> tuple[Config, dict[str, Array]]:
         """Return the configuration and the arrays, by name, of a file.
 
-        Raises ValueError if the file does not exist, is not safetensors, is cut short, belongs to another model, has
-        arrays of other sizes than its configuration says, holds numbers that are not finite, or 8-bit numbers that do
-        not fit their scales. The error names the file, what was found and what was expected.
+        Raises ValueError if the file cannot be read, is not safetensors, is cut short, belongs to another model, has an
+        unknown layout or an impossible configuration, has arrays of other names or shapes than its configuration says,
+        holds numbers of another type or that are not finite, or 8-bit numbers that do not fit their scales. The error
+        names the file, what was found and what was expected.
         """
         from safetensors import SafetensorError, safe_open
 

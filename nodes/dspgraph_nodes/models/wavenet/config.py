@@ -90,7 +90,7 @@ class Config(EmphasisConfig):
 
     @property
     def reach(self) -> int:
-        """The number of frames on each side of a frame that `stretch` smooths into its samples."""
+        """The number of frames on each side of a frame that `stretch` smooths into its samples; 0 for transposed."""
         return 0 if self.upsampling == "transposed" else reach(self.scales, [2 * s + 1 for s in self.scales])
 
     @property

@@ -59,9 +59,10 @@ def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Confi
 
     found: the arrays of the checkpoint, by name; given: values that the checkpoint does not hold, by their names in the
     program wavenet_vocoder or in `Config`; also `mean` and `scale` of the features, each a list with one number per
-    band, and `speaker`, the number of the speaker if the network has several. Values that are neither given nor in the
-    checkpoint are assumed to be the published values. Raises ValueError if the arrays are those of another network, if
-    a given value contradicts them, or if `stacks` is not given and the number of layers is not the published one.
+    band, and `speaker`, the number of the speaker if the network has several; values of other names are ignored. Values
+    that are neither given nor in the checkpoint are assumed to be the published values. Raises ValueError if the arrays
+    are those of another network or of a form that is not supported, if a given value contradicts them, if `speaker` is
+    needed and not given, or if `stacks` is not given and the number of layers is not the published one.
     """
     with complete("WaveNet"):
         return _converted(folded(found), given)
@@ -107,7 +108,8 @@ def folded(arrays: Mapping[str, Array]) -> dict[str, Array]:
     """Return the arrays in float64, with each pair of length g and direction v replaced by the weight g * v / |v|.
 
     The length of `NAME.weight` is called `NAME.weight_g` and its direction `NAME.weight_v`; newer versions of torch
-    call them `NAME.parametrizations.weight.original0` and `original1`.
+    call them `NAME.parametrizations.weight.original0` and `original1`. A direction of zeros gives a weight of zeros.
+    Raises ValueError if a length has a wrong shape, and KeyError if a direction has no length.
     """
     weight = r"parametrizations\.weight\.original"
     plain = renamed(arrays, {rf"{weight}0$": "weight_g", rf"{weight}1$": "weight_v"})
@@ -122,7 +124,11 @@ def folded(arrays: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def _told(plain: Mapping[str, Array]) -> dict[str, Any]:
-    """Return the fields of `Config`, by name, that follow from the shapes of the arrays. plain: the arrays, by name."""
+    """Return the fields of `Config`, by name, that follow from the names and shapes of the arrays.
+
+    plain: the arrays, by name, as `folded` returns them. Raises ValueError if the network has a form that is not
+    supported.
+    """
     gate, residual, kernel = plain["conv_layers.0.conv.weight"].shape
     width, inputs = len(plain["last_conv_layers.3.bias"]), plain["first_conv.weight"].shape[1]
     if "conv_layers.0.conv1x1c.weight" not in plain:
@@ -154,7 +160,8 @@ def _told(plain: Mapping[str, Array]) -> dict[str, Any]:
 def _configured(told: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[Config, list[str]]:
     """Return the configuration, and a text for each value that is neither in the checkpoint nor given, but assumed.
 
-    told: the fields of `Config` that follow from the checkpoint. given: as in `convert`.
+    told: the fields of `Config` that follow from the checkpoint. given: as in `convert`. Raises ValueError if a given
+    value contradicts `told`, or if `stacks` is needed and not given.
     """
     transposed = told.get("upsampling") == "transposed"
     published, more = PRESETS["wavenet-2018" if transposed else "wavenet"], _given(given, transposed)
@@ -169,9 +176,11 @@ def _configured(told: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[Conf
 
 
 def _given(given: Mapping[str, Any], transposed: bool) -> dict[str, Any]:
-    """Return the given values that are fields of `Config`, by their names in `Config`.
+    """Return the fields of `Config`, by name, that are given under their names in `Config` or in the program.
 
-    given: as in `convert`. transposed: whether the checkpoint is of the version of 2018-05.
+    The program's setting `preprocess` gives `preemphasis`. In the version of 2018-05 `legacy` gives `skip_sum`, and
+    `log_scale_min` gives `draw_floor` as well as `loss_floor`. A value under its name in `Config` is preferred. given:
+    as in `convert`. transposed: whether the checkpoint is of that version.
     """
     found = {name: given[_THEIRS[name]] for name in _THEIRS if _THEIRS[name] in given}
     if given.get("preprocess", None) in _PREEMPHASIS:
@@ -186,7 +195,7 @@ def _given(given: Mapping[str, Any], transposed: bool) -> dict[str, Any]:
 def _speaker(plain: Mapping[str, Array], given: Mapping[str, Any]) -> Array | None:
     """Return the embedding vector of the speaker `given["speaker"]`; None if the network has no embedding of speakers.
 
-    plain: the arrays of the network. Raises ValueError if the number of the speaker is missing or too large.
+    plain: the arrays of the network. Raises ValueError if the number of the speaker is missing or out of range.
     """
     if "conv_layers.0.conv1x1g.weight" not in plain:
         return None

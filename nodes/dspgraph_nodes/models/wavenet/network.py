@@ -49,7 +49,8 @@ class Stretch(nn.Module):
         """Return the upsampled rows, [batch, frames * hop, bands].
 
         c: [batch, frames + 2 * context, bands]; inside: [batch, frames], 1 for frames of the recording and 0 for frames
-        beyond its ends, which count as 0; without it all frames are in the recording.
+        beyond its ends, for which the result of the convolution over frames is replaced by 0; without it all frames are
+        in the recording.
         """
         return self.stretched(self.first(c.mT).mT, inside)
 

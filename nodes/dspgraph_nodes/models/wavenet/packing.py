@@ -25,9 +25,9 @@ ROOT_HALF = 0.5**0.5
 def packed(config: Config, arrays: Mapping[str, Array], eight_bits: bool = False, path: str = "") -> PackedWaveNet:
     """Return a network in the form that the kernels use. arrays: all arrays of a file of weights, by name.
 
-    eight_bits: whether the matrices of the layers are rounded to eight bits, and their products are computed with 8-bit
-    numbers. path: the instructions for these products, a name in `compile.simd.DOT_PATHS`; by
-    default the fastest that the machine has.
+    eight_bits: whether the matrices of the layers are rounded to eight bits, and their products in the loop over
+    samples are computed with 8-bit numbers. path: with `eight_bits`, the instructions for these products, a name in
+    `compile.simd.DOT_PATHS`; by default the fastest that the machine has.
     """
     c, path = config, (path or dot_paths()[0]) if eight_bits else ""
     if path:
@@ -63,7 +63,7 @@ def frame_factors(scales: Sequence[int], taps: Sequence[Array]) -> Array:
     kind stands for frame j of a signal with N frames: there is one for each N = 1 .. 2 * r + 1 and j = 0 .. N - 1. A
     longer signal uses the kinds of N = 2 * r + 1. The rows are ordered by N, then j, then sample in the frame.
 
-    scales: the upsampling factors. taps: the smoothing filter after each of them.
+    scales: the upsampling factors. taps: the smoothing filter after each of them, with an odd number of taps.
     """
     hop, r = math.prod(scales), reach(scales, [len(one) for one in taps])
     found = []

@@ -65,7 +65,7 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
     """Return the `trainer.Task` of a training run of WaveNet: its network, batches, losses and validation.
 
     recordings: name -> samples [n], full scale +-1, 16 kHz. features: the function that computes the features of such
-    samples.
+    samples, under the name "mel". Raises RequestError as `mel_data` does.
     """
     config = settings.config
 
@@ -105,7 +105,7 @@ def loss_of(model: WaveNet, features: Tensor, samples: Tensor, read: Tensor, ins
     """Return {"loss": mean of -ln p(sample)}, in nats, over all samples of all chunks.
 
     The loss of a chunk is that of the same samples in the whole recording. The arguments are the tensors of
-    `MelChunks`: samples are true samples or mu-law levels.
+    `MelChunks` with the `Edges` of `task`: samples are true samples or mu-law levels, read the same with noise.
     """
     c, n = model.config, samples.shape[1] - 1
     end = c.hop * (inside.shape[1] - c.reach)
@@ -119,7 +119,8 @@ def prepared(samples: Array, features: FeatureFunction, config: Config) -> Train
     """Return a recording and its features, in the form that training reads.
 
     samples: [n], full scale +-1. The signal in the result has pre-emphasis and gain, is clipped to +-1, float32, and
-    ends with the last whole frame. For the kind categorical, it consists of the mu-law levels of these samples.
+    ends with the last whole frame. For the kind categorical, it consists of the mu-law levels of these samples, int64.
+    features: the function that computes the features, under the name "mel".
     """
     rows = np.asarray(features(samples)["mel"])
     frames = min(len(rows), len(samples) // config.hop)

@@ -37,8 +37,8 @@ def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Confi
     found: the arrays of a checkpoint, by name. If a checkpoint of NSynth has the weights and their moving averages, the
     weights are used, as in the published decoder; the moving averages are used if it has nothing else. given: values of
     fields of `Config`. Values that are neither given nor in the checkpoint are assumed to be those of the program.
-    Raises ValueError if the arrays are those of another network, if a given value contradicts them, or if `stacks` is
-    not given and the number of layers is not the published one.
+    Raises ValueError if the arrays are those of another network, if a given value is no field or contradicts them, or
+    if `stacks` is not given and the number of layers is not the published one.
     """
     if unknown := sorted(set(given) - set(Config.model_fields)):
         raise ValueError(f"a WaveNet autoencoder has no setting {unknown[0]}; it has {', '.join(Config.model_fields)}")
@@ -80,7 +80,8 @@ def _arrays(plain: Mapping[str, Array], config: Config) -> dict[str, Array]:
     """Return the arrays of an NSynth checkpoint by their names in `weights.shapes`. plain: the arrays, by name.
 
     A matrix [1, taps, inputs, outputs] becomes [outputs, taps * inputs]. In a checkpoint the gates with a sigmoid come
-    before the gates with a tanh; here they come after them.
+    before the gates with a tanh; here they come after them. Raises ValueError if an array does not have its number of
+    taps.
     """
     arrays: dict[str, Array] = {}
 
@@ -132,7 +133,8 @@ def _arrays_of_chainer(plain: Mapping[str, Array], config: Config) -> dict[str, 
     """Return the arrays of a checkpoint of wavenet-autoencoder-chainer by their names in `weights.shapes`.
 
     plain: the arrays, by name. The weights of a convolution [outputs, inputs, taps, 1] become a matrix [outputs, taps *
-    inputs].
+    inputs]. `_ADDED` is added to the variances, and the bias of the encoding is multiplied by the number of layers,
+    because the program adds it in every layer.
     """
     arrays: dict[str, Array] = {f"{part}.first.weight": plain["embedid/W"] for part in ("encoder", "decoder")}
 

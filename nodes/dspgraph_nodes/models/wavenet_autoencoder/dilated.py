@@ -10,7 +10,7 @@ from dspgraph_nodes.models.wavenet_autoencoder.config import MULAW_LEVELS
 
 
 def levels_read(levels: Tensor) -> Tensor:
-    """Convert mu-law levels k [batch, n] int64 to the inputs of the networks: (k - 128) / 128, [batch, n, 1]."""
+    """Convert mu-law levels k [batch, n] int64 to the inputs of the gated form: (k - 128) / 128, [batch, n, 1]."""
     half = MULAW_LEVELS // 2
     read: Tensor = (levels - half) / half
     return read.unsqueeze(-1)

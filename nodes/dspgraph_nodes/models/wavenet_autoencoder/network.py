@@ -37,7 +37,8 @@ def with_pitch(z: Tensor, pitch: Tensor | None, config: Config) -> Tensor:
     """Return the frames that the decoder reads, [batch, frames, latent + pitches].
 
     Each is a frame of the encoding followed by the one-hot code of a pitch. z: [batch, frames, latent], the encoding;
-    pitch: [batch] int64, semitones above the lowest pitch; it is ignored if the decoder reads no pitch.
+    pitch: [batch] int64, semitones above the lowest pitch; it is ignored, and can be None, if the decoder reads no
+    pitch.
     """
     if not config.pitches:
         return z
@@ -165,7 +166,7 @@ class WaveNetAutoencoder(nn.Module):
         return self.decoded(self.encoder(levels), levels, pitch)
 
     def decoded(self, z: Tensor, levels: Tensor, pitch: Tensor | None) -> Tensor:
-        """Return the logits as `forward` does, but take the encoding z [batch, frames, latent] as given."""
+        """Return the logits as `forward` does, but with z, [batch, frames, latent], as the encoding of the sound."""
         previous = pad(levels[:, :-1], (1, 0), value=MULAW_LEVELS // 2)
         found: Tensor = self.decoder(with_pitch(z, pitch, self.config), previous)
         return found

@@ -58,8 +58,8 @@ def _tall(vector: Array) -> Array:
 def _fold_norm(wide: dict[str, Array], norm: str, layer: str) -> None:
     """Change a dense layer, so that it also does the work of the batch normalisation before it.
 
-    wide: the arrays of a file of weights, which are changed. norm, layer: the names of the normalisation and of the
-    layer.
+    wide: the arrays of a file of weights in float64, by name; the weight and the bias of the layer are replaced. norm,
+    layer: the names of the normalisation and of the layer.
     """
     factor, offset = norm_factors(wide, norm)
     wide[f"{layer}.bias"] = wide[f"{layer}.bias"] + wide[f"{layer}.weight"] @ offset
@@ -69,8 +69,8 @@ def _fold_norm(wide: dict[str, Array], norm: str, layer: str) -> None:
 def frames_read(z: Array, pitch: int, config: Config) -> Array:
     """Return the frames that the decoder reads, [n, latent + pitches], in the dtype of z: see `network.with_pitch`.
 
-    z: [n, latent], the frames of the encoding; pitch: semitones above the lowest pitch; it is ignored if the decoder
-    reads no pitch.
+    z: [n, latent], the frames of the encoding; pitch: semitones above the lowest pitch, below `pitches`; it is ignored
+    if the decoder reads no pitch. A pitch out of range gives a code of zeros.
     """
     code = np.arange(config.pitches) == pitch
     return np.concatenate((z, np.broadcast_to(code, (len(z), config.pitches)).astype(z.dtype)), axis=1)

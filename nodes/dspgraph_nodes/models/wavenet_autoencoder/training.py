@@ -190,8 +190,10 @@ def task(
 ) -> Task:
     """Return the `Task` of a training run of the WaveNet autoencoder: its network, batches, losses and validation.
 
-    recordings: samples [n], by name; features: the function that computes the pipeline of the model, whose output is
-    the samples; labels: the labels of each recording, see `train`.
+    recordings: samples [n], by name; those with a pitch that the network does not have are left out; features: the
+    function that computes the pipeline of the model, whose output "samples" is the samples that are learnt; labels: the
+    labels of each recording, see `train`. Raises RequestError if a label is missing or wrong, if all recordings are
+    left out, or as `split` does.
     """
     config: Config = settings.config
     pitches = dict.fromkeys(recordings, 0)
@@ -262,8 +264,9 @@ def figures_of(
     added to the loss with this weight. In training, both the encodings of the crops that are decoded and those of the
     crops that the encoder reads count.
 
-    levels: [crops, frames * hop] int64; pitch: [crops], semitones above the network's lowest pitch; read: the levels
-    that the encoder reads, by default `levels`; timbre: [crops] int64, numbers of the timbres.
+    levels: [crops, frames * hop] int64; pitch: [crops] int64, semitones above the network's lowest pitch, needed if the
+    decoder reads a pitch; read: the levels that the encoder reads, by default `levels`; timbre: [crops] int64, numbers
+    of the timbres, needed with a `separation` above 0.
 
     Source: D. P. Kingma and M. Welling, Auto-Encoding Variational Bayes, ICLR 2014, arXiv:1312.6114.
     """
@@ -304,7 +307,7 @@ def timbre_loss(z: Tensor, timbre: Tensor) -> Tensor:
 def _encoded(recording: TrainingRecording, settings: Settings, arrays: Mapping[str, Array]) -> Array:
     """Return the encoding of the first `settings.audio` seconds of a recording, [frames, latent].
 
-    arrays: all arrays of a file of weights, by name.
+    The seconds are rounded to whole frames, at least one. arrays: all arrays of a file of weights, by name.
     """
     config: Config = settings.config
     frames = max(1, round(settings.audio * config.rate / config.hop))
@@ -313,7 +316,10 @@ def _encoded(recording: TrainingRecording, settings: Settings, arrays: Mapping[s
 
 
 def _audio(recording: TrainingRecording, settings: Settings, path: Path) -> dict[str, LoggedSound]:
-    """Return the start of a recording, encoded and decoded with a file of weights, and its rainbowgram."""
+    """Return {"validation": the start of a recording, encoded and decoded, with its rainbowgram}.
+
+    path: the file of weights with which it is encoded and decoded. The start is as long as in `_encoded`.
+    """
     config, arrays = WEIGHTS.read(path)
     rows = frames_read(_encoded(recording, settings, arrays), recording.features["pitch"][0], config)
     samples, _ = speech(packed_decoder(config, arrays), rows, rng(settings.seed))

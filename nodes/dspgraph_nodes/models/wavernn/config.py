@@ -98,7 +98,7 @@ class Config(EmphasisConfig):
 
     @property
     def first_halves(self) -> tuple[float, float]:
-        """The (coarse half, fine half) that the network reads as the sample before the first one, from -1 to 1."""
+        """The (coarse half, fine half) that the network reads before the first sample, -1 to 1; coarse_fine only."""
         silence = (self.levels // 2) / ((self.levels - 1) / 2) - 1
         return {"silence": (silence, -1.0), "zeros": (0.0, 0.0), "lowest": (-1.0, -1.0)}[self.start]
 

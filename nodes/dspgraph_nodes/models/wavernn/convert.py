@@ -164,7 +164,8 @@ def _finished(told: Mapping[str, Any], arrays: _Arrays, given: Mapping[str, Any]
     """Return the result of `convert`: configuration, arrays, and the values that were assumed, as texts.
 
     told: the fields of `Config` that follow from the checkpoint. silent: the names of fields that do not follow from
-    it; their defaults are assumed if they are not given.
+    it; their defaults are assumed if they are not given. Raises ValueError if a given value is no field or contradicts
+    `told`, or if the arrays do not fit the configuration.
     """
     config = Config(**agreed(told, given))
     assumed = [f"{name} ({getattr(config, name)})" for name in silent if name not in given]

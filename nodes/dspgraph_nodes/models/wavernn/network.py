@@ -64,8 +64,8 @@ class Conditions(nn.Module):
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Return interpolated frames [batch, samples, features], and auxiliary numbers [batch, samples, auxiliary].
 
-        frames: [batch, n + 2 * context, features]: n frames with `context` frames on either side, which are 0 beyond
-        the ends of a signal. The results have n * hop samples.
+        frames: [batch, n + 2 * context, features]: n frames, as `wavernn_layout.seen` returns them, with `context`
+        frames on either side, which are 0 beyond the ends of a signal. The results have n * hop samples.
         """
         c = self.config
         count, edge = frames.shape[1], c.context * c.hop
@@ -110,10 +110,10 @@ class Stacked(nn.Module):
     ) -> tuple[Tensor, States]:
         """Return the parameters of the distributions, [batch, n, outputs], and the last states of both GRUs.
 
-        frames: [batch, n / hop + 2 * context, features], as in `Conditions`; samples: [batch, n], the true sample
-        before each predicted one, -1 .. 1; state: the states of both GRUs before the first sample, 0 by default; read:
-        applied to the inputs of the products that the kernel computes with 8-bit numbers, if the network is in eight
-        bits.
+        frames: [batch, n / hop + 2 * context, features], as in `Conditions`; samples: [batch, n], for each predicted
+        sample the true one before it, as `training.inputs` returns it: for a categorical network the code, scaled to -1
+        .. 1; state: the states of both GRUs before the first sample, 0 by default; read: applied to the inputs of the
+        products that the kernel computes with 8-bit numbers, if the network is in eight bits.
         """
         smooth, auxiliary = self.conditions(frames)
         a1, a2, a3, a4 = auxiliary.chunk(4, -1)
@@ -158,9 +158,10 @@ class Split(nn.Module):
     ) -> tuple[Tensor, States]:
         """Return the logits [batch, n, 2 * levels], coarse then fine, and the state after the last sample.
 
-        frames: [batch, n / hop + 2 * context, features], as in `Conditions`; halves: [batch, n,
-        3], the coarse and fine half of the previous sample and the coarse half of the present one; a half c is scaled
-        to c / ((levels - 1) / 2) - 1; state: the state before the first sample, 0 by default; read: as in `Stacked`.
+        frames: [batch, n / hop + 2 * context, features], as in `Conditions`; not used if the network reads no frames;
+        halves: [batch, n, 3], the coarse and fine half of the previous sample and the coarse half of the present one; a
+        half c is scaled to c / ((levels - 1) / 2) - 1; state: the state before the first sample, 0 by default; read: as
+        in `Stacked`.
         """
         c = self.config
         x = halves

@@ -27,7 +27,7 @@ def packed(config: Config, arrays: Mapping[str, Array], eight_bits: bool = False
     """Return a network in the form that the kernels use. arrays: all arrays of a file of weights, by name.
 
     eight_bits: whether all matrices are rounded to eight bits, and products are computed with 8-bit numbers in the loop
-    over samples. path: the instructions for them, as in `_kernels.neural.packing.packed_matrix`.
+    over samples. path: with `eight_bits`, the instructions for them, as in `_kernels.neural.packing.packed_matrix`.
     """
     packer = LayerPacker(arrays, WEIGHTS.in_eight_bits(arrays) if eight_bits else {}, path)
     c, wide, split, mixture = config, packer.wide, config.kind == "coarse_fine", config.kind == "mixture"
@@ -55,7 +55,11 @@ def packed(config: Config, arrays: Mapping[str, Array], eight_bits: bool = False
 
 
 def _stacked(packer: LayerPacker) -> tuple[layout.StackedNetwork, Array, AffineLayer]:
-    """Return the packed layers of `Stacked`, the input matrix of the frames, and the layer of auxiliary numbers."""
+    """Return the packed layers of `Stacked`, the input matrix of the frames, and the layer of auxiliary numbers.
+
+    The matrix is [features, 4 * units]: from a frame to the gates of the first GRU, then to x. The outputs of the layer
+    are added to the same 4 * units numbers, the gates of the second GRU, and the first and second dense layer.
+    """
     wide = packer.wide
     units, dense = wide["gru1.weight_hh_l0"].shape[1], len(wide["dense1.bias"])
     inner1, bias1, gru1 = packer.recurrent("gru1")
@@ -80,7 +84,8 @@ def _stacked(packer: LayerPacker) -> tuple[layout.StackedNetwork, Array, AffineL
 def _split(packer: LayerPacker) -> tuple[layout.SplitNetwork, Array, AffineLayer]:
     """Return, for the form `Split`: the packed layers, the input matrix of the frames, and a layer with biases only.
 
-    The layer with biases takes the place of the layer of auxiliary numbers, which this form does not have.
+    The matrix is [features, 3 * units]: from a frame to the gates. The layer with biases takes the place of the layer
+    of auxiliary numbers, which this form does not have.
     """
     wide, recurrent = packer.wide, packer.wide["recurrent"]
     coarse = np.pad(wide["input_coarse"], ((0, 0), (0, 0), (0, 1)))
