@@ -1,4 +1,4 @@
-"""Parts that the networks in torch share: saving to files of weights, loading, normalisation, interpolation."""
+"""Parts that the networks in torch share: files of weights, initial weights, normalisation, interpolation."""
 
 from __future__ import annotations
 
