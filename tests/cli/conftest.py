@@ -10,7 +10,7 @@ from helpers.speech import speech
 
 @pytest.fixture
 def wav(tmp_path: Path) -> Path:
-    """Return the path of an audio file with half a second of real speech, 16 bits."""
+    """Return the path of in/voice.wav in the folder of the test: half a second of real speech, 16 kHz, 16 bits."""
     path = tmp_path / "in" / "voice.wav"
     path.parent.mkdir()
     soundfile.write(path, speech()[8000:16000], 16000)

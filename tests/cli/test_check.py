@@ -99,7 +99,7 @@ def test_check_of_a_straight_wire_finds_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seconds", ["0", "-0.2", "nan", "1e-9"])
-def test_a_check_of_nothing_is_refused(scale: Path, seconds: str) -> None:
+def test_check_refuses_a_duration_without_a_sample(scale: Path, seconds: str) -> None:
     result = dspgraph("check", scale, "--plugin", TOYS, "--seconds", seconds)
     assert result.exit_code == 2, result.output
     assert "changes nothing" not in result.output

@@ -271,7 +271,7 @@ def test_a_mean_of_fewer_recordings_gives_their_number(tmp_path: Path, pipeline:
 
 
 def pair(folder: Path, kind: str) -> tuple[Path, Path]:
-    """Write one second of real speech and a copy of it, and return the paths of both.
+    """Write ref.wav, one second of real speech, and deg.wav, a copy of it, to a folder; return both paths, in this order.
 
     kind: "same" for an equal copy, "half" for one of half the amplitude, "late" for one that is 40 samples late,
     "noisy" for one with white noise 20 dB below the speech.
@@ -373,9 +373,10 @@ def test_a_profile_says_what_each_node_costs_and_changes_no_sample(
 def test_the_demo_ends_with_a_page_and_a_trained_model_is_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first run has a trained model.
+    """The first run is given weights of LPCNet; the second is not, and replaces the first with --overwrite.
 
-    The second run has none and replaces the first, so the model's results are gone.
+    LPCNet is among the variants of the first run only. `residual` is the first variant in the printed table. The
+    example is half a second of speech, and no spectrogram is drawn: only its list of files is checked.
     """
     clip = tmp_path / "clip.wav"
     soundfile.write(clip, speech()[8000:16000], RATE)

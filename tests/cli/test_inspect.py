@@ -16,7 +16,7 @@ from helpers.commands import TOYS, dspgraph
 from helpers.surroundings import on_a_terminal
 
 
-def test_nodes_lists_and_explains(scale: Path) -> None:
+def test_nodes_lists_nodes_explains_one_and_suggests_a_name(scale: Path) -> None:
     listing = dspgraph("nodes", "--plugin", TOYS)
     assert "toy_scale" in listing.output
     assert "Multiply the signal by a factor." in listing.output

@@ -90,7 +90,7 @@ def test_an_input_can_have_the_name_of_an_argument(name: str, fake: None, tmp_pa
         assert done.exit_code == 0, done.output
 
 
-def test_a_file_is_played_from_its_start_to_its_end(fake: None, tmp_path: Path) -> None:
+def test_a_file_is_played_from_a_time_on_and_at_another_speed(fake: None, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", 0.3 * speech()[:8000], 16000)
     done = dspgraph("play", tmp_path / "a.wav", "--from", "0.3", "--speed", "2")
     assert done.exit_code == 0, done.output
@@ -106,7 +106,7 @@ def test_a_file_is_played_from_its_start_to_its_end(fake: None, tmp_path: Path) 
         (["--latency", "0.0001", "--swap", "echo=none"], "no variant 'none'"),
     ],
 )
-def test_what_does_not_fit_is_one_sentence_and_exit_2(pipeline: Path, arguments: list[str], message: str) -> None:
+def test_live_refuses_options_that_do_not_fit(pipeline: Path, arguments: list[str], message: str) -> None:
     done = dspgraph("live", pipeline, *arguments)
     assert done.exit_code == 2
     assert message in done.output
@@ -166,7 +166,7 @@ NO_PACKAGE = "sys.modules['sounddevice'] = None"
     [(NO_DEVICES, "there is no sound device: connect one"), (NO_PACKAGE, "pip install 'dspgraph[live]'")],
     ids=["device", "package"],
 )
-def test_without_a_device_there_is_one_sentence(before: str, message: str) -> None:
+def test_without_a_device_or_the_package_devices_prints_one_line(before: str, message: str) -> None:
     code = f"import sys; {before}; from dspgraph.cli.main import main; main(['devices'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
@@ -259,7 +259,7 @@ def test_keys_choose_variants_and_move_controls() -> None:
     assert view.ended
 
 
-def test_the_view_ends_with_its_key() -> None:
+def test_the_view_is_drawn_and_ends_with_the_key_q() -> None:
     class Screen(io.StringIO):
         def __init__(self) -> None:
             super().__init__()

@@ -18,7 +18,7 @@ def run(*arguments: str) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
-def test_a_chord_is_played_and_written(tmp_path: Path) -> None:
+def test_a_chord_is_written_and_depends_on_the_seed(tmp_path: Path) -> None:
     out = str(tmp_path / "chord.wav")
     assert run("C1 E1 F#1", "--seed", "3", "-o", out, "--seconds", "0.02", *SMALL) == (0, f"{out}\n")
     samples, rate = soundfile.read(out)
@@ -45,7 +45,7 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
         (["C1", "-o", "a.mp9", *SMALL], "mp9"),
     ],
 )
-def test_a_bad_request_is_one_sentence_and_nothing_is_written(
+def test_a_bad_request_is_refused_and_nothing_is_written(
     arguments: list[str], expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -44,7 +44,7 @@ def written(wav: Path) -> list[str]:
     "options", [["--rainbowgram"], ["--rainbowgram", "--swap", "spectrum=stft"], ["--spectrogram"]]
 )
 def test_the_picture_shows_sound_where_there_is_some(wav: Path, options: list[str]) -> None:
-    """The sound is a tone of half a second, then silence: only the left half of the picture may be bright."""
+    """Of half a second of tone, then silence, the left third of the picture has fewer dark pixels than the right."""
     time = np.arange(16000) / 16000
     soundfile.write(wav, np.where(time < 0.5, np.sin(2 * np.pi * 1000 * time), 0), 16000)
     result = plot(wav, *options, "-o", "tone.png")
@@ -80,14 +80,14 @@ def test_the_picture_is_named_after_the_file_and_lies_here(wav: Path) -> None:
     assert written(wav) == ["voice.png"]
 
 
-def test_a_spectrogram_reaches_to_half_the_rate_of_the_file(wav: Path) -> None:
+def test_a_spectrogram_of_8_khz_stereo_or_of_20_samples_is_drawn(wav: Path) -> None:
     soundfile.write(wav, np.stack([speech()[:4000], speech()[:4000]], axis=1), 8000)
     assert plot(wav, "--spectrogram").exit_code == 0
     soundfile.write(wav, speech()[:20], 16000)  # shorter than a window
     assert plot(wav, "--spectrogram").exit_code == 0
 
 
-def test_a_name_is_no_formula_and_need_not_be_text(wav: Path) -> None:
+def test_a_file_name_with_signs_of_a_formula_is_no_error(wav: Path) -> None:
     odd = wav.with_name("a $\\x^ b$.wav")
     odd.write_bytes(wav.read_bytes())
     assert plot(odd, "--spectrogram", "-o", "odd.png").exit_code == 0
@@ -152,7 +152,7 @@ def test_a_picture_that_is_replaced_is_told(wav: Path) -> None:
     assert plot(wav, "--spectrogram").output == "note: voice.png was there, and is replaced\nvoice.png\n"
 
 
-def test_one_kind_of_picture_is_asked_for(wav: Path) -> None:
+def test_no_kind_or_two_kinds_of_picture_or_a_swap_of_a_spectrogram_is_refused(wav: Path) -> None:
     for kinds in ([], ["--rainbowgram", "--spectrogram"]):
         result = plot(wav, *kinds)
         assert result.exit_code == 2
@@ -174,9 +174,10 @@ def test_an_unknown_variant_is_refused_with_the_nearest(wav: Path) -> None:
 
 @pytest.fixture
 def npz(tmp_path: Path, wav: Path) -> Path:
-    """Return an .npz file with half a second of mixtures of logistics, with a label file beside it.
+    """Return the path of u.npz, half a second of mixtures of logistics at 16 kHz, with the label file u.lab beside it.
 
-    The scale of the mixtures is fixed for each phone.
+    The phones aa1_B and s_E take turns; their mixtures have the scales 10**-3.25 and 10**-1.55. The recording `wav` is
+    removed, and the test runs in an empty folder elsewhere.
     """
     phones = spoken(["aa1_B", "s_E"], 8000)
     write_labels(wav.with_name("u.lab"), phones)

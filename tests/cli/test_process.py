@@ -57,7 +57,7 @@ def clips(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def noisy(tmp_path: Path, clips: Path) -> list[object]:
-    """Return the arguments of the command that renders the clips with the node `Noisy` into the folder `out`."""
+    """Return the arguments of the command that renders the clips with the node `Noisy` into `tmp_path`/out."""
     (tmp_path / "noisy.py").write_text(NOISY)
     (tmp_path / "noisy.yaml").write_text(
         "{inputs: {x: {audio: 16000}}, nodes: {n: {node: noisy, x: x}}, outputs: {y: n}}"
@@ -149,8 +149,9 @@ def test_too_few_open_files_for_workers_is_one_sentence(noisy: list[object], fil
 
 
 def started(tmp_path: Path, clips: Path, *options: str, hangup: Any = signal.SIG_DFL) -> subprocess.Popen[str]:
-    """Start a slow run in a session of its own, and return it when an output is half written.
+    """Start to render `clips` slowly into `tmp_path`/out; return the process when an output is half written.
 
+    At the latest, it is returned after a minute. It runs in a session of its own. options: further options of `render`;
     hangup: what the process does on SIGHUP when it starts; the tests may run under nohup, which ignores it.
     """
     (tmp_path / "slow.yaml").write_text(SLOW)

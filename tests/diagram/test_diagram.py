@@ -1,4 +1,7 @@
-"""The diagrams of `dspgraph show`: they are complete and valid, and nothing in a drawing overlaps."""
+"""The diagrams of `dspgraph show`: they are complete and valid, and nothing in a drawing overlaps.
+
+The nodes of this file are only drawn: they have no `step`, so that they cannot run.
+"""
 
 import math
 import os
@@ -158,7 +161,10 @@ def nested() -> Graph:
 
 
 def tangle(n: int, seed: int) -> Graph:
-    """Return a random graph of n nodes, in which every node takes from one to three of the eight before it."""
+    """Return a random graph of n nodes, each of which takes from one to three of the eight streams before it.
+
+    The first of these streams is the input; a node may take from a stream more than once.
+    """
     draw, names = random.Random(seed), ["speech"]
     wires = {}
     for k in range(n):
@@ -463,7 +469,7 @@ def test_two_runs_give_the_same_files() -> None:
     assert len(runs.pop()) > 10_000  # not two empty files
 
 
-def test_describing_a_graph_loads_no_plotting() -> None:
+def test_importing_the_diagrams_loads_no_plotting() -> None:
     code = "import sys, dspgraph.diagram.formats; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     assert not {"matplotlib", "networkx", "scipy"} & set(loaded)
@@ -568,7 +574,7 @@ def test_a_chain_is_drawn_as_one_straight_line() -> None:
 
 
 def test_wires_that_need_not_cross_do_not() -> None:
-    """Two chains of nodes, declared in an order in which their wires would cross, are drawn without a crossing."""
+    """Two chains of nodes, declared in an order in which their wires would cross, are drawn as straight lines."""
     nodes = {name: Weigh() for name in ("a", "b", "a2", "b2")}
     inputs = {"one": Audio(Fraction(16000)), "two": Audio(Fraction(16000))}
     graph = Graph(nodes, {"a.x": "two", "b.x": "one", "a2.x": "b", "b2.x": "a"}, inputs, {"p": "b2", "q": "a2"})

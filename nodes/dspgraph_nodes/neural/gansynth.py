@@ -54,7 +54,7 @@ class Gansynth(Node):
 
     @property
     def latent_draws(self) -> tuple[Array, Array]:
-        """The mean and the standard deviation, [latent] each, of every latent number in training."""
+        """The means and the standard deviations, [latent] each, of latent numbers in training; 0 and 1 if unknown."""
         c = self._file.config
         return np.array(c.latent_means or (0.0,) * c.latent), np.array(c.latent_deviations or (1.0,) * c.latent)
 

@@ -14,7 +14,7 @@ def mixture_entropy(
     """Return the entropy of mixtures of logistics by the formulas of `MixtureEntropy`: [n, 1].
 
     mixture: [n, 3 * K], K logits, K means and K log-scales; the other arguments are the parameters of `MixtureEntropy`.
-    The dtype of the result is that of the mixture.
+    The dtype of the result is that of the mixture (float32 for int16).
     """
     from dspgraph_nodes._kernels.neural import mixture_statistics as statistics
 

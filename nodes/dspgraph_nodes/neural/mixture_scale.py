@@ -24,7 +24,7 @@ def mixture_scale(
 
     mixture: [n, 3 * K], K logits, K means and K log-scales; x: [n], the audio that was drawn, full scale +-1; draw: the
     generator of the random numbers, of which each row takes one; sample_bits: None for samples that are real numbers.
-    The dtype of the results is that of the mixture.
+    The dtype of the results is that of the mixture (float32 for int16).
     """
     from dspgraph_nodes._kernels.neural import mixture_statistics as statistics
 

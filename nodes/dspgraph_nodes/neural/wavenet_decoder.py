@@ -115,7 +115,10 @@ class WavenetDecoder(Node):
             )
 
     def _rows(self, z: Array) -> Array:
-        """Return the rows that the network reads: each frame of z, followed by the pitch code. z: [n, latent]."""
+        """Return the rows that the network reads: z [n, latent], with the one-hot code of `pitch` after each frame.
+
+        The code is left out if the weights were trained without pitches.
+        """
         config = self._file.config
         return frames_read(z, (self.pitch or 0) - config.lowest, config)
 

@@ -117,10 +117,11 @@ class _Lines:
         return found.astype(dtype), (given > 0).astype(dtype)
 
     def _between(self, k: int, ahead: int, pitch: float) -> float:
-        """Return the log pitch of frame k, interpolated between the last voiced frame and the next one.
+        """Return the log pitch of frame k by the rules of `ContinuousF0` with a `reach`.
 
-        ahead: frames from k to the next voiced frame, 0 if k is voiced; pitch: the log pitch of that voiced frame. If
-        none of the next `reach` frames is voiced, ahead is any number above `reach`, and pitch is not used.
+        k: the number of the frame in the signal; ahead: frames from k to the next voiced frame, 0 if k is voiced;
+        pitch: the log pitch of that voiced frame. If none of the next `reach` frames is voiced, ahead is any number
+        above `reach`, and pitch is not used: the last log pitch is kept, before the first voiced frame the default.
         """
         if self.last is None and k + ahead <= self.reach:
             return pitch

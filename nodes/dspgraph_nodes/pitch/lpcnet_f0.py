@@ -9,8 +9,9 @@ from dspgraph_nodes._kernels.arrays import floating
 def lpcnet_f0(pitch: Array, correlation: Array, rate: float, threshold: float) -> Array:
     """Return the pitch in Hz, and 0 where the correlation is not above the threshold, in the shape of `pitch`.
 
-    pitch, correlation: the results of `lpcnet_pitch`, of one shape; rate: sampling rate of the audio, Hz. The result
-    has the dtype of `pitch` (float32 for int16).
+    pitch, correlation: the results of `lpcnet_pitch`, of one shape; rate: sampling rate of the audio, Hz. A pitch that
+    stands for a period of 0 samples or less, which `lpcnet_pitch` never gives, becomes 0. The result has the dtype of
+    `pitch` (float32 for int16).
     """
     pitch = floating(pitch)
     period = 50 * pitch.astype(np.float64) + 100  # samples

@@ -8,13 +8,14 @@ from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, Parameter
 
 
 def lpcnet_pitch(x: Array, lpc: Array, ahead: int = 0) -> tuple[Array, Array]:
-    """Return pitch and correlation of every 160 samples of x: [ceil(n / 160), 1] each, in the dtype of x.
+    """Return pitch and correlation of every 160 samples of x, [ceil(n / 160), 1] each, as `LpcnetPitch` does.
 
     x: [n], full scale +-1, pre-emphasised; lpc: [ceil(n / 160), order + 1], rows (gain, a[1..order]); ahead: the number
     of later frames that the pitch of a frame depends on. Dynamic programming over correlations of the residual finds
     the lags T1 and T2, in samples, of the two halves of a frame. The pitch is (min(T1 + T2, 510) - 200) / 100; the
     correlation lies between -0.5 and about 0.5. Silence keeps the lags of the frame before it (at the start the longest
-    lag, pitch 3.1) and has correlation -0.5. Raises ValueError for another number of predictors.
+    lag, pitch 3.1) and has correlation -0.5. The results have the dtype of x (float32 for int16). Raises ValueError for
+    another number of predictors.
     """
     from dspgraph_nodes._kernels.signal.lpcnet_pitch import LPCNET_HOP, last_pitches, search_pitch, start_search
 

@@ -28,8 +28,9 @@ def track_pyin(
 
     x: [n] samples, taken as 0 outside; rate: sampling rate, Hz; low, high: the range of the pitch, Hz; periods: length
     of a frame, in periods of the lowest pitch; wait: seconds of later frames that decide about a frame; centre:
-    position of the centre of a frame, in samples after the start of its span, by default the middle of the span. A
-    pitch at or beyond an end of the range is 0.
+    position of the centre of a frame, in samples after the start of its span, by default the middle of the span. The
+    search is wider than the range, see `Pyin`; a pitch at or beyond an end of the range becomes 0. Raises ValueError if
+    `centre` is not a multiple of 1/2.
     """
     from dspgraph_nodes._kernels.signal.f0_range import drop_outside
     from dspgraph_nodes._kernels.signal.pyin import end_path, extend_path, start_path
@@ -140,7 +141,8 @@ def _search(
 ) -> "tuple[Framing, PitchGrid]":
     """Return the framing of pYIN, and the grid of lags and pitches that it searches.
 
-    The arguments are those of `track_pyin`.
+    The arguments are those of `track_pyin`, with the same ValueError, whose message begins with "centre"; the grid
+    reaches a factor of 1.2 beyond low and high.
     """
     from dspgraph_nodes._kernels.signal.f0_range import SEARCH_MARGIN
     from dspgraph_nodes._kernels.signal.framing import centred_framing

@@ -21,11 +21,11 @@ class Rapt(Node):
     noise are unvoiced. The node needs the whole signal. It appends zeros so that every frame is analysed: pysptk itself
     leaves the last 30 to 60 ms unvoiced.
 
-    The search reaches from two thirds of `f0_min` to 1.2 times `f0_max`, but not up to half the rate. If it finds a
-    pitch at or beyond an end of the range f0_min .. f0_max, the frame is unvoiced. The search is wider than the range
-    because otherwise, for a pitch near or beyond an end, RAPT would return a fraction or a multiple of this pitch. A
-    pitch f0 that is a subharmonic, because nearly all energy lies at the harmonics of p * f0 (p = 2, 3, 5, 7 ...), is
-    replaced by p * f0.
+    The search reaches from two thirds of `f0_min` to 1.2 times `f0_max`, but not up to half the rate. It is wider than
+    the range f0_min .. f0_max because otherwise, for a pitch near or beyond an end, RAPT would return a fraction or a
+    multiple of this pitch. A pitch f0 that is a subharmonic, because nearly all energy lies at the harmonics of p * f0
+    (p = 2, 3, 5, 7 ...), is replaced by p * f0. If the pitch then lies at or beyond an end of the range, the frame is
+    unvoiced.
 
     Source: D. Talkin, "A robust algorithm for pitch tracking (RAPT)", in W. B. Kleijn and K. K. Paliwal (eds.), Speech
     Coding and Synthesis, Elsevier, 1995; the code is SPTK's, called through pysptk.

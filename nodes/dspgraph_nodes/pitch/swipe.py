@@ -13,7 +13,8 @@ def track_swipe(x: Array, rate: Fraction, hop: int, low: float, high: float, thr
     """Return the pitch by SWIPE': one value in Hz for every `hop` samples, [ceil(n / hop)]; 0 where unvoiced.
 
     x: [n] samples, taken as 0 outside; rate: sampling rate, Hz; low, high: the range of the pitch, Hz; threshold: the
-    pitch strength above which a frame is voiced. A pitch at or beyond an end of the range is 0.
+    pitch strength above which a frame is voiced. The search is wider than the range, see `Swipe`; a pitch at or beyond
+    an end of the range becomes 0.
     """
     from dspgraph_nodes._kernels.signal.f0_range import drop_outside
     from dspgraph_nodes._kernels.signal.swipe import swipe
@@ -32,13 +33,13 @@ class Swipe(Node):
     aligned with them. The signal is taken as 0 before its start and after its end. The node needs the whole signal.
 
     The search reaches from half of `f0_min`, but not below 25 Hz, to 2.5 times `f0_max`, but not above 1700 Hz or 0.45
-    times the rate; in any case it reaches a factor of 1.2 beyond each end of the range. If it finds a pitch at or
-    beyond an end of the range f0_min .. f0_max, the frame is unvoiced. Strengths are averaged over 50 ms before an
-    octave is chosen. If the pulses of a high voice are not equal, a fraction of its pitch is often the strongest
-    candidate. So a candidate f is replaced by m * f (m up to 12) if the harmonics of f that are not harmonics of m * f
+    times the rate; in any case it reaches a factor of 1.2 beyond each end of the range. Strengths are averaged over
+    50 ms before an octave is chosen. If the pulses of a high voice are not equal, a fraction of its pitch is often the
+    strongest candidate. So a candidate f is replaced by m * f (m up to 12) if the harmonics of f that are not harmonics of m * f
     are 16 dB weaker than their neighbours. In a voice without its lowest harmonics, as in the band of a telephone, the
     strongest candidate can be a formant. So the strongest candidate is replaced by a much lower one that is at least
-    0.3 times as strong and has harmonics between those of the strongest.
+    0.3 times as strong and has harmonics between those of the strongest. If the pitch then lies at or beyond an end of
+    the range f0_min .. f0_max, the frame is unvoiced.
 
     Measured on vowels with pulses at whole samples, at 16 kHz: there is no octave error in three vowels at every
     semitone from 45 to 809 Hz, nor in eight vowels at every quarter tone up to 500 Hz; above 500 Hz, one vowel of 40

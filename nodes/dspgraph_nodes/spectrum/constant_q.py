@@ -18,8 +18,8 @@ def constant_q(
 ) -> Array:
     """Return the constant-Q transform of a signal, complex rows [ceil(n / hop), bins], by the formulas of `ConstantQ`.
 
-    x: [n], taken as 0 outside; rate: sampling rate of x, Hz; the other arguments are the parameters of `ConstantQ`. The
-    result is complex64 for float32 and int16, complex128 for float64.
+    x: [n], n >= 1, taken as 0 outside; rate: sampling rate of x, Hz; the other arguments are the parameters of
+    `ConstantQ`. The result is complex64 for float32 and int16, complex128 for float64.
     """
     from dspgraph_nodes._kernels.signal.constant_q import constant_q_filters, constant_q_rows
 

@@ -21,7 +21,7 @@ _KINDS = {
 def exp_rows(x: Array, factor: float, reference: float) -> Array:
     """Return reference * e**(x / factor), in the dtype of x (float32 for int16); infinite where it is too large.
 
-    x: of any shape; factor: 1 for natural logarithms, 10 / ln 10 for the dB of powers.
+    x: of any shape; factor: 1 for natural logarithms, 10 / ln 10 for dB of a power, 20 / ln 10 for dB of a magnitude.
     """
     from dspgraph_nodes._kernels.maths.elementary import exp
 
@@ -38,8 +38,7 @@ class Exp(Node):
         f = 1 (natural),    f = 10 / ln(10) for dB of a power,    f = 20 / ln(10) for dB of a magnitude
 
     The kind of the rows says whether they are natural logarithms or dB; for mel bands in dB, `mel_of` says of what.
-    Values that `log` replaced, because they were
-    below its floor or outside its range, are not restored.
+    Values that `log` replaced, because they were below its floor or outside its range, are not restored.
 
     Source: librosa 0.11 reference, `librosa.db_to_power` and `librosa.db_to_amplitude`.
     """

@@ -27,8 +27,8 @@ def gansynth_spectrogram(
     x: [n], n at most hop * (frames - 1) + n_fft; a shorter clip is padded with zeros at its start. Window and n_fft
     have 2 * bins samples, the hop is bins / 2. The published sizes, for 4 s at 16 kHz, are 128 frames of 1024 bins and
     256 frames of 512 bins. normaliser: scales and shifts, or None for `normalise: false`; rate: sampling rate of x, Hz;
-    the other arguments are the parameters of `GansynthSpectrogram`. Raises ParameterError for a longer clip and for
-    parameters that exclude each other.
+    the other arguments are the parameters of `GansynthSpectrogram`. Raises ParameterError for a longer clip, for frames
+    or bins out of bounds, and for parameters that exclude each other.
     """
     layout = GansynthLayout(bins, drop, scale, form, normaliser, rate)
     try:
@@ -54,7 +54,10 @@ def gansynth_spectrogram(
 
 @dataclass
 class AnalysisState:
-    """The state of the analysis: samples that later frames need, and the angles [bins] of the last frame."""
+    """The state of the analysis. held: the samples that later frames need.
+
+    before: [bins], the angles of the last frame in units of pi, which only the form "if" uses; 0 before the first.
+    """
 
     held: FrameBuffer
     before: Array

@@ -11,7 +11,7 @@ from dspgraph_nodes._kernels.signal.medians import running_medians
 def soft_mask(x: Array, other: Array, power: int, margin: float) -> Array:
     """Return the mask x**power / (x**power + (margin * other)**power), in the shape of x, from 0 to 1.
 
-    Where x and other are both 0, the mask is 1/2 if the margin is 1, else 0.
+    x, other: floats, at least 0, of one shape and dtype. Where both are 0, the mask is 1/2 if the margin is 1, else 0.
     """
     other = other * x.dtype.type(margin)
     largest = np.maximum(x, other)

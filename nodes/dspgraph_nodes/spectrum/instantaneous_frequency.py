@@ -46,7 +46,8 @@ def frequency_in_hertz(phase: Array, rate: Fraction, hop: Fraction, before: Arra
 def _turned(phase: Array, before: Array | None) -> Array:
     """Return the change of the phase since the previous row, in units of 2 * pi, not wrapped: [n, bins] float64.
 
-    phase: [n, bins], radians; before: [bins], the row before the first one; None for 0.
+    phase: [n, bins], radians; before: [bins], the row before the first one; None for 0. pi is rounded to the dtype of
+    the phase.
     """
     rows = np.zeros((len(phase) + 1, phase.shape[1]))
     rows[1:] = phase
@@ -58,7 +59,7 @@ def _turned(phase: Array, before: Array | None) -> Array:
 
 @dataclass
 class PhaseState:
-    """The state of the node: the last row of phases, [bins], and the hop in samples."""
+    """The state of the node: the last row of phases, [bins] float64, 0 before the first row; and the hop in samples."""
 
     before: Array
     hop: Fraction  # samples from row to row

@@ -28,7 +28,8 @@ def inverse_gansynth_spectrogram(
 
     The samples before them are the padding of `gansynth_spectrogram`, whose other arguments must be given here too. The
     last 3 hops of the clip are softer than in the original, because no frames follow that would overlap them. Raises
-    ParameterError if the synthesis has fewer samples, and for parameters that exclude each other.
+    ParameterError if the synthesis has fewer samples, for a number of bins out of bounds, and for parameters that
+    exclude each other.
     """
     from dspgraph_nodes._kernels.signal.overlap_add import add_rows
 
@@ -111,7 +112,10 @@ class InverseGansynthSpectrogram(Node):
 
     @cached_property
     def _config(self) -> "Config | None":
-        """The configuration in the file of weights, if one is given."""
+        """The configuration in the file of weights, or None if no file is given.
+
+        Raises ParameterError if another parameter is given beside the file, and for a file that cannot be used.
+        """
         from dspgraph_nodes.models.gansynth.weights import WEIGHTS
         from dspgraph_nodes.models.shared.cached import WeightsFile
 

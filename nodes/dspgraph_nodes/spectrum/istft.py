@@ -79,7 +79,8 @@ class Istft(Node):
     def _first(self, spectrum: Frames) -> int:
         """Return where the window of a row begins, in samples after the start of the row's span.
 
-        spectrum: the stream of rows.
+        spectrum: the stream of rows. Raises ParameterError if no signal can be made from these rows with this hop,
+        length and window.
         """
         from dspgraph_nodes._kernels.signal.stft import window_start
 

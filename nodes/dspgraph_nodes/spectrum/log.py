@@ -18,10 +18,10 @@ _NAMES = {
 def log_rows(x: Array, factor: float, floor: float, reference: float | None, reach: float | None) -> Array:
     """Return factor * (ln(max(x, floor)) - ln(max(reference, floor))), with a limited range if `reach` is given.
 
-    x: [n, width], at least 0; factor: 1 for natural logarithms, 10 / ln 10 for the dB of powers; floor: a floor below
-    finfo(dtype).tiny is replaced by finfo(dtype).tiny; reference: None for the largest value of x; reach: None for no
-    limit, otherwise the result is at least its own largest value minus `reach`. The result has the dtype of x (float32
-    for int16).
+    x: [n, width], n >= 1, at least 0; factor: 1 for natural logarithms, 10 / ln 10 for dB of a power, 20 / ln 10 for dB
+    of a magnitude; floor: a floor below finfo(dtype).tiny is replaced by finfo(dtype).tiny; reference: None for the
+    largest value of x; reach: None for no limit, otherwise the result is at least its own largest value minus `reach`,
+    which is in the unit of the result. The result has the dtype of x (float32 for int16).
     """
     from dspgraph_nodes._kernels.maths.elementary import log
 
@@ -42,7 +42,7 @@ class Log(Node):
 
     With a `range`, the output is at least its largest value in the whole signal minus `range`. With `reference: null`
     the reference is the largest value of the signal. In both cases the node waits for the whole signal. In dB, with a
-    floor of 1e-10, the output is that of librosa's `power_to_db`. `exp` is the inverse.
+    floor of 1e-10, the output is that of librosa's `power_to_db` with top_db=range. `exp` is the inverse.
 
     Source: librosa 0.11 reference, `librosa.power_to_db` and `librosa.amplitude_to_db`.
     """

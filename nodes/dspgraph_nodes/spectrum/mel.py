@@ -18,7 +18,8 @@ def mel(
     """Return mel bands m[k, j] = sum_b w[b, j] * s[k, b], [n, bands], with triangles w.
 
     spectrum: s, [n, n_fft / 2 + 1], power or magnitude; rate, f_min, f_max (default: rate / 2): Hz; scale, norm: as in
-    `Mel`. Each sum runs over the bins of its triangle, in ascending order.
+    `Mel`. Each sum runs over the bins of its triangle, in ascending order. The result has the dtype of the spectrum
+    (float32 for int16).
     """
     from dspgraph_nodes._kernels.maths.banded import banded_product
     from dspgraph_nodes._kernels.signal.mel import mel_and_inverse

@@ -12,7 +12,8 @@ def pqmf(x: Array, bands: int = 4, taps: int = 62, cutoff: float = 0.142, beta: 
     """Return the sub-bands of a signal, [ceil(n / bands), bands], in the dtype of x (float32 for int16).
 
     x: [n], n >= 1, taken as 0 outside; taps, cutoff, beta: the prototype filter has taps + 1 coefficients, a cutoff
-    that is given as a share of half the rate, and a Kaiser window with the parameter beta.
+    that is given as a share of half the rate, and a Kaiser window with the parameter beta. taps is even and at least
+    2 * bands; the defaults of taps and cutoff are those for 4 bands.
     """
     x = floating(x)
     return sub_bands(Framing(taps + 1, bands, -(taps // 2)).whole(x), bands, taps, cutoff, beta)
@@ -21,7 +22,7 @@ def pqmf(x: Array, bands: int = 4, taps: int = 62, cutoff: float = 0.142, beta: 
 def sub_bands(frames: Array, bands: int, taps: int, cutoff: float, beta: float) -> Array:
     """Return the sub-bands [n, bands] of frames [n, taps + 1], in the dtype of the frames.
 
-    The other arguments are as in `pqmf`.
+    Frame k begins at sample k * bands - taps / 2. The other arguments are as in `pqmf`.
     """
     from dspgraph_nodes._kernels.maths.matmul import matmul
 

@@ -99,7 +99,8 @@ class RtisiLa(Node):
     def _first(self, magnitude: Frames) -> int:
         """Return where the window of a row begins, in samples after the start of the row's span.
 
-        magnitude: the stream of rows.
+        magnitude: the stream of rows. Raises ParameterError if no signal can be made from these rows with this hop,
+        length and window.
         """
         from dspgraph_nodes._kernels.signal.stft import window_start
 

@@ -16,7 +16,7 @@ def stft(x: Array, window: Array, hop: int, first: int, n_fft: int | None = None
 
     x: [n], n >= 1, taken as 0 outside; window: w, [length], length <= n_fft; hop: samples from one frame to the next;
     first: where the window of frame k begins, in samples after k * hop; n_fft: length by default. j is the imaginary
-    unit, left = (n_fft - length) // 2. Returns [ceil(n / hop), n_fft / 2 + 1], complex64 for float32 and int16,
+    unit, left = (n_fft - length) // 2. Returns [ceil(n / hop), n_fft // 2 + 1], complex64 for float32 and int16,
     complex128 for float64: `scipy.fft.rfft` of the windowed frames.
     """
     from dspgraph_nodes._kernels.signal.stft import spectra

@@ -15,8 +15,8 @@ def cmvn(x: Array, back: int, ahead: int, variance: bool = True) -> Array:
     """Return every row minus the mean of a window of rows around it, divided by the standard deviation of the window.
 
     x: [n, width], real; back, ahead: the number of rows of the window before and after the row; rows outside the signal
-    do not count; variance: whether to divide. The result has the dtype of x (float32 for int16); the sums are in
-    float64, from the first row of a window to the last.
+    do not count; variance: whether to divide; a variance is at least 1e-10. The result has the dtype of x (float32 for
+    int16); the sums are in float64, from the first row of a window to the last.
     """
     x = floating(x)
     rows = np.concatenate((np.zeros((back, x.shape[1])), x, np.zeros((ahead, x.shape[1]))))
@@ -103,7 +103,10 @@ class Cmvn(Node):
 
 
 def whole_cmvn(x: Array, variance: bool) -> Array:
-    """Return rows [n, width], normalised by the mean and the variance of all rows; dtype as in `cmvn`."""
+    """Return rows x [n, width], n >= 1, minus the mean of all rows, divided by their standard deviation.
+
+    variance: whether to divide; a variance is at least 1e-10. The dtype is as in `cmvn`.
+    """
     x = floating(x)
     rows = x.astype(np.float64)
     centred: Array = rows - np.add.accumulate(rows)[-1] / len(rows)

@@ -84,7 +84,12 @@ class InterpolateFrames(Node):
         return (self._give(state, -(-held.received * parts // steps)),)
 
     def _give(self, state: State, until: int) -> Array:
-        """Return the output rows from the first one not returned yet up to, not including, row number `until`."""
+        """Return the output rows from the first one not returned yet up to, not including, row number `until`.
+
+        state: the state of the node, whose `InterpolationState` is updated: input rows that no later row needs are
+        dropped. The caller must ensure that the input rows that these rows depend on have come, or that the signal has
+        ended.
+        """
         (steps, parts, apart), held = state
         count = until - held.given
         if count <= 0:

@@ -55,7 +55,11 @@ class Settings(MelSettings, SparseSettings, frozen=True, extra="forbid"):
 
     @property
     def config(self) -> Config:
-        """The configuration of the network: the preset's, with the rate, hop and bands of `mel_features`."""
+        """The configuration of the network: the preset's, with the fields that the settings replace.
+
+        The rate, the factors and widths for the hop of 256, the bands, the input "decibels" and the start "silence" are
+        always those for the pipeline `mel_features`.
+        """
         chosen: Config = super().config
         return chosen.replace(
             rate=_RATE, factors=(4, 8, 8), widths=(9, 17, 17), features=_BANDS, input="decibels", start="silence"
@@ -90,10 +94,10 @@ def inputs(code: Tensor, config: Config) -> Tensor:
 def outputs(model: WaveRNN, frames: Tensor, x: Tensor, read: Tensor) -> Tensor:
     """Return the parameters of the distributions of n samples, [chunks, n, outputs], given the samples before them.
 
-    frames: [chunks, n / hop + 2 * context, features]. x: network inputs, as `inputs` returns them, for the n samples
-    and the sample before them: [chunks, n + 1] or [chunks, n + 1, 2]. read: the same with noise, or x itself: the
-    samples that the network reads as the past. The coarse half of the present sample, which predicts the fine half, is
-    always taken from x.
+    frames: [chunks, n / hop + 2 * context, features], not used if features is 0. x: network inputs, as `inputs` returns
+    them, for the sample before the n samples, then for these: [chunks, n + 1] or [chunks, n + 1, 2]. read: the same
+    with noise, or x itself: the samples that the network reads as the past. The coarse half of the present sample,
+    which predicts the fine half, is always taken from x.
     """
     before = read[:, :-1]
     parameters: Tensor = model(frames, torch.cat((before, x[:, 1:, :1]), -1) if isinstance(model, Split) else before)[0]
@@ -103,9 +107,9 @@ def outputs(model: WaveRNN, frames: Tensor, x: Tensor, read: Tensor) -> Tensor:
 def part_losses(model: WaveRNN, frames: Tensor, code: Tensor, read: Tensor) -> dict[str, Tensor]:
     """Return the mean of -ln p(sample), in nats, as "loss"; for coarse_fine also its parts "coarse" and "fine".
 
-    frames: [chunks, n + 2 * context, features]. code: [chunks, n * hop + 1], the codes of the sample before the chunk
-    and of the samples of the chunk. read: the codes that the network reads as the past, [chunks, n * hop + 1]: `code`,
-    or `code` with noise.
+    frames: [chunks, n + 2 * context, features], not used if features is 0. code: [chunks, n * hop + 1], the codes of
+    the sample before the chunk and of the samples of the chunk. read: the codes that the network reads as the past,
+    [chunks, n * hop + 1]: `code`, or `code` with noise.
     """
     c, x = model.config, inputs(code, model.config)
     parameters = outputs(model, frames, x, inputs(read, c))
