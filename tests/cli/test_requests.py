@@ -1,4 +1,4 @@
-"""Bad requests and bad files give one clear message, and nothing is written."""
+"""Bad requests and bad files give a clear message without a traceback, and nothing is written for them."""
 
 from pathlib import Path
 from typing import Any
@@ -123,7 +123,7 @@ BAD_PIPELINES: dict[str, tuple[Any, list[str], str]] = {
 
 
 @pytest.mark.parametrize("what", BAD_PIPELINES)
-def test_a_bad_request_is_one_clear_message_and_nothing_is_written(
+def test_a_bad_request_gives_a_clear_message_and_nothing_is_written(
     tmp_path: Path, wav: Path, scale: Path, what: str
 ) -> None:
     make, options, message = BAD_PIPELINES[what]

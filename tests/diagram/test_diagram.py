@@ -163,7 +163,7 @@ def nested() -> Graph:
 def tangle(n: int, seed: int) -> Graph:
     """Return a random graph of n nodes, each of which takes from one to three of the eight streams before it.
 
-    The first of these streams is the input; a node may take from a stream more than once.
+    The input comes before the first node. A node may take from a stream more than once.
     """
     draw, names = random.Random(seed), ["speech"]
     wires = {}

@@ -35,11 +35,11 @@ class Swipe(Node):
     The search reaches from half of `f0_min`, but not below 25 Hz, to 2.5 times `f0_max`, but not above 1700 Hz or 0.45
     times the rate; in any case it reaches a factor of 1.2 beyond each end of the range. Strengths are averaged over
     50 ms before an octave is chosen. If the pulses of a high voice are not equal, a fraction of its pitch is often the
-    strongest candidate. So a candidate f is replaced by m * f (m up to 12) if the harmonics of f that are not harmonics of m * f
-    are 16 dB weaker than their neighbours. In a voice without its lowest harmonics, as in the band of a telephone, the
-    strongest candidate can be a formant. So the strongest candidate is replaced by a much lower one that is at least
-    0.3 times as strong and has harmonics between those of the strongest. If the pitch then lies at or beyond an end of
-    the range f0_min .. f0_max, the frame is unvoiced.
+    strongest candidate. So a candidate f is replaced by m * f (m up to 12) if the harmonics of f that are not harmonics
+    of m * f are 16 dB weaker than their neighbours. In a voice without its lowest harmonics, as in the band of a
+    telephone, the strongest candidate can be a formant. So the strongest candidate is replaced by a much lower one that
+    is at least 0.3 times as strong and has harmonics between those of the strongest. If the pitch then lies at or
+    beyond an end of the range f0_min .. f0_max, the frame is unvoiced.
 
     Measured on vowels with pulses at whole samples, at 16 kHz: there is no octave error in three vowels at every
     semitone from 45 to 809 Hz, nor in eight vowels at every quarter tone up to 500 Hz; above 500 Hz, one vowel of 40

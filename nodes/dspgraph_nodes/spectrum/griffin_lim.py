@@ -21,7 +21,7 @@ def griffin_lim(
     magnitude: [K, n_fft / 2 + 1]; phase: initial phases, radians, of the same shape; window: [length], above 0 on the
     whole span of its own frame; hop: samples from one frame to the next; first: where the window of a frame begins, in
     samples after the start of its span; momentum: 0 for the algorithm of 1984, whose error never grows; values near 1
-    converge faster. The result has the dtype of the magnitudes (float32 for int16).
+    converge faster. The result has the dtype of the window.
     """
     from dspgraph_nodes._kernels.signal.framing import Framing
     from dspgraph_nodes._kernels.signal.griffin_lim import impose_magnitudes
