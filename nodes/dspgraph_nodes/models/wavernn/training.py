@@ -81,10 +81,10 @@ def codes(signal: Array, config: Config) -> Array:
 
 
 def inputs(code: Tensor, config: Config) -> Tensor:
-    """Return codes as inputs of the network, from -1 to 1: [..., n].
+    """Return codes as inputs of the network, scaled linearly from 0 .. 2**bits - 1 to -1 .. 1: [..., n] float32.
 
-    If `config.kind` is "coarse_fine", return the upper and the lower half of the bits of each code: [..., n, 2]. code:
-    [..., n], from 0 to 2**bits - 1.
+    If `config.kind` is "coarse_fine", return the upper and the lower half of the bits of each code, each of them scaled
+    to -1 .. 1: [..., n, 2]. code: [..., n], from 0 to 2**bits - 1.
     """
     if config.kind == "coarse_fine":
         return CoarseFine(config.bits).inputs(code)
