@@ -9,7 +9,7 @@ class BitJoin(Node):
 
         c = coarse * 2**(bits / 2) + fine
 
-    The joined symbol c has `bits` bits, each half has bits / 2.
+    The joined symbol c has `bits` bits; both halves have bits / 2, from 2 to 8.
 
     Source: N. Kalchbrenner et al., "Efficient Neural Audio Synthesis", ICML 2018, arXiv:1802.08435 (dual softmax).
     """

@@ -5,7 +5,7 @@ from dspgraph_nodes._kernels.signal.bits import bit_split
 
 
 class BitSplit(Node):
-    """Split symbols of an even number of bits into a coarse and a fine half.
+    """Split symbols of an even number of bits, from 4 to 16, into a coarse and a fine half.
 
         coarse = c >> (bits / 2),    fine = c mod 2**(bits / 2),    bits = log2(number of levels of the input)
 

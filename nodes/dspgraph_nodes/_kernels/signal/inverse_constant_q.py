@@ -29,11 +29,12 @@ def synthesis_matrix(frequencies: tuple[float, ...], lengths: tuple[float, ...])
 
 @lru_cache(maxsize=2)
 def equaliser(frequencies: tuple[float, ...], lengths: tuple[float, ...], hop: int) -> Array:
-    """Return a symmetric FIR filter, [2 * half + 1], that divides by the response of transform plus synthesis.
+    """Return a symmetric FIR filter, [2 * half + 1], read-only, that flattens the response of transform and synthesis.
 
     The response at the frequency f is 1 / hop * sum_b (|A_b(f)|**2 + |A_b(-f)|**2) / N_b, where A_b is the Fourier
-    transform of atom a_b. A response below half its median counts as half its median. frequencies, lengths, and the
-    number half: as in `synthesis_matrix`; hop: samples per row.
+    transform of atom a_b. A response below half of its median, taken from the lowest bin to the highest, counts as half
+    of this median. The filter is the inverse transform of 1 / response, cut by a Hann window. frequencies, lengths, and
+    the number half: as in `synthesis_matrix`; hop: samples per row.
     """
     from scipy.fft import fft, irfft
 

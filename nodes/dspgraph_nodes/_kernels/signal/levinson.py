@@ -19,9 +19,10 @@ _EPS = float(np.finfo(np.float64).eps)
 def _sum_tile(code: Code, start: Any, count: Any, lag: Any) -> None:
     """Write vector code that sums 32 lags of an autocorrelation: sums[lag + j], 0 <= j < 32.
 
-    sums[lag + j] is the sum of x[n - lag - 8 * (j // 8)] * x[n + j % 8] over n = start .. start + count - 1. A plain
-    loop would spend most of its time on unaligned loads; here one load of x serves four vectors of lags. Product and
-    sum are rounded separately, so that machines with and without a fused multiply-add give the same bits.
+    sums[lag + j] becomes the sum of x[n - lag - 8 * (j // 8)] * x[n + j % 8] over n = start .. start + count - 1. x
+    must have all elements from start - lag - 24 to start + count + 6. A plain loop would spend most of its time on
+    unaligned loads; here one load of x serves four vectors of lags. Product and sum are rounded separately, so that
+    machines with and without a fused multiply-add give the same bits.
     """
     behind = code.minus(start, lag)
     totals = [code.variable(code.constant(0)) for _ in range(_VECTORS)]
@@ -89,9 +90,9 @@ def levinson(r: Array, silence: float, least: float = 0.0) -> Array:
     """Return the predictors (gain, a[1..order]), [n, order + 1], of the autocorrelations r [n, order + 1].
 
     The coefficients solve sum_k a[k] * r[|j - k|] = -r[j], j = 1 .. order; the gain is the square root of the residual
-    power. A row with r[0] <= silence gives zeros. The recursion stops when the residual power is at most `least` *
-    r[0], or as small as the rounding error of r; the rest of a, which would be noise, is 0. A reflection coefficient
-    that rounding brings to 1 or -1 is limited to a magnitude just below 1, so that 1 / A(z) is stable.
+    power. A row whose r[0] is NaN or at most `silence` gives zeros. The recursion stops when the residual power is at
+    most `least` * r[0], or as small as the rounding error of r; the rest of a, which would be noise, is 0. A reflection
+    coefficient of magnitude 1 or more, as rounding can give, is limited to just below 1, so that 1 / A(z) is stable.
     """
     count, width = r.shape
     rows = np.zeros((count, width))

@@ -1,6 +1,7 @@
 """LPCNet's pitch search: normalised correlations of the LPC residual, and the best path through them.
 
-The innermost loops run over lags, each with its own sum in a fixed order, so that the compiler can use vectors.
+The innermost loops run over lags or samples, each with its own sum in a fixed order, so that the compiler can use
+vectors.
 """
 
 from dataclasses import dataclass, field
@@ -34,7 +35,7 @@ _TINY = float(np.finfo(np.float64).tiny)
 class PitchSearch:
     """The state of a pitch search between two calls: past samples and residuals, and the best paths over the lags."""
 
-    samples: Array  # [_HALF + order]: the past samples that the next frame needs
+    samples: Array  # [_HALF + order]: the past samples that the next frame needs, in 16-bit scale
     residual: Array  # [_LONGEST]: the past of the filtered residual that the longest lag needs
     last: Array  # [1]: the last value of the residual, not filtered
     path: Array = field(
@@ -45,7 +46,7 @@ class PitchSearch:
     origin: Array = field(
         default_factory=lambda: np.zeros((0, 2, _CANDIDATES), np.int64)
     )  # [waiting, 2, _CANDIDATES]: where the best path to each candidate comes from, in the frames without a pitch yet
-    gained: Array = field(default_factory=lambda: np.zeros((0, 2, _CANDIDATES)))  # what these add to its score
+    gained: Array = field(default_factory=lambda: np.zeros((0, 2, _CANDIDATES)))  # added to the score of each path
 
 
 def start_search(order: int) -> PitchSearch:
@@ -54,16 +55,16 @@ def start_search(order: int) -> PitchSearch:
 
 
 def search_pitch(state: PitchSearch, x: Array, lpc: Array, lookahead: int) -> tuple[Array, Array]:
-    """Return the pitch and the correlation of the next frames, [m, 1] each, as LPCNet's features.
+    """Return the pitch and the correlation of the frames that are now determined, [m, 1] each, as LPCNet's features.
 
     pitch: (min(T1 + T2, 510) - 200) / 100 with the lags T1 and T2 of the two halves of a frame, in samples.
     correlation: c - 0.5, where c is the mean of the normalised correlations of the two halves, weighted by their
     energies. Both are those of the best path up to the end of the frame that is `lookahead` frames later; so the last
-    `lookahead` frames wait for more frames, or for `last_pitches`.
+    `lookahead` frames wait for more frames, or for `last_pitches`. lookahead: the same in every call.
 
-    x: the next n * 160 samples after pre-emphasis, full scale +-1; some of the last 160 may be missing. Frame k covers
-    the samples from 160 * k - 80 up to 160 * k + 80; those before x are in the state. lpc: [n, order + 1], rows (gain,
-    a[1..order]). state: updated in place.
+    x: the next n * 160 samples after pre-emphasis, full scale +-1; at the end of the signal some of the last 160 may be
+    missing, and count as 0. Frame k covers the samples from 160 * k - 80 up to 160 * k + 80; those before x are in the
+    state. lpc: [n, order + 1], rows (gain, a[1..order]). state: updated in place.
     """
     count, past, waiting = len(lpc), len(state.samples), len(state.origin)
     samples = np.zeros(past + count * LPCNET_HOP)
@@ -100,10 +101,10 @@ def _search(
 ) -> None:  # fmt: skip
     """Extend the best paths over the lags by the next frames, and write pitch and correlation of the frames now known.
 
-    samples, lpc: as in `search_pitch`, with the past samples in front. residual, last, path, best, where: the fields of
-    `PitchSearch`, updated in place. origin, gained: those fields, with a row for each new frame after the first
-    `waiting` rows; the new rows are written. pitch, correlation: [known, 1], written; the last len(origin) - known
-    frames wait for later frames.
+    samples: [80 + order + 160 * n] float64, the past samples of the state and the samples of n frames, in 16-bit scale.
+    lpc: as in `search_pitch`, float64. residual, last, path, best, where: the fields of `PitchSearch`, updated in
+    place. origin, gained: those fields, with a row for each new frame after the first `waiting` rows; the new rows are
+    written. pitch, correlation: [known, 1], written; the last len(origin) - known frames wait for later frames.
     """
     order = lpc.shape[1] - 1
     e = np.empty(_LONGEST + LPCNET_HOP)  # the filtered residual: its past, then the frame
@@ -183,8 +184,8 @@ def _filter_residual(block: Array, predictor: Array, last: Array, r: Array, e: A
 def _correlate(e: Array, squares: Array, c: Array) -> float:
     """Write the normalised correlations of half a frame with its past to c; return the energy of the half frame.
 
-    The half frame is e[_LONGEST : _LONGEST + _HALF]; c[i] belongs to the lag _LONGEST - i. squares[n]: the sum of e**2
-    before sample n.
+    The half frame is h = e[_LONGEST : _LONGEST + _HALF]. c[i] = 2 * <h, p> / (1 + |h|**2 + |p|**2), where p = e[i : i +
+    _HALF] lies _LONGEST - i samples before h. squares[n]: the sum of the squares before e[n], plus any constant.
     """
     current = e[_LONGEST : _LONGEST + _HALF]
     for i in range(_LONGEST):

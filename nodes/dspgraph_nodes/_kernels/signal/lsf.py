@@ -29,8 +29,9 @@ _EPS = float(np.finfo(np.float64).eps)
 def lsf_of_lpc(lpc: Array, first_row: int = 0) -> Array:
     """Convert predictors, rows (gain, a[1..order]), to rows (gain, w[1..order]), where w is in radians and ascends.
 
-    lpc: [n, order + 1]; the result has this shape. Raises ValueError, as `step_down` does, that names the first row
-    whose predictor is not stable. first_row: the number of row 0 in that message.
+    lpc: [n, order + 1], order at least 1; the result has this shape, in float64. An unstable predictor is changed by
+    `step_down`, which raises ValueError that names the first row that stays unstable. first_row: the number of row 0 in
+    that message.
     """
     return lsf_of_parcor(step_down(lpc, first_row))
 
@@ -38,7 +39,7 @@ def lsf_of_lpc(lpc: Array, first_row: int = 0) -> Array:
 def lsf_of_parcor(parcor: Array) -> Array:
     """Convert reflection coefficients, rows (gain, k[1..order]), to rows (gain, w[1..order]), w in radians, ascending.
 
-    parcor: [n, order + 1], with -1 < k < 1; the result has this shape.
+    parcor: [n, order + 1], order at least 1, with -1 < k < 1; the result has this shape.
     """
     squares = np.empty((len(parcor), parcor.shape[1] - 1))
     _squares(parcor, squares)
@@ -54,8 +55,8 @@ def lsf_of_parcor(parcor: Array) -> Array:
 def lpc_of_lsf(lsf: Array, first_row: int = 0) -> Array:
     """Convert rows (gain, w[1..order]), w in radians, to predictors, rows (gain, a[1..order]). lsf: [n, order + 1].
 
-    Raises ValueError that names the first row whose w do not ascend within 0 .. pi. first_row: the number of row 0 in
-    that message.
+    order: at least 1. Raises ValueError that names the first row whose w descend, or leave 0 .. pi by more than
+    rounding to the dtype of lsf; equal w are accepted. first_row: the number of row 0 in that message.
     """
     frequencies = lsf[:, 1:].astype(np.float64)
     within = (frequencies[:, :1] >= 0) & (
@@ -136,9 +137,9 @@ def _tridiagonal(off: Array, n: int) -> tuple[Array, Array]:
 
 @kernel
 def _eigenvalues(d: Array, e: Array) -> None:
-    """Replace the diagonal d of a tridiagonal matrix by its eigenvalues, computed by the implicit QL algorithm.
+    """Replace the diagonal d [n] of a symmetric tridiagonal matrix by its eigenvalues, in no order, by implicit QL.
 
-    The off-diagonal e is overwritten.
+    e: [n], overwritten; e[i] is the off-diagonal value beside d[i] and d[i + 1], and the last one is not used.
     """
     n = len(d)
     for low in range(n):
@@ -184,9 +185,9 @@ def _ql_step(d: Array, e: Array, low: int, high: int) -> None:
 def _multiply_out(cosines: Array, spread: Array, rows: Array) -> None:
     """Write predictors a[1..order] to rows [n, order + 1], from cosines [n, order] of line spectral frequencies.
 
-    spread: the order in which the roots of a polynomial are multiplied: roots that are far apart come first. A product
-    of close roots has coefficients like binomial coefficients, with many digits before the point, and loses as many
-    digits by rounding.
+    Column 0 of the rows stays as it is. spread: the result of `_spread((order + 1) // 2)`, the order in which the roots
+    of a polynomial are multiplied, so that one after the other they are far apart. A product of close roots has
+    coefficients like binomial coefficients, with many digits before the point, and loses as many digits by rounding.
     """
     count, order = cosines.shape
     both = np.empty((2, order + 3))

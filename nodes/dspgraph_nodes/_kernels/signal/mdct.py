@@ -17,10 +17,11 @@ MdctWindow = Literal["sine", "vorbis"]
 
 @lru_cache(maxsize=16)
 def half_windows(window: MdctWindow, bins: int, dtype: str) -> tuple[Array, Array]:
-    """Return two rising halves of the window, one for all frames and one for the first frame: [bins] each, read-only.
+    """Return two rising halves of the window, for any frame and for the first frame: [bins] each, read-only.
 
     sine: s[n] = sin(pi / (4 * bins) * (2 * n + 1)); vorbis: sin(pi / 2 * s[n]**2). The half for the first frame is 0
-    before the signal and 1 inside it. The falling halves have the same values in reverse order.
+    before the signal and 1 inside it. The falling halves, for any frame and for the last frame, have the same values in
+    reverse order. bins: an even number; dtype: the name of the dtype.
     """
     from dspgraph_nodes._kernels.maths.elementary import sin
 
@@ -37,8 +38,8 @@ def half_windows(window: MdctWindow, bins: int, dtype: str) -> tuple[Array, Arra
 def forward(frames: Array, left: Array, right: Array) -> Array:
     """Return the MDCT [n, N] of frames [n, 2 * N], multiplied by a window with the halves `left` and `right`.
 
-    left, right: [n, N] or [N]. A windowed frame with the quarters (a, b, c, d) is folded to (-c_r - d, a - b_r), where
-    _r means reversed; the result is the orthonormal DCT-IV of this.
+    left, right: [n, N] or [N]; N is even. A windowed frame with the quarters (a, b, c, d) is folded to (-c_r - d, a -
+    b_r), where _r means reversed; the result is the orthonormal DCT-IV of this.
     """
     from scipy.fft import dct
 
@@ -51,9 +52,10 @@ def forward(frames: Array, left: Array, right: Array) -> Array:
 
 
 def backward(rows: Array) -> tuple[Array, Array]:
-    """Return the two halves, [n, N] each, of the inverse MDCT of rows [n, N], without window.
+    """Return the earlier and the later halves, [n, N] each, of the inverse MDCT of rows [n, N], N even.
 
-    Each half contains the windowed frame plus a mirror image of it (aliasing), which the neighbouring frame cancels.
+    Each half contains the frame, windowed once, plus a mirror image of it (aliasing). Multiplied by the window again
+    and added to the half of the neighbouring frame, it gives the signal: the images cancel.
     """
     from scipy.fft import dct
 

@@ -23,10 +23,10 @@ def mel_filterbank(
 ) -> Array:
     """Return the weights [width, count] of `count` triangular mel bands over the `width` bins of a spectrum, read-only.
 
-    The centres, with f_min before the first and f_max after the last, are equally spaced in mel. A triangle rises,
-    linearly in Hz, from 0 at the centre of the band before to 1 at its own centre, and falls to 0 at the centre of the
-    band after. With norm="slaney" it is divided by half its width in Hz, so that its area is 1. rate: the sampling rate
-    in Hz; f_min, f_max: Hz; scale: as in `hertz_to_mel`.
+    The bins lie from 0 to rate / 2; width: at least 2. The centres, with f_min before the first and f_max after the
+    last, are equally spaced in mel. A triangle rises, linearly in Hz, from 0 at the centre of the band before to 1 at
+    its own centre, and falls to 0 at the centre of the band after. With norm="slaney" it is divided by half its width
+    in Hz, so that its area is 1. rate: the sampling rate in Hz; f_min, f_max: Hz; scale: as in `hertz_to_mel`.
 
     Source: librosa reference, `librosa.filters.mel` and `librosa.hz_to_mel`.
     """
@@ -79,11 +79,11 @@ def mel_to_hertz(mel: Array, scale: MelScale) -> Array:
 
 
 def check_mel_bands(count: int, rate: float, width: int, f_min: float, f_max: float | None, scale: MelScale) -> None:
-    """Raise ValueError if the range of the bands is not valid, if there are too many, or if a band contains no bin.
+    """Raise ValueError unless the range of the bands is valid, they are not too many, and each contains a bin.
 
-    width: the number of bins of the spectrum; f_max: None means rate / 2. The other arguments are those of
-    `mel_filterbank`. The message begins with the name of a parameter or input; the caller puts the name of the node and
-    a dot before it.
+    width: the number of bins of the spectrum, of which there must be 2 or more; f_max: None means rate / 2. The other
+    arguments are those of `mel_filterbank`. The message begins with the name of a parameter or input; the caller puts
+    the name of the node and a dot before it.
     """
     top = f_max or rate / 2
     if width < 2:

@@ -69,7 +69,8 @@ class WindowTerms:
 def window_terms(windows: Sequence[DeltaWindow]) -> WindowTerms:
     """Return the terms of R and b for a set of windows, each a tuple (l, u, coefficients).
 
-    Raises ValueError if the set is empty, if a window is malformed, or if the first window is not static.
+    Raises ValueError if the set is empty, if a window is malformed, or if the first window is not static: the
+    coefficient 1 for the frame itself, none but 0 for others.
     """
     return _cached_terms(tuple((int(l), int(u), tuple(np.asarray(c, float).tolist())) for l, u, c in windows))  # noqa: E741
 
@@ -119,8 +120,9 @@ def _products(taps: list[tuple[int, int, float]]) -> list[tuple[int, int, int, f
 def _groups(terms: list[tuple[int, int, int, float]], targets: int) -> list[list[tuple[int, int, int, float]]]:
     """Divide terms into groups of _GROUP, so that all terms of a group are added to the same band of R, or to b.
 
-    Terms with the value 0 fill up the last group of each band. terms: tuples as in `WindowTerms`; the first number,
-    0 .. targets - 1, says to which band of R, or to b, the term is added.
+    Terms with the value 0 fill up the last group of each band; a band without terms gets a group of them. terms: tuples
+    (target, window, -k, value) as in `WindowTerms`; the target, 0 .. targets - 1, says to which band of R, or to b, the
+    term is added.
     """
     groups = []
     for m in range(targets):
@@ -134,9 +136,9 @@ def _groups(terms: list[tuple[int, int, int, float]], targets: int) -> list[list
 def precisions(variances: Array, frames: int, windows: WindowTerms, first: int = 0) -> Array:
     """Return the precisions 1 / variance, [frames, columns] float64.
 
-    They are set to 0 for the dynamic features of the first and the last `edge` frames, whose windows reach beyond the
-    signal. variances: [frames, columns], or [columns] for all frames; first: the number of the first frame in the whole
-    signal. Raises ValueError that names the first variance outside 1e-100 .. 1e100.
+    They are set to 0 for the dynamic features of the first and the last `edge` of these frames, whose windows reach
+    beyond them. variances: [frames, columns], or [columns] for all frames; first: the number of the first frame in the
+    whole signal, only for the message. Raises ValueError that names the first variance outside 1e-100 .. 1e100.
     """
     rows = np.atleast_2d(variances)
     rows = np.ascontiguousarray(rows[:1] if rows.strides[0] == 0 else rows, np.float64)  # stride 0: one row for all
@@ -169,8 +171,8 @@ def trajectory(means: Array, p: Array, windows: WindowTerms, first: int = 0) -> 
     """Return the trajectory y [frames, D], which solves R * y = b, and the factorised R, which `solve` takes.
 
     means: [frames, windows.count * D] float64; p: the precisions of the means, in the same shape; first: the number
-    of the first frame in the whole signal. Raises ValueError that names a frame if the precisions differ too much for
-    float64.
+    of the first frame in the whole signal, only for the message. Raises ValueError that names a frame if the precisions
+    differ too much for float64.
     """
     static = means.shape[1] // windows.count
     factor, y = np.empty((len(means), windows.width + 1, static)), np.empty((len(means), static))
@@ -189,7 +191,8 @@ def trajectory(means: Array, p: Array, windows: WindowTerms, first: int = 0) -> 
 def _equations(means: Array, p: Array, edge: int, sums: Array, values: Array, r: Array, b: Array) -> None:
     """Write R[t, t - m] to r[t, m] for m = 0 .. width, and the vector b to the array b.
 
-    p: the precisions; edge, sums, values: as in `WindowTerms`.
+    means, p: [frames, windows * D], the means and the precisions; edge, sums, values: as in `WindowTerms`; r: [frames,
+    width + 1, D]; b: [frames, D].
     """
     frames, bands, static = r.shape
     columns = p.shape[1]
@@ -234,7 +237,8 @@ def _factor(r: Array, y: Array) -> Any:
 
     U is lower triangular, and its diagonal is D. r: [frames, bands, static], where r[t, m] is R[t, t - m]; r[t, 0]
     becomes 1 / D[t], and r[t, m] becomes U[t, t - m]. Returns the first row t whose pivot D[t] has only a few correct
-    digits left, or -1 if there is none. The inner loops are few and read few arrays, so that they can be vectorised.
+    digits left, where it stops, or -1 if there is none. The inner loops are few and read few arrays, so that they can
+    be vectorised.
     """
     frames, bands, static = r.shape
     entire = np.empty(static)

@@ -23,7 +23,8 @@ def initial_state(order: int, sections: int = 1) -> list[tuple[Array, Array]]:
 
     The first array, [2, 8], holds the inputs of the basic filters, one sample late: row 0 for exp(b[1] * Phi_1), row 1
     for exp(sum over m > 1 of b[m] * Phi_m). The second array, [1 + order, 8], holds the outputs of the basic filters:
-    row 0 Phi_1 of the first exponential, row m Phi_m of the second.
+    row 0 Phi_1 of the first exponential, row m Phi_m of the second. A Pade approximation of order L uses the first L
+    columns. order: that of the mel-cepstrum; 0 counts as 1.
     """
     return [(np.zeros((2, _WIDTH)), np.zeros((1 + max(order, 1), _WIDTH))) for _ in range(sections)]
 
@@ -32,8 +33,9 @@ def initial_state(order: int, sections: int = 1) -> list[tuple[Array, Array]]:
 def _cascade(code: Code, count: Any, alpha: Any) -> None:
     """Write vector code that passes one sample through the basic filters Phi_m and adds up their outputs e[m].
 
-    sums[j] = sum of b[m] * e[m, j], m = 2 .. count - 1 ascending. count: the order of the mel-cepstrum plus 1; alpha:
-    the coefficient of the all-pass filter; source: the input of the first basic filter.
+    sums[j] = sum of b[m] * e[m, j], m = 2 .. count - 1 ascending. e: [count, 8], updated in place
+    except for row 0; b: [count]; sums: [8], overwritten; count: the order of the mel-cepstrum plus 1; alpha: the
+    coefficient of the all-pass filter; source: [8], the input of the first basic filter, one sample late.
 
         e[1] <- (1 - alpha**2) * source + alpha * e[1],    e[m] <- (e[m - 1] + alpha * e[m]) - alpha * (new e[m - 1])
 
@@ -65,10 +67,10 @@ def _cascade(code: Code, count: Any, alpha: Any) -> None:
 def mlsa(x: Array, b: Array, up: int, down: int, alpha: float, pade: Array, sources: Array, e: Array, y: Array) -> None:
     """Filter x by exp(sum_m b[m] * Phi_m(z)), m = 1 .. order, and write the result to y [n]; all arrays are float64.
 
-    x: [n], already multiplied by the gain exp(b[0]). b: [frames + 1, width], rows of MLSA coefficients. There are up /
-    down frames per sample: the coefficients of sample n lie on the line from row floor(n * up / down) to the next row.
-    alpha: the constant of the all-pass. pade: the coefficients p_1 .. p_L of the Pade approximation. sources, e: one
-    pair of `initial_state`, updated in place.
+    x: [n], already multiplied by the gain exp(b[0]); y may be x. b: [frames + 1, order + 1], rows b[0..order]. There
+    are up / down frames per sample: the coefficients of sample n lie on the line from row floor(n * up / down) to the
+    next row. alpha: the constant of the all-pass. pade: the coefficients p_1 .. p_L of the Pade approximation. sources,
+    e: one pair of `initial_state`, updated in place.
     """
     frames, width, order = len(b) - 1, b.shape[1], len(e) - 1
     stages = len(pade)

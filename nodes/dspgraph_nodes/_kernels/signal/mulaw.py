@@ -1,8 +1,8 @@
-"""mu-law companding with the same codes on every machine.
+"""mu-law companding; `mulaw_encode` and `floor_levels` give the same codes on every machine.
 
 numpy's log and exp differ in their last bit between machines with and without AVX-512, and the last bit can change the
-code of a sample at the edge between two codes. So the logarithm only gives a first guess of the code. A table of the
-edges, computed in decimal arithmetic, corrects it.
+code of a sample at the edge between two codes. So a table of the edges, computed in decimal arithmetic, decides; the
+logarithm only gives a first guess of the code. `even_levels` has no such table.
 """
 
 import math
@@ -22,8 +22,9 @@ def mulaw_encode(x: Array, levels: int = 256, peak: float = 1.0) -> Array:
 
         c = clip(floor(h + h * sgn(x) * ln(1 + mu * |x| / peak) / ln(levels) + 1/2), 0, levels - 1)
 
-    Here h = levels / 2 and mu = levels - 1. x: [n], float32 or float64; samples beyond +-peak count as +-peak. Silence
-    has the code h, +peak the last code, -peak the code 0. Raises ValueError that names the first NaN.
+    Here h = levels / 2 and mu = levels - 1. x: [n], float32 or float64; samples beyond +-peak count as +-peak. levels:
+    an even number. Silence has the code h, +peak the last code, -peak the code 0. Raises ValueError that names the
+    first NaN.
     """
     half, mu = levels // 2, levels - 1
     guess = np.minimum(np.abs(x), x.dtype.type(peak)) * x.dtype.type(mu / peak)
@@ -45,8 +46,8 @@ def mulaw_decode(codes: Array, levels: int = 256, peak: float = 1.0, dtype: Any 
 
         x = sgn(c - h) * (peak / mu) * (levels**(|c - h| / h) - 1)
 
-    Here h = levels / 2 and mu = levels - 1. codes: [n], integers from 0 to levels - 1. Raises ValueError that names the
-    first code out of range.
+    Here h = levels / 2, levels is even, and mu = levels - 1. codes: [n], integers from 0 to levels - 1. Raises
+    ValueError that names the first code out of range.
     """
     check_range(codes, 0, levels - 1, "mu-law codes")
     samples: Array = _centres(levels, peak, np.dtype(dtype).name)[codes]
@@ -93,11 +94,11 @@ def _expanded(levels: int) -> Array:
 
 
 def even_samples(levels: int, mulaw: bool = True) -> Array:
-    """Return the samples that the levels 0 .. levels - 1 stand for: [levels] float64, from -1 to 1; none of them is 0.
+    """Return the samples that the levels 0 .. levels - 1 stand for: [levels] float64, from -1 to 1.
 
-    The sample of level k is y = 2 * k / mu - 1, where mu = levels - 1, or, if `mulaw` is true, sgn(y) * ((1 +
-    mu)**abs(y) - 1) / mu. Several published vocoders use these levels. The samples of `mulaw_decode` differ from them
-    by about half a level.
+    None of them is 0 if `levels` is even. The sample of level k is y = 2 * k / mu - 1, where mu = levels - 1, or, if
+    `mulaw` is true, sgn(y) * ((1 + mu)**abs(y) - 1) / mu. Several published vocoders use these levels. The samples of
+    `mulaw_decode` differ from them by about half a level.
     """
     mu = levels - 1
     y = 2 * np.arange(levels) / mu - 1
@@ -111,7 +112,8 @@ def even_levels(x: Array, levels: int, mulaw: bool = True) -> Array:
     """Return the level [n] int64 of every sample x, the inverse of `even_samples`. x: [n] float64, from -1 to 1.
 
     The level is floor((y + 1) / 2 * mu + 1/2), where mu = levels - 1, and y is x or, if `mulaw` is true, sgn(x) * ln(1
-    + mu * abs(x)) / ln(1 + mu).
+    + mu * abs(x)) / ln(1 + mu). The logarithm is numpy's, so that the level of a sample at the edge between two levels
+    can depend on the machine. Samples beyond +-1 are not clipped: they get numbers that are no levels.
     """
     mu = levels - 1
     y = np.sign(x) * np.log1p(mu * np.abs(x)) / np.log1p(mu) if mulaw else x
@@ -128,7 +130,7 @@ def floor_levels(x: Array) -> Array:
         k = clip(128 + floor(sgn(x) * ln(1 + 255 * |x|) / ln(256) * 128), 0, 255)
 
     x: [n], float32 or float64. Silence has the level 128. Samples of +1 and above, for which the published program has
-    no level, get the last one.
+    no level, get the last one, and so does NaN.
     """
     levels: Array = np.clip(np.searchsorted(_floor_edges(x.dtype.name), x, side="right") - 1, 0, 255)
     return levels

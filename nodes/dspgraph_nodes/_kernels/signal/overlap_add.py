@@ -40,9 +40,10 @@ def step(tail: OverlapState, pieces: Iterable[Array], count: int, gain: Array, w
 
         y[n] = (sum_k gain[i] * f_k[i]) / (sum_k weight[i]),    i = n - k * hop - first
 
-    pieces: the next `count` frames f_k, as consecutive arrays [frames, length]; gain, weight: [length]; hop: samples
-    from one frame to the next; tail: the state, updated in place. `first` is the argument of `start`. The sums of a
-    sample run with k ascending, however the frames are divided into pieces.
+    The sums run over the frames that contain the sample, with k ascending, however they are divided into pieces.
+    Samples before the signal are left out. pieces: the next `count` frames f_k, as consecutive arrays [frames, length];
+    gain, weight: [length], the same in every call; hop: samples from one frame to the next; tail: the state, updated in
+    place. `first` is the argument of `start`.
     """
     over = len(tail.total)
     done = count * hop
@@ -68,7 +69,7 @@ def step(tail: OverlapState, pieces: Iterable[Array], count: int, gain: Array, w
 
 
 def flush(tail: OverlapState) -> Array:
-    """Return the samples that are left after the last frame, [m]. tail: the state."""
+    """Return the samples that are left, up to the end of the last frame's span, [m]. tail: the state."""
     y: Array = tail.total[tail.early : tail.ahead] / tail.weight[tail.early : tail.ahead]
     return y
 
@@ -90,7 +91,7 @@ def find_lost_sample(window: Array, hop: int, first: int, least: float = _NEGLIG
 def add_rows(frames: Array, gain: Array, hop: int, total: Array) -> None:
     """Add gain * frames[k] to `total` from sample k * hop on, for each k in ascending order.
 
-    frames: [n, length]; gain: [length]; total: changed in place.
+    frames: [n, length]; gain: [length]; total: at least (n - 1) * hop + length samples, changed in place.
     """
     count, length = frames.shape
     for k in range(count):

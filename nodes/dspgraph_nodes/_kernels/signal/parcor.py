@@ -14,12 +14,12 @@ _MULTIPLICITY = 6
 def step_down(lpc: Array, first_row: int = 0, rounding: Any = None) -> Array:
     """Convert rows (gain, a[1..order]) to rows (gain, k[1..order]) by the step-down recursion.
 
-    Rounding to a dtype with the precision eps can make a predictor unstable. So the poles of an
-    unstable predictor are moved inwards: a[j] becomes a[j] * (1 - d)**j. For d, the numbers eps, 4 * eps, 16 * eps ...
-    up to eps**(1 / min(order, 6)) are tried until |k| < 1.
+    Rounding to a dtype with the precision eps can make a predictor unstable. So the poles of an unstable predictor are
+    moved inwards: a[j] becomes a[j] * (1 - d)**j. For d, the numbers eps, 4 * eps, 16 * eps ... up to
+    eps**(1 / min(order, 6)) are tried until every |k| is at most 1 - eps.
 
-    lpc: [n, order + 1]. The result has this shape. rounding: the dtype to which the predictors were rounded; by default
-    that of lpc.
+    lpc: [n, order + 1]. The result has this shape, in float64. rounding: the dtype to which the predictors were
+    rounded; by default that of lpc.
 
     Raises ValueError that names the first row that stays unstable. first_row: the number of row 0 in that message.
     """
@@ -52,10 +52,10 @@ def step_up(parcor: Array) -> Array:
 def _step_down_rows(rows: Array, eps: float, most: float) -> tuple[int, int]:
     """Convert predictors to reflection coefficients in place, moving poles inwards as `step_down` describes it.
 
-    eps, most: the smallest and the largest d. Returns (row, order) of the first predictor that stays unstable, and
-    the order at which its |k| is too large; rows[row, order] then has this k, and later rows are not converted. Returns
-    (-1, 0) if all rows are converted. One step is a'[j] = (a[j] - k * a[i - j]) / (1 - k**2), in a form without
-    cancellation for the symmetric predictor of a tone.
+    eps, most: the smallest and the largest d. Returns (row, order): the first predictor that stays unstable, and the
+    order at which its |k| was too large before its poles were moved; rows[row, order] then has this k, and later rows
+    are not converted. Returns (-1, 0) if all rows are converted. One step is a'[j] = (a[j] - k * a[i - j]) / (1 -
+    k**2), in a form without cancellation for the symmetric predictor of a tone.
     """
     count, width = rows.shape
     before, given = np.empty(width), np.empty(width)

@@ -64,7 +64,10 @@ class PitchClock:
         return source(*self._until(-(-self.rows * samples // rows))).astype(self.dtype, copy=False)
 
     def _until(self, until: int) -> tuple[Array, Array]:
-        """Return pitch and phase of the samples before number `until` that have not been returned yet, [m] each."""
+        """Return (pitch, phase) of the samples not returned yet before number `until`, [m] each; move on to `until`.
+
+        pitch: Hz, float64; phase: uint64, in units of 2**-64 cycles.
+        """
         rows, samples = self.ratio
         first, part = divmod(self.samples * rows, samples)
         owners = (part + np.arange(until - self.samples) * rows) // samples

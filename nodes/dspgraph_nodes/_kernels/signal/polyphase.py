@@ -30,13 +30,13 @@ def half_width(up: int, down: int) -> int:
 
 
 def width(up: int, down: int) -> int:
-    """Return the number of taps in a row of `bank` for the factor up / down, rounded up to whole blocks of 32."""
+    """Return the number of taps in a row of `bank`: 2 * half_width(up, down), rounded up to whole blocks of 32."""
     return -(-2 * half_width(up, down) // _BLOCK) * _BLOCK
 
 
 @lru_cache(maxsize=8)
 def bank(up: int, down: int, dtype: str) -> Array:
-    """Return the filter bank for the factor up / down: [up, width], one row of taps for each phase.
+    """Return the filter bank for the factor up / down: [up, width], read-only, one row of taps for each phase.
 
     Row p computes the output sample that lies p / up input samples after the input sample q. The last tap,
     h(p / up - w), is for the input sample q + w, the tap before it, h(p / up - w + 1), for q + w - 1, and so on, where
@@ -46,7 +46,8 @@ def bank(up: int, down: int, dtype: str) -> Array:
 
         f = (1 + pass) / 2 * min(1, up / down)
 
-    Here pass = 0.913 is the end of the pass band.
+    Here pass = 0.913 is the end of the pass band, and beta = 13.04. up, down: in lowest terms; dtype: the name of the
+    dtype.
     """
     w = half_width(up, down)
     offsets = np.arange(up)[:, None] + up * (np.arange(width(up, down))[::-1] - w)
@@ -105,7 +106,8 @@ def resample(x: Array, start: int, phase: int, up: int, down: int, taps: Array, 
     """Resample x [channels, samples] to up / down times its sampling rate; write the result to y [channels, n].
 
     The first output sample is the inner product of x[:, start : start + width] and row `phase` of the taps; each
-    further output sample lies down / up input samples later. taps: the result of `bank`, [up, width].
+    further output sample lies down / up input samples later. x must have all samples that y needs. phase: from 0 to up
+    - 1; taps: the result of `bank`, [up, width].
     """
     rows, length = taps.shape
     flat = taps.reshape(rows * length)

@@ -64,8 +64,9 @@ class PsolaSignal:
     def push(self, x: Array, periods: Array, end: bool = False) -> Array:
         """Add samples x [n, channels]; return the output samples, [m, channels], that are now determined.
 
-        periods: [k], the period at each of the next k samples of the input, in samples, 0 where unvoiced. Periods may
-        come later than their samples; at the end every sample must have one. end: whether the signal ends here.
+        periods: [k], the period at each of the next k samples of the input, in samples, at most `longest`, 0 where
+        unvoiced. Periods may come later than their samples; at the end every sample must have one. end: whether the
+        signal ends here.
         """
         self.x = np.concatenate((self.x, x))
         self.periods = np.concatenate((self.periods, periods))
@@ -110,7 +111,10 @@ class PsolaSignal:
             self.search = place + max(1, round(length))
 
     def _largest(self, upto: int) -> tuple[int, float]:
-        """Return (channel, sign) of the sample with the largest magnitude before sample number `upto`."""
+        """Return (channel, sign) of the largest magnitude before sample number `upto`; sign: 1.0 or -1.0.
+
+        The extremes `low` and `high`, and `seen`, are updated.
+        """
         part = self.x[max(0, self.seen - self.first) : upto - self.first]
         self.low, self.high = (np.minimum(self.low, part.min(axis=0, initial=0)),
                                np.maximum(self.high, part.max(axis=0, initial=0)))  # fmt: skip

@@ -169,7 +169,8 @@ def _candidates(
     d: normalised differences for the lags from 0 on; shortest, rate, pitches, weights: as in `PitchGrid`. A candidate
     is a local minimum of d at a lag of at least `shortest`. For each threshold, the minima below it share its weight:
     each is exp(-2) times as probable as the minimum before it. If no minimum lies below a threshold, the lowest minimum
-    gets 1 % of its weight.
+    gets 1 % of its weight. A candidate below the lowest bin goes to that bin, one above the highest is dropped; of two
+    in a bin, the one with the longer lag is kept.
     """
     last, count, deepest = len(d) - 1, 0, 0
     lags, heights, shares = np.empty(len(d), np.int64), np.empty(len(d)), np.zeros(len(d))
@@ -242,8 +243,9 @@ def _extend(
 ) -> None:  # fmt: skip
     """Add frames to the paths; write to f0 the pitch of the frames for which enough later frames have come.
 
-    The arrays from `score` to `found` are the state (see `PitchPath`), updated in place. seen: the number of frames so
-    far. The other arguments are those of `PitchGrid`.
+    frames: [n, length] float64. The arrays from `score` to `found` are the state (see `PitchPath`), updated in place.
+    seen: the number of frames before these. f0: [m], one number for each new frame that is number `wait` or later. The
+    other arguments are those of `PitchGrid`.
     """
     length, bins, rows, given = frames.shape[1], len(pitches), len(origin), 0
     x, d, padded = np.zeros(length + longest + 5), np.empty(longest + 1), np.empty(bins + len(moves) - 1)

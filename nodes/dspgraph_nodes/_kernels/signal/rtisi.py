@@ -54,7 +54,8 @@ def rtisi_push(how: Rtisi, held: RtisiState, magnitude: Array) -> Array | None:
     """Add a frame, magnitude [bins]; return the final spectrum of the frame `ahead` frames before it, if there is one.
 
     The earlier frames that overlap the new one are added up. The phases of the sum's spectrum are the initial phases of
-    the new frame. how: the settings; held: the state, updated in place.
+    the new frame. `rtisi_pop` then iterates; it is not called, and None is returned, while at most `ahead` frames are
+    held. how: the settings; held: the state, updated in place.
     """
     blank = np.zeros((1, how.n_fft // 2 + 1), held.spectrum.dtype)
     begun = _analysed(how, _sum(how, held, np.concatenate((held.spectrum, blank))))[-1:]
@@ -66,7 +67,7 @@ def rtisi_push(how: Rtisi, held: RtisiState, magnitude: Array) -> Array | None:
 def rtisi_pop(how: Rtisi, held: RtisiState) -> Array:
     """Iterate over the held frames, then make the first of them final: return its spectrum [bins], and drop the frame.
 
-    how: the settings; held: the state, updated in place.
+    how: the settings; held: the state with at least one frame, updated in place.
     """
     for _ in range(how.iterations):
         held.spectrum = _with_magnitude(_analysed(how, _sum(how, held, held.spectrum)), held.magnitude)
@@ -90,7 +91,11 @@ def _pieces(how: Rtisi, spectrum: Array) -> Array:
 
 
 def _sum(how: Rtisi, held: RtisiState, spectrum: Array) -> Array:
-    """Return the overlap-add of the final frames and of the held frames with the spectra `spectrum`: [samples]."""
+    """Return the overlap-add of the final frames and of the frames with the spectra `spectrum`: [samples].
+
+    It begins with the first frame that is not final. how: the settings; held: the state, of which only `left` is used;
+    spectrum: [n, bins], those of the held frames, and of a new one if wanted.
+    """
     length = len(how.window)
     y = np.zeros(length + (len(spectrum) - 1) * how.hop, how.window.dtype)
     y[:length] = held.left

@@ -20,7 +20,8 @@ _LEAST_SQUARE = (10 * 2.0**-52 / 1e-12) ** 2
 def spectra(frames: Array, window: Array, n_fft: int) -> Array:
     """Return the Fourier transforms [n, n_fft // 2 + 1] of frames times a window.
 
-    frames: [n, length]; window: [length]. The products are centred in n_fft samples; the other samples are 0.
+    frames: [n, length], float32 or float64; window: [length], length <= n_fft. The products are centred in n_fft
+    samples; the other samples are 0.
     """
     out = np.empty((len(frames), n_fft // 2 + 1), np.result_type(frames.dtype, np.complex64))
     at = 0
@@ -70,8 +71,9 @@ def split_rows(rows: Array) -> Iterator[Array]:
 def resynthesise(spectrum: Iterable[Array], count: int, window: Array, hop: int, first: int) -> Array:
     """Return the signal [count * hop] whose windowed frames come nearest to the inverse transforms of `count` rows.
 
-    The distance is the sum of squares. spectrum: the rows, in pieces [m, n_fft / 2 + 1]; window: [length]; first: where
-    a frame begins, in samples after the start of its span, at most 0.
+    The distance is the sum of squares. spectrum: the rows, in pieces [m, n_fft / 2 + 1]; window: [length], above 0 on
+    the whole span of its own frame; first: where a frame begins, in samples after the start of its span, at most 0. The
+    result has the dtype of the window.
     """
     tail = overlap.start(len(window), hop, first, window.dtype)
     y = overlap.step(tail, inverse_frames(spectrum, len(window)), count, window, window * window, hop)
@@ -95,11 +97,11 @@ class SpectrumRows(Protocol):
 
 
 def window_start(rows: SpectrumRows, hop: int, length: int | None, window: Window) -> int:
-    """Return where the window of a row begins, in samples after the start of the span of that row.
+    """Return where the window of a row begins, in samples after the start of the span of that row, at most 0.
 
-    rows: the stream of spectra; length: the length of the window in samples, n_fft if None. Raises ValueError if no
-    signal can be made from these rows with this hop and window. The message begins with the name of a parameter; the
-    caller puts the name of the node and a dot before it.
+    rows: the stream of spectra; hop: samples from one row to the next; length: the length of the window in samples,
+    n_fft if None. Raises ValueError if no signal can be made from these rows with this hop and window. The message
+    begins with the name of a parameter; the caller puts the name of the node and a dot before it.
     """
     n_fft = 2 * (rows.width - 1)
     length = length or n_fft

@@ -163,9 +163,10 @@ def _locked(now: Array, earlier: Array, before: Array) -> Array:
     """Return the spectra `now` [channels, bins] with phases that continue those of the last output frame.
 
     earlier: the spectra of the input `hop` samples before `now`; before: the spectra of the last output frame. Peaks
-    are those of the power of all channels together. Around a peak, the phases of all channels change by one angle: the
-    advance of the peak's phase in the input, plus the peak's phase in the last output frame minus its phase in `now`,
-    both averaged over the channels, weighted by power. Where there was silence before, no phase changes.
+    are bins with more power, of all channels together, than the two bins on either side. Around a peak, the phases of
+    all channels change by one angle: the advance of the peak's phase in the input, plus the peak's phase in the last
+    output frame minus its phase in `now`, both averaged over the channels, weighted by power. Where there was silence
+    before, no phase changes.
     """
     power = (now.real * now.real + now.imag * now.imag).sum(axis=0)
     around = np.pad(power, 2, constant_values=-1)
@@ -193,10 +194,11 @@ def _unit(z: Array) -> Array:
 def _shifted_frames(how: Stretching, held: StretchState, numbers: range) -> tuple[Array, Array, Array]:
     """Return frames of WSOLA [channels, n, length], and the gain [length] and weight [length] of their overlap-add.
 
-    Each frame is cut where it continues the previous frame best: at the shift with the largest x . t / sqrt(x . x),
-    where x is the shifted frame, with all its channels, and t are the input samples that follow the previous frame. Of
-    equally good shifts, as in silence, the smallest is taken. numbers: which output frames to make, by their numbers j
-    (see the module). held: the state, in which `shifted` is updated.
+    Each frame is cut where it continues the previous frame best: at the shift, of at most `reach` samples, with the
+    largest x . t / sqrt(x . x), where x is the shifted frame, with all its channels, and t is the frame that begins
+    `hop` samples after the previous one. Of equally good shifts, as in silence, the smallest is taken. Frame 0 is not
+    shifted. numbers: which output frames to make, by their numbers j (see the module). held: the state, in which
+    `shifted` is updated.
 
     Source: W. Verhelst and M. Roelands, An overlap-add technique based on waveform similarity (WSOLA) for high quality
     time-scale modification of speech, ICASSP 1993.

@@ -73,7 +73,10 @@ def _low_pass(half: int, band: float) -> Array:
 
 @kernel
 def _every_step(x: Array, taps: Array, step: int, y: Array) -> None:
-    """Filter x and keep every `step`-th sample: write y[m] = sum_k taps[k] * x[m * step + k] to y."""
+    """Filter x and keep every `step`-th sample: write y[m] = sum_k taps[k] * x[m * step + k] to y.
+
+    x must have at least (len(y) - 1) * step + len(taps) samples.
+    """
     for m in range(len(y)):
         total, begin = 0.0, m * step
         for k in range(len(taps)):
@@ -116,7 +119,8 @@ def _is_subharmonic(x: Array, at: float, period: float, p: int, least: float) ->
 def _correlation(x: Array, at: float, period: float, lag: float) -> float:
     """Return the correlation coefficient of two windows of x, `lag` samples apart, around the sample `at`.
 
-    Each window has two periods; lag and period need not be whole numbers of samples.
+    Each window has two periods, fewer at the ends of x; lag and period, in samples, need not be whole numbers. The
+    result is 0 if less than one period is inside x, or if x is constant in a window.
     """
     length = int(2 * period) + 1
     whole = int(lag)

@@ -103,10 +103,15 @@ class Tables(NamedTuple):
 
 
 def swipe(x: Array, rate: float, hop: int, low: float, high: float) -> tuple[Array, Array]:
-    """Return the pitch with the greatest strength, in Hz, and its strength, every `hop` samples: [ceil(n / hop)] each.
+    """Return the pitch, Hz, and the strength of the strongest candidate, every `hop` samples: [ceil(n / hop)] each.
+
+    The pitch is that of the candidate that is strongest on average over SMOOTHING seconds. A subharmonic is then
+    replaced by its multiple (see `_multiples`), and a formant by the pitch of its voice (see `_lower_voices`); the
+    strength is still that of the strongest candidate, not averaged. The pitch is 0 in silence, and where the chosen
+    candidate is at an end of the range.
 
     x: [n]; its level does not matter. rate: the sampling rate, Hz. low, high: the ends of the range that is searched,
-    Hz. The pitch is 0 in silence, and where the strongest pitch is at an end of the range.
+    Hz. Value k belongs to the sample k * hop.
     """
     tables = _tables(rate, low, high)
     peak = np.abs(x).max(initial=0.0)
@@ -218,7 +223,7 @@ def _strengths(x: Array, at: Array, tables: Tables) -> Array:
 def _loudness(x: Array, begin: int, step: int, count: int, window: WindowTables) -> Array:
     """Return L_w (see the module) of `count` windows, [count, points], centred at the samples begin, begin + step ...
 
-    x: [n], the signal; window: the tables for windows of this length.
+    x: [n] float32, the signal, taken as 0 outside; window: the tables for windows of this length.
     """
     from scipy.fft import rfft
 
@@ -296,10 +301,10 @@ def _multiples(
     """Return the factor by which each pitch must be multiplied, [frames]: 1, or about 2, 3 and so on for a subharmonic.
 
     x: [n]; at: [frames], samples; strengths: [frames, candidates]; best: [frames], the chosen candidates; f0: [frames],
-    their pitch, Hz; candidates: their pitches, Hz. The strength of a multiple is the greatest of three frames, `reach`
-    apart, because a pitch is weak where the voice begins. The subharmonic of unequal pulses may lie up to a semitone
-    beside the exact fraction of their pitch; so if f0 is not a subharmonic of m * f0, the strongest candidate near m *
-    f0 is tried too.
+    their exact pitches, Hz, 0 for none; candidates: the pitches of all candidates, Hz. Multiples up to MOST_MULTIPLE
+    are tried. The strength of a multiple is the greatest of three frames, `reach` frames apart, because a pitch is weak
+    where the voice begins. The subharmonic of unequal pulses may lie up to a semitone beside the exact fraction of
+    their pitch; so if f0 is not a subharmonic of m * f0, the strongest candidate near m * f0 is tried too.
     """
     found = np.ones(len(f0))
     for i in range(len(f0)):
@@ -336,7 +341,8 @@ def _lower_voices(
 
     The best candidate is the strongest one, unless this is only a formant of a lower voice; then it is the pitch of
     this voice. at: [frames], samples; strengths: [frames, candidates]; strongest: [frames], the index of the strongest
-    candidate; multiples: [frames], 1 where the strongest candidate is no subharmonic; candidates: their pitches, Hz.
+    candidate; multiples: [frames], 1 where the strongest candidate is no subharmonic; other frames are not changed;
+    candidates: the pitches of all candidates, Hz.
     """
     best = strongest.copy()
     fall = round(PER_OCTAVE * LEAST_FALL)

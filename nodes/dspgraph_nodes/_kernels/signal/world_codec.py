@@ -30,7 +30,7 @@ def aperiodicity_bands(rate: float) -> int:
 def code_envelope(power: Array, rate: float, dimensions: int) -> Array:
     """Return coded spectral envelopes [n, dimensions]: a cosine transform of ln(power) on the mel scale.
 
-    power: [n, n_fft / 2 + 1], float64, above 0; rate: the sampling rate, Hz.
+    power: [n, n_fft / 2 + 1], float64, above 0; rate: the sampling rate, Hz; dimensions: at most n_fft / 2.
     """
     return matmul(log(power), _coding(power.shape[1], rate, dimensions))
 
@@ -38,15 +38,15 @@ def code_envelope(power: Array, rate: float, dimensions: int) -> Array:
 def decode_envelope(coded: Array, rate: float, n_fft: int) -> Array:
     """Return power spectra [n, n_fft / 2 + 1], float64, decoded from the results of `code_envelope`.
 
-    coded: [n, dimensions]; rate: the sampling rate, Hz.
+    coded: [n, dimensions], float64, dimensions at most n_fft / 2; rate: the sampling rate, Hz; n_fft: even.
     """
     return exp(matmul(coded, _decoding(coded.shape[1], rate, n_fft)))
 
 
 def code_bands(aperiodicity: Array, rate: float) -> Array:
-    """Return the aperiodicity at 3, 6, 9 ... kHz in dB, interpolated linearly between bins.
+    """Return the aperiodicity at 3, 6, 9 ... kHz in dB, interpolated linearly in dB: [n, aperiodicity_bands(rate)].
 
-    aperiodicity: [n, n_fft / 2 + 1], float64, above 0. Returns [n, aperiodicity_bands(rate)].
+    aperiodicity: [n, n_fft / 2 + 1], float64, above 0; rate: the sampling rate, Hz.
     """
     bins = aperiodicity.shape[1]
     at = _STEP * np.arange(1, aperiodicity_bands(rate) + 1)
@@ -57,9 +57,10 @@ def code_bands(aperiodicity: Array, rate: float) -> Array:
 def decode_bands(coded: Array, rate: float, n_fft: int) -> Array:
     """Return aperiodicity, from 0 to 1, [n, n_fft / 2 + 1], decoded from the results of `code_bands`.
 
-    coded: [n, aperiodicity_bands(rate)], the values at 3, 6, 9 ... kHz in dB, float64. The values at 0 Hz and at half
-    the rate are fixed: -60 dB and 0 dB. Bins between these frequencies are interpolated linearly in dB. A row of
-    `coded` whose mean is above -0.5 dB becomes 1 in every bin (only noise).
+    coded: [n, aperiodicity_bands(rate)], the values at 3, 6, 9 ... kHz in dB, float64; rate: the sampling rate, at
+    least 12000 Hz, so that there is a band. The values at 0 Hz and at half the rate are fixed: -60 dB and -1e-12 dB.
+    Bins between these frequencies are interpolated linearly in dB. A row of `coded` whose mean is above -0.5 dB becomes
+    1 - 1e-12 in every bin (only noise).
     """
     count = coded.shape[1]
     edges = np.full((len(coded), 1), _LOWEST_DB), coded, np.full((len(coded), 1), -_GUARD)
@@ -120,7 +121,7 @@ def _mel_axis(points: int, rate: float) -> Array:
 def _straight_lines(axis: Array, at: Array) -> Array:
     """Return the matrix [len(axis), len(at)] that interpolates linearly: values at `axis` times it are values at `at`.
 
-    axis: ascending.
+    axis: ascending, two values or more. Beyond its ends, the first and the last line go on.
     """
     left = np.clip(np.searchsorted(axis, at, side="right") - 1, 0, len(axis) - 2)
     share = (at - axis[left]) / (axis[left + 1] - axis[left])

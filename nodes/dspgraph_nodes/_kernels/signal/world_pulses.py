@@ -77,8 +77,8 @@ class Responses:
     def push(self, f0: Array, power: Array, aperiodicity: Array, end: bool = False) -> Array:
         """Add m rows; return the samples [n] that are now determined.
 
-        f0: [m], the pitch in Hz; power, aperiodicity: [m, n_fft / 2 + 1]; end: whether the signal ends after these
-        rows; then all remaining samples are returned.
+        f0: [m], the pitch in Hz, 0 where unvoiced; power, aperiodicity: [m, n_fft / 2 + 1]; all float64. end: whether
+        the signal ends after these rows; then all remaining samples are returned.
         """
         before = self.early if not self.rows and len(f0) else 0
         self.rows += len(f0)
@@ -98,7 +98,8 @@ class Responses:
     def _append(self, f0: Array, power: Array, aperiodicity: Array, copies: int) -> None:
         """Append rows to those that are kept. `copies` copies of the first new row come before them.
 
-        If `copies` is below 0, nothing is appended. The arguments are those of `push`.
+        If `copies` is below 0, nothing is appended. A pitch below `lowest_pitch` becomes 0, and the aperiodicity is
+        limited to _A_RANGE. The other arguments are those of `push`.
         """
         if copies < 0 or not len(f0):
             return
@@ -147,7 +148,7 @@ class Responses:
         """Add the response of a pulse to the signal. The pulse lies `part` samples after sample number `at`.
 
         part: from 0 to 1; voiced: whether the signal is voiced there; following: the number of the sample before the
-        next pulse.
+        next pulse. The noise of the pulse is drawn even if there is no power, so that later noise stays the same.
         """
         place, share = (one[0] for one in self._places(np.array([at])))
         after = min(place + 1, len(self.f0) - 1) if share else place
@@ -184,7 +185,7 @@ class Responses:
         """Return the response of a minimum-phase filter to noise, [n_fft]. Time 0 is in the middle of the result.
 
         power: [n_fft / 2 + 1], the squared magnitude response of the filter; noise: [any length], the input of the
-        filter from time 0 on.
+        filter from time 0 on, of which only the first n_fft samples are used.
         """
         from scipy.fft import irfft, rfft
 
@@ -214,7 +215,7 @@ def _between(rows: Array, place: Array, share: Array) -> Array:
 
 
 def minimum_phase(power: Array) -> Array:
-    """Return the minimum-phase spectrum with a given power, complex, in the shape of `power`: [n / 2 + 1].
+    """Return the minimum-phase spectrum with a given power above 0, complex, in the shape of `power`: [n / 2 + 1].
 
     Source: A. V. Oppenheim and R. W. Schafer, Discrete-Time Signal Processing, 3rd edition, Pearson, 2010 (chapter 13):
     the cepstrum of the amplitude, folded to positive times.
