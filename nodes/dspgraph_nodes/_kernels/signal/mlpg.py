@@ -69,8 +69,8 @@ class WindowTerms:
 def window_terms(windows: Sequence[DeltaWindow]) -> WindowTerms:
     """Return the terms of R and b for a set of windows, each a tuple (l, u, coefficients).
 
-    Raises ValueError if the set is empty, if a window is malformed, or if the first window is not static: the
-    coefficient 1 for the frame itself, none but 0 for others.
+    Raises ValueError if the set is empty, if a window is malformed, or if the first window is not static (coefficient 1
+    for the frame itself, 0 for all others).
     """
     return _cached_terms(tuple((int(l), int(u), tuple(np.asarray(c, float).tolist())) for l, u, c in windows))  # noqa: E741
 

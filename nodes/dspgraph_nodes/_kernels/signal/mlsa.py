@@ -33,9 +33,9 @@ def initial_state(order: int, sections: int = 1) -> list[tuple[Array, Array]]:
 def _cascade(code: Code, count: Any, alpha: Any) -> None:
     """Write vector code that passes one sample through the basic filters Phi_m and adds up their outputs e[m].
 
-    sums[j] = sum of b[m] * e[m, j], m = 2 .. count - 1 ascending. e: [count, 8], updated in place
-    except for row 0; b: [count]; sums: [8], overwritten; count: the order of the mel-cepstrum plus 1; alpha: the
-    coefficient of the all-pass filter; source: [8], the input of the first basic filter, one sample late.
+    sums[j] = sum of b[m] * e[m, j], m = 2 .. count - 1 ascending. e: [count, 8], updated in place except for row 0; b:
+    [count]; sums: [8], overwritten; count: the order of the mel-cepstrum plus 1; alpha: the coefficient of the all-pass
+    filter; source: [8], the input of the first basic filter, one sample late.
 
         e[1] <- (1 - alpha**2) * source + alpha * e[1],    e[m] <- (e[m - 1] + alpha * e[m]) - alpha * (new e[m - 1])
 

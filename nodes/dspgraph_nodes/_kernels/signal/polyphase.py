@@ -46,8 +46,7 @@ def bank(up: int, down: int, dtype: str) -> Array:
 
         f = (1 + pass) / 2 * min(1, up / down)
 
-    Here pass = 0.913 is the end of the pass band, and beta = 13.04. up, down: in lowest terms; dtype: the name of the
-    dtype.
+    Here pass = 0.913 is the end of the pass band, and beta = 13.04. dtype: the name of the dtype.
     """
     w = half_width(up, down)
     offsets = np.arange(up)[:, None] + up * (np.arange(width(up, down))[::-1] - w)
@@ -106,8 +105,8 @@ def resample(x: Array, start: int, phase: int, up: int, down: int, taps: Array, 
     """Resample x [channels, samples] to up / down times its sampling rate; write the result to y [channels, n].
 
     The first output sample is the inner product of x[:, start : start + width] and row `phase` of the taps; each
-    further output sample lies down / up input samples later. x must have all samples that y needs. phase: from 0 to up
-    - 1; taps: the result of `bank`, [up, width].
+    further output sample lies down / up input samples later. x must have all samples that y needs, which is not
+    checked. phase: from 0 to up - 1; taps: the result of `bank`, [up, width].
     """
     rows, length = taps.shape
     flat = taps.reshape(rows * length)
