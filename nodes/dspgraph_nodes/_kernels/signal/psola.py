@@ -111,9 +111,9 @@ class PsolaSignal:
             self.search = place + max(1, round(length))
 
     def _largest(self, upto: int) -> tuple[int, float]:
-        """Return (channel, sign) of the sample with the largest magnitude before sample number `upto`; sign: 1.0 or -1.0.
+        """Return (channel, sign) of the sample with the largest magnitude before sample number `upto`.
 
-        The extremes `low` and `high`, and `seen`, are updated.
+        sign: 1.0 or -1.0. The extremes `low` and `high`, and `seen`, are updated.
         """
         part = self.x[max(0, self.seen - self.first) : upto - self.first]
         self.low, self.high = (np.minimum(self.low, part.min(axis=0, initial=0)),

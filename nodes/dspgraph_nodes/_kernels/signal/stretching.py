@@ -33,7 +33,7 @@ class Stretching:
     reach: int
 
     def position(self, frame: int) -> int:
-        """Return the number of the input sample in the middle of output frame number `frame`, before a shift by WSOLA."""
+        """Return the number of the input sample in the middle of output frame `frame`, before a shift by WSOLA."""
         return frame * self.hop * self.down // self.up
 
     def needed(self, frame: int) -> int:
