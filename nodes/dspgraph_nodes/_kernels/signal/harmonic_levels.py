@@ -29,15 +29,15 @@ def relative_level(x: Array, rate: float, at: float, f: float, m: int) -> float:
     A(k): the magnitude at k * f, by a Hann window of eight periods of f; B(k): the magnitude at k * f on a straight
     line, in log A over k, between the two harmonics of m * f beside k. Both sums also run over up to three windows: one
     around `at`, then one half a window before it and one half a window after it; the next one is left out if the level
-    so far is above CLEARLY_A_PITCH. Harmonics below HIGHEST_LEVEL are compared, at least up to number 2 * m. If number
-    2 * m is beyond half the rate, there are too few harmonics to compare, and the result is 1.
+    so far is above CLEARLY_A_PITCH. Harmonics below HIGHEST_LEVEL and half the rate are compared, at least up to number
+    2 * m. If number 2 * m is beyond half the rate, there are too few harmonics to compare, and the result is 1.
 
     x: [n]; rate: the sampling rate, Hz; at: the sample in the middle of the first window, which is moved inwards if the
     three windows do not lie inside x; f: Hz; m: at least 2. The windows are shorter if x is.
     """
     if 2 * m * f > rate / 2:
         return 1.0
-    count = max(2, int(HIGHEST_LEVEL / (m * f))) * m
+    count = max(2, int(min(HIGHEST_LEVEL, rate / 2) / (m * f))) * m
     half = WINDOW_PERIODS / 2 * rate / f
     middle = max(2 * half, min(at, len(x) - 2 * half))
     total = weights = 0.0
