@@ -31,14 +31,16 @@ def mlpg(
         y = R**-1 * b,    R = sum_w W_w' * P_w * W_w,    b = sum_w W_w' * P_w * mu_w
 
     For each window w, W_w is the matrix that applies the window to a trajectory, mu_w the means, and P_w the
-    reciprocals of the variances, on a diagonal; ' is the transpose. means: [T, windows * D], or a padded batch [B, T,
-    windows * D]; variances: any shape that broadcasts to that of the means, such as one row [windows * D]; windows:
-    tuples (l, u, c) with l + u + 1 coefficients c, for l frames before and u frames after the present one; the first is
-    (0, 0, [1.0]); lengths: the number of frames of each signal of a batch, T by default. Every signal is solved by
-    itself, so that its result is the same, bit for bit, in any batch. Padding is not read, and its outputs and
-    gradients are 0. Returns [T, D] or [B, T, D], in the dtype and on the device of the means; computed in float64 on
-    the CPU. There are no second derivatives. Raises ValueError for other shapes and windows, and for variances outside
-    1e-100 .. 1e100.
+    reciprocals of the variances, on a diagonal; ' is the transpose. In the first and the last frames, as many as the
+    widest window reaches back or ahead, P_w is 0 for all windows but the first: there the dynamic features do not
+    count. means: [T, windows * D], or a padded batch [B, T, windows * D]; variances: any shape that broadcasts to that
+    of the means, such as one row [windows * D]; windows: tuples (l, u, c) with l + u + 1 coefficients c, for l frames
+    before and u frames after the present one; the first is (0, 0, [1.0]); lengths: the number of frames of each signal,
+    0 to T, T by default. Every signal is solved by itself, so that its result is the same, bit for bit, in any batch.
+    Padding is not read, and its outputs and gradients are 0. Returns [T, D] or [B, T, D], in the dtype and on the
+    device of the means; computed in float64 on the CPU. There are no second derivatives. Raises ValueError for other
+    shapes, dtypes, lengths and windows, for variances on another device than the means or outside 1e-100 .. 1e100, and
+    if static and dynamic variances differ too much for float64.
 
     Source: K. Tokuda, T. Yoshimura, T. Masuko, T. Kobayashi and T. Kitamura, Speech Parameter Generation Algorithms for
     HMM-Based Speech Synthesis, ICASSP 2000.
@@ -84,7 +86,8 @@ def _rows(tensor: torch.Tensor) -> NDArray[Any]:
 def _padded(rows: list[NDArray[Any]], shape: torch.Size, dimensions: int) -> torch.Tensor:
     """Return the rows of every signal, padded with zeros to T, as a tensor [T, dimensions] or [B, T, dimensions].
 
-    rows: [frames, dimensions] each; shape: the shape of the means, of which T and B are taken.
+    rows: [frames, dimensions] each, float64, as is the result; with a single signal of T frames the result shares its
+    memory. shape: that of the means, from which T and the number of axes are taken.
     """
     if len(rows) == 1 and len(rows[0]) == shape[-2]:
         one = torch.from_numpy(rows[0])

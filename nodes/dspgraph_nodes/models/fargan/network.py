@@ -1,4 +1,4 @@
-"""FARGAN's networks in torch: the frame-rate network, and the sub-frame network that makes 40 samples at a time.
+"""FARGAN's networks in torch: the frame-rate network, and the sub-frame network, which makes 1 / 4 frame at a time.
 
 Source: J.-M. Valin, A. Mustafa and J. Büthe, Very Low Complexity Speech Synthesis Using Framewise Autoregressive GAN
 (FARGAN) with Pitch Prediction, IEEE Signal Processing Letters 31, 2024; the program published with it.
@@ -21,9 +21,10 @@ _FIRST_GAIN = -3.0  # natural logarithm of the gain with which training begins, 
 
 
 class SubframeStates(NamedTuple):
-    """The state after a sub-frame.
+    """The state of the sub-frame network between two sub-frames.
 
-    memory: [batch, 256], the past samples. seen: [batch, inputs], the inputs of the last sub-frame. gru1, gru2, gru3:
+    memory: [batch, 256], the samples before the next sub-frame; in the result of `FARGAN.subframe` the caller has yet
+    to bring them up to date. seen: [batch, inputs], the vector u of the last sub-frame, see `FARGAN`. gru1, gru2, gru3:
     [batch, units], the states of the GRUs.
     """
 
@@ -84,8 +85,8 @@ class FARGAN(nn.Module):
     def condition(self, inputs: Tensor, period: Tensor) -> Tensor:
         """Return the conditions of all sub-frames, [batch, 4 * n, condition].
 
-        inputs: [batch, n + 2, bands + 2], as `fargan_inputs.frame_inputs` returns them, for n frames, one frame before
-        and one after them; period: [batch, n + 2], in samples.
+        inputs: [batch, n + 2, bands + 2], as `fargan_inputs.frame_inputs` returns them, for n frames in a row, one
+        frame before and one after them; period: [batch, n + 2], whole numbers of samples from 32 to 255.
         """
         x = torch.cat((inputs, self.embed_pitch(period - SHORTEST_PERIOD)), -1)
         x = torch.tanh(self.frame1(x))
@@ -108,8 +109,8 @@ class FARGAN(nn.Module):
 
         The `memory` of the new state is still that before the sub-frame: the caller moves the samples into it.
         condition: [batch, condition]; places: the result of the function `places`; states: the state before the
-        sub-frame; noise: the tensors of the method `noise` for this sub-frame, or nothing. `forward` computes the same
-        samples with `gradients.Subframes`, which is faster.
+        sub-frame; noise: for the sub-frame with index t, row t of each tensor that the method `noise` returns; if
+        empty, no noise is added. `forward` computes the same samples with `gradients.Subframes`, which is faster.
         """
         c, memory, size, waiting = condition, states.memory, self.config.subframe, list(noise)
 
@@ -145,11 +146,12 @@ class FARGAN(nn.Module):
         return torch.lerp(torch.tanh(an + reset * bn), h, keep)
 
     def noise(self, count: int, rows: int, like: Tensor) -> list[Tensor]:
-        """Return the noise that training adds in `count` sub-frames: a list of tensors [count, rows, width].
+        """Return the noise that training adds inside `count` sub-frames: nine tensors [count, rows, width].
 
-        The numbers lie between -1 / 254 and 1 / 254 and have 256 values, each with the same probability. The tensors
-        are for: past period and last sub-frame; y0, h1, y1, h2, y2, h3, y3; the inner tanh of z. rows: the number of
-        chunks in the batch. like: a tensor with the dtype and device of the result.
+        The numbers lie between -1 / 254 and 1 / 254 and have 256 values, each with the same probability. One tensor is
+        for past period and last sub-frame together, one each for y0, h1, y1, h2, y2, h3 and y3, and the last for the
+        inner tanh of z; the noise of the conditions is not among them. rows: the number of chunks in the batch. like: a
+        tensor with the dtype and device of the result. The numbers are drawn with torch's own generator.
         """
         c = self.config
         widths = [2 * c.subframe + 4, c.first, *(n for n in (c.gru1, c.gru2, c.gru3) for _ in range(2)), c.skip]
@@ -160,11 +162,12 @@ class FARGAN(nn.Module):
         return [part.view(count, rows, width) for part, width in zip(parts, widths, strict=True)]
 
     def forward(self, inputs: Tensor, period: Tensor, past: Tensor, given: Tensor) -> Tensor:
-        """Return the samples of n frames, [batch, n * hop].
+        """Return the generated samples of n frames, [batch, n * hop]; in training mode, with the noise of training.
 
         inputs, period: as in `condition`; past: [batch, 256], the samples before the first frame; given: [batch, m],
-        the true samples of the first m / subframe sub-frames. The sub-frames after them read these as their past, in
-        place of the generated samples.
+        the true samples of the first m / subframe sub-frames, m a multiple of `subframe` or 0. Later sub-frames read
+        these as their past, in place of the generated samples; the result has the generated samples also there. Under
+        autocast, the layers of the sub-frame network are computed in its dtype, all else in the dtype of the weights.
         """
         device = past.device.type
         low = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else past.dtype

@@ -1,4 +1,4 @@
-"""A training run of FARGAN: the published training without its adversarial part. The loss compares spectra."""
+"""A training run of FARGAN: the published training without its adversarial part. `figures` computes the loss."""
 
 from __future__ import annotations
 
@@ -98,8 +98,8 @@ def rate(updates: int, settings: Settings) -> float:
 def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureFunction) -> trainer.Task:
     """Return the `trainer.Task` of a training run of FARGAN: its network, batches, losses and validation.
 
-    recordings: name -> samples [n], full scale +-1, 16 kHz. features: the function that computes the features of such
-    samples.
+    recordings: name -> samples [n], full scale +-1, 16 kHz. features: the function that computes the pipeline
+    `fargan_features` for such samples. Raises RequestError as `split` does.
     """
     training, validation = split(
         recordings,
@@ -160,13 +160,14 @@ def figures(
     """Return the numbers "loss", "spectrum" and "start" of a batch, and "cepstrum" if its weight is above 0.
 
         loss = spectrum + 0.03 * start + weight * cepstrum
-        start = mean(1 - cos(true, made)) over the second frame of the chunk
+        start = mean over the chunks of 1 - cos(true, made)
 
-    cos is the cosine of the angle between the true and the generated ("made") samples, taken as vectors. The tensors
-    are those of `FarganChunk`, one row per chunk. "spectrum" is the `spectral_loss` over the frame before the chunk and
-    the chunk. The network gets true samples for the first frame of the chunk, and this frame is replaced by true
-    samples in the spectra, so that it does not count. "cepstrum" is the `cepstral_loss` of the chunk after its first
-    frame; the argument `cepstrum` is its weight.
+    cos is the cosine of the angle between two vectors: the true and the generated ("made") samples of the second frame
+    of a chunk. The tensors are those of `FarganChunk`, one row per chunk; a chunk has at least two frames, and with
+    "cepstrum" at least four. "spectrum" is the `spectral_loss` over the frame before the chunk and the chunk. The
+    network gets true samples for the first frame of the chunk, and this frame is replaced by true samples in the
+    spectra, so that it does not count. "cepstrum" is the `cepstral_loss` of the chunk after its first frame; the
+    argument `cepstrum` is its weight.
     """
     made = network(inputs, period, past, true[:, :FARGAN_HOP])
     free = slice(FARGAN_HOP, 2 * FARGAN_HOP)

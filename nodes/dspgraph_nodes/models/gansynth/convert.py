@@ -35,10 +35,11 @@ def recognises(names: set[str]) -> bool:
 def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Config, dict[str, Array], list[str]]:
     """Return the configuration, the arrays of the generator, and the values that had to be assumed, as texts.
 
-    found: the arrays of a checkpoint, by name. If the checkpoint has a moving average of an array, the average is used,
-    because the program makes notes with it. given: values of fields of `Config`. Values that are neither given nor in
-    the checkpoint are assumed to be the defaults. Raises ValueError if the arrays are those of another network, if a
-    given value contradicts them, or if `Config` has no field of a name in `given`.
+    A text is such as "rate (16000)". found: the arrays of a checkpoint, by the names of magenta. If the checkpoint has
+    a moving average of an array, the average is used, because the program makes notes with it. given: values of fields
+    of `Config`. Values that are neither given nor in the checkpoint are assumed to be the defaults. Raises ValueError
+    if the arrays are those of another network or are not finite, if a given value contradicts them or is out of bounds,
+    or if `Config` has no field of a name in `given`.
     """
     arrays = _generator(found)
     with complete("GANSynth"):
@@ -55,9 +56,11 @@ def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Confi
 
 
 def _generator(found: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the weights of the generator, by their names in `weights.shapes`.
+    """Return the weights and biases of the generator in float32, by their names and in the layout of `weights.shapes`.
 
-    If the checkpoint has a weight and its moving average over the training, the average is returned.
+    found: the arrays of a checkpoint; those of other networks are left out. A kernel [rows, bins, inputs, outputs]
+    becomes a weight [outputs, inputs, rows, bins]. If the checkpoint has an array and its moving average over the
+    training, the average is returned.
     """
     arrays: dict[str, Array] = {}
     for name in sorted(found):  # a name without the ending for the average comes before the one with it
@@ -73,7 +76,8 @@ def _told(arrays: Mapping[str, Array], found: Mapping[str, Array], given: Mappin
     """Return the fields of `Config` that follow from the arrays, by name.
 
     arrays: the result of `_generator`. found, given: as in `convert`. If the checkpoint has no discriminator, the
-    number of pitches is taken from `given` or, if it is not there, from the defaults of `Config`.
+    number of pitches is taken from `given` or, if it is not there, from the defaults of `Config`. A missing array
+    raises KeyError, and one with too few axes IndexError: see `complete`.
     """
     inputs, *start = arrays["blocks.0.conv0.weight"].shape[1:]
     pitches = len(found[_PITCHES]) if _PITCHES in found else given.get("pitches", Config().pitches)

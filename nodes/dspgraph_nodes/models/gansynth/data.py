@@ -44,9 +44,10 @@ def note_pictures(
 ) -> NotePictures:
     """Return the pictures and labels of recorded notes, in the order of the recordings.
 
-    recordings: samples [n], by name, at the rate of the configuration; labels: the pitch and, if known, the timbre of
-    each recording; features: the function that computes the pipeline `gansynth_features` with the sizes of the
-    configuration.
+    recordings: samples [n], by name, at the rate of the configuration, at least one; labels: the pitch, which must be
+    one of the network (this is not checked), and, if known, the timbre of each recording; features: the function that
+    computes the pipeline `gansynth_features` with the overrides of the configuration. Raises RequestError as
+    `pitch_label` does.
     """
     pictures = [picture(samples, features, config) for samples in recordings.values()]
     pitch = [pitch_label(name, labels[name]) - config.lowest for name in recordings]
@@ -58,8 +59,8 @@ def picture(samples: Array, features: FeatureFunction, config: Config) -> Array:
     """Return the picture of the beginning of a note, [2, rows, bins] float32: magnitude in nats, angle in half turns.
 
     A half turn is pi radians. The picture is not normalised; with the scale "mel" its first channel has the logarithms
-    of powers. samples: [n]; a note that is shorter than the picture is followed by silence. features: as in
-    `note_pictures`. The picture begins with `config.silence` rows of silence.
+    of powers. samples: [n]; they begin after `config.silence` rows of silence. A note that is shorter than the picture
+    is followed by silence, and the end of a longer one is left out. features: as in `note_pictures`.
     """
     clip = np.zeros(config.hop * config.rows)
     begin = config.hop * config.silence
@@ -84,6 +85,7 @@ def sound(picture: Array, config: Config) -> Array:
 def timbre_latent(timbre: str, config: Config) -> Array:
     """Return the latent vector [latent] that stands for a timbre in training by regression.
 
-    Its numbers are drawn from N(0, 1) by a generator whose seed is the name of the timbre.
+    Its numbers are drawn from N(0, 1) by a generator whose seed is the name of the timbre. The training multiplies them
+    by the setting `latent_scale`.
     """
     return rng(*timbre.encode()).standard_normal(config.latent)

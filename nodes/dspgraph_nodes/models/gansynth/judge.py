@@ -27,11 +27,12 @@ class Judge:
     """Measures of made notes, in comparison with real notes.
 
     Made notes are those of a generator. real: the notes for training, of which at most 1000 are used, drawn at random;
-    seed: seed of the draws; made: the number of made notes that are judged at a time. There is one bin for every 10
-    real notes or, if the made notes are fewer, for every 10 made notes; but at least 2 bins and at most 50. With more
-    bins, even a bin without any made note would not differ significantly from the real notes. The bins are
-    `VoronoiBins` of the log magnitudes, averaged to pictures of at most 16 x 128 pixels. The classifier finds the pitch
-    in the mean log magnitudes of all rows, and is trained on the real notes.
+    config: the configuration of the generator; seed: seed of the draws; made: the number of made notes that are judged
+    at a time. There is one bin for every 10 real notes that are used or, if the made notes are fewer, for every 10 made
+    notes; but at least 2 bins, or 1 for a single real note, and at most 50. With more bins, even a bin without any made
+    note would not differ significantly from the real notes. The bins are `VoronoiBins` of the log magnitudes, averaged
+    to pictures of at most 16 x 128 pixels. The classifier finds the pitch in the mean log magnitudes of all rows, and
+    is trained on the real notes.
     """
 
     def __init__(self, real: NotePictures, config: Config, seed: int, made: int) -> None:

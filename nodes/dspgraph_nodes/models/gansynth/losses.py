@@ -80,9 +80,11 @@ def discriminator_loss(
     "distance" is E[D(x)] - E[D(G)]; "penalty" and "real_pitch" are the gradient penalty and the cross-entropy of the
     pitches of real pictures, in nats, without their weights.
 
-    latent, pitch: the inputs of the generator, as for `generator_loss`; real: real pictures [notes, 2, rows, bins], in
-    nats and half turns; real_pitch: [notes], the pitches of these pictures; between: [notes], the position of x' on the
-    line from the real picture (0) to the made picture (1). progress, weights: as for `generator_loss`.
+    latent, pitch: the inputs of the generator, as for `generator_loss`, for as many notes as there are real pictures;
+    real: real pictures [notes, 2, rows, bins], in nats and half turns, with all their detail: `mixed` removes the
+    detail that is too fine for the progress; real_pitch: [notes], the pitches of these pictures, like `pitch`; between:
+    [notes], the position of x' on the line from the real picture (0) to the made picture (1). progress, weights: as for
+    `generator_loss`. The generator gets no gradient.
     """
     c = generator.config
     with torch.no_grad():
@@ -103,9 +105,10 @@ def regression_loss(generator: Generator, latent: Tensor, pitch: Tensor, real: T
 
         magnitude = mean |m - m'|,    angle = mean of w * (1 - cos(pi * (a - a'))) / mean of w,    w = e**(m' / 2)
 
-    m, a: the log magnitudes and angles that the generator makes for `latent` [notes, latent] and `pitch` [notes]; m',
-    a': the log magnitudes and angles of `real`, in nats and half turns. The weight w of an angle is the square root of
-    the magnitude (for the scale "mel", of the power), because angles are noise where there is no sound.
+    m, a: the log magnitudes and angles that the generator makes for `latent` [notes, latent] and `pitch` [notes], in
+    semitones above the lowest; m', a': those of `real`, [notes, 2, rows, bins]; all in nats and half turns. The weight
+    w of an angle is the square root of the magnitude (for the scale "mel", of the power) of the real picture, because
+    angles are noise where there is no sound.
     """
     made = unscaled(generator(latent, pitch), generator.config)
     magnitude = (made[:, 0] - real[:, 0]).abs().mean()
@@ -118,7 +121,7 @@ def gradient_norms(discriminator: Discriminator, pictures: Tensor, progress: flo
     """Return the norms [notes] of the gradients of the score of every picture with respect to that picture.
 
     pictures: [notes, 2, rows, bins], in nats and half turns; progress: the size of the pictures, see the module
-    `network`. The norms can be differentiated again.
+    `network`. The norms can be differentiated with respect to the weights of the discriminator alone.
     """
     place = pictures.detach().requires_grad_(True)
     score, _ = discriminator(scaled(place, discriminator.config), progress)

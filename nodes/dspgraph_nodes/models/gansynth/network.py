@@ -1,7 +1,7 @@
 """GANSynth in torch: a generator of pictures of notes, and the discriminator that judges them.
 
-Pictures are [notes, 2, rows, bins]: log magnitudes, and instantaneous frequencies as angles. Every weight w is used as
-w * gain, with
+Pictures are [notes, 2, rows, bins]: log magnitudes, and angles in the form that `Config.form` names. Every weight w is
+used as w * gain, with
 
     gain = sqrt(2 / n) before a leaky ReLU, sqrt(1 / n) elsewhere;    n: inputs of one output
 
@@ -120,7 +120,11 @@ def shares(blocks: int, progress: float) -> list[float]:
 
 
 class GeneratorBlock(nn.Module):
-    """Two convolutions on pictures of one size. In block 1 the first of them makes a picture from a vector."""
+    """Two convolutions on pictures of one size. In block 1 the first of them makes a picture from a vector.
+
+    block: the number of the block, from 1. A third convolution, `picture`, makes the two channels of a picture of notes
+    from the output of the block; `forward` leaves it to `Generator`.
+    """
 
     def __init__(self, config: Config, block: int) -> None:
         super().__init__()
@@ -176,7 +180,10 @@ class Generator(nn.Module):
 
 
 class DiscriminatorBlock(nn.Module):
-    """Two convolutions on pictures of one size. In block 1 the second of them reduces its picture to one pixel."""
+    """Two convolutions on pictures of one size. In block 1 the second of them reduces its picture to one pixel.
+
+    block: the number of the block, from 1. A third convolution, in `read`, turns pictures of notes into its input.
+    """
 
     def __init__(self, config: Config, block: int) -> None:
         super().__init__()
@@ -218,7 +225,8 @@ class Discriminator(nn.Module):
     def forward(self, pictures: Tensor, progress: float | None = None) -> tuple[Tensor, Tensor]:
         """Return the scores [notes], higher for more real, and the logits of the pitch [notes, pitches].
 
-        pictures: normalised, [notes, 2, rows, bins]; values beyond -1 and 1 are clipped. progress: as in `Generator`.
+        pictures: normalised, [notes, 2, rows, bins] in full size; values beyond -1 and 1 are clipped. progress: as in
+        `Generator`. The results for a note depend on the other notes too, see `_spread`.
         """
         last = self.config.blocks - 1
         progress = last if progress is None else progress

@@ -147,8 +147,9 @@ class Data:
 def data_of(settings: Settings, recordings: Mapping[str, Array], features: FeatureFunction, labels: NoteLabels) -> Data:
     """Return the notes for training and for validation. The arguments are those of `task`.
 
-    If no recording is kept for validation, all recordings are used for validation too. Raises RequestError if a
-    recording lacks a label, if no recording has a pitch that the network has, or if all are silent.
+    Recordings with a pitch that the network does not have are left out. If no recording is kept for validation, all
+    others are used for validation too. Raises RequestError if a recording lacks a label (the timbre is needed for the
+    kind "regression" alone) or has a wrong pitch, if no recording has a pitch of the network, or if all are silent.
     """
     config: Config = settings.config
     known = known_pitches(recordings, labels, config.lowest, config.pitches)
@@ -176,8 +177,8 @@ def task(
 ) -> Task:
     """Return the `Task` of a training run of GANSynth: its network, batches, losses and validation.
 
-    recordings: samples [n], by name; features: the function that computes their pictures; labels: the labels of each
-    recording, see `train`. Raises RequestError as `data_of` does.
+    recordings: samples [n], by name, at the rate of the configuration; features: see `note_pictures`; labels: the
+    labels of each recording, see `train`. Raises RequestError as `data_of` does.
     """
     config: Config = settings.config
     data = data_of(settings, recordings, features, labels)
@@ -212,8 +213,8 @@ def task(
 train = partial(trainer.train, task)
 """Train a network: see `trainer.train`.
 
-recordings: samples [n], full scale +-1, at the rate of the configuration, by name; labels: the pitch of each recording,
-a MIDI number, and its timbre, which only the kind "regression" needs.
+recordings: samples [n], full scale +-1, at the rate of the configuration, by name; labels: name of a recording -> its
+"pitch", a MIDI number as text, and its "timbre", which only the kind "regression" needs.
 """
 
 
@@ -232,15 +233,16 @@ class _Adversarial:
         self.pitch, self.judge = data.training.pitch.numpy(), _judge(settings, data)
 
     def noise(self, draw: Random, count: int) -> tuple[Tensor, Tensor]:
-        """Return random latent vectors [count, latent] and pitches [count]; a pitch is as frequent as in the data.
+        """Return random latent vectors [count, latent] and pitches [count] for the generator.
 
-        draw: the random generator.
+        The numbers of the vectors have the standard deviation `latent_scale`. A pitch is the pitch of a note for
+        training, drawn at random. draw: the random generator.
         """
         latent = self.settings.latent_scale * draw.standard_normal((count, self.config.latent))
         return torch.from_numpy(latent).float(), torch.from_numpy(draw.choice(self.pitch, count))
 
     def draws(self) -> dict[str, tuple[float, ...]]:
-        """Return the fields of `Config` about the distribution of latent vectors: all deviations are `latent_scale`."""
+        """Return the fields of `Config` about the latent vectors in training: all deviations are `latent_scale`."""
         return {"latent_deviations": (self.settings.latent_scale,) * self.config.latent}
 
     def batch(self, notes: NotePictures, number: int) -> NoteBatch:
@@ -253,9 +255,9 @@ class _Adversarial:
         return batches * self.settings.processes * self.settings.batch
 
     def inputs(self, notes: NotePictures, draw: Random, progress: float) -> NoteBatch:
-        """Return the inputs of both losses for real notes; each loss has random latent vectors and pitches of its own.
+        """Return the inputs of both losses for real notes, by name; each has random latents and pitches of its own.
 
-        draw: the random generator; progress: the size of the pictures, see `network`.
+        draw: the random generator; progress: the size of the pictures, see the module `network`.
         """
         between = torch.from_numpy(draw.random(len(notes))).float()
         return {
@@ -264,10 +266,11 @@ class _Adversarial:
         }  # fmt: skip
 
     def losses(self, network: GansynthPair, batch: NoteBatch) -> Iterator[Mapping[str, Tensor]]:
-        """Yield two mappings, name -> number for the log: the losses of the generator, then those of the discriminator.
+        """Yield two mappings, name -> tensor with one number: the losses of the generator, then of the discriminator.
 
         The caller minimises "loss" of the first mapping by updating the generator, before the second mapping is
-        computed. batch: the result of `inputs`.
+        computed, and then "loss" of the second by updating the discriminator. These two are also in the mappings as
+        "generator" and "discriminator". batch: the result of `inputs`.
         """
         generator, discriminator, progress = network.generator, network.discriminator, batch["progress"]
         latent, pitch = batch["generator"]
@@ -279,7 +282,11 @@ class _Adversarial:
         yield {**judged, "discriminator": judged["loss"]}
 
     def validate(self, network: GansynthPair) -> dict[str, float]:
-        """Return numbers for the log: losses of both networks for full-size pictures, and `Judge.figures`."""
+        """Return numbers for the log: losses of both networks for full-size pictures, and `Judge.figures`.
+
+        "loss" is the mean of the losses of the two networks. The losses are for at most 64 notes for validation, the
+        figures for 64 made notes. The random numbers are the same in every validation.
+        """
         draw = rng(self.settings.seed, 4)
         batch = trainer.moved(self.inputs(_first(self.data.validation), draw, self.config.blocks - 1), _device(network))
         found: dict[str, list[float]] = {}
@@ -291,7 +298,7 @@ class _Adversarial:
         return figures | self.judge.figures(*_notes(network.generator, *self.noise(draw, _MOST_VALIDATED)))
 
     def restart(self, number: int) -> bool:
-        """Return whether a stage of growing begins with batch number `number` of each process."""
+        """Return whether a stage of growing begins with batch number `number` of each process; false for batch 0."""
         s, blocks = self.settings, self.config.blocks
         before, now = (stage_of(self.images(n), s.stage_images, blocks) for n in (number - 1, number))
         return number > 0 and before != now
@@ -324,9 +331,9 @@ class _Regression:
     def draws(self) -> dict[str, tuple[float, ...]]:
         """Return the fields of `Config` about the distribution of latent vectors: their means and standard deviations.
 
-        The mean is the mean of the latent vectors of all notes for training. The standard deviation is `latent_noise`
-        or, if that is 0, half the standard deviation of these vectors: in regression, only vectors near to them make
-        notes.
+        Each number of the vectors has a mean and a deviation. The mean is that of the latent vectors of all notes for
+        training. The standard deviation is `latent_noise` or, if that is 0, half the standard deviation of these
+        vectors: in regression, only vectors near to them make notes.
         """
         latents = self.latents(self.data.training)
         spread = latents.std(0, correction=0) / 2
@@ -391,8 +398,9 @@ def _notes(generator: Generator, latent: Tensor, pitch: Tensor) -> tuple[Array, 
 def _made(example: Callable[[Random], tuple[Array, int]], settings: Settings, path: Path) -> LoggedSound:
     """Generate notes with a file of weights; return them one after the other as one sound, with its rainbowgram.
 
-    example: a function from a random generator to a latent vector and a pitch. path: the file of weights. The setting
-    `audio` is the length of all notes together, in seconds.
+    example: a function from a random generator to a latent vector [latent] and a pitch, in semitones above the lowest.
+    path: the file of weights. There are as many notes as fit best into the seconds of the setting `audio`, at least
+    one; they have the same latent vectors and pitches in every validation.
     """
     config, arrays = WEIGHTS.read(path)
     network, draw = pack(arrays), rng(settings.seed, 5)
@@ -406,7 +414,9 @@ def _made(example: Callable[[Random], tuple[Array, int]], settings: Settings, pa
 def _loaded(seed: int, path: Path) -> GansynthPair:
     """Return a pair of networks: the generator in a file of weights, and a new discriminator, which the file lacks.
 
-    seed: the seed of the random weights of the discriminator; path: the file of weights.
+    The pair's configuration is that of the file, except that `latent_means` and `latent_deviations` are empty, as in a
+    new network. seed: the seed of the random weights of the discriminator, to which torch's random generator is set;
+    path: the file of weights. Raises ValueError as `load` does.
     """
     generator = load(WEIGHTS, Generator, path)
     torch.manual_seed(seed)

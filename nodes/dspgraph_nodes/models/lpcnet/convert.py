@@ -29,9 +29,10 @@ def recognises(names: set[str]) -> bool:
 def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Config, dict[str, Array], list[str]]:
     """Return the configuration and the weights of a published network, and the values that had to be assumed, as texts.
 
-    found: arrays with the names that `from_keras` expects, with or without a folder before them; given: `rate` and
-    `hop`, if they differ from the published values. Raises ValueError if the arrays are not those of an LPCNet, or if
-    `given` has another name than these two.
+    A text is such as "rate (16000)". found: arrays with the names and the layout that `from_keras` expects, with or
+    without a folder before the names; given: `rate` and `hop`, if they differ from the published values. Raises
+    ValueError if the arrays are not those of an LPCNet, if a given value is out of bounds, or if `given` has another
+    name than these two.
 
     A network needs the features that it was trained on, and the file does not say which features these are. The
     pipeline `lpcnet_features` computes the features of the C program from 2020 on. The first published program differs
@@ -49,12 +50,13 @@ def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Confi
 
 
 def from_keras(arrays: Mapping[str, Array]) -> LPCNet:
-    """Return an LPCNet with the weights in `arrays`, which have the names and the layout of Keras.
+    """Return an LPCNet, in evaluation mode, with the weights in `arrays`, which have the names and the layout of Keras.
 
-    In this layout kernels are [in, out], the gates of a GRU are in the order z, r, h, its biases are [2, 3 * units],
-    and the two layers of DualFC are on the last axis. If the network takes 38 features besides the embedding of the
-    pitch, the 18 that the published programs set to zero are left out. Raises ValueError if an array is missing or has
-    another shape.
+    In this layout kernels are [in, out], those of convolutions [taps, in, out], the gates of a GRU are in the order z,
+    r, h, its biases are [2, 3 * units], input bias first, and the two layers of DualFC are on the last axis. A name may
+    have folders before it. If the network takes 38 features besides the embedding of the pitch, the 18 that the
+    published programs set to zero are left out. Raises ValueError if an array is missing, is there twice, or has
+    another shape; a wrong number of axes can also raise IndexError or RuntimeError.
     """
 
     def array(name: str) -> Tensor:

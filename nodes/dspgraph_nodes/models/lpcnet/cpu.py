@@ -33,11 +33,13 @@ GruStates = tuple[Tensor, Tensor]
 def forward(
     model: LPCNet, f: Tensor, codes: Tensor, state: GruStates | None = None, eight_bits: bool = False
 ) -> tuple[Tensor, GruStates]:
-    """Return logits [batch, samples, 256], and the states of the GRUs after the last sample, as `LPCNet.forward` does.
+    """Return logits [batch, samples, 256], and the states of the GRUs after the last sample.
 
-    f: [batch, frames, condition]; codes: [batch, samples, 3], whole numbers 0..255 (not checked); state: the states
+    These are the first and the last result of `LPCNet.forward`. f: [batch, frames, condition], each row for samples /
+    frames samples, a whole number; codes: [batch, samples, 3], whole numbers 0..255 (not checked); state: the states
     before the first sample, 0 by default; eight_bits: whether the products read states in eight bits, as in the node
-    with the precision int8. All tensors are on the CPU, and f and the weights have one dtype.
+    with the precision int8; weights in eight bits are up to the caller, see `with_rounded_weights`. All tensors are on
+    the CPU, and f and the weights have one dtype.
     """
     config, batch = model.config, len(codes)
     f = f.transpose(0, 1)  # time first, from here on
@@ -66,9 +68,10 @@ def _read(h: Tensor, eight_bits: bool) -> Tensor:
 
 
 def _input_a(model: LPCNet, f: Tensor, codes: Tensor) -> Tensor:
-    """Return GRU_A's inputs times its input weights, plus the biases: [samples, batch, 3 * units].
+    """Return GRU_A's inputs times its input weights, plus the biases that `gru_input` returns.
 
-    f: [frames, batch, condition], the conditions; codes: [samples, batch, 3], the mu-law codes that the samples read.
+    The result is [samples, batch, 3 * units]. f: [frames, batch, condition], the conditions, each for samples / frames
+    samples; codes: [samples, batch, 3], int64, the mu-law codes that the network reads for each sample.
     """
     weight, bias = gru_input(model.gru_a)
     samples, batch, inputs = codes.shape

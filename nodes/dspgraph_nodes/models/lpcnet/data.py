@@ -38,8 +38,9 @@ the chunk without context.
 class Utterance:
     """One recording and its features, frame by frame.
 
-    signal: [frames * 160], pre-emphasised, in the scale of 16-bit samples, frame k from index 160 * k on; cepstrum:
-    [frames, bands]; pitch, correlation: [frames]; lpc: [frames, order].
+    signal: [frames * 160], pre-emphasised, in the scale of 16-bit samples, frame k from index 160 * k on; in the result
+    of `utterance`, sample n of the recording is at index n + 80. cepstrum: [frames, bands]; pitch, correlation:
+    [frames]; lpc: [frames, order].
     """
 
     signal: Array
@@ -58,13 +59,17 @@ class Utterance:
         """The codes for training without added noise: inputs [n, 3] and targets [n], both uint8, for the n samples.
 
         The inputs of a sample are the codes of the last signal sample, of the prediction and of the last excitation;
-        its target is the code of the excitation.
+        its target is the code of the excitation. The last samples and the predictions are those of the signal that the
+        targets give, as in synthesis; this differs from `signal` by the rounding to codes. Before it there is silence.
         """
         excitation = closed_loop(self.signal, self.lpc, np.zeros(len(self.signal), np.int64))
         return inputs(excitation).astype(np.uint8), excitation.target.astype(np.uint8)
 
     def part(self, first: int, last: int) -> Utterance:
-        """Return the part of the recording with the frames `first` to `last` - 1."""
+        """Return the part of the recording with the frames `first` to `last` - 1, as views.
+
+        Its `clean` starts from silence, so it differs from the same samples of the `clean` of the whole.
+        """
         rows = (self.cepstrum, self.pitch, self.correlation, self.lpc)
         return Utterance(self.signal[HOP * first : HOP * last], *(each[first:last] for each in rows))
 
@@ -72,8 +77,9 @@ class Utterance:
 def utterance(samples: Array, features: FeatureFunction) -> Utterance:
     """Return a recording with its features as an `Utterance`.
 
-    samples: [n], full scale +-1, 16 kHz; features: a function that returns the features "cepstrum", "pitch",
-    "correlation" and "lpc" of such samples, by name.
+    Sample 0 is at index 80 of its signal, which ends with the last frame of the features: up to 80 samples at the end
+    of the recording are left out, or zeros follow. samples: [n], full scale +-1, 16 kHz; features: a function that
+    returns the features "cepstrum", "pitch", "correlation" and "lpc" of such samples, by name.
     """
     found = features(samples)
     lpc = np.asarray(found["lpc"], np.float32)
@@ -99,7 +105,8 @@ def noise(form: str, count: int, random: Generator, scale: float = 1.0) -> Array
 
     form "c": Laplace's distribution with the standard deviation |1.5 * ln(1e-4 + u) + 0.5 * ln(1e-4 + v)|, where u and
     v are uniform in 0 .. 1; this deviation is 2 levels on average. form "2018": uniform in -k .. k, where k is 0, 1, 2
-    or 3 with the probabilities 1/5, 2/5, 1/5 and 1/5. scale: factor of the standard deviation, or of k.
+    or 3 with the probabilities 1/5, 2/5, 1/5 and 1/5. Other forms are not allowed (not checked). scale: factor of the
+    standard deviation, or of k, which is then rounded.
     """
     if form == "c":
         u = np.log(1e-4 + random.random(2))
@@ -109,7 +116,7 @@ def noise(form: str, count: int, random: Generator, scale: float = 1.0) -> Array
 
 
 def rounded_laplace(deviation: float, count: int, random: Generator) -> Array:
-    """Return numbers [count] of Laplace's distribution, rounded to whole numbers.
+    """Return numbers [count] of Laplace's distribution with mean 0, rounded to whole numbers.
 
     deviation: the standard deviation before rounding.
     """
@@ -123,9 +130,10 @@ def make_chunk(whole: Utterance, first: int, frames: int, form: str, random: Gen
     """Return the chunk that begins with frame `first` of a recording and has `frames` frames, as five tensors.
 
     The tensors are cepstrum, pitch and correlation, with CONTEXT more frames on either side, the input codes [samples,
-    3] and the target codes [samples]. whole: the recording, which must have these frames on either side. form, scale:
-    as in `noise`; the form "none" adds no noise. The noise begins CONTEXT frames before the chunk, so that its effect
-    on the signal has settled where the chunk begins.
+    3] and the target codes [samples]. whole: the recording, which must have these frames on either side (not checked).
+    form, scale: as in `noise`; the form "none" adds no noise, and the codes are those of `whole.clean`. Codes with
+    noise are computed from CONTEXT frames before the chunk on, with silence before, so that the effect of the noise on
+    the signal has settled where the chunk begins.
     """
     part = whole.part(first - CONTEXT, first + frames + CONTEXT)
     if form in NOISES:
@@ -143,8 +151,8 @@ class Chunks:
     """A data set of chunks of recordings, each with CONTEXT frames of context on either side.
 
     An index is (epoch, place), where place counts the chunks of an epoch, as in `Crops`. The same index always gives
-    the same chunk with the same noise. In epoch -1, for validation, there is no noise. In the other epochs, the share
-    `clean_share` of the chunks has no noise. frames: the number of frames in a chunk, without its context; noise,
+    the same chunk with the same noise. In epoch -1, for validation, there is no noise. In the other epochs, a chunk has
+    no noise with the probability `clean_share`. frames: the number of frames in a chunk, without its context; noise,
     noise_scale: the form and the scale of the noise, see `noise` and, for the form "none", `make_chunk`; seed: the seed
     of the places and of the noise.
     """

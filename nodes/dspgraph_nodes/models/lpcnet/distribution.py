@@ -1,4 +1,4 @@
-"""The distribution that LPCNet predicts for every sample of a recording, given the true samples before it."""
+"""The distribution that LPCNet predicts for the excitation of every sample of a recording, given the samples before."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ __all__ = ["PIPELINE", "distribution", "probabilities"]
 
 
 def distribution(weights: Path, samples: Array, features: FeatureFunction) -> tuple[Array, Array, float]:
-    """Return the distribution [n, 256] that a network predicts for n samples, the true codes [n], and the rate in Hz.
+    """Return (distributions [m, 256] that a network predicts, true codes [m], rate in Hz) for a recording.
 
-    weights: a file of weights; samples: [n], full scale +-1, 16 kHz; features: the function that computes the
-    features. Raises ValueError if the file holds no weights of this model, or if its network reads other features.
+    The codes are the mu-law codes of the excitation. Row k belongs to sample k; up to 80 samples at the end of the
+    recording have no row, see `utterance`. weights: a file of weights; samples: [n], full scale +-1, 16 kHz; features:
+    the function that computes the pipeline `lpcnet_features`. Raises ValueError if the file holds no weights of this
+    model, or if its network reads other features.
     """
     whole, model = utterance(samples, features), load(WEIGHTS, LPCNet, weights)
     check_fits(weights, model.config, PIPELINE, {"bands": whole.cepstrum.shape[1], "rate": RATE, "hop": HOP})
@@ -33,9 +35,9 @@ def distribution(weights: Path, samples: Array, features: FeatureFunction) -> tu
 
 @torch.no_grad()
 def probabilities(model: LPCNet, whole: Utterance) -> Array:
-    """Return the distribution that a network predicts for every sample of an utterance, [samples, 256].
+    """Return the distribution of the excitation code that a network predicts for every sample of `whole.signal`.
 
-    The network reads the true samples, without noise.
+    The result is [samples, 256], float32. The network reads the codes in `whole.clean`, which have no noise.
     """
     rows = (torch.from_numpy(each)[None] for each in (whole.cepstrum, whole.pitch, whole.correlation))
     codes = torch.from_numpy(whole.clean[0].astype(np.int64))[None]

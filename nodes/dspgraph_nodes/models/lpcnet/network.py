@@ -62,8 +62,9 @@ class LPCNet(nn.Module):
     def condition(self, cepstrum: Tensor, pitch: Tensor, correlation: Tensor) -> Tensor:
         """Return the condition f of every frame, [batch, frames, condition].
 
-        cepstrum: [batch, frames, bands]; pitch, correlation: [batch, frames]. The input of each convolution is taken as
-        0 before the first frame and after the last.
+        cepstrum: [batch, frames, bands]; pitch, correlation: [batch, frames], as `lpcnet_features` computes them. The
+        input of each convolution is taken as 0 before the first frame and after the last, so two conditions at each
+        end lack context.
         """
         index = torch.floor(0.1 + 50 * pitch + 100).clamp(33, 255).long()
         features = torch.cat((cepstrum, pitch[..., None], correlation[..., None], self.embed_pitch(index)), -1)
@@ -76,9 +77,9 @@ class LPCNet(nn.Module):
     ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
         """Return logits [batch, samples, 256], outputs of GRU_B [batch, samples, gru_b], and last states of both GRUs.
 
-        f: [batch, frames, condition], each row for samples / frames samples; codes: [batch, samples, 3], the true codes
-        of the last signal sample, the prediction and the last excitation (teacher forcing); state: the states of the
-        GRUs before the first sample, 0 by default.
+        f: [batch, frames, condition], each row for samples / frames samples, a whole number; codes: [batch, samples,
+        3], int64, the true codes of the last signal sample, the prediction and the last excitation (teacher forcing);
+        state: the states of the GRUs before the first sample, [1, batch, units] each, 0 by default.
         """
         per_frame = codes.shape[1] // f.shape[1]
         f = f.repeat_interleave(per_frame, 1)

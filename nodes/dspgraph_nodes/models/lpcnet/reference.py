@@ -18,12 +18,12 @@ def synthesise(
 ) -> tuple[Array, Array]:
     """Synthesise speech sample by sample in plain torch; return the signal [n] and the codes [n] of its excitation.
 
-    The signal is float64, in 16-bit scale, before de-emphasis.
+    The signal is float64, limited to +-32768 (16-bit scale), before de-emphasis. It begins after silence.
 
-    f: [frames, width], the conditions; sharpness: [frames], the factors of the logits; lpc: [frames, order]; numbers:
-    [n], uniform random numbers from 0 to 1, one to draw each code; first: number of samples of frame 0; hop: number of
-    samples of every later frame (the last frame has all samples that remain); threshold: see `sampling_distribution`.
-    This is about a hundred times slower than the kernel.
+    f: [frames, condition], the conditions; sharpness: [frames], the factors of the logits; lpc: [frames, order];
+    numbers: [n], uniform random numbers from 0 to 1, one to draw each code; first: number of samples of frame 0; hop:
+    number of samples of every later frame (the last frame has all samples that remain); threshold: see
+    `sampling_distribution`. This is about a hundred times slower than the kernel.
     """
     levels = centres()
     order, state = lpc.shape[1], None
@@ -52,8 +52,8 @@ def sampling_distribution(logits: Array, sharpness: Array, threshold: float) -> 
 
         q = max(0, p**c / sum(p**c) - threshold),    result = q / sum(q)
 
-    logits: [n, 256], the logits of p; sharpness: c, [n]. Computed in float64; the kernel does the same in float32, with
-    2**x instead of e**x.
+    logits: [n, 256], the logits of p; sharpness: c, [n]; threshold: a number below 1 / 256, so that no sum is 0.
+    Computed in float64; the kernel does the same in float32, with 2**x instead of e**x.
     """
     scaled = logits.astype(np.float64) * sharpness[:, None]
     p = exp(scaled - scaled.max(axis=1, keepdims=True))

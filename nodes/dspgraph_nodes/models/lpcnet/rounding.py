@@ -24,10 +24,12 @@ Result = TypeVar("Result")
 
 
 def with_rounded_weights(model: LPCNet, call: Callable[[LPCNet], Result]) -> Result:
-    """Return `call(model)`, where the matrices of the model are in eight bits during the call.
+    """Return `call(model)`, where the matrices of the model are rounded to eight bits during the call.
 
-    call: a function that may use the parameters of the model and `models.lpcnet.cpu.forward`, but not the GRUs as
-    modules, which keep copies of their weights. The model is on the CPU, in float32.
+    They are float32 with the values that eight bits give; the diagonals of recurrent matrices are not rounded.
+    Gradients go to the unrounded parameters as if nothing were rounded. States are not rounded here. call: a function
+    that may use the parameters of the model and `models.lpcnet.cpu.forward`, but not the GRUs as modules, which keep
+    copies of their weights. The model is on the CPU, in float32.
     """
     weights = {
         f"model.{name}": _round(model.get_parameter(name), axes, name in DIAGONALS) for name, axes in MATRICES.items()
@@ -48,7 +50,10 @@ class _Call(nn.Module):
 
 
 class _Rounding(Function):
-    """The rounding of a matrix to eight bits by `quantised`, as a torch function that passes gradients through."""
+    """The rounding of a matrix to eight bits, as a torch function that passes gradients through.
+
+    `apply` takes the arguments of `quantised` and returns the rounded matrix in float32.
+    """
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, axes: int, diagonal: bool) -> Tensor:

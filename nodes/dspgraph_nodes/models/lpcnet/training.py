@@ -46,8 +46,8 @@ __all__ = ["PIPELINE", "Settings", "train"]
 def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureFunction) -> trainer.Task:
     """Return the `trainer.Task` of a training run of LPCNet: its network, batches, losses and validation.
 
-    recordings: name -> samples [n], full scale +-1, 16 kHz. features: the function that computes the features of such
-    samples.
+    recordings: name -> samples [n], full scale +-1, 16 kHz. features: the function that computes the pipeline
+    `lpcnet_features` for such samples. Raises RequestError as `split` does.
     """
     training, validation = split(recordings, lambda _, x: utterance(x, features), settings, HOP, CONTEXT)
     chunks = Chunks(
@@ -59,7 +59,7 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
     def losses(network: LPCNet, batch: Chunk) -> Iterator[Tensor]:
         """Yield the loss of each part of the chunks in a batch.
 
-        Each part starts from the last GRU states of the part before.
+        Each part starts from the last GRU states of the part before, the first part from 0.
         """
         *rows, codes, target = batch
         length, state = codes.shape[1] // settings.updates, None
@@ -78,9 +78,10 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
         return mean_figures(clean, figures, network.embed.weight.device)
 
     def audio(weights: Path) -> dict[str, trainer.LoggedSound]:
-        """Return the first validation recording, re-synthesised from its features.
+        """Return the beginning of the first validation recording, re-synthesised from its features, as "speech".
 
-        weights: the file of the network. The length is that of the setting `audio`, in seconds.
+        weights: the file of the network. The length is that of the setting `audio`, in seconds, but at least a frame
+        and at most the recording.
         """
         one = validation[0].part(0, min(validation[0].frames, max(1, round(settings.audio * RATE / HOP))))
         arrays = WEIGHTS.read(weights)[1]
@@ -123,9 +124,10 @@ def part_loss(
     """Return the mean of -ln p(target), in nats, over the samples `first` to `last` - 1, and the GRU states after them.
 
     rows: cepstrum, pitch and correlation of the chunks with their context; codes: [chunks, samples, 3], input codes;
-    target: [chunks, samples], target codes; state: the GRU states after the part before, None for the first part. All
-    parts of a chunk have the same length. eight_bits: whether weights and states are rounded, see
-    `with_rounded_weights`.
+    target: [chunks, samples], target codes; first: a multiple of last - first, as all parts of a chunk have the same
+    length; state: the GRU states after the part before, None for the first part. The returned states carry no gradient.
+    eight_bits: whether weights and states are rounded, see `with_rounded_weights` and `cpu.forward`; then the model
+    must be in float32 on a CPU.
     """
     if eight_bits:
         return with_rounded_weights(

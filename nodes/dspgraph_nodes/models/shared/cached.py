@@ -19,8 +19,9 @@ Key = tuple[str, int, int]
 class WeightsFile(Generic[Config, Packed]):
     """The file of weights that a parameter of a node names.
 
-    A node keeps the network that was in the file when the node was made: while a signal is processed, no change of the
-    file can change its samples.
+    `config` and `packed` read the file when they are first used, and keep the result: later changes of the file do not
+    change the samples of a signal. A node calls `check_unchanged` when a signal starts, because the file must still be
+    the one that was there when this object was made.
 
     weights: the layout of the file; pack: a function from the configuration and the arrays to the form that kernels
     use; place: the parameter, such as "lpcnet.weights"; path: its value. Raises ParameterError if no file is given or
@@ -81,8 +82,8 @@ class WeightsFile(Generic[Config, Packed]):
     def check_frames(self, frames: Frames, width: int, name: str = "features") -> None:
         """Raise ParameterError unless a stream of frames has the rate and the width that the network was trained with.
 
-        width: the width in training; 0: any width is right. name: a word for the frames in the message, such as
-        "codes".
+        The rate in training is that of the fields `rate` / `hop` of the configuration. width: the width in training; 0:
+        any width is right. name: a word for the frames in the message, such as "codes".
         """
         config: Any = self.config
         if frames.rate * config.hop != config.rate:
@@ -99,9 +100,10 @@ class WeightsFile(Generic[Config, Packed]):
 
 @cache
 def packer(pack: Callable[..., Packed], precision: str) -> Callable[..., Packed]:
-    """Return the function that packs a network for the precision float32 or int8: `pack`, for int8 with `eight_bits`.
+    """Return the function that packs a network for a precision: `pack`, or for int8 `pack` with eight_bits=True.
 
-    It is always the same function for the same arguments, because packed networks are cached by it.
+    precision: "float32" or "int8". It is always the same function for the same arguments, because packed networks are
+    cached by it.
     """
     return partial(pack, eight_bits=True) if precision == "int8" else pack
 

@@ -15,7 +15,8 @@ from dspgraph_nodes._kernels.neural.emphasis import Emphasis
 class ModelConfig(BaseModel, frozen=True, extra="forbid", strict=True):
     """Base of the configurations of models.
 
-    Raises ValueError for a value that is out of bounds, in a plain sentence.
+    Raises ValueError, in a plain sentence, for a value that is out of bounds or of another type, and for a field that
+    the configuration does not have.
     """
 
     def __init__(self, **values: Any) -> None:
@@ -32,12 +33,15 @@ class ModelConfig(BaseModel, frozen=True, extra="forbid", strict=True):
         return f"{name} is {shown(detail['input'])}; it must be {parameter_rule(cls, name)}"
 
     def replace(self, **changes: Any) -> Self:
-        """Return a copy with other values for some fields. Raises ValueError for a value that is out of bounds."""
+        """Return a copy with other values for some fields. Raises ValueError as the class does."""
         return type(self)(**{**self.model_dump(), **changes})
 
 
 class EmphasisConfig(ModelConfig):
-    """Base of the configurations of models whose networks see the samples after a gain and pre-emphasis."""
+    """Base of the configurations of models whose networks see the samples after a gain and pre-emphasis.
+
+    By default the samples stay as they are.
+    """
 
     gain: float = Field(1.0, gt=0, le=1000, description="factor of the samples that the network sees")
     preemphasis: float = Field(0.0, ge=0, lt=1, description="coefficient of the pre-emphasis of these samples")

@@ -29,10 +29,10 @@ def complete(model: str) -> Iterator[None]:
 
 
 def renamed(found: Mapping[str, Array], patterns: Mapping[str, str]) -> dict[str, Array]:
-    """Return the arrays under new names.
+    """Return the arrays under new names; an array whose name no pattern matches keeps its name.
 
-    In each name every regular expression of `patterns` is replaced, in the order of `patterns`. found: name -> array;
-    patterns: regular expression -> its replacement, as in `re.sub`.
+    In each name all matches of every regular expression of `patterns` are replaced, in the order of `patterns`, each in
+    the result of those before. found: name -> array; patterns: regular expression -> its replacement, as in `re.sub`.
     """
     arrays = {}
     for name, array in found.items():
@@ -45,7 +45,8 @@ def renamed(found: Mapping[str, Array], patterns: Mapping[str, str]) -> dict[str
 def numbered(found: Mapping[str, Array], folder: str) -> list[str]:
     """Return the names of the layers that end in "FOLDER.N" and have an array "weight", in the order of the numbers N.
 
-    found: name -> array; folder: FOLDER, such as "conv_layers".
+    Such a name is "decoder.conv_layers.0", without ".weight". found: name -> array; folder: FOLDER, such as
+    "conv_layers", as a regular expression.
     """
     matches = (re.fullmatch(rf"(.*\b{folder}\.(\d+))\.weight", name) for name in found)
     return [match[1] for match in sorted(filter(None, matches), key=lambda match: int(match[2]))]
@@ -66,7 +67,10 @@ def agreed(told: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def fitting(weights: WeightsFormat[Config], config: Config, arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the arrays of a checkpoint in float32. Raise ValueError if they do not fit the configuration."""
+    """Return the arrays of a checkpoint in float32. Raise ValueError as `WeightsFormat.check` does.
+
+    arrays: by the names and in the layout of the files of weights.
+    """
     single = {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
     weights.check(single, config, "the checkpoint")
     return single

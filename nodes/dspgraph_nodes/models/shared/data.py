@@ -28,7 +28,7 @@ Prepared = TypeVar("Prepared")
 
 
 def rng(*key: int) -> Generator:
-    """Return a random generator that depends on the whole numbers of the key alone."""
+    """Return a random generator that depends on the whole numbers of the key alone; none is negative."""
     return Generator(Philox(SeedSequence(key)))
 
 
@@ -63,13 +63,14 @@ def split(
 ) -> tuple[list[Prepared], list[Prepared]]:
     """Return the recordings for training, with augmented copies, and the recordings for validation, each prepared.
 
-    prepare: a function from the name and the samples of a recording to its form for training; hop: samples in a frame;
-    context: frames of the recording that a chunk needs on each side; copy: a function from the samples of a recording
-    and a generator to the samples of an altered copy, `augmented` by default; a copy that is too short for a chunk is
-    left out. `settings` has the number of copies of each recording, `augment`, and the share of the recordings for
-    validation. If no recording is kept for validation, because there is only one or the share is 0, all recordings,
-    without their copies, are used for validation too. Raises RequestError if a recording is shorter than a chunk with
-    its context, or if all are silent.
+    The copies of a recording follow it. prepare: a function from the name and the samples of a recording, or of its
+    copy, to its form for training; hop: samples in a frame; context: frames of the recording that a chunk needs on each
+    side; copy: a function from the samples of a recording and a generator to the samples of an altered copy,
+    `augmented` by default; a copy that is too short for a chunk with its context is left out. `settings` has the number
+    of frames in a chunk, the number of copies of each recording for training, `augment`, and the share of the
+    recordings for validation. If no recording is kept for validation, because there is only one or the share is 0, all
+    recordings, without their copies, are used for validation too. Raises RequestError if a recording is shorter than a
+    chunk with its context, or if all are silent.
     """
     shortest = hop * (settings.frames + 2 * context)
     for name, samples in recordings.items():
@@ -98,8 +99,8 @@ def split(
 def held_out(names: list[str], settings: RunSettings) -> set[str]:
     """Return the names of the recordings for validation, drawn at random.
 
-    The set is empty if there is only one recording or if the setting `validation_share` is 0. At least one recording is
-    left for training.
+    The set is empty if there is only one recording or if the setting `validation_share` is 0. Otherwise it has at least
+    one recording, and at least one is left for training.
     """
     if len(names) == 1 or not settings.validation_share:
         return set()
@@ -138,12 +139,12 @@ def augmented(samples: Array, random: Generator) -> Array:
 class Crops:
     """The places where crops of `frames` frames begin in recordings, with `context` frames on each side.
 
-    counts: the number of frames of each recording. In epoch -1, for validation, the first crop of a recording begins at
-    the first frame with a whole context, and each further crop where the one before it ends. In the other epochs all
-    crops of a recording move by one random number of frames, from -beyond up to beyond + the frames that are left over
-    at the end of the recording; a crop that would leave the recording is moved back to the first or last possible
-    place. With beyond = 0 the crops of a recording never overlap, and if no frames are left over, they are the same in
-    all epochs.
+    counts: the number of frames of each recording; one that is shorter than a crop with its context has no crops. In
+    epoch -1, for validation, the first crop of a recording begins at the first frame with a whole context, and each
+    further crop where the one before it ends. In the other epochs all crops of a recording move by one random number of
+    frames, from -beyond up to beyond + the frames that are left over at the end of the recording; a crop that would
+    leave the recording is moved back to the first or last possible place. With beyond = 0 the crops of a recording
+    never overlap, and if no frames are left over, they are the same in all epochs.
     """
 
     def __init__(self, counts: Sequence[int], frames: int, context: int, seed: int, beyond: int = 0) -> None:
@@ -161,7 +162,8 @@ class Crops:
     def at(self, epoch: int, place: int) -> tuple[int, int]:
         """Return where a crop lies in an epoch: (number of its recording, number of its first frame).
 
-        place: the index of the crop in `places`. The context before the first frame is not counted.
+        place: the index of the crop in `places`. The first frame is that of the crop itself, at least `context`: its
+        context begins `context` frames earlier.
         """
         k, first = self.places[place]
         if epoch < 0:
@@ -185,7 +187,10 @@ class BatchOrder:
     seed: int
 
     def __getitem__(self, number: int) -> list[tuple[int, int]]:
-        """Return the pairs (epoch, place) of batch number `number`, counted from 0."""
+        """Return the pairs (epoch, place) of batch number `number`, counted from 0.
+
+        A batch can have places of two or more epochs: the last ones of an epoch, then the first ones of the next.
+        """
         found = []
         for k in range(self.batch * number, self.batch * (number + 1)):
             epoch, at = divmod(k, self.count)

@@ -147,8 +147,8 @@ def frechet_distance(real: Array, made: Array) -> float:
         |m - m'|**2 + trace(C + C' - 2 * (C C')**(1 / 2))
 
     m and C are the mean and the covariance of `real`, m' and C' those of `made`. real, made: [n, features] and [n',
-    features]. Source: M. Heusel et al., GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash
-    Equilibrium, NeurIPS 2017, arXiv:1706.08500, whose rows are features of the classifier Inception.
+    features], at least two rows each. Source: M. Heusel et al., GANs Trained by a Two Time-Scale Update Rule Converge
+    to a Local Nash Equilibrium, NeurIPS 2017, arXiv:1706.08500, whose rows are features of the classifier Inception.
     """
     one, two = (np.atleast_2d(np.cov(rows.astype(np.float64), rowvar=False)) for rows in (real, made))
     roots = np.linalg.eigvals(one @ two).real.clip(0)

@@ -22,8 +22,8 @@ def next_items(
     """Do the work of a node's `step_many`: return the new states, and the samples and rows of every signal.
 
     generate: see `Generate`, also for the rows; states: for each signal a pair: the state for `generate`, which changes
-    it in place, and the dtype of the outputs; blocks: the next frames of each signal; last: whether the signals end
-    after these frames.
+    it in place, and the dtype to which samples and rows are converted; blocks: the next frames of each signal, [n,
+    width]; last: whether the signals end after these frames. The new states are the same pairs.
     """
     found = zip(states, generate([state for state, _ in states], blocks, last), strict=True)
     outputs = [[one.astype(dtype, copy=False) for one in pair] for (_, dtype), pair in found]

@@ -19,9 +19,9 @@ _WAY_OUT = "give a manifest that has this column, or NSynth's examples.json"
 def known_pitches(names: Iterable[str], labels: NoteLabels, lowest: int, pitches: int) -> dict[str, int]:
     """Return the pitch of each recording, in semitones above the network's lowest pitch.
 
-    Recordings with a pitch that the network does not have are left out. names: the names of the recordings; labels: see
-    `NoteLabels`; lowest: the MIDI number of the network's lowest pitch; pitches: the number of its pitches. Raises
-    RequestError as `pitch_label` does, or if all recordings are left out.
+    Recordings with a pitch that the network does not have are left out. names: the names of the recordings, at least
+    one; labels: see `NoteLabels`; lowest: the MIDI number of the network's lowest pitch; pitches: the number of its
+    pitches. Raises RequestError as `pitch_label` does, also for a recording without labels, or if all are left out.
     """
     every = {name: pitch_label(name, labels.get(name, {})) for name in names}
     last = lowest + pitches - 1
@@ -63,7 +63,7 @@ def pitch_label(name: str, labels: Mapping[str, str]) -> int:
 
 
 def timbre_label(name: str, labels: Mapping[str, str]) -> str:
-    """Return the timbre of a recording. Raises RequestError if its manifest has no column "timbre".
+    """Return the timbre of a recording. Raises RequestError if `labels` has no "timbre"; it may be an empty text.
 
     name, labels: as in `pitch_label`.
     """

@@ -44,7 +44,10 @@ def gru_recurrent(layer: torch.nn.GRU) -> tuple[Tensor, Tensor]:
 
 
 def rounded_state(h: Tensor) -> Tensor:
-    """Return round(127 * h) / 127, halves to even: the states h of a GRU for products with matrices in eight bits."""
+    """Return round(127 * h) / 127, halves to even: the states h of a GRU for products with matrices in eight bits.
+
+    The states lie between -1 and 1. The gradient is that of torch's rounding, 0.
+    """
     return torch.round(127 * h) / 127
 
 
@@ -130,7 +133,8 @@ def exact(x: Tensor) -> Tensor:
 def rounded_inputs(x: Tensor) -> Tensor:
     """Return x [..., n] as the kernels with matrices of 8-bit numbers read it: m / 127 * round(127 * x / m).
 
-    m is the largest |x| along the last axis; halves are rounded to even. See `_kernels.neural.eight_bits`.
+    m is the largest |x| along the last axis, at least 2**-100; halves are rounded to even. See
+    `_kernels.neural.eight_bits`.
     """
     largest = x.abs().amax(-1, keepdim=True).clamp(min=LEAST_LARGEST)
     return torch.round(127 * (x * (1 / largest))) * (largest * (1 / 127))
@@ -157,9 +161,9 @@ def gru_layer(x: Tensor, weights: list[Tensor], state: Tensor, read: Read = exac
     """Return the outputs [batch, samples, units] of a GRU, and its last state [batch, units].
 
     x: [batch, samples, inputs]; weights: input matrix, recurrent matrix, input bias and recurrent bias, as those of
-    torch.nn.GRU; state: [batch, units], before the first sample. On a CPU, with gradients enabled and without autocast,
-    `gru` computes the outputs; otherwise torch does. read: applied to the states before they are multiplied with the
-    recurrent matrix, except for its diagonals; slow if it is not `exact`.
+    torch.nn.GRU with one layer; state: [batch, units], before the first sample. On a CPU, with gradients enabled and
+    without autocast, `gru` computes the outputs; otherwise torch does. read: applied to the states before they are
+    multiplied with the recurrent matrix, except for its diagonals; slow if it is not `exact`.
     """
     if read is not exact:
         return _gru_with_reading(x, weights, state, read)

@@ -20,9 +20,9 @@ from dspgraph_nodes.models.shared.atomic import write_atomically
 
 
 def _whole_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Return (names of the columns, rows) of a CSV log.
+    """Return (names of the columns, rows) of a CSV log; a row is name of the column -> text.
 
-    A last line without a line end, left by a run that was killed, is dropped.
+    A last line without a line end, left by a run that was killed, is dropped. The column of an empty file is "step".
 
     Raises RequestError if the file is not a log.
     """
@@ -42,7 +42,8 @@ class Logs:
 
     out: the folder; names: the columns of the CSV file besides `step`; done: the number of batches after which the run
     continues, or 0 for a new run. A run that continues keeps the columns and rows that its CSV file has already, except
-    rows of batches after `done`, which an interrupted run has left.
+    rows of batches after `done`, which an interrupted run has left. A new run replaces the CSV file. Raises
+    RequestError if the run continues and its CSV file is not a log.
     """
 
     def __init__(self, out: Path, names: Sequence[str], done: int) -> None:
@@ -64,17 +65,17 @@ class Logs:
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Write the values of a batch to the CSV file and for TensorBoard.
 
-        step: the number of the batch; values: by name.
+        step: the number of the batch; values: by the names of columns; columns without a value stay empty.
         """
         self._csv.writerow({"step": step, **values})
         for name, value in values.items():
             self._board.add_scalar(name, value, step)
 
     def audio(self, step: int, name: str, samples: Array, rate: int) -> None:
-        """Write a WAV file and a sound for TensorBoard.
+        """Write a WAV file of 16 bits, such as audio/00001000_NAME.wav, and a sound for TensorBoard.
 
-        step: the number of batches so far; name: the name of the sound; samples: [n], full scale +-1; samples beyond it
-        are clipped; rate: Hz.
+        step: the number of batches so far; name: NAME; samples: [n], full scale +-1; samples beyond it are clipped;
+        rate: Hz.
         """
         folder = self._out / "audio"
         folder.mkdir(exist_ok=True)
@@ -85,10 +86,10 @@ class Logs:
         self._board.add_audio(name, from_numpy(x)[None], step, rate)
 
     def picture(self, step: int, name: str, colours: Array) -> None:
-        """Write a PNG file and a picture for TensorBoard.
+        """Write a PNG file, such as pictures/00001000_NAME.png, and a picture for TensorBoard.
 
-        step: the number of batches so far; name: the name of the picture; colours: [bins, columns, 3], red, green and
-        blue from 0 to 1, with row 0 at the bottom.
+        step: the number of batches so far; name: NAME; colours: [bins, columns, 3], red, green and blue from 0 to 1,
+        with row 0 at the bottom.
         """
         folder = self._out / "pictures"
         folder.mkdir(exist_ok=True)

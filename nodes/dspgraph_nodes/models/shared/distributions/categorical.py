@@ -28,7 +28,10 @@ class Categorical:
         return self.levels
 
     def loss(self, parameters: Tensor, target: Tensor) -> Tensor:
-        """Return -ln P(target) of every sample [...], in nats. parameters: logits [..., levels]; target: [...]."""
+        """Return -ln P(target) of every sample [...], in nats. parameters: logits [..., levels]; target: [...], int64.
+
+        Computed in float32.
+        """
         flat = cross_entropy(parameters.reshape(-1, self.levels).float(), target.reshape(-1), reduction="none")
         return flat.view(target.shape)
 

@@ -42,8 +42,8 @@ class LogisticMixture:
     def loss(self, parameters: Tensor, target: Tensor) -> Tensor:
         """Return -ln P(target) of every sample [...], in nats.
 
-        parameters: [..., 3 * K]; target: [...], from -1 to 1. With h = 1 / (classes - 1), a component of mean m and
-        scale s gives a target y between the outermost classes the probability
+        parameters: [..., 3 * K]; target: [...], from -1 to 1. With h = 1 / (classes - 1) and the formula "exact", a
+        component of mean m and scale s gives a target y between the outermost classes the probability
 
             P = F(b) - F(a),    b = (y + h - m) / s,    a = (y - h - m) / s,    F(x) = 1 / (1 + exp(-x))
             ln P = -softplus(-b) - softplus(a) + ln(1 - exp(-2 * h / s))
@@ -69,7 +69,7 @@ class LogisticMixture:
         return -torch.logsumexp(log_softmax(logits, -1) + each, -1)
 
     def draw(self, parameters: Tensor, numbers: Tensor) -> Tensor:
-        """Return a sample for every row [...], from -1 to 1.
+        """Return a sample for every row [...], from -1 to 1, float64 and not rounded to a level.
 
         parameters: [..., 3 * K]; numbers: [..., K + 1], from 0 to 1: u_1 .. u_K choose the component, and v the value
         from this component.
