@@ -13,10 +13,10 @@ LABEL = StreamLabel("Audio", "", "16000 Hz")
 
 
 def diagram(roles: str, wires: Sequence[tuple[int, int]]) -> Diagram:
-    """Return a diagram of boxes and wires.
+    """Return a diagram of boxes and wires. All wires leave from and lead to port 0 of their boxes.
 
     roles: one letter for each box, "i" for an input, "n" for a node, "o" for an output; wires: (from, to), the numbers
-    of two boxes, from 0.
+    of two boxes, counted from 0, where `from` is the smaller one.
     """
     names = {"i": "input", "n": "node", "o": "output"}
     boxes = tuple(Box(names[role], f"{role}{k}", "") for k, role in enumerate(roles))
@@ -28,7 +28,7 @@ def laid_out(roles: str, wires: Sequence[tuple[int, int]], height: int = 40) -> 
 
 
 def shape(layout: Layout, number: int) -> list[int]:
-    """Return the y coordinates of the points on the route of a wire.
+    """Return the y coordinate of a wire in each layer from its first box to its last.
 
     number: the index of the wire in the diagram.
     """
@@ -56,7 +56,7 @@ def test_two_crossed_chains_are_uncrossed() -> None:
     assert all(len(set(shape(layout, number))) == 1 for number in range(4))
 
 
-def test_a_complete_bipartite_pair_has_its_one_crossing() -> None:
+def test_complete_bipartite_pairs_have_no_more_crossings_than_they_need() -> None:
     """A layout has no more crossings than it needs.
 
     Two layers with 2 and 2 boxes, all joined, need one crossing; with 2 and 3 boxes they need three.
@@ -70,7 +70,8 @@ def test_a_complete_bipartite_pair_has_its_one_crossing() -> None:
 def test_a_box_between_two_stands_half_way() -> None:
     """The top of a box with one wire from each of two boxes is at the mean of the y coordinates of their tops.
 
-    There the sum of the squares of both wires' slopes is least. The wires are too steep to be made straight.
+    There the sum of the squares of both wires' slopes is least. The wires are too steep to be made straight. The output
+    after the box is at the height of the box.
     """
     layout = laid_out("iino", [(0, 2), (1, 2), (2, 3)], height=100)
     y = [layout.rectangle(k)[1] for k in range(4)]

@@ -1,4 +1,4 @@
-"""Batches: each signal gives the outputs that it gives alone."""
+"""Batches: each signal gives the outputs that it gives alone. Also sessions that fail, seeds and names of inputs."""
 
 import pickle
 from collections.abc import Iterator
@@ -57,17 +57,17 @@ def test_batch_takes_signals_block_by_block() -> None:
         np.testing.assert_array_equal(outputs["y"], graph(x=x)["y"])
 
 
-def test_a_batch_has_a_place() -> None:
+def test_a_batch_without_a_place_is_refused() -> None:
     with pytest.raises(SessionError, match="at least 1 place; found 0"):
         Batch(everything(), 0)
 
 
-def test_session_is_a_door_of_the_graph() -> None:
+def test_a_graph_returns_a_session() -> None:
     assert isinstance(everything().session(), Session)
 
 
 class Spread(Node):
-    """Repeat the level of each row for its 160 samples, also if the signal ends within the row."""
+    """Repeat the first number of each row 160 times, also if the signal ends within the row."""
 
     level = Input(Frames, "level")
     y = Output(Audio)
@@ -142,7 +142,7 @@ def test_what_fails_as_a_signal_starts_ends_that_signal_alone() -> None:
 
 def test_what_fails_in_step_many_ends_all_that_were_in_the_call() -> None:
     class Together(Node):
-        """Compute all signals in one call of `step_many`."""
+        """Return the signals. One call of `step_many` does all of them, and fails if one has a sample beyond +-1000."""
 
         x = Input(Audio)
         y = Output(Audio)
@@ -165,7 +165,7 @@ def test_a_keyed_node_forgets_what_it_cached_under_another_seed() -> None:
     from functools import cached_property
 
     class Table(Node):
-        """Add the first number of a cached table of noise to every sample."""
+        """Add the first number of a cached table of noise, which depends on `seed`, to every sample."""
 
         x = Input(Audio)
         y = Output(Audio)
@@ -228,7 +228,7 @@ def test_snapshots_are_exchanged_between_equal_graphs_written_in_another_order()
 
 def test_in_batch_a_signal_that_ends_badly_ends_alone() -> None:
     class BadEnd(Node):
-        """Compute all signals in one call of `step_many`; fail in `flush` for a loud signal."""
+        """Return the signals, all by one call of `step_many`; fail in `flush` if a sample was beyond +-1000."""
 
         x = Input(Audio)
         y = Output(Audio)
@@ -265,7 +265,7 @@ def test_an_error_in_a_node_names_the_line_of_the_node_it_came_through() -> None
     """The error names a line of the node's file, not one of numpy, of a helper in another file, or of the engine."""
 
     class Broken(Node):
-        """Call a helper that fails."""
+        """Call a function of numpy that raises an error for every block."""
 
         x = Input(Audio)
         y = Output(Audio)

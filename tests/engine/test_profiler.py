@@ -46,7 +46,10 @@ RATE = 1000  # samples per second: ten in a quantum of 10 ms
 
 
 class Clock:
-    """A clock that only the nodes of these tests advance."""
+    """A clock that only the nodes of these tests advance; the fixture `clock` makes it the clock of the profiler.
+
+    now: the time in seconds. compiled: the methods of `ToyCompiled` that have been called in this test.
+    """
 
     now = 0.0
     compiled: set[str] = set()
@@ -59,7 +62,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class ToySpend(Node):
-    """Return the signal; a block takes `factor` times the sum of its samples, in milliseconds, on the test's clock."""
+    """Return the signal; a block takes `factor` times the sum of its samples, in milliseconds, on the test's clock.
+
+    The end of the signal takes `at_end` milliseconds.
+    """
 
     x = Input(Audio)
     y = Output(Audio)
@@ -77,7 +83,7 @@ class ToySpend(Node):
 
 
 class ToyCompiled(Node):
-    """Return the signal; on the test's clock, the first step and the first flush take a minute, later calls 1 ms."""
+    """Return the signal; on the test's clock, a test's first step and first flush take a minute, later calls 1 ms."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -94,7 +100,7 @@ class ToyCompiled(Node):
 
 
 class ToySleep(Node):
-    """Sleep in every call."""
+    """Return the signal; sleep for `milliseconds` in every step, by the real clock."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -107,7 +113,10 @@ class ToySleep(Node):
 
 
 def chain(**nodes: Node) -> Graph:
-    """Return a graph in which the nodes form a chain from the input "x" to the output "y"."""
+    """Return a graph in which the nodes form a chain from the input "x", audio at 1000 Hz, to the output "y".
+
+    Every node has one input port, "x", and one output port.
+    """
     names = list(nodes)
     wires = {f"{name}.x": before for name, before in zip(names, ["x", *names], strict=False)}
     return Graph(nodes, wires, {"x": Audio(RATE)}, {"y": names[-1]})
@@ -120,7 +129,8 @@ def cut_up(x: Array, cut: int = RATE) -> Iterator[dict[str, Array]]:
 def run(profiler: Profiler, blocks: Iterable[dict[str, Array]], session: Session | None = None) -> dict[str, Array]:
     """Return the outputs of one signal, computed by a session on the plan of the profiler.
 
-    blocks: the signal, which the profiler divides again at every quantum; session: by default a new session.
+    blocks: the signal, which the profiler divides again at every quantum; session: a session on this plan, which is
+    flushed at the end, by default a new one.
     """
     session = session or Session(profiler.graph, profiler.plan)
     parts = [session.push(**piece) for piece in profiler.blocks(blocks)]
@@ -139,7 +149,10 @@ def by_name(profile: Profile) -> dict[str, Row]:
 
 
 def spending(*milliseconds: float) -> Array:
-    """Return a signal for which ToySpend takes the given milliseconds, one number for each quantum of 10 samples."""
+    """Return a signal for which ToySpend takes these milliseconds, if its factor is 1: one number for each quantum.
+
+    A quantum has 10 samples.
+    """
     return np.repeat(np.asarray(milliseconds) / 10, 10)
 
 
@@ -147,10 +160,10 @@ def spending(*milliseconds: float) -> Array:
 
 
 def everything(rate: Any, peak: bool) -> Graph:
-    """Return a graph whose nodes take their blocks in all possible ways.
+    """Return a graph with the input "x" and the outputs "y" and "sign", whose nodes take blocks in all possible ways.
 
-    It has a delay, frames, two rates, an input with many wires, noise and, if `peak` is true, a node that waits for the
-    whole signal. rate: of the input, Hz.
+    There are a node that holds samples back, frames, two rates, an input with many wires, noise and, if `peak` is true,
+    a node that waits for the whole signal. rate: of the input, Hz.
     """
     nodes: dict[str, Node] = {
         "late": ToyLate(samples=37), "frames": ToyFrames(hop=160), "energy": ToyEnergy(), "apply": ToyApply(),
@@ -169,8 +182,9 @@ def everything(rate: Any, peak: bool) -> Graph:
 def test_outputs_are_bit_for_bit_those_of_a_session(rate: Any, cut: int, peak: bool) -> None:
     """The profiler computes the first second of a signal twice, once before it measures; this changes no output.
 
-    One signal is longer than a second, one is shorter. A quantum of 10 ms has 220.5 samples at one rate and 63 at the
-    other. cut: samples in a block; peak: whether a node waits for the whole signal.
+    One signal is shorter than a second, and one is longer, which is left out for blocks of 7 samples. A quantum of 10
+    ms has 220.5 samples at one rate and 63 at the other. cut: samples in a block; peak: whether a node waits for the
+    whole signal.
     """
     graph = everything(rate, peak)
     profiler = Profiler(graph)
@@ -363,7 +377,7 @@ def test_a_batch_is_timed_round_by_round(clock: None) -> None:
     """The figures of a round are those of all signals in it.
 
     The signals have 4 and 2 quanta. Two rounds have both; in the third the shorter signal ends, and the longer one goes
-    on.
+    on. A round in which a signal ends counts as no quantum.
     """
     graph = chain(a=ToySpend(), together=ToyTogether())
     profiler = Profiler(graph)
@@ -522,7 +536,7 @@ def test_what_waits_at_an_input_is_the_engines() -> None:
 def test_memory_is_looked_at_less_often_as_a_signal_grows_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is measured every second for ten seconds, then at times that grow by a factor of 1.1, and at the end.
 
-    Up to 400 s these are at most ln 40 / ln 1.1 = 39 further times.
+    Up to 400 s these are at most ln 40 / ln 1.1 = 39 further times; the test also requires more than 20.
     """
     looks: list[int] = []
 
@@ -555,7 +569,7 @@ class Slotted:
 
 
 class Foreign:
-    """An object that owns memory as numba's allocator does: arrays use it, but their base is not an array."""
+    """An object that owns n zeros as numba's allocator would: numpy makes an array of them whose base is no array."""
 
     def __init__(self, n: int) -> None:
         self._memory = (ctypes.c_double * n)()
@@ -583,7 +597,7 @@ class Foreign:
 def test_an_array_counts_once_and_whole_wherever_it_lies(wrap: Any) -> None:
     """`size` counts an array of 8000 bytes inside an object once and in full; the object adds less than 1000 bytes.
 
-    wrap: a function that puts the array into an object.
+    wrap: a function that puts the array, several times, or views of a part of it, into an object.
     """
     assert 8000 <= size(wrap(np.zeros(1000)), {}) < 9000
 

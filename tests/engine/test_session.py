@@ -1,3 +1,5 @@
+"""Sessions: any cut, snapshots, refused calls and failing nodes, and the times that a node is given."""
+
 import pickle
 from fractions import Fraction
 from typing import Any
@@ -30,7 +32,7 @@ from helpers.toys import ToyApply, ToyNoise, ToyScale
 
 
 def by_hand(graph: Graph, x: Array, hop: int) -> Array:
-    """Return the output of the graph `everything` for x [n], computed with numpy.
+    """Return the output "y" for x [n] of a graph that `everything` made with peak=False, computed with numpy.
 
     Only the noise is taken from the graph: half of its output for silence. hop: samples in a row of the graph.
     """

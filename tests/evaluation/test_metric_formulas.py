@@ -31,7 +31,10 @@ def spectra(x: Array, n_fft: int, hop: int, length: int) -> Array:
 
 
 def test_the_cepstra_are_those_of_pysptk() -> None:
-    """The expected cepstra are those of pysptk's sp2mc for librosa's spectra. Ours differ by rounding, about 1e-13."""
+    """The expected cepstra, from c_1 on, are those of pysptk's sp2mc for librosa's spectra, raised to the floor.
+
+    Ours differ by rounding, about 1e-13. Frames are heard down to 60 dB below the loudest frame.
+    """
     x = speech()
     powers = spectra(x, 512, 80, 400) ** 2
     floored = np.maximum(powers, powers.max(axis=1, keepdims=True) * 1e-10)
@@ -79,9 +82,9 @@ def test_distortion_is_that_of_other_programs(snr: float, melcd: float, pymcd: f
 
 
 def test_the_path_of_warping_is_that_of_librosa() -> None:
-    """`mcd_dtw` is the distortion along librosa's path.
+    """`mcd_dtw` is the distortion along librosa's path, of the pairs whose frame of the reference is heard.
 
-    The signals have 0.75 s, 150 frames, so that the limit of 200 frames has no effect on the path.
+    The signals have 0.75 s, 151 frames, so that the limit of 200 frames has no effect on the path.
     """
     x, y = speech()[8000:20000], np.concatenate([speech()[9000:17000], speech()[15500:20000]])[:12000]
     pair = Pair(x, y, RATE)
@@ -160,7 +163,7 @@ def test_loudness_is_gated() -> None:
     """Silence does not count, and neither do blocks more than 10 LU below the mean of the rest.
 
     A part that is 13.5 dB softer and equally long lies 10.7 LU below that mean; a part that is 12 dB softer lies 9.3 LU
-    below it and counts.
+    below it and counts. A signal that lies below -70 LUFS has no loudness.
     """
     loud, rate = tone(997, 10, 48000, -20), 48000
     alone = integrated_loudness(loud, rate)
@@ -187,7 +190,7 @@ def test_listening_models_are_what_their_packages_say() -> None:
 
 
 def test_long_signals_are_cut_for_the_listening_models() -> None:
-    """The metric `pesq` of a long signal is the mean over pieces of the signal.
+    """The metric `pesq` of a signal of 40 s is the mean over three pieces of equal length.
 
     The package pesq 0.0.4 crashes for a signal with 60 utterances, because it has memory for 50.
     """

@@ -310,9 +310,10 @@ def test_white_noise_at_a_known_snr_gives_that_si_sdr() -> None:
 
 
 def test_what_is_60_db_softer_than_the_loudest_frame_is_silence() -> None:
-    """Replace the soft half of a noise by a tone: mel-cepstral distortion changes only if this half is not silence.
+    """Replace the soft half of a noise by a tone: `mcd` and `mcd_dtw` exceed 5 dB only if this half is not silence.
 
-    The half is 55 or 66 dB softer than the other: the energies of frames of noise differ by up to 2 dB.
+    The half is heard if it is 55 dB softer than the other, and silence if it is 66 dB softer. The energies of frames of
+    noise differ by up to 2 dB.
     """
     loud, soft, other = noise(8000) * 0.1, noise(8000, 4), tone(1000, 0.5, RATE)
     for level, heard in ((-55, True), (-66, False)):
@@ -345,9 +346,9 @@ def test_a_pitch_shift_in_a_file_of_another_rate_is_the_same() -> None:
 
 
 def test_a_signal_silenced_halfway_has_half_its_voicing_wrong() -> None:
-    """The voicing error is 50 %, to within 5 frames of 400, 1.25 %.
+    """The voicing error is 50 %, to within 5 frames of 400, 1.25 %, whichever of the two is the reference.
 
-    The tracker finds the end of a voice some frames too early or too late.
+    The tracker finds the end of a voice some frames too early or too late. The pitch error is below 5 cents.
     """
     x = pulses(120.0, 2.0)
     half = x * (np.arange(len(x)) < len(x) // 2)

@@ -70,7 +70,7 @@ def test_every_player_decodes_to_the_right_length(page: Page) -> None:
 
 @pytest.mark.parametrize("how", ["key", "button"])
 def test_switching_keeps_the_position_and_plays_the_right_one(page: Page, how: str) -> None:
-    """Another sound goes on at the position of the one before, at 0.2 s and at 1.5 s.
+    """Another sound goes on at the position of the one before, to 0.1 s, from 0.2 s and from 1.5 s on.
 
     Later positions are not tested, because Chromium's player cannot seek to the last frames of a FLAC file. how:
     whether a key or a click chooses the sound.
@@ -359,7 +359,11 @@ def test_there_is_one_heading_for_each_part_and_a_name_for_each_control(page: Pa
 
 
 def test_names_do_no_harm_whatever_they_are(browser: Page, tmp_path: Path) -> None:
-    """Names of files and variants are shown as text, never run as code, in the page, its script and its settings."""
+    """Names of recordings, variants, the pipeline and the listener are shown as text, never run as code.
+
+    Neither is a script in the drawing of a graph. In the answers that are downloaded, a name that a spreadsheet could
+    take for a formula begins with a quote.
+    """
     ids = [HOSTILE, "</script ><script>alert(2)</script >", "a\udcffb\u202e.wav", "{{ 7 * 7 }}<!--"]
     variants = ["\"'><svg onload=alert(3)>", "=cmd|' /C calc'!A0", "&lt;ok&gt; </style>"]
     harm = comparison(tmp_path / "sounds", ids, variants)

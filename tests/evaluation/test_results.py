@@ -24,7 +24,7 @@ def metric(name: str, better: Literal["lower", "higher", "zero"] = "lower") -> M
 def of(values: dict[str, list[float | None]], better: Literal["lower", "higher", "zero"] = "lower") -> Results:
     """Return the results of one metric, `m`. values: name of a variant -> its values, one for each recording.
 
-    better: which values of the metric are the best.
+    All variants have equally many values; None is a missing value. better: which values of the metric are the best.
     """
     count = max(map(len, values.values()))
     scores = [Score(f"r{k}", name, {"m": row[k]}) for k in range(count) for name, row in values.items()]
@@ -114,7 +114,7 @@ def odd() -> Results:
 
 
 def plain(text: str) -> str:
-    """Return a text in which bytes that are not valid UTF-8 are escaped, so that different names stay different."""
+    """Return a text with lone surrogates escaped, as "\\udcff" for a byte 0xff of a name that is not valid UTF-8."""
     return text.encode(errors="backslashreplace").decode()
 
 
@@ -141,7 +141,10 @@ FORMULAS = [
 
 @pytest.mark.parametrize("text", FORMULAS)
 def test_no_text_of_the_table_is_a_formula(tmp_path: Path, text: str) -> None:
-    """A text that a spreadsheet could take for a formula has a single quote before it, and is otherwise unchanged."""
+    """In the table, a text that a spreadsheet could take for a formula has a single quote before it.
+
+    It is otherwise unchanged. Numbers have no quote, and in the JSON file texts have none either.
+    """
     given = Results("p", "", [Variant(text, "")], [Recording(text, text, 1.0)], [metric("m")], [Score(text, text, {"m": -1.5}, text)])  # fmt: skip
     table, data = write(given, tmp_path)
     with table.open(newline="") as file:

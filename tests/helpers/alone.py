@@ -19,7 +19,7 @@ LOCK = Path(tempfile.gettempdir(), "dspgraph_tests_import.lock")
 
 
 def import_alone(names: Iterable[str]) -> None:
-    """Import modules while no other process imports modules by this function. names: of the modules."""
+    """Import modules as soon as no other process is importing modules by this function. names: of the modules."""
     with open(LOCK, "ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         for name in names:

@@ -65,10 +65,10 @@ def by_ffmpeg(folder: Path, kind: str, samples: Array, rate: int) -> Path:
 
 
 def piped_by_ffmpeg(folder: Path, form: str, samples: Array, rate: int, *options: str) -> Path:
-    """Return the path of a file whose header states no length, because ffmpeg has written it to a pipe.
+    """Write a file whose header states no length, because ffmpeg writes it to a pipe; return its path, piped.FORM.
 
-    folder: where the file lies; form: a key of PIPED, such as "wav"; samples: [n] or [n, channels]; rate: Hz; options: more
-    arguments of ffmpeg.
+    folder: gets this file and source.wav, its input; form: a key of PIPED, such as "wav"; samples: [n] or
+    [n, channels], rounded to 16 bits; rate: Hz; options: arguments of ffmpeg for the output.
     """
     path = folder / f"piped.{form}"
     path.write_bytes(run_ffmpeg("-i", _source(folder, samples, rate), *options, "-f", PIPED[form], "-"))
@@ -83,8 +83,8 @@ def run_ffmpeg(*arguments: object) -> bytes:
 def decoded_by_ffmpeg(path: Path, channels: int = 1) -> Array:
     """Return the samples that ffmpeg decodes from a file, [n] for one channel or [n, channels] for several.
 
-    They are float64, full scale +-1, at the rate of the file. channels: the number of channels of the file; nothing is
-    converted.
+    They are float64, rounded to float32, with full scale +-1, at the rate of the file. channels: the number of channels
+    of the file; nothing is converted.
     """
     found = np.frombuffer(run_ffmpeg("-i", path, "-f", "f32le", "-"), "<f4").astype("f8")
     return found if channels == 1 else found.reshape(-1, channels)

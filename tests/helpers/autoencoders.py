@@ -103,7 +103,8 @@ def their_name(ours: str) -> str:
 def published(config: Config, arrays: dict[str, Array]) -> dict[str, Array]:
     """Return the arrays, by name, of the checkpoint that NSynth's program would write for these weights.
 
-    config: the configuration of the network; arrays: its weights, by their names in this project.
+    config: the configuration of the network, of the gated form and without pitches; arrays: its weights, by their names
+    in this project.
     """
     found: dict[str, Array] = {}
     for name in {one.rpartition(".")[0] for one in arrays}:
@@ -122,9 +123,10 @@ def published(config: Config, arrays: dict[str, Array]) -> dict[str, Array]:
 def published_by_chainer(config: Config, arrays: dict[str, Array]) -> dict[str, Array]:
     """Return the arrays, by name, of the checkpoint that wavenet-autoencoder-chainer would write for these weights.
 
-    config: the configuration of the network; arrays: its weights, by their names in this project. The program adds the
-    bias of the encoding once for every layer, so it stores this bias divided by the number of layers. It also adds 1e-5
-    more to every variance than torch does, so it stores variances that are smaller by 1e-5.
+    config: the configuration of the network, of the normalised form; arrays: its weights, by their names in this
+    project. The program adds the bias of the encoding once for every layer, so it stores this bias divided by the
+    number of layers. It also adds 1e-5 more to every variance than torch does, so it stores variances that are smaller
+    by 1e-5.
     """
     single = {
         "encoder.last": "ecd_fnl_conv", "decoder.condition": "dcd_bias_conv", "decoder.head.0": "dcd_fnl_conv1",
@@ -153,7 +155,8 @@ def published_by_chainer(config: Config, arrays: dict[str, Array]) -> dict[str, 
 def recorded(name: str) -> tuple[dict[str, Array], Config, dict[str, Array]]:
     """Return recorded results of NSynth's program, the configuration of the network, and its weights.
 
-    name: the name of the network, "small" or "deep". The results and the weights are arrays, by name.
+    name: the name of the network, "small" or "deep". The results and the weights are arrays, by name. Among the results
+    are the weights of the checkpoint, as "w/NAME". The folder RECORDED must exist.
     """
     with np.load(RECORDED / f"nsynth_wavenet_{name}.npz") as file:
         golden = {key: file[key] for key in file.files}
@@ -168,7 +171,7 @@ def recorded_by_chainer(name: str) -> tuple[dict[str, Array], Config, dict[str, 
 
     name: the name of the network, "small" or "full". The results and the weights are arrays, by name. The result "z" is
     the encoding [frames, latent]; "read" is the same with the one-hot code of the pitch appended, as the decoder reads
-    it.
+    it; "w/NAME" are the weights of the checkpoint. The folder RECORDED must exist.
     """
     with np.load(RECORDED / f"wavenet_ae_chainer_{name}.npz") as file:
         golden = {key: file[key] for key in file.files}
@@ -202,7 +205,8 @@ def logits_in_torch(config: Config, arrays: dict[str, Array], z: Array, previous
     """Return the logits [n, 256] for all samples of a signal, computed by the network in torch, in float64.
 
     arrays: the weights, by name; z: [frames, latent + pitches], the encoding, with the one-hot code of the pitch if the
-    network has pitches; previous: [n], the mu-law level of the sample before each sample.
+    network has pitches; previous: [n], n = frames * hop, the mu-law level of the sample before each sample, integers;
+    before the first sample it is 128.
     """
     network = _network(config, arrays).decoder
     with torch.no_grad():

@@ -13,12 +13,18 @@ TOYS = str(paths.TOYS)
 
 
 def dspgraph(*arguments: object) -> Result:
-    """Run the command `dspgraph` with arguments in this process, and return its result: exit code and output."""
+    """Run the command `dspgraph` with arguments in this process, and return its exit code and output.
+
+    An exception that the command raises is not raised here: it is in the result.
+    """
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def leftovers(folder: Path) -> list[str]:
-    """Return the paths of all files in a folder, relative to it, except ledgers, sidecars and compiled Python files."""
+    """Return the sorted relative paths of all files in a folder and below it, without .json, .jsonl and .pyc files.
+
+    These are sidecars, ledgers and compiled Python files.
+    """
     made = (".json", ".jsonl", ".pyc")  # Python writes .pyc files beside plugins
     files = [path for path in folder.rglob("*") if path.is_file() and path.suffix not in made]
     return sorted(str(path.relative_to(folder)) for path in files)

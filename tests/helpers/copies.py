@@ -13,16 +13,17 @@ from helpers.paths import ROOT
 
 
 def copied(folder: Path) -> Path:
-    """Copy the core, the nodes and the pipelines to a folder, without numba's caches, and return the folder."""
+    """Copy the folders dspgraph, nodes and pipelines into a folder, without numba's caches, and return this folder."""
     for name in ("dspgraph", "nodes", "pipelines"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("*.nbi", "*.nbc"))
     return folder
 
 
 def run_in(tree: Path, code: str, environment: Mapping[str, str] | None = None) -> Any:
-    """Run Python code with the packages in the folder `tree`; return its last line of output, read as JSON.
+    """Run Python code in a new process with the packages in `tree`; return its last line of output, read as JSON.
 
-    environment: environment variables that are added. Raises AssertionError if the exit code is not 0.
+    tree: a folder that `copied` has returned, in which the process also runs; environment: environment variables that
+    are added. Raises AssertionError if the exit code is not 0.
     """
     paths = {"PYTHONPATH": f"{tree}{os.pathsep}{tree / 'nodes'}"}
     settings = {**os.environ, **paths, **(environment or {})}

@@ -15,10 +15,11 @@ RATE = 16000
 
 
 def trained(model: str, x: Array, folder: Path, settings: Sequence[str], *more: str) -> tuple[Path, float]:
-    """Run `dspgraph train`, and return the file of weights, and the loss of the last validation in nats.
+    """Run `dspgraph train`, and return the file of weights, and the loss of the last validation in nats per sample.
 
-    x: the recording, [n], at 16 kHz. folder: a new folder for the data and the results. settings: texts NAME=VALUE;
-    more: further arguments of the command.
+    model: its name, such as "wavernn". x: the recording, [n], at 16 kHz. folder: a new folder for the data and the
+    results. settings: texts NAME=VALUE; more: further arguments of the command. Raises AssertionError if the command
+    fails.
     """
     (folder / "data").mkdir(parents=True)
     soundfile.write(folder / "data" / "x.wav", x, RATE)
@@ -35,8 +36,8 @@ def trained(model: str, x: Array, folder: Path, settings: Sequence[str], *more: 
 def distances(model: str, x: Array, weights: Path, temperature: float) -> tuple[float, float]:
     """Return the distances from x, by the metric `lsd` in dB, of the copies of a model and of Griffin-Lim.
 
-    Both copies are made by the pipeline `mel_vocoder`, from the same mel bands. weights: the file of the model;
-    temperature: that of its draws.
+    Both copies are made by the pipeline `mel_vocoder`, from the same mel bands. model: a variant of its slot
+    `vocoder`, such as "wavernn"; x: [n], at 16 kHz; weights: the file of the model; temperature: that of its draws.
     """
     given = [f"{model}={weights}", f"vocoder.temperature={temperature}"]
     found = []

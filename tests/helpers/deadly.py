@@ -34,10 +34,10 @@ by SIGKILL.
 
 @dataclass(frozen=True)
 class DeadlyResult:
-    """The result of an item.
+    """The result of an item, or, if it failed, its id and its error only.
 
     pid: the process that computed it; machine: the name of the machine, or on Ray the pid of the machine's raylet;
-    facts: the result of `Deeds.ask` there; error: the message of an error, or "".
+    facts: the result of `Deeds.ask` there; error: the reason of the failure, or "".
     """
 
     id: str
@@ -49,15 +49,15 @@ class DeadlyResult:
 
 @dataclass(frozen=True)
 class Deeds:
-    """A job whose items harm their worker: for the item "kill-1" it calls the function "kill" in `DEEDS`.
+    """A job whose items harm their worker: at the end of the item "kill-1" it calls the function "kill" in `DEEDS`.
 
     Items whose deed is not in `DEEDS` do no harm. Those called "meet..." end only when a second process has opened an
     item, or after a minute.
 
     Up to `open_items` items are open at the same time; they are opened in the given order. A round is one step of all
     open items; an item ends after one to three rounds. Every process writes the names of the items that it opens to a
-    file of its own in the folder `log`. `ask` is called at the end of each item, and its result becomes
-    `DeadlyResult.facts`.
+    file of its own in the folder `log`, in which nothing else may be. `ask` is called after the deed of each item, and
+    its result becomes `DeadlyResult.facts`.
     """
 
     log: Path
@@ -111,15 +111,15 @@ def _load() -> float:
 
 
 def when_loaded() -> tuple[Any, ...]:
-    """Return the time of the first call of this function in this process.
+    """Return (time,), the monotonic time of the first call of this function in this process, in seconds.
 
-    Equal times show that a process loads its graph only once.
+    If all items of a process have equal times, the process has loaded this module only once.
     """
     return (_load(),)
 
 
 def threads() -> tuple[Any, ...]:
-    """Return the numbers of threads that numba and torch use in this process."""
+    """Return (threads of numba, threads of torch): how many threads each uses in this process."""
     import numba
     import torch
 
@@ -164,14 +164,17 @@ class Unloaded(Deeds):
 
 
 class Fatal(Deeds):
-    """A job that kills a worker process when the worker unpickles it."""
+    """A job that ends a worker process with exit code 7 when the worker unpickles it."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _fatal, ()
 
 
 class FatalThere(Deeds):
-    """A job that kills a Ray actor when the actor unpickles it, but not a worker process that the actor has started."""
+    """A job that kills a Ray actor when the actor unpickles it, but not a worker process that the actor has started.
+
+    There it is unpickled as `Deeds`. It would also kill the process of the test.
+    """
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _fatal_there, (self.log,)
@@ -204,7 +207,8 @@ At STUCK it holds the GIL while it does not return, as a long call of compiled c
 class Deadly(Node):
     """Halve the signal.
 
-    If the first sample of a block is EXIT, RAISE, HANG or STUCK, end the process, raise an error or wait instead.
+    If the first sample of a block is EXIT, end the process with exit code 3; if it is RAISE, raise ZeroDivisionError;
+    if it is HANG, sleep for 1000 s; if it is STUCK, never return and hold the GIL.
     """
 
     x = Input(Audio)
@@ -226,7 +230,7 @@ class Deadly(Node):
 
 
 class DeadlyStart(Node):
-    """End the process of this node in `start`, before the first sample."""
+    """End the process in `start`, before the first sample, with exit code 3."""
 
     x = Input(Audio)
     y = Output(Audio)

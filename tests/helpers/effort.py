@@ -10,9 +10,10 @@ from typing import Any
 
 @contextmanager
 def soon() -> Iterator[None]:
-    """Return a context that fails if the `with` block takes 30 seconds of processor time or more.
+    """Return a context that fails, after the `with` block, if the block took 30 seconds of processor time or more.
 
-    It is for code that takes about a second, but that took minutes, or did not end, before a fault was mended.
+    It does not stop the block. It is for code that takes about a second, but that took minutes, or did not end, before
+    a fault was mended.
     """
     begun = time.process_time()
     yield
@@ -20,7 +21,7 @@ def soon() -> Iterator[None]:
 
 
 def calls(work: Callable[[], object]) -> int:
-    """Call `work`, and return the number of calls of Python and C functions in it.
+    """Call `work`, and return the number of calls of Python and C functions in it, at any depth, in this thread.
 
     The number is the same on a busy machine and under coverage.
     """

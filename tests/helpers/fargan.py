@@ -36,9 +36,10 @@ def fargan_file(config: Config = SMALL, seed: int = 0) -> str:
 
 
 def fargan_features(count: int, seed: int = 0, bands: int = 18) -> dict[str, Array]:
-    """Return random features of `count` frames, by name, in the ranges that features of speech have.
+    """Return random features of `count` frames: "cepstrum" [count, bands], "pitch" and "correlation" [count, 1].
 
-    bands: the number of coefficients of a cepstrum.
+    Pitch and correlation have the ranges that they have in speech; the cepstrum is uniform from -1 to 1. bands: the
+    number of coefficients of a cepstrum.
     """
     draw = np.random.Generator(np.random.Philox(key=seed))
     return {
@@ -51,9 +52,10 @@ def fargan_features(count: int, seed: int = 0, bands: int = 18) -> dict[str, Arr
 def in_torch(network: FARGAN, cepstrum: Array, pitch: Array, correlation: Array, given: Array | None = None) -> Array:
     """Return the samples [n * hop] of a signal before de-emphasis, computed by the network in torch.
 
-    Sample k belongs to the same time as sample k of the node's output. The first and the last frame are repeated beyond
-    the ends of the signal. cepstrum: [n, bands]; pitch, correlation: [n, 1]; given: [n * hop], true samples that later
-    sub-frames read as their past, in place of the samples that the network makes.
+    It is called within `torch.no_grad()`; the samples have the dtype of the network's weights. Sample k belongs to the
+    same time as sample k of the node's output. The first and the last frame are repeated beyond the ends of the signal.
+    cepstrum: [n, bands]; pitch, correlation: [n, 1]; given: [n * hop], true samples that later sub-frames read as their
+    past; None: they read the samples that the network makes.
     """
     size = network.config.subframe
     period = torch.from_numpy(np.pad(periods(pitch[:, 0]), 1, mode="edge"))
@@ -72,7 +74,7 @@ def in_torch(network: FARGAN, cepstrum: Array, pitch: Array, correlation: Array,
 
 
 def of_subframes(rows: Tensor) -> Tensor:
-    """Return rows two sub-frames earlier: row k of the result is row k + 2 of `rows`, [sub-frames, numbers].
+    """Return rows two sub-frames earlier: row k of the result is row k + 2 of `rows`, [sub-frames] or [sub-frames, n].
 
     The first two rows, which lie before the signal, are left out. The last row is added twice, so the number of rows
     stays the same.

@@ -41,8 +41,8 @@ def gansynth_file(config: Config = SMALL["wide"], seed: int = 0) -> str:
 def pictures(config: Config, latent: Array, pitch: Array) -> Array:
     """Return the pictures of notes, [notes * rows, 2, bins], computed by the network in torch, in float64.
 
-    A picture has two channels: log-magnitudes, and instantaneous frequencies as angles. latent: [notes, latent]; pitch:
-    [notes]. The weights are those of `random_weights`.
+    A picture has two channels: log-magnitudes, and instantaneous frequencies as angles. latent: [notes, latent],
+    float64; pitch: [notes], integers, 0 for the lowest pitch. The weights are `random_weights(config)`.
     """
     network = Generator(config).double()
     network.load_state_dict({name: torch.from_numpy(array) for name, array in random_weights(config).items()})
@@ -53,7 +53,10 @@ def pictures(config: Config, latent: Array, pitch: Array) -> Array:
 
 
 def notes(config: Config, count: int, seed: int = 0) -> dict[str, Any]:
-    """Return the inputs of a network for `count` notes: for `latent` and `pitch`, the stream and random items."""
+    """Return the inputs of a network for `count` notes: for "latent" and "pitch", the pair (stream, random items).
+
+    The items are [count, latent] and [count], integers from 0 for the lowest pitch.
+    """
     draw = np.random.Generator(np.random.Philox(key=seed))
     rate = Fraction(config.rate, config.hop * config.rows)
     return {

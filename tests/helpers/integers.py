@@ -16,7 +16,8 @@ integers = pytest.mark.parametrize(("dtype", "floats"), [(np.int16, np.float32),
 def check_integers(function: Callable[..., Any], dtype: Any, floats: Any, *shapes: tuple[int, ...]) -> None:
     """Assert that a function returns the same values and dtype for integers as for floats of the same values.
 
-    function: takes one array for each of `shapes`; dtype: the dtype of the integers; floats: the dtype of the floats.
+    function: takes one array for each of `shapes`, of random integers from 0 to 999, and returns one array, which must
+    not be all zeros; dtype: the dtype of the integers; floats: the dtype of the floats.
     """
     arrays: list[Array] = [np.random.default_rng(1).integers(0, 1000, shape).astype(dtype) for shape in shapes]
     found, expected = np.asarray(function(*arrays)), np.asarray(function(*(x.astype(floats) for x in arrays)))

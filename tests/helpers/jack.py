@@ -85,7 +85,10 @@ class TwoStreams(PortAudio):
 
 
 class Card:
-    """A program that plays a signal into cable 1 and records cable 2, sample for sample; `take` runs it once."""
+    """A JACK client that plays a signal into cable 1 and records cable 2, sample for sample; `take` runs it once.
+
+    It runs in threads of this process, and must be made and closed within `jack_server`.
+    """
 
     def __init__(self) -> None:
         import jack
@@ -115,7 +118,10 @@ class Card:
             self._done.set()
 
     def take(self, x: Array) -> Array:
-        """Play x, [n], into cable 1, and return the samples that cable 2 gives back meanwhile, [n] float32."""
+        """Play x, [n], into cable 1 in real time; return the samples that cable 2 gives back meanwhile, [n] float32.
+
+        Raises AssertionError if it takes a minute longer than n samples at 16 kHz.
+        """
         self._x = x.astype(np.float32)
         self._y, self._at = np.zeros(len(x), np.float32), 0
         self._done.clear()

@@ -27,10 +27,10 @@ def play(
 ) -> Engine:
     """Run a graph on a fake device until the device ends; return the engine. Its attribute `messages` has its reports.
 
-    All audio inputs that are not in `played` come from the first channels of the device. quantum: seconds; ahead: how
-    many quanta are computed in advance; record: the folder of a recording, by default none; outputs: where outputs go,
-    by default all to the device; setup: further fields of `Setup`, such as `played`, the inputs into which sounds are
-    played.
+    If the device is lost, the LiveError is not raised, but kept in the attribute `error`. All audio inputs that are not
+    in `played` come from the first channels of the device. quantum: seconds; ahead: how many quanta are computed in
+    advance; record: the folder of a recording, by default none; outputs: where outputs go, by default all to the
+    device; setup: further fields of `Setup`, such as `played`, the inputs into which sounds are played.
     """
     played = setup.get("played", ())
     inputs = {n: DevicePort() for n, one in graph.inputs.items() if isinstance(one, Audio) and n not in played}

@@ -74,7 +74,8 @@ def autocorrelation(c: Array) -> Array:
 def predictors(rows: Array) -> Array:
     """Return the predictor of each Bark cepstrum: rows (gain, a[1..16]), [n, 17]. rows: the cepstra [n, 18].
 
-    The gain is for signals of full scale +-1. Before it is computed, the power of a silent frame is subtracted.
+    The gain is for signals of full scale +-1. Before it is computed, the power of a silent frame is subtracted. Once
+    the error is below 0.001 * r[0], the order is not raised further: the other coefficients are 0.
     """
     silent = autocorrelation((-2 * np.sqrt(18) - 4) * np.eye(1, 18)[0])
     found = []
@@ -95,8 +96,9 @@ def predictors(rows: Array) -> Array:
 def pitches(x: Array, rows: Array, ahead: int = 0) -> tuple[Array, Array]:
     """Return the pitch [n] and the correlation [n] of n frames; the pitch p means a period of 50 * p + 100 samples.
 
-    x: the pre-emphasised signal; rows: the predictors of the frames, [n, 17]; ahead: the result for a frame is taken
-    from the best path up to the frame that is this number of frames later.
+    The correlation is reduced by 1 / 2. x: the pre-emphasised signal, 160 samples for each frame; rows: the predictors
+    of the frames, [n, 17]; ahead: the result for a frame is taken from the best path up to the frame that is this
+    number of frames later.
     """
     taps = np.array([0.026184, -0.098339, 0.369938, 0.837891, -0.184969, 0.070242, -0.020947])
     signal = np.pad(SCALE * x, (96, 320))
@@ -148,7 +150,10 @@ def pitches(x: Array, rows: Array, ahead: int = 0) -> tuple[Array, Array]:
 
 @lru_cache(maxsize=1)
 def features() -> tuple[Array, Array, Array]:
-    """Return the test recording after pre-emphasis [n], its Bark cepstra [frames, 18], its predictors [frames, 17]."""
+    """Return the test recording after pre-emphasis [n], its Bark cepstra [frames, 18], its predictors [frames, 17].
+
+    All callers get the same arrays: copy them before you change them.
+    """
     x = emphasised(speech())
     c = cepstra(windowed(x))
     return x, c, predictors(c)

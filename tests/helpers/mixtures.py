@@ -20,7 +20,7 @@ STREAM = Frames(RATE, "logistic_mixture", 3 * COMPONENTS)
 def spoken(names: list[str], n: int, seed: int = 0) -> list[tuple[int, int, str]]:
     """Return 40 phones (start, end, name), in samples, of random lengths, which together fill n samples.
 
-    names: the names of the phones, which are used in turn.
+    names: the names of the phones, which are used in turn; n: at least 239.
     """
     draw = np.random.default_rng(seed)
     edges = [0, *sorted(draw.choice(np.arange(100, n - 100), 39, replace=False).tolist()), n]
@@ -33,7 +33,8 @@ def mixtures(
     """Return parameters of mixtures, rows [n, 3 * COMPONENTS]: random logits, random means, log-scales.
 
     The log-scales of a phone are normally distributed around the logarithm of its scale. phones: (start, end, name) in
-    samples, n samples in all; scales: name of a phone -> its scale; spread: the standard deviation of log-scales.
+    samples, which fill n samples without gaps; scales: name of a phone -> its scale; spread: the standard deviation of
+    log-scales.
     """
     draw, n = np.random.default_rng(seed), phones[-1][1]
     log_scales = np.concatenate([np.full(b - a, math.log(scales[name])) for a, b, name in phones])

@@ -33,7 +33,8 @@ def vocoder(draw: np.random.Generator, rate: int, dtype: str) -> Graph:
     """Return a random graph with the inputs "speech", "music", "volume" and "on", and the output "y".
 
     The signal may be delayed, framed or echoed; noise and the sound "music" may be added; the control "on" switches an
-    effect, and "volume" sets the level. draw: the random generator; rate: Hz; dtype: of all streams.
+    effect, and "volume" sets the level. In one of ten graphs the output is the echo alone, which no control changes.
+    draw: the random generator; rate: Hz; dtype: of all streams.
     """
     hop = int(draw.choice([rate // 100, 147, 64]))
     late, factor = int(draw.choice([37, 100])), float(draw.choice([0.5, 1.0]))
@@ -56,7 +57,10 @@ def vocoder(draw: np.random.Generator, rate: int, dtype: str) -> Graph:
 
 
 def random_score(number: int, seconds: float = 0.9) -> Score:
-    """Return a random performance of `seconds` seconds, of at most four graphs. number: the seed."""
+    """Return a random performance of `seconds` seconds, of at most four graphs. number: the seed.
+
+    It has 1 to 12 events, in any order, at least one of which plays or stops the sound "music".
+    """
     draw = np.random.default_rng(number)
     rate, dtype = int(draw.choice(RATES)), str(draw.choice(["float32", "float64"]))
     graphs = [vocoder(draw, rate, dtype) for _ in range(4)]
@@ -87,6 +91,6 @@ def random_score(number: int, seconds: float = 0.9) -> Score:
 
 
 def random_cut(number: int) -> list[int]:
-    """Return lengths of blocks, 1 to 4096 samples, at random. number: the seed."""
+    """Return nine lengths of blocks: seven at random from 1 to 4095 samples, then 4096 and 1. number: the seed."""
     draw = np.random.default_rng((1, number))
     return [int(2**draw) for draw in draw.uniform(0, 12, 7)] + [4096, 1]

@@ -23,7 +23,7 @@ variants:
     soft: {node: toy_scale, x: speech, factor: 0.5}
     noise: {node: toy_noise, like: speech}
 """
-"""A pipeline with two scales and a sum, and variants of one node."""
+"""A pipeline with a scale, a node that holds samples back, and a sum; the scale `loud` has two variants."""
 
 
 def written(tmp_path: Path, text: str, name: str = "mine.yaml") -> Path:
@@ -34,10 +34,16 @@ def written(tmp_path: Path, text: str, name: str = "mine.yaml") -> Path:
 
 
 def graph_of(path: Path, *overrides: str, **swap: str) -> Graph:
-    """Return the graph of a pipeline file with overrides and swaps. The pipeline may use the nodes in toys.py."""
+    """Return the graph of a pipeline file. The pipeline may use the nodes in toys.py.
+
+    overrides: texts NAME=VALUE; swap: the name of the variant for each slot.
+    """
     return load(path, overrides, swap, [TOYS])
 
 
 def gain_of(graph: Graph) -> float:
-    """Return the first output sample of a graph for an input of ones. For a graph of gains this is their product."""
+    """Return the first sample of the output "y" of a graph for an input "speech" of ones.
+
+    For a graph of scales and sums this is its gain.
+    """
     return float(graph(speech=np.ones(500))["y"][0])

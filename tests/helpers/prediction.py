@@ -12,7 +12,8 @@ from helpers.speech import speech
 def predictors(order: int, hop: int, n: int | None = None) -> Array:
     """Return predictors of the first n samples of the recording: rows (gain, a[1..order]), one for every `hop` samples.
 
-    The windows are two hops long. n: by default the length of the recording.
+    Row k is computed from a Hann window of two hops around the middle of hop k, which has the norm 1. A silent window
+    has gain 0 and coefficients 0. n: by default the length of the recording.
     """
     x = speech(n)
     window = get_window("hann", 2 * hop)

@@ -26,12 +26,15 @@ class Unprepared(Node):
 
 
 def graph(node: Node | None = None) -> Graph:
-    """Return a graph with one node, by default a node that halves the signal."""
+    """Return a graph with the input "x", audio at 16 kHz, one node with the port "x", and its one output as "y".
+
+    node: by default one that halves the signal.
+    """
     return Graph({"end": node or ToyScale(factor=0.5)}, {"end.x": "x"}, {"x": Audio(16000)}, {"y": "end"})
 
 
 def names(folder: Path) -> list[str]:
-    """Return the sorted names of the files in a folder, without the ledger and the sidecars."""
+    """Return the sorted names of the files and folders in a folder, without the ledger and the sidecars."""
     return sorted(path.name for path in folder.iterdir() if path.suffix not in (".json", ".jsonl"))
 
 
@@ -53,7 +56,7 @@ class Raises(Node):
 
 
 def noisy() -> Graph:
-    """Return a graph with the outputs "y", "z" and "rows", whose nodes keep different states.
+    """Return a graph with the input "x" at 16 kHz and the outputs "y", "z" and "rows"; its nodes keep different states.
 
     It has a source of noise, a node that holds samples back, a node that waits for the whole signal, and a node that
     makes rows.
@@ -66,7 +69,7 @@ def noisy() -> Graph:
 
 
 def everything(folder: Path) -> dict[str, bytes]:
-    """Return the content of every file in a folder and its subfolders, by path, without the ledger."""
+    """Return the content of every file in a folder and its subfolders, by relative path, without the ledger."""
     files = [path for path in folder.rglob("*") if path.is_file() and path.name != "ledger.jsonl"]
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 

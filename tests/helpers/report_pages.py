@@ -47,7 +47,7 @@ class Comparison:
 def seconds(recording: int, slot: int) -> float:
     """Return the duration of a sound, in seconds, which differs for every sound: the tests recognise sounds by it.
 
-    slot: 0 for the reference of the recording, 1 to 4 for its variants.
+    recording: its number, from 0; slot: 0 for the reference of the recording, 1 to 4 for its variants.
     """
     return 2.0 + 0.5 * recording + 0.1 * slot
 
@@ -55,7 +55,7 @@ def seconds(recording: int, slot: int) -> float:
 def comparison(
     folder: Path, ids: list[str], variants: list[str], missing: tuple[int, int] | None = None, rate: int = RATE
 ) -> Comparison:
-    """Write noise for each reference and each variant, and return a comparison with these sounds.
+    """Write noise for each reference and each variant, and return a comparison with these sounds and made-up scores.
 
     folder: a new folder for the sounds. ids: the ids of the recordings. variants: at most three names. missing: (index
     of a recording from 0, index of a variant from 1) of a sound that could not be rendered; None: all could. rate: Hz.
@@ -104,10 +104,11 @@ def address(file: Path) -> str:
 
 @contextmanager
 def visit(page: Page, file: Path, width: int = 1200, scheme: Literal["light", "dark"] = "light") -> Iterator[Page]:
-    """Return a context in which the browser shows a page.
+    """Return a context in which the browser shows a page; at its end, what the page has stored is cleared.
 
-    Fail if the page requests anything but itself and the files in the folder NAME_files beside it, or if it reports an
-    error. width: of the window, in pixels; scheme: whether the page is shown in light or in dark colours.
+    Fail at the end if the page has requested anything but itself, the files in the folder NAME_files beside it and data
+    that it contains, or if it has written to the console, reported an error or opened a dialog. width: of the window,
+    in pixels; scheme: whether the page is shown in light or in dark colours.
     """
     seen: list[str] = []
     inside = ("blob:null/", "data:", address(file.with_name(f"{file.stem}_files")) + "/")
@@ -166,14 +167,20 @@ def players(page: Page) -> list[dict[str, Any]]:
 
 
 def playing(page: Page) -> tuple[float, float]:
-    """Return the duration of the one sound that plays, and its position, both in seconds."""
+    """Wait until a sound plays; return its duration, rounded to 1 ms, and its position, both in seconds.
+
+    Fail if two sounds play.
+    """
     until(page, "[...document.querySelectorAll('audio')].some(a => !a.paused && a.readyState > 0)")
     (one,) = [player for player in players(page) if player["on"]]
     return round(one["seconds"], 3), one["at"]
 
 
 def play_from(page: Page, at: float) -> None:
-    """Start playing with the keyboard, and move to a position in seconds."""
+    """Start to play by the space bar, move to a position in seconds, and wait until the sound plays beyond it.
+
+    No sound may be playing before: the space bar would stop it.
+    """
     page.keyboard.press("Space")
     page.evaluate(
         f"(slider => {{ slider.value = {at}; slider.dispatchEvent(new Event('input')); }})(document.querySelector('#seek'))"
@@ -199,7 +206,10 @@ def fill_form(page: Page, test: str, listener: str = "", sounds: set[str] | None
 
 
 def downloaded(page: Page, button: str = "#download") -> list[dict[str, str]]:
-    """Press a button that downloads the answers of a blind test (CSV), and return the rows of this file."""
+    """Press a button that downloads the answers of a blind test (CSV), and return the rows of this file.
+
+    button: the CSS selector of the button.
+    """
     with page.expect_download() as found:
         page.locator(button).click()
     return list(csv.DictReader(io.StringIO(Path(found.value.path()).read_bytes().decode(), newline="")))

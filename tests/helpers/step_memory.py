@@ -8,7 +8,8 @@ from dspgraph import Array, Audio, Node
 def most_bytes_of_a_step(node: Node, stream: Audio, x: Array) -> int:
     """Return the peak memory, in bytes, that a node with one output takes for a block x, in addition to its state.
 
-    One block is run before the measurement. stream: the stream of x.
+    The output counts, and so does the new state where it is a copy. The block is given twice, and the second step is
+    measured. stream: the stream of x.
     """
     state, _ = node.step(node.start(stream), x)
     tracemalloc.start()

@@ -51,9 +51,9 @@ def in_a_shell(line: str, *arguments: object) -> subprocess.CompletedProcess[str
 
 @contextmanager
 def no_longer_than(seconds: int) -> Iterator[None]:
-    """Return a context that raises AssertionError if the `with` block takes longer than `seconds`.
+    """Return a context that raises AssertionError in the `with` block once it has taken `seconds`, 1 or more.
 
-    It also ends code that waits for ever, for instance for a pipe.
+    It also ends code that waits for ever, for instance for a pipe. It works in the main thread only.
     """
 
     def late(*_: object) -> None:
@@ -70,7 +70,10 @@ def no_longer_than(seconds: int) -> Iterator[None]:
 
 @contextmanager
 def files_no_larger_than(size: int) -> Iterator[None]:
-    """Return a context in which a write to a file beyond `size` bytes fails, as on a full disk."""
+    """Return a context in which a write of this process to a file beyond `size` bytes fails, as on a full disk.
+
+    The OSError is "File too large".
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:

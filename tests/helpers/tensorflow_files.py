@@ -27,7 +27,7 @@ def part(field: int, content: bytes) -> bytes:
 
 
 def block(pairs: list[tuple[bytes, bytes]]) -> bytes:
-    """Return a block of a table for pairs (key, value), followed by its type and a check sum.
+    """Return a block of a table for pairs (key, value), sorted by key, followed by its type and a false check sum.
 
     Of each key, only the bytes after the prefix that it shares with the key before it are stored.
     """
@@ -42,9 +42,10 @@ def block(pairs: list[tuple[bytes, bytes]]) -> bytes:
 
 
 def checkpoint(folder: Path, arrays: dict[str, Array]) -> Path:
-    """Write a checkpoint of TensorFlow, with these arrays and one string; return its path without suffix.
+    """Write a checkpoint of TensorFlow, with these arrays and an entry for a string; return its path without suffix.
 
-    The index has two blocks of entries.
+    The index has two blocks of entries, with false check sums. arrays: two or more, of float32, float64 or int64, whose
+    names come before "text", the name of the string.
     """
     data, pairs = b"", [(b"", number(1, 1))]
     for name, array in sorted(arrays.items()):
