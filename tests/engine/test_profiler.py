@@ -333,7 +333,7 @@ def test_the_first_signal_alone_is_rehearsed(clock: None) -> None:
     assert profile.seconds.sum() == pytest.approx(0.004)
 
 
-def test_a_graph_that_is_profiled_runs_elsewhere_as_before() -> None:
+def test_a_run_of_the_graph_outside_the_profiler_is_not_measured() -> None:
     graph = chain(scale=ToyScale())
     profiler = Profiler(graph)
     graph(x=np.zeros(50))

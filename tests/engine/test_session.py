@@ -116,7 +116,7 @@ def test_each_call_hands_a_node_blocks_of_one_time_span() -> None:
     assert seen == [(160, 1), (640, 4), (160, 1), (40, 1)]
 
 
-def test_a_grain_is_counted_from_item_0_and_the_last_may_be_short() -> None:
+def test_blocks_of_a_block_size_are_counted_from_item_0_and_the_last_may_be_short() -> None:
     seen: list[int] = []
 
     class Watch(Node):

@@ -297,7 +297,7 @@ def test_the_keys_of_the_player_rest_while_the_form_of_a_test_hides_it(page: Pag
     assert page.locator("#now").inner_text() == "one"
 
 
-def test_a_comment_after_the_download_is_not_downloaded(page: Page) -> None:
+def test_after_a_late_comment_the_answers_count_as_not_downloaded(page: Page) -> None:
     fill_form(page, "mushra")
     downloaded(page)
     state = "JSON.parse(Object.entries(localStorage).find(([key]) => key.startsWith('dspgraph-test'))[1])"

@@ -346,7 +346,7 @@ def test_what_is_in_focus_is_seen(page: Page) -> None:
         assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
 
 
-def test_there_is_one_heading_for_each_part_and_a_name_for_each_control(page: Page) -> None:
+def test_there_is_one_main_heading_and_a_name_for_each_control(page: Page) -> None:
     assert page.locator("h1").count() == 1
     assert page.get_by_role("banner").count() == 1 and page.get_by_role("main").count() == 1
     nameless = page.evaluate(

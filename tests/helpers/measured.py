@@ -13,19 +13,22 @@ RATE = 16000
 
 
 def value(name: str, x: Array, y: Array, rate: float = RATE) -> float:
-    """Return the value of the metric `name` for a reference x [n] and a degraded signal y [n]. rate: Hz."""
+    """Return the value of the metric `name` for a reference x [n] and a degraded signal y [n]. rate: Hz.
+
+    Raises AssertionError if there is no value. If the lengths differ, the longer signal is cut.
+    """
     found = measure(x, y, rate, [name])[name]
     assert found is not None
     return found
 
 
 def noise(n: int, key: int = 3) -> Array:
-    """Return n samples of white noise with RMS 1. key: the seed."""
+    """Return n samples of Gaussian white noise with the standard deviation 1. key: the seed."""
     return np.random.Generator(np.random.Philox(key=key)).standard_normal(n)
 
 
 def noisy(snr: float) -> Array:
-    """Return the test recording plus white noise. snr: the signal-to-noise ratio, dB."""
+    """Return the test recording [64000] plus white noise, the same up to its level. snr: signal-to-noise ratio, dB."""
     x, other = speech(), noise(64000)
     return x + other * math.sqrt((x**2).sum() / (other**2).sum()) * 10 ** (-snr / 20)
 

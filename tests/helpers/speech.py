@@ -17,5 +17,5 @@ def _clip() -> Array:
 
 
 def speech(n: int | None = None) -> Array:
-    """Return the first n samples of the recording, by default all: [n], 16 kHz, full scale +-1."""
+    """Return a copy of the first n samples of the recording, by default all 64000: [n], 16 kHz, full scale +-1."""
     return _clip()[:n].copy()
