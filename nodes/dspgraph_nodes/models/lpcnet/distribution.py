@@ -20,14 +20,14 @@ __all__ = ["PIPELINE", "distribution", "probabilities"]
 
 
 def distribution(weights: Path, samples: Array, features: FeatureFunction) -> tuple[Array, Array, float]:
-    """Return (distributions [m, 256] that a network predicts, true codes [m], rate in Hz) for a recording.
+    """Return (distributions [n, 256] that a network predicts, true codes [n], rate in Hz) for a recording.
 
-    The codes are the mu-law codes of the excitation. Row k belongs to sample k; up to 80 samples at the end of the
-    recording have no row, see `utterance`. weights: a file of weights; samples: [n], full scale +-1, 16 kHz; features:
+    The codes are the mu-law codes of the excitation. weights: a file of weights; samples: [n], full scale +-1, 16 kHz; features:
     the function that computes the pipeline `lpcnet_features`. Raises ValueError if the file holds no weights of this
     model, or if its network reads other features.
     """
-    whole, model = utterance(samples, features), load(WEIGHTS, LPCNet, weights)
+    longer = np.concatenate((samples, np.zeros(DELAY)))  # so that the delayed signal has the last sample too
+    whole, model = utterance(longer, features), load(WEIGHTS, LPCNet, weights)
     check_fits(weights, model.config, PIPELINE, {"bands": whole.cepstrum.shape[1], "rate": RATE, "hop": HOP})
     rows, codes = probabilities(model, whole), whole.clean[1]
     return rows[DELAY : DELAY + len(samples)], codes[DELAY : DELAY + len(samples)], float(RATE)

@@ -62,11 +62,16 @@ class WeightsFile(Generic[Config, Packed]):
 
     @cached_property
     def packed(self) -> Packed:
-        """The packed network. Raises ParameterError if the file holds no weights of the model."""
+        """The packed network, read at the first use.
+
+        Raises ParameterError if the file holds no weights of the model, or has changed since the node was made.
+        """
         try:
-            return cast(Packed, _packed(self._weights, self._pack, self._first_key))
+            found = cast(Packed, _packed(self._weights, self._pack, self._first_key))
         except ValueError as error:
             raise ParameterError(f"{self._place}: {error}") from None
+        self.check_unchanged()  # the file may have changed before it was read
+        return found
 
     def check_unchanged(self) -> None:
         """Raise ParameterError if the file has changed since the node was made, or no longer exists.
