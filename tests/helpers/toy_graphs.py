@@ -16,7 +16,7 @@ def everything(rate: Any = 16000, hop: int = 160, peak: bool = False) -> Graph:
 
     Its input is "x"; its outputs are "y", "level" and "sign". There are a node that delays samples, a node that makes
     rows, a node with inputs of two rates, a port with many wires, noise, and, if `peak` is true, a node that waits for
-    the whole signal. rate: of the input, Hz; hop: samples in a row.
+    the whole signal. rate: of the input, Hz, a number or a text for `Fraction`; hop: samples in a row.
     """
     nodes: dict[str, Node] = {
         "late": ToyLate(samples=37), "frames": ToyFrames(hop=hop), "energy": ToyEnergy(), "apply": ToyApply(),
@@ -32,5 +32,8 @@ def everything(rate: Any = 16000, hop: int = 160, peak: bool = False) -> Graph:
 
 
 def failing() -> Graph:
-    """Return a graph whose only node, `ToyFailing`, raises an error at a sample beyond +-1000."""
+    """Return a graph whose only node, `ToyFailing`, raises ZeroDivisionError at a sample beyond +-1000.
+
+    Its input is "x", at 16000 Hz; its output is "y", the input unchanged.
+    """
     return Graph({"bad": ToyFailing()}, {"bad.x": "x"}, {"x": Audio(Fraction(16000))}, {"y": "bad"})

@@ -3,7 +3,7 @@
     h[t] = tanh(A h[t-1] + B x[t-1] + C f),  coarse: D h[t],  fine: F h[t] + G[:, coarse]
 
 A, B, C, D, F and G are the weights; x has both parts of a sample, divided by 4; f is the row of features of the
-sample's frame. The model can be given a fault by the name of the fault, see `toy_example`.
+sample's frame. Before the first sample, h and x are 0. The model can be given a fault by the name of the fault, see `toy_example`.
 """
 
 import json
@@ -29,7 +29,7 @@ HOP, LEVELS, WIDTH = 8, 4, 3  # samples per frame, levels of a part, width of th
 
 
 class ToyConfig(ModelConfig):
-    """The configuration of the toy model."""
+    """The configuration of the toy model. `hop` must be HOP, which the network and the kernel use in its place."""
 
     units: int = size(5, "units of the state")
     hop: int = size(HOP, "samples in a frame")
@@ -63,8 +63,8 @@ class ToyNetwork(nn.Module):
     def forward(self, f: Tensor, samples: Tensor, leak: bool = False) -> Tensor:
         """Return logits [n, 8], the coarse logits first.
 
-        f: [frames, width]; samples: [n, 2]; leak: whether the network reads the sample that it predicts, which is a
-        fault.
+        f: [frames, width]; samples: [n, 2], n at most HOP * frames, the parts of the samples that are predicted, whole
+        numbers below LEVELS; leak: whether the network reads the sample that it predicts, which is a fault.
         """
         get = self.get_parameter
         h, rows, x = torch.zeros(self.config.units), [], torch.zeros(2)
@@ -88,7 +88,8 @@ class ToySettings(TrainingSettings, frozen=True, extra="forbid"):
 class Toy:
     """The functions of the toy model that `check_model` calls.
 
-    fault: the name of the fault that they have, or "" for none.
+    fault: the name of the fault that they have, one of those in the code, or "" for none. A name that is not in the
+    code makes no fault and no error.
     """
 
     def __init__(self, fault: str) -> None:
@@ -201,7 +202,10 @@ class Toy:
         return trainer.train(self._task, {}, lambda x: {}, out, settings, resume)
 
     def _task(self, settings: ToySettings, recordings: Any, features: Any) -> trainer.Task:
-        """Return the `Task` of training on twelve short recordings that are alike, except for a little noise."""
+        """Return the `Task` of training on twelve recordings of a frame each, alike except for a little noise.
+
+        recordings, features: not used.
+        """
         samples = torch.from_numpy(
             (2 * (np.arange(HOP)[:, None] % 2) + rng(1).integers(0, 2, (12, HOP, 2))).astype(int)
         )
@@ -239,7 +243,7 @@ class Toy:
 def toy_example(fault: str = "") -> ModelExample:
     """Return the toy model, with a fault, as an example for `check_model`.
 
-    fault: the name of a fault in the code of `Toy`; "" for none.
+    fault: the name of a fault in the code of `Toy`; "" or any other text for none.
     """
     toy = Toy(fault)
     return ModelExample(

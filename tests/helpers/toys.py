@@ -21,7 +21,7 @@ class ToyScale(Node):
 
 
 class ToySum(Node):
-    """Add any number of signals."""
+    """Add one signal or more. The sum has the dtype of the first one."""
 
     x = Input(Audio, many=True)
     y = Output(Audio)
@@ -37,7 +37,7 @@ class ToySum(Node):
 
 
 class ToyLate(Node):
-    """Output the input unchanged, but hold back the last samples until more samples or the end arrive."""
+    """Output the input unchanged, but hold back the last `samples` samples until more samples or the end arrive."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -59,7 +59,7 @@ class ToyLate(Node):
 
 
 class ToyFrames(Node):
-    """Divide a signal into rows of `hop` samples."""
+    """Divide a signal into rows of `hop` samples. Zeros fill up the last row."""
 
     x = Input(Audio)
     frames = Output(Frames, "wave")
@@ -83,7 +83,7 @@ class ToyFrames(Node):
 
 
 class ToyEnergy(Node):
-    """Compute the energy of each row, and the sign of its first sample."""
+    """Compute the energy of each row, the sum of the squares, and the sign of its first sample."""
 
     frames = Input(Frames, "wave")
     level = Output(Frames, "level")
@@ -97,7 +97,7 @@ class ToyEnergy(Node):
 
 
 class ToyApply(Node):
-    """Multiply every sample by the level of the row that covers its time."""
+    """Multiply every sample by the level, the first number, of the row that covers its time."""
 
     x = Input(Audio)
     level = Input(Frames, "level", "sign")
@@ -112,7 +112,7 @@ class ToyApply(Node):
 
 
 class ToyPeak(Node):
-    """Divide a signal by its peak, for which the node waits for the whole signal."""
+    """Divide a signal by its largest absolute value, for which the node waits for the whole signal. Silence stays."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -125,7 +125,7 @@ class ToyPeak(Node):
 
 
 class ToyNoise(Node):
-    """Make Gaussian noise of the same length as the input."""
+    """Make Gaussian noise, with the standard deviation 1, of the same length as the input."""
 
     like = Input(Audio)
     y = Output(Audio)
@@ -140,7 +140,7 @@ class ToyNoise(Node):
 
 
 class ToyFailing(Node):
-    """Return the input; raise an error if a sample is beyond +-1000."""
+    """Return the input; raise ZeroDivisionError if a sample is beyond +-1000."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -154,7 +154,8 @@ class ToyFailing(Node):
 class ToySized(Node):
     """Return the rows unchanged.
 
-    The parameter `width` decides their width, as a file of weights does in other nodes.
+    The parameter `width` decides the width of the rows that the node takes, at 100 Hz, as a file of weights does in
+    other nodes.
     """
 
     x = Input(Frames, "level")

@@ -12,7 +12,7 @@ from helpers.speech import speech
 
 
 def features(samples: Array) -> dict[str, Array]:
-    """Return the features of samples [n], by name, as the pipeline `lpcnet_features` computes them."""
+    """Return the features, by name, of samples [n] (floats, 16 kHz), as the pipeline `lpcnet_features` computes them."""
     found = _features(samples.tobytes(), samples.dtype.str)
     return {name: array.copy() for name, array in found.items()}
 
@@ -24,7 +24,10 @@ def _features(content: bytes, dtype: str) -> dict[str, Array]:
 
 @lru_cache(maxsize=1)
 def clip() -> Utterance:
-    """Return the whole test recording, with its features, in the form in which LPCNet is trained."""
+    """Return the whole test recording, with its features, in the form in which LPCNet is trained.
+
+    All calls return the same object, whose arrays must not be changed.
+    """
     return utterance(speech(), features)
 
 

@@ -22,8 +22,9 @@ Formants = tuple[tuple[float, float], ...]
 def vowel(f0: float, formants: str | Formants = "a", rate: int = 16000, seconds: float = 1.0) -> Array:
     """Return a vowel [rate * seconds]: `f0` pulses a second, filtered by a low-pass and by resonators.
 
-    Each pulse lies at the first sample at or after its exact time. The peak is 0.3; white noise of RMS 0.001 is added.
-    formants: a name in FORMANTS, or pairs (frequency, bandwidth) in Hz; rate: Hz.
+    Pulse k, from 1 on, lies at the first sample at or after the time k / f0. The peak is 0.3; then white noise of RMS
+    0.001 is added, always the same. f0: Hz, at least one pulse in `seconds`; formants: a name in FORMANTS, or pairs
+    (frequency, bandwidth) in Hz; rate: Hz.
     """
     counts = np.floor(np.arange(round(seconds * rate)) * f0 / rate)
     x = lfilter([1], [1, -0.95], np.diff(counts, prepend=0.0))

@@ -54,8 +54,9 @@ def random_arrays(config: Config, seed: int = 0) -> dict[str, Array]:
 def published(config: Config, arrays: dict[str, Array], speakers: int = 0) -> dict[str, Array]:
     """Return the arrays, by name, of the checkpoint that the program wavenet_vocoder would write for these weights.
 
-    In it weights are stored with weight normalisation: as lengths and directions. speakers: the number of speakers that
-    the checkpoint knows.
+    In it weights are stored with weight normalisation, as lengths and directions, except those of the first layer of
+    `stretch`. The mean and deviation of the features are not in it. speakers: the number of speakers that the
+    checkpoint knows, by random weights; 0: it has no weights for speakers.
     """
     draw, found = np.random.Generator(np.random.Philox(key=3)), {}
 
@@ -97,8 +98,8 @@ def wavenet_file(
 ) -> str:
     """Return the path of a file of random weights, and write the file if it does not exist.
 
-    folder: by default a temporary folder that all test processes of a user share; numbers: the type of the numbers in
-    the file.
+    seed: of the weights; folder: by default a temporary folder that all test processes of a user share; numbers: the
+    type of the numbers in the file.
     """
     return shared_file(WEIGHTS.content(config, random_arrays(config, seed), numbers=numbers), folder)
 
@@ -107,7 +108,8 @@ def restated(config: Config, arrays: dict[str, Array], c: Array, previous: Array
     """Return the parameters [n, width] of the distributions of n samples, computed from the network's equations.
 
     The computation is in float64, sample by sample. arrays: the weights, by name; c: [n, bands], the features of every
-    sample; previous: [n], the sample, or level, before each sample.
+    sample, which are already normalised and upsampled; previous: [n], the sample or, for the kind "categorical", the
+    number of the level before each sample. Before the first sample, the inputs of all layers are 0.
     """
     w = {name: array.astype(np.float64) for name, array in arrays.items()}
     half, taps, dilations = config.gate // 2, config.kernel, config.dilations

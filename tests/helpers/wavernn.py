@@ -58,7 +58,10 @@ class PlainWaveRNN:
     """A reference for WaveRNN: the equations of the network in numpy and float64, one sample at a time."""
 
     def __init__(self, config: Config, arrays: Mapping[str, Array], frames: Array) -> None:
-        """Compute the features of every sample. arrays: weights, by name; frames: [n, features], without context."""
+        """Compute the features of every sample.
+
+        arrays: the weights, by name; frames: [n, features], without context; zeros before and after them are added.
+        """
         self.config, self.w = config, {name: array.astype(np.float64) for name, array in arrays.items()}
         c = config
         known = np.pad(frames.astype(np.float64), ((c.context, c.context), (0, 0)))
@@ -100,7 +103,8 @@ class PlainWaveRNN:
     def stacked(self, n: int, sample: float) -> Array:
         """Return the parameters of the distribution of sample n, for the kinds "categorical" and "mixture".
 
-        sample: the sample n - 1, as the network reads it. The method must be called for all samples in order.
+        sample: the sample n - 1, from -1 to 1, as the network reads it; 0 for n = 0. The method must be called for all
+        samples in order.
         """
         w, (h1, h2) = self.w, self.states
         a1, a2, a3, a4 = np.split(self.auxiliary[n // self.config.hop], 4)
@@ -163,11 +167,11 @@ def run(
 ) -> tuple[Array, Array]:
     """Return the draws of the kernel for all n samples of a signal, [n, d], and the outputs of the network, [n, width].
 
-    d is 2 if a sample is drawn in two halves, otherwise 1. known: [frames, features], with context; numbers: [n,
-    draws], random numbers from 0 to 1 or, for a mixture, the result of `mixture_noise` for them; forced: [n,
-    inputs], the numbers from -1 to 1 that the network reads for every sample, in place of those that follow from its
-    draws: the sample before or, for samples in two halves, both halves of the sample before and the coarse half of this
-    one. None: the draws are used. lanes: how many signals the kernel can
+    d is 2 if a sample is drawn in two halves, otherwise 1. known: [frames, features], with `context` frames more before
+    and after those of the signal; numbers: [n, draws], random numbers from 0 to 1 or, for a mixture, the result of
+    `mixture_noise` for them; forced: [n, inputs], the numbers from -1 to 1 that the network reads for every sample, in
+    place of those that follow from its draws: the sample before or, for samples in two halves, both halves of the
+    sample before and the coarse half of this one. None: the draws are used. lanes: how many signals the kernel can
     compute together, 1 or 16. Of the 16 lanes, two compute this signal, and the others are empty.
     """
     rows = frame_rows(net.frame, in_windows(known.astype(np.float32), net.frame.context))
@@ -180,19 +184,19 @@ def run(
 
 
 def draw_class(logits: Array, u: float) -> int:
-    """Return the class that the number u, from 0 to 1, draws: the number of k with F(k) <= u.
+    """Return the class that the number u draws: the number of k with F(k) <= u.
 
-    F is the cumulative softmax of the logits.
+    F is the cumulative softmax of the logits. u: from 0 to 1, and below 1.
     """
     p = np.exp(logits - logits.max())
     return int((np.cumsum(p) / p.sum() <= u).sum())
 
 
 def draw_number(outputs: Array, numbers: Array) -> float:
-    """Return a sample drawn from a mixture of logistics.
+    """Return a sample drawn from a mixture of logistics, limited to -1 .. 1.
 
-    outputs: [3 * K], the logits, means and log-scales of K components; numbers: [K + 1] random numbers, one for each
-    component to choose it, then one for the value.
+    outputs: [3 * K], the logits, means and log-scales of K components; numbers: [K + 1] random numbers above 0 and
+    below 1, one for each component to choose it, then one for the value.
     """
     logits, means, scales = np.split(outputs, 3)
     k = int(np.argmax(logits - np.log(-np.log(numbers[:-1]))))

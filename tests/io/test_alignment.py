@@ -99,7 +99,7 @@ def test_no_items_and_no_intervals_are_no_error() -> None:
 
 
 def test_an_offset_moves_every_time_exactly(tmp_path: Path) -> None:
-    """An offset such as 768 / 22050 s is added to every time without rounding.
+    """An offset such as 768 / 22050 s is added to every time without rounding. A negative one is allowed.
 
     A model that puts 768 zeros before every recording makes the audio 768 samples later than the alignment.
     """
@@ -169,9 +169,10 @@ def test_a_folder_and_a_file_of_many_have_the_alignments_of_a_corpus(tmp_path: P
 
 
 def test_transcripts_and_descriptions_beside_an_alignment_are_not_in_its_way(tmp_path: Path) -> None:
-    """An alignment is found beside other files of its name.
+    """An alignment, here a.phn, is found beside a.wrd, a.txt and a.json; a.json is read if its format is named.
 
-    TIMIT has the files a.phn, a.wrd and a.txt side by side; the output folder of `render` has a.json.
+    TIMIT has the first three side by side; the output folder of `render` has a.json. Without a.phn, each of the others
+    could be the alignment: an error.
     """
     (tmp_path / "a.phn").write_text("0 16000 x\n")
     (tmp_path / "a.wrd").write_text("0 16000 word\n")

@@ -274,7 +274,7 @@ def _header(descr: str = "'<f8'", order: str = "False", shape: str = "(9, 3)") -
 def _changed(at: bytes, offset: int, fields: bytes, make: Callable[[Path], None]) -> Callable[[Path], None]:
     """Return a function that writes a file by `make`, then replaces some of its bytes by `fields`.
 
-    The first replaced byte lies `offset` bytes after the place where the bytes `at` occur last in the file.
+    The first replaced byte lies `offset` bytes after the first byte of the last place where the bytes `at` occur.
     """
 
     def write(path: Path) -> None:
@@ -416,7 +416,7 @@ def test_a_stream_that_is_slower_than_the_blocks_has_a_block_for_each_item(tmp_p
 
 
 def test_after_the_last_item_of_all_streams_there_is_no_block(tmp_path: Path) -> None:
-    """One item at 0.4 Hz lasts 2.5 s, longer than two blocks of 1 s."""
+    """One item at 0.4 Hz lasts 2.5 s, longer than two blocks of 1 s; but it comes in one block, and none follows."""
     np.savez(tmp_path / "a.npz", lpc=np.ones((1, 3)))
     (block,) = ArraySource(tmp_path / "a.npz", {"lpc": Frames(Fraction(2, 5), "lpc", 3)}).blocks()
     assert len(block["lpc"]) == 1

@@ -168,7 +168,7 @@ def test_a_converted_file_is_the_same_in_blocks_of_any_length(tmp_path: Path, mo
 
 @pytest.mark.parametrize(("rate", "channels"), [(48000, 1000), (2**31 - 1, 2)])
 def test_the_rate_and_channels_of_a_header_cost_no_memory(tmp_path: Path, rate: int, channels: int) -> None:
-    """A block has at most 8 MiB, whatever the header says, and reading takes at most four times as much memory.
+    """Reading takes less than 32 MiB, four times the 8 MiB of the largest block, whatever the header says.
 
     By the header, a second of the file takes 366 MiB or 32 GiB in memory; all samples of the file take 64 MiB.
     """
@@ -514,7 +514,10 @@ def test_a_written_file_has_the_permissions_of_any_new_file(tmp_path: Path) -> N
 
 
 def test_an_end_that_was_rounded_is_the_end_of_the_file(tmp_path: Path) -> None:
-    """A part may end up to 10 ms after the end of the file, because manifests give times with two decimals."""
+    """A part that ends up to 10 ms after the end of the file is cut there, with a note.
+
+    Manifests give times with two decimals.
+    """
     path = written(tmp_path / "v.wav", "wav", speech()[:1600])
     source = AudioSource(path, Audio(16000), Fraction("0.05"), Fraction("0.06"))
     assert source.conversions == ["cut at the end of the file, 0.01 s before that of the part"]

@@ -113,7 +113,7 @@ def test_any_other_length_that_is_not_there_is_a_truncated_file(tmp_path: Path, 
 
 
 def test_a_file_without_samples_has_none(tmp_path: Path) -> None:
-    """The length 0 in the header is right, and not unknown, if nothing follows, or only other chunks."""
+    """The length 0 in the header is right, and not unknown, if nothing follows, or only other chunks: an error."""
     path = wav_with(tmp_path / "v.wav", 0)
     head = path.read_bytes()[: path.read_bytes().index(b"data") + 8]
     for behind in (b"", b"LIST\4\0\0\0INFO", b"LIST\4\0\0\0INFOid3 \2\0\0\0ab"):

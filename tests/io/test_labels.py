@@ -26,7 +26,10 @@ def written(folder: Path, name: str, text: str, encoding: str = "utf-8") -> Path
 
 
 def test_whole_numbers_of_htk_are_units_of_100_ns(tmp_path: Path) -> None:
-    """Times are fractions: one sample at 22050 Hz is 453.5 units of 100 ns, so only fractions are exact."""
+    """Whole numbers are read as units of 100 ns, and kept as fractions of a second. Only fractions are exact.
+
+    A score after the label is passed over; of further words, a note says that they are not read.
+    """
     path = written(tmp_path, "a.lab", "0 1500000 sil\n1500000 2000453 a -83.2\r\n2000453 4000000 b -1 word -2\n\n")
     found = read_alignment(path)
     assert list(found.intervals) == rows("0 0.15 sil", "0.15 0.2000453 a", "0.2000453 0.4 b")
@@ -34,7 +37,7 @@ def test_whole_numbers_of_htk_are_units_of_100_ns(tmp_path: Path) -> None:
 
 
 def test_a_decimal_point_anywhere_means_seconds(tmp_path: Path) -> None:
-    """One decimal point makes all times of a file seconds.
+    """One decimal point in a time, but not in a score, makes all times of a file seconds.
 
     The first line, `0 1 sil`, could be in either unit.
     """

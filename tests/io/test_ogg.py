@@ -21,7 +21,8 @@ MONO = Audio(16000)
 def chained(path: Path, kind: str, lengths: tuple[int, ...] = (16000, 9000, 12345)) -> Path:
     """Write a chained Ogg file (RFC 3533, section 4) with a link of n samples for each n in `lengths`; return its path.
 
-    kind: the codec, "vorbis" or "opus".
+    kind: the codec, "vorbis" or "opus". The links are also written as files of their own, with the suffixes ".0", ".1"
+    ... in place of that of `path`.
     """
     parts = []
     for k, n in enumerate(lengths):
@@ -80,7 +81,7 @@ def with_number(page: bytes, number: int) -> bytes:
 def page(number: int, flags: int, content: bytes) -> bytes:
     """Return the bytes of an Ogg page with one packet, `content`, of up to 254 bytes.
 
-    number: of the page in its stream; flags: 2 for the first page of a stream, 4 for the last.
+    number: of the page in its stream; flags: 2 for the first page of a stream, 4 for the last, 0 for others.
     """
     head = b"OggS\0" + bytes((flags,)) + bytes(8) + b"mine" + number.to_bytes(4, "little") + bytes(4)
     whole = head + bytes((1, len(content))) + content

@@ -28,9 +28,10 @@ def split(path: Path) -> list[Page]:
 
 
 def changed(page: Page, position: int | None = None, flags: int | None = None, number: int | None = None) -> Page:
-    """Return a copy of a page with other values in its header, if given, and with the check sum that fits them.
+    """Return a copy of a page whose bytes, `content`, have other values, if given, and the check sum that fits them.
 
-    position: the number of samples up to the end of the page; flags: the flags of the page; number: its number.
+    The other fields of the copy, such as `position`, keep the old values. position: the number of samples up to the end
+    of the page; flags: the flags of the page; number: its number.
     """
     content = bytearray(page.content)
     if position is not None:
@@ -48,7 +49,7 @@ def moved(sound: list[Page], by: int) -> list[Page]:
 
 
 def empty(page: Page, number: int) -> Page:
-    """Return a page without content, with the number `number`, that ends the stream of `page`."""
+    """Return a page without a packet, with the number `number` and the position of `page`, that ends its stream."""
     return changed(page._replace(content=page.content[: HEAD - 1] + b"\0"), flags=ENDS, number=number)
 
 
@@ -141,7 +142,7 @@ def test_an_empty_last_page_changes_no_sample(tmp_path: Path, kind: str) -> None
 def test_a_picture_among_the_comments_takes_no_time(tmp_path: Path) -> None:
     """A picture of 6 MB is passed over in less than 2 s of processor time.
 
-    It is one packet of 24000 segments on 93 pages.
+    It is one packet of about 23,500 segments on 93 pages.
     """
     source = by_libsndfile(tmp_path / "v.opus", "opus", speech()[:16000])
     head, _, *sound = split(source)

@@ -108,20 +108,24 @@ def _of_many(net: Net, buffers: Buffers) -> None:
 
 
 def tiles(x: Array) -> Array:
-    """Return numbers [units, lanes] in the kernels' order [block, lane, unit in block], in the same shape."""
+    """Return numbers [units, lanes] in the kernels' order [block, lane, unit in block], in the same shape.
+
+    units: a multiple of WIDTH.
+    """
     return np.ascontiguousarray(x.reshape(-1, WIDTH, x.shape[1]).swapaxes(1, 2)).reshape(x.shape)
 
 
 def from_tiles(x: Array, lanes: int) -> Array:
-    """Undo `tiles`: return its numbers x, in any shape, as [units, lanes]."""
+    """Undo `tiles`: return numbers x, in the kernels' order and of any shape, as [units, lanes]."""
     return x.reshape(-1, lanes, WIDTH).swapaxes(1, 2).reshape(-1, lanes)
 
 
 def products(codes: Array, states: Array, path: str, lanes: int) -> tuple[Array, Array]:
-    """Return the states rounded to 8 bits, [columns, lanes], and their products with a matrix, [rows, lanes].
+    """Return the states as whole numbers round(127 * h), [columns, lanes], and their products with a matrix.
 
-    codes: [rows, columns], the 8-bit numbers of the matrix; states: [columns, lanes], floats; path: a name in
-    `DOT_PATHS`, the instructions that compute the products.
+    The products are [rows, lanes], whole numbers. codes: [rows, columns], int8, the matrix, both sizes multiples of 16;
+    states: [columns, lanes], floats from -1 to 1; path: a name in `DOT_PATHS`, the instructions that compute the
+    products; lanes: 1 or 16.
     """
     rows, columns = codes.shape
     net = Net(dot_blocks(codes, np.ones(rows), path), np.zeros(0, np.float32))
@@ -201,7 +205,11 @@ def test_wrong_8_bit_numbers_come_out_otherwise() -> None:
 
 
 def layer_by(path: str, eight: EightBits, bias: Array, x: Array) -> Array:
-    """Return the outputs [rows, lanes] of a layer with 8-bit numbers. x: [inputs, lanes], with 1 or 16 lanes."""
+    """Return the outputs [rows, lanes] of a layer with 8-bit numbers, without an activation.
+
+    path: a name in `DOT_PATHS`; eight: the weights [rows, inputs], inputs a multiple of 16; bias: [rows]; x: [inputs,
+    lanes], any floats, with 1 or 16 lanes.
+    """
     matrix = packed_matrix(dequantised(eight).astype(np.float64), bias, eight.scale, path)
     lanes = x.shape[1]
     state = np.ascontiguousarray(x[None] if lanes > 1 else x.T, np.float32)
@@ -213,7 +221,10 @@ def layer_by(path: str, eight: EightBits, bias: Array, x: Array) -> Array:
 
 @pytest.mark.parametrize("path", DOT_PATHS)
 def test_a_layer_rounds_its_inputs_to_127_steps_of_the_largest(path: str) -> None:
-    """The rows do not fill whole blocks, and every signal has inputs of another magnitude, one of them only zeros."""
+    """The outputs are those of the formula with rounded inputs, and the same bits for a signal alone and in a lane.
+
+    The rows do not fill whole blocks, and every signal has inputs of another magnitude, one of them only zeros.
+    """
     if path not in dot_paths():
         pytest.skip(f"this machine cannot run {path}")
     eight, bias = quantised((drawn(40, 48, seed=9) - 0.5).astype(np.float32)), drawn(40, seed=10)

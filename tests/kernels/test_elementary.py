@@ -14,7 +14,7 @@ N = 50_000
 
 
 def units(found: Array, expected: Array) -> float:
-    """Return the largest error, in units of the last place of the expected value."""
+    """Return the largest error, in units of the last place that the expected value has in the dtype of `found`."""
     return float(
         np.max(np.abs(found.astype(np.longdouble) - expected) / np.spacing(np.abs(expected.astype(found.dtype))))
     )

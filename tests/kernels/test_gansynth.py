@@ -60,7 +60,7 @@ def test_the_pictures_have_the_published_shapes_and_pads(frames: int, bins: int,
 def test_a_note_comes_back_without_its_nyquist_bin(bins: int, variant: str, midi: int) -> None:
     """Without its bin at the Nyquist frequency, a note is restored with an SNR of 85 dB (80 below MIDI 36) or more.
 
-    The lowest measured SNR is 89.1 dB with 1024 bins and 85.6 dB with 512. Rows are float32; nodes compute in float64.
+    The last END samples do not count. The lowest measured SNR is 89.1 dB with 1024 bins and 85.6 dB with 512. Rows are float32; nodes compute in float64.
     """
     x = note(midi)
     y = passed("gansynth_if", x, spectrogram=variant)
@@ -73,8 +73,8 @@ def test_a_note_comes_back_without_its_nyquist_bin(bins: int, variant: str, midi
 def test_a_note_comes_back_without_its_dc_bin_as_far_as_it_can(bins: int, midi: int) -> None:
     """Without its bin at 0 Hz, a note is restored with an SNR of 65 dB (42 below MIDI 48) or more.
 
-    The measured SNR is 52 to 112 dB with 1024 bins, 45 to 109 dB with 512. The lowest notes have the most energy in the
-    bin at 0 Hz.
+    The last END samples do not count. The measured SNR is 52 to 112 dB with 1024 bins, 45 to 109 dB with 512. The
+    lowest notes have the most energy in the bin at 0 Hz.
     """
     x = note(midi)
     graph = load("gansynth", ["precision=float32", "drop=dc", f"bins={bins}"])
@@ -82,7 +82,7 @@ def test_a_note_comes_back_without_its_dc_bin_as_far_as_it_can(bins: int, midi: 
 
 
 @pytest.mark.parametrize("midi", MIDI)
-def test_a_note_with_silence_on_both_sides_comes_back_to_its_end(midi: int) -> None:
+def test_a_note_with_silence_after_it_comes_back_to_its_end(midi: int) -> None:
     """With silence after it, a note is restored up to its end, with an SNR of 70 dB or more; measured: 89.1 dB."""
     x = note(midi)
     y = passed("gansynth_if", np.append(x, np.zeros(END)))[:64000]
@@ -142,9 +142,9 @@ def test_the_normaliser_is_the_published_one() -> None:
 
 
 def edges_one_by_one(bins: int) -> tuple[Array, int]:
-    """Return the edges of the mel bands in Hz by the published rule, in numpy, and the number of widened bands.
+    """Return the edges [bins + 2] of the mel bands in Hz by the published rule, and the number of widened bands.
 
-    The lower edges, the middles and the upper edges are views of one array, so a widened band moves the next band.
+    Before bands are widened, the edges lie evenly in mel from 0 to 8000 Hz. The lower edges, the middles and the upper edges are views of one array, so a widened band moves the next band.
     """
 
     def hertz(mel: Array) -> Array:
@@ -197,8 +197,8 @@ def test_the_mel_matrices_are_those_of_the_published_program(bins: int) -> None:
 
 
 @pytest.mark.skipif(not RECORDED.exists(), reason="the recorded notes do not lie beside the repository")
-def test_normalised_mel_rows_and_the_way_back_are_those_of_the_published_program() -> None:
-    """Mel rows, and linear rows that are restored from them, agree with those of the published program.
+def test_mel_rows_and_the_way_back_are_those_of_the_published_program() -> None:
+    """The matrix from mel bands to bins, mel rows, and signals restored from them are those of the published program.
 
     The recorded data are two notes of 1024 samples, 16 frames of 128 bins. Angles are compared in bands whose logarithm
     is more than 6 nats above the floor, ln(1e-6).
@@ -226,7 +226,8 @@ def test_the_mel_matrices_give_a_constant_back() -> None:
 def fundamental(x: Array, near: float) -> float:
     """Return the frequency, in cents relative to `near` (Hz), at which the first ten harmonics of x are strongest.
 
-    Three seconds of x are used.
+    It is searched from -5 to 5 cents, with harmonics up to TOP. x: [56000] or more, of which the 3 s from 0.5 s on are
+    used.
     """
     x = x[8000:56000] * np.hanning(48000)
     time = np.arange(48000) / RATE

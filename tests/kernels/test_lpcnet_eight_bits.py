@@ -48,7 +48,7 @@ def sigmoid(x: Array) -> Array:
 
 
 def test_tanh_in_eight_bits_is_close_to_tanh() -> None:
-    """The error is that of a state's rounding, 4e-3, divided by ninety. A state never leaves -1 .. 1."""
+    """The error is below 4.5e-5, a ninetieth of that of rounding a state, 4e-3. The result lies within -1 .. 1."""
     x = np.linspace(-12, 12, 100001)
     assert (
         np.abs(tanh(x) - np.tanh(x)).max() < 4.5e-5
@@ -124,7 +124,8 @@ def test_teacher_forced_it_is_its_definition(config: Config) -> None:
     """The median difference of the logits from the formulas is below 1e-5, in eight runs of one frame each.
 
     A state near the edge between two 8-bit numbers may be rounded to the other one in float32. From then on that run
-    differs more, but by less than 0.1.
+    differs more, but by less than 0.1, and the states of GRU_B by less than 0.02. One lane and sixteen give the same
+    bits. If the formulas do not round the states, the median difference is above 1e-3.
     """
     arrays = random_arrays(config)
     f = (2 * drawn(8, 1, config.condition) - 1).astype(np.float32)

@@ -46,7 +46,7 @@ def conditions(network: Network, frames: int, seed: int = 0) -> tuple[Array, Arr
 def part(network: Network, frames: int, seed: int, count: int | None = None) -> Segment:
     """Return a segment of a random signal: conditions, predictors, sharpness, and a random number for every sample.
 
-    count: the number of samples; by default that of all frames.
+    The first frame is used for half a hop of samples. count: the number of samples; by default HOP * frames.
     """
     _, f = conditions(network, frames, seed)
     lpc = np.tile([-0.9, 0.2, 0.0, 0.1], (frames, 1)) * drawn(frames, 1, seed=seed)
@@ -163,7 +163,8 @@ def test_free_running_at_full_size_it_draws_the_same_codes_as_torch_for_a_second
 def test_tables_are_the_embeddings_times_the_weights() -> None:
     """The tables equal the embedding times the input weights of GRU_A, in float64, to 1e-5; measured: 1e-7.
 
-    There are 256 rows for each of the three codes.
+    There are 256 rows for each of the three codes. The products of the gates r, z and n are multiplied by -log2(e),
+    -log2(e) and 2 * log2(e).
     """
     config = Config()
     arrays = random_arrays(config)
@@ -222,7 +223,7 @@ def test_the_diagonal_is_kept_apart_and_whole() -> None:
 
 @pytest.mark.parametrize(("g", "c"), [(0, 1), (1 / 3, 1), (0.5, 1.25), (2 / 3, 1.5), (1, 2)])
 def test_periodic_frames_are_sharpened(g: float, c: float) -> None:
-    """A frame with the correlation g - 0.5 has the sharpness c = 1 + max(0, 1.5 * g - 0.5), at temperature 1."""
+    """A frame with the correlation g - 0.5 has the sharpness c / temperature with c = 1 + max(0, 1.5 * g - 0.5)."""
     assert_allclose(loop.sharpness(np.array([g - 0.5])), [c], atol=1e-6)
     assert_allclose(loop.sharpness(np.array([g - 0.5]), 2.0), [c / 2], atol=1e-6)
 
@@ -259,8 +260,8 @@ def codes_of(network: Network, numbers: Array, sharp: float, threshold: float, l
     """Return the codes that random numbers draw, found from the samples.
 
     A sample is a decoded code here: the predictors are 0, so that no prediction is added. numbers: the random numbers,
-    divided equally among the signals; sharp: the sharpness of every frame; threshold: the probability that is
-    subtracted from each level; lanes: the number of signals.
+    from 0 to 1, divided in order and equally among the signals; sharp: the sharpness of every frame; threshold: the
+    probability that is subtracted from each level; lanes: the number of signals, which divides that of the numbers.
     """
     n = len(numbers) // lanes
     parts = []
@@ -324,7 +325,7 @@ def test_the_ends_of_the_numbers_draw_what_is_possible(lanes: int) -> None:
         assert (codes_of(constant_network(logits), numbers, 1.0, 0.002, lanes) == only).all()
 
 
-def test_two_to_a_power_is_right_within_a_ten_millionth() -> None:
+def test_tanh_by_powers_of_two_is_right_to_a_quarter_of_a_millionth() -> None:
     """The tanh of the frame-rate network is computed from 2**x; its error is below 2.5e-7.
 
     This is about twice the machine epsilon of float32, 1.2e-7.

@@ -1,4 +1,4 @@
-"""The WORLD pipeline, compared with recorded numbers."""
+"""The WORLD pipeline: the level and the spectral envelope of speech come back, and silence stays silence."""
 
 from fractions import Fraction
 

@@ -104,7 +104,9 @@ def test_a_loopback_gives_back_every_sample_at_a_constant_delay(card: Card) -> N
 def test_a_vocoder_with_swaps_is_the_performance_and_renders_again(card: Card, seconds: int, tmp_path: Path) -> None:
     """The recorded output is that of `perform` for the recorded input and events, and `render` writes its bytes again.
 
-    There is a swap every half second, two of them quick, and a control that moves. seconds: the length of the signal.
+    `perform` gives the same samples with blocks of other sizes. The card heard the performance, or silence that was
+    counted. There is a swap every half second, two of them quick, and a control that moves. seconds: the length of the
+    signal.
     """
     pipeline, take = tmp_path / "mine.yaml", tmp_path / "take"
     pipeline.write_text(PIPELINE)

@@ -77,7 +77,7 @@ def with_volume() -> Graph:
 def wrong_quanta(played: Array, expected: Array, late: int) -> list[int]:
     """Return the indices of the quanta in which `played` differs from `expected` delayed by `late` samples.
 
-    played: [n, channels], of which the first one is compared; expected: [m].
+    played: [n, channels], of which the first channel is compared, n a multiple of Q; expected: [m], m + late >= n.
     """
     there = np.concatenate((np.zeros(late), expected)).astype(np.float32)[: len(played)]
     differ = (played[: len(there), 0] != there).reshape(-1, Q).any(axis=1)
@@ -147,7 +147,8 @@ def test_the_engine_neither_checks_nor_copies_a_sound(monkeypatch: pytest.Monkey
 class VirtualStop(threading.Event):
     """The event that stops a device, in virtual time: waiting takes no time, and adds to `now`, in seconds.
 
-    work: a function that is called at each wait, with this event.
+    work: a function that is called at each wait, with this event. The 5000th call of `is_set` is an AssertionError, so
+    that a loop that never ends is noticed.
     """
 
     def __init__(self, work: Any) -> None:
@@ -168,7 +169,8 @@ class VirtualStop(threading.Event):
 def without_device(outputs: Any, work: Any, monkeypatch: pytest.MonkeyPatch) -> Engine:
     """Run a sound that never ends through a graph that has no device, and return the engine.
 
-    work: a function that is called at each wait, with the engine and the `VirtualStop`. outputs: where outputs go.
+    work: a function that is called at each wait, with the engine and the `VirtualStop`, which it must set at some time.
+    outputs: where outputs go. Until the test ends, `time.monotonic` gives the virtual time.
     """
     setup = Setup(scaled(1), {}, outputs, Fraction(1, 100), 2, Fraction(37, RATE), played=("x",))
     engine = Engine(setup, NoDevice().open(device_request(setup)), lambda *_: None)
@@ -341,7 +343,7 @@ def test_moving_a_control_makes_no_click(name: str) -> None:
     """A control moves within 20 ms; the energy above 3 kHz of a sine of 440 Hz then stays below -75 dB.
 
     With a jump of the gain it is above -45 dB. name: the control that moves: "volume" halves the gain of the signal,
-    "on" switches to an effect that turns the signal upside down, "other" adds a second copy of the signal.
+    "on" switches to an effect that halves the signal and turns it upside down, "other" adds a second copy of it.
     """
     n = np.arange(RATE)
     x = 0.4 * np.sin(2 * np.pi * 440 * n / RATE)
@@ -368,7 +370,7 @@ def failing() -> Graph:
 
 
 class ToyDivide(Node):
-    """Divide the number `top` by the signal."""
+    """Divide the number `top` by the signal. At samples of 0 the result is infinite."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -566,8 +568,9 @@ def test_a_sound_that_is_refused_leaves_no_file(tmp_path: Path) -> None:
 def recorded(folder: Path, blocks: int) -> tuple[str, list[int]]:
     """Record an input, x, and two outputs, y and z, and assert that closing the recording raises FileError.
 
-    Returns the message of the error, and the numbers of samples in the files out_y.wav, out_z.wav and x.wav. The caller
-    makes writing fail. blocks: how many blocks of a second are recorded.
+    Returns the message of the error, and the numbers of samples in the files out_y.wav, out_z.wav and x.wav. x and y
+    have the rate RATE, z is stereo at 48000 Hz. The caller makes writing fail. blocks: how many blocks of a second are
+    recorded.
     """
     recorder = Recorder(folder, {"x": Audio(RATE)}, {"y": Audio(RATE), "z": Audio(48000, 2)}, {"begin": None})
     recorder.line({"set": "volume"})

@@ -1,4 +1,4 @@
-"""Refused events and pushes: they change nothing, and the message says what is wrong."""
+"""Events and pushes: refused ones change nothing, and the message says what is wrong; sounds are copied."""
 
 from collections.abc import Callable
 from typing import Any

@@ -89,7 +89,8 @@ def wait_for_error(live: Live) -> None:
 def test_a_take_can_be_rendered_again_with_the_same_bytes(tmp_path: Path) -> None:
     """A take is the recording of a live graph; it is rendered again by `perform` and by the command `render`.
 
-    It has two swaps at nearly the same time, a third one, a control that moves, and a sound with a seek.
+    It has two swaps at nearly the same time, a third one, a control that moves, and a sound with a seek. `render`
+    refuses it for another graph.
     """
     pipeline, take = tmp_path / "mine.yaml", tmp_path / "take"
     pipeline.write_text(PIPELINE)
@@ -169,7 +170,7 @@ def test_nothing_is_dropped_without_a_device_however_late_it_is_pulled(tmp_path:
 def test_wait_for_sounds_returns_when_none_is_left(tmp_path: Path) -> None:
     """`wait` returns when the sound has ended: by itself, by `stop`, or because another sound replaced it.
 
-    The other sound is then waited for.
+    The other sound is then waited for. A sound that is to begin later has not ended: `wait` returns after its timeout.
     """
     soundfile.write(tmp_path / "a.wav", X[:160], RATE, "DOUBLE")
     inputs = {"x": AUDIO, "music": AUDIO}
@@ -429,7 +430,10 @@ def test_a_device_that_hangs_as_it_opens_or_starts_is_an_error(
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="this system has no masks of signals")
 def test_ctrl_c_while_the_process_starts_does_not_end_it(tmp_path: Path) -> None:
-    """A signal that comes while the process imports the script has no effect, and nothing prints a traceback."""
+    """A signal that comes while the process imports the script has no effect, and nothing prints a traceback.
+
+    The script itself does not block the signal afterwards.
+    """
     interrupt = 'if __name__ == "__mp_main__":\n    os.kill(os.getpid(), signal.SIGINT)\n'
     done = run_script(tmp_path / "script.py", interrupt + 'if __name__ == "__main__":\n    run()\n')
     assert (done.returncode, done.stdout, done.stderr) == (0, "runs False\n", "")

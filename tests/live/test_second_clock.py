@@ -41,9 +41,10 @@ def sine(seconds: float) -> Array:
 def heard(device: FakeDevice) -> tuple[Array, Array]:
     """Measure how fast the recorded signal, a sine of F Hz, was read for the quanta that the device has played.
 
-    Returns two arrays with one number for each step from one quantum to the next: the time in seconds, and the number
-    of recorded samples that the step has used. The number of samples follows from the phases of the sine in both
-    quanta, so it does not depend on what the resampler reports.
+    Returns two arrays with one number for each step from one quantum of N samples to the next: the time in seconds at
+    which the next one begins, and the number of recorded samples that the step has used. The first three quanta are
+    left out. The number of samples follows from the phases of the sine in both quanta, so it does not depend on what
+    the resampler reports.
     """
     y = device.played[:, 0].astype(np.float64)
     quanta = y[: len(y) // N * N].reshape(-1, N)
