@@ -3,7 +3,8 @@
     h[t] = tanh(A h[t-1] + B x[t-1] + C f),  coarse: D h[t],  fine: F h[t] + G[:, coarse]
 
 A, B, C, D, F and G are the weights; x has both parts of a sample, divided by 4; f is the row of features of the
-sample's frame. Before the first sample, h and x are 0. The model can be given a fault by the name of the fault, see `toy_example`.
+sample's frame. Before the first sample, h and x are 0. The model can be given a fault by the name of the fault, see
+`toy_example`.
 """
 
 import json

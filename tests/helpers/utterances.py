@@ -12,7 +12,7 @@ from helpers.speech import speech
 
 
 def features(samples: Array) -> dict[str, Array]:
-    """Return the features, by name, of samples [n] (floats, 16 kHz), as the pipeline `lpcnet_features` computes them."""
+    """Return the features of samples [n] (floats, 16 kHz), by name, as computed by the pipeline `lpcnet_features`."""
     found = _features(samples.tobytes(), samples.dtype.str)
     return {name: array.copy() for name, array in found.items()}
 

@@ -99,7 +99,7 @@ def test_no_items_and_no_intervals_are_no_error() -> None:
 
 
 def test_an_offset_moves_every_time_exactly(tmp_path: Path) -> None:
-    """An offset such as 768 / 22050 s is added to every time without rounding. A negative one is allowed.
+    """An offset such as 768 / 22050 s is added to every time without rounding. A negative one may move it before 0.
 
     A model that puts 768 zeros before every recording makes the audio 768 samples later than the alignment.
     """

@@ -60,8 +60,8 @@ def test_a_file_that_has_fewer_samples_than_promised_is_refused(tmp_path: Path, 
 def test_the_last_frame_says_how_long_a_file_is(tmp_path: Path, n: int, channels: int) -> None:
     """The header of the last frame has its number and its size, from which the length of the file follows.
 
-    The number takes 1 or 2 bytes; the size is a code, or takes 1 or 2 bytes. n: the number of samples of the file,
-    which decides how many bytes are used.
+    The number takes 1 byte in files of this length; the size is a code, or takes 1 or 2 bytes. n: the number of samples
+    of the file, which decides the form of the size.
     """
     random = np.random.default_rng(n)
     soundfile.write(tmp_path / "v.flac", random.uniform(-0.9, 0.9, (n, channels)), 44100, "PCM_16")

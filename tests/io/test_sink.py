@@ -8,7 +8,7 @@ from dspgraph.io.sink import Sink
 
 
 class Lines(Sink):
-    """A sink that writes its `lines` when it is finished. `calls`: "finish" and "release", in the order of the calls."""
+    """A sink that writes its `lines` when it is finished. `calls`: "finish" and "release", in the order of calls."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)

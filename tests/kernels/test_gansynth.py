@@ -60,7 +60,8 @@ def test_the_pictures_have_the_published_shapes_and_pads(frames: int, bins: int,
 def test_a_note_comes_back_without_its_nyquist_bin(bins: int, variant: str, midi: int) -> None:
     """Without its bin at the Nyquist frequency, a note is restored with an SNR of 85 dB (80 below MIDI 36) or more.
 
-    The last END samples do not count. The lowest measured SNR is 89.1 dB with 1024 bins and 85.6 dB with 512. Rows are float32; nodes compute in float64.
+    The last END samples do not count. The lowest measured SNR is 89.1 dB with 1024 bins and 85.6 dB with 512. Rows are
+    float32; nodes compute in float64.
     """
     x = note(midi)
     y = passed("gansynth_if", x, spectrogram=variant)
@@ -144,7 +145,8 @@ def test_the_normaliser_is_the_published_one() -> None:
 def edges_one_by_one(bins: int) -> tuple[Array, int]:
     """Return the edges [bins + 2] of the mel bands in Hz by the published rule, and the number of widened bands.
 
-    Before bands are widened, the edges lie evenly in mel from 0 to 8000 Hz. The lower edges, the middles and the upper edges are views of one array, so a widened band moves the next band.
+    Before bands are widened, the edges lie evenly in mel from 0 to 8000 Hz. The lower edges, the middles and the upper
+    edges are views of one array, so a widened band moves the next band.
     """
 
     def hertz(mel: Array) -> Array:

@@ -48,7 +48,7 @@ def sigmoid(x: Array) -> Array:
 
 
 def test_tanh_in_eight_bits_is_close_to_tanh() -> None:
-    """The error is below 4.5e-5, a ninetieth of that of rounding a state, 4e-3. The result lies within -1 .. 1."""
+    """The error is below 4.5e-5, a ninetieth of that of a rounded state, 4e-3. The result lies within -1 .. 1."""
     x = np.linspace(-12, 12, 100001)
     assert (
         np.abs(tanh(x) - np.tanh(x)).max() < 4.5e-5

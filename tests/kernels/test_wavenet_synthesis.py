@@ -41,9 +41,9 @@ def run(
 ) -> list[tuple[Array, Array]]:
     """Return, for each signal, its samples [n] and the parameters of their distributions [n, width].
 
-    rows: the features [frames, bands] of each signal; seeds: the seed of the random numbers of each signal; forced: for each signal the
-    samples or levels that the network reads in place of those that it draws; None: it reads those that it draws; many:
-    from this number of signals on they are computed in lanes.
+    rows: the features [frames, bands] of each signal; seeds: the seed of the random numbers of each signal; forced: for
+    each signal the samples or levels that the network reads in place of those that it draws; None: it reads those that
+    it draws; many: from this number of signals on they are computed in lanes.
     """
     segments = []
     for k, (one, seed) in enumerate(zip(rows, seeds, strict=True)):

@@ -145,8 +145,9 @@ def test_a_vocoder_with_swaps_is_the_performance_and_renders_again(card: Card, s
 def silent_quanta(heard: Array, y: Array) -> int:
     """Return how many quanta of `heard` are silent where y is not. Assert that all others occur in y, in this order.
 
-    heard: the recording of the card; y: the signal that it must contain, such as the output of the performance. On a
-    busy machine the server itself may skip a quantum; the next one then comes from a later place of y.
+    heard: the recording of the card; y: the signal that it must contain, such as the output of the performance. Quanta
+    from more than 20 quanta before the beginning of y are passed over. On a busy machine the server itself may skip a
+    quantum; the next one then comes from a later place of y.
     """
     late, before, silent = place_of(heard, y, len(heard) // 2), -1, 0
     for k in range(0, len(heard) - Q, Q):

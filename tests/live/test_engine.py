@@ -500,7 +500,7 @@ def test_the_edge_does_not_depend_on_the_cut() -> None:
     assert_array_equal(outs[0], outs[1])
 
 
-def test_the_channels_of_a_device_are_counted_in_the_order_of_its_quanta() -> None:
+def test_an_exchange_numbers_the_quanta_and_throws_away_one_that_comes_too_late() -> None:
     exchange = Exchange(4, 1, 1)
     assert not exchange.swap(np.ones((4, 1))).any()
     quanta = exchange.waiting()
