@@ -1,6 +1,6 @@
 """A small autoregressive model for the tests of `check_model`. A sample has two parts, of four levels each.
 
-They are called coarse and fine.
+The parts are called coarse and fine; samples are [n, 2], coarse first.
 
     h[t] = tanh(A h[t-1] + B x[t-1] + C f),  coarse: D h[t],  fine: F h[t] + G[:, coarse]
 

@@ -68,7 +68,7 @@ HERE = [pytest.param(name, call, id=name) for name, call in CALLS if name in NOD
 
 
 def strided(array: Array) -> Array:
-    """Return an array with the same values whose elements are not neighbours in memory and are in reverse order there."""
+    """Return an array of the same values, whose last axis has its elements in memory apart and in reverse order."""
     spread = np.repeat(array[..., ::-1], 3, axis=-1)
     return spread[..., ::-1][..., ::3]
 

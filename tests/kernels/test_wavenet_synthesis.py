@@ -90,7 +90,7 @@ def test_teacher_forced_and_free_running_it_is_the_network_of_torch(config: Conf
 
 
 def test_24_layers_and_2048_samples_lose_no_digits() -> None:
-    """The kernel, sample by sample, equals torch, all samples at once: rounding errors do not grow with layers or time."""
+    """The kernel, sample by sample, equals torch, all samples at once, to 1e-5: rounding errors do not grow."""
     config = tiny(layers=24, stacks=4, residual=32, gate=64, skip=32, components=10, scales=(16, 16))
     arrays, rows = random_arrays(config), generator(5).standard_normal((8, config.bands))
     given = 2 * generator(6).random(2048) - 1
