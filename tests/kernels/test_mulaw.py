@@ -30,7 +30,7 @@ def test_edges_belong_to_the_level_above() -> None:
 
 
 def test_samples_lie_within_their_levels_and_silence_is_0() -> None:
-    """A level has the sample in its middle on the logarithmic scale, but level 128, from 0 on, the sample 0."""
+    """The sample of a level is its middle on a logarithmic scale; but that of level 128, which begins at 0, is 0."""
     assert_array_equal(floor_levels(floor_samples()), np.arange(256))
     y = (np.arange(256) - 127.5) / 128
     expected = np.sign(y) * (256 ** np.abs(y) - 1) / 255
