@@ -15,9 +15,10 @@ FOLDERS = ("dspgraph", "nodes", "tests", "benchmarks")
 
 
 def by_parser(path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield (module, imported names) for each import of a file, as Python's parser reads it.
+    """Yield (module, imported names) for each import of a file, in any order, as Python's parser reads it.
 
-    A relative module begins with its dots; `import a` has no names. Imports under `if TYPE_CHECKING` are left out.
+    A relative module begins with its dots; `import a as b` gives a, without names. Imports under
+    `if TYPE_CHECKING` are left out.
     """
     waiting: list[ast.AST] = [ast.parse(path.read_text())]
     while waiting:
@@ -142,7 +143,7 @@ def forget() -> None:
 
 @pytest.fixture
 def pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a folder on `sys.path`, with a package that is not installed, and with a module beside the package."""
+    """Clear the caches; return a folder on `sys.path` with the package pack_of_test and the module beside_of_test."""
     monkeypatch.syspath_prepend(tmp_path)
     forget()
     files = {

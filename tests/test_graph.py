@@ -166,7 +166,7 @@ def test_the_description_does_not_depend_on_the_order_things_were_written_in() -
 
 
 class ToyTable(Node):
-    """Return the signal; the parameter `table` is a file."""
+    """A node with a file as parameter. It has no `step`: only its digest is computed."""
 
     x = Input(Audio)
     y = Output(Audio)

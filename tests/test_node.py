@@ -44,7 +44,7 @@ class Smoother(Node):
 
 
 class Rate(Node):
-    """Return the signal; the parameter `rate` has no default."""
+    """A node without `step`, whose parameter `rate` has no default."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -104,12 +104,12 @@ def test_a_missing_parameter_is_asked_for() -> None:
         Rate()  # type: ignore[call-arg]
 
 
-def test_one_place_writes_every_rule() -> None:
+def test_parameter_rule_says_type_bounds_and_default() -> None:
     assert parameter_rule(Smoother, "coef") == "a number, at least 0, below 1 (default 0.5)"
 
 
 class Table(Node):
-    """Return the signal; the parameters `first` and `second` are files."""
+    """A node without `step`, whose parameters `first` and `second` are files."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -162,12 +162,12 @@ def test_a_node_class_is_final() -> None:
         type("Child", (Smoother,), {"__module__": __name__})
 
 
-def test_a_port_is_not_a_parameter_or_a_method() -> None:
+def test_a_port_cannot_have_the_name_of_a_method() -> None:
     with pytest.raises(TypeError, match="'step' cannot name a port"):
         type("Clash", (Node,), {"__module__": __name__, "step": Input(Audio), "y": Output(Audio)})
 
 
-def test_a_node_has_ports_at_both_ends() -> None:
+def test_a_node_without_an_input_is_refused() -> None:
     with pytest.raises(TypeError, match="at least one Input"):
         type("Source", (Node,), {"__module__": __name__, "y": Output(Audio)})
 

@@ -93,7 +93,11 @@ def test_asking_for_a_broken_node_names_its_pack(broken: Path, tmp_path: Path, n
 
 @pytest.fixture
 def pack(tmp_path: Path) -> Path:
-    """Return a folder with an installed package: two pipelines, one of them missing, a model, and a broken metric."""
+    """Return a folder with an installed package `voices`.
+
+    It has the pipelines `louder` and `lost`, whose file is missing, a model `number`, and a metric `broken`, whose module
+    is missing.
+    """
     site = tmp_path / "site"
     info = site / "voices-0.1.dist-info"
     written(info / "METADATA", "Metadata-Version: 2.1\nName: voices\nVersion: 0.1\n")

@@ -1,4 +1,4 @@
-"""Several audio files as inputs of one graph: their lengths and rates, the sidecar, and requests that are refused."""
+"""Several audio files as inputs of one graph: lengths and rates, batches, resuming, manifests, and refused requests."""
 
 import json
 from pathlib import Path
@@ -36,7 +36,7 @@ def both(**inputs: Audio) -> Graph:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Return a folder with recordings of 2.5, 1.25 and 4 s at 16 kHz, and one at 8 kHz."""
+    """Return a folder with a.wav (2.5 s), short.wav (1.25 s), long.wav (4 s) at 16 kHz, slow.wav (1.875 s) at 8 kHz."""
     for name, begin, end in (("a", 0, 40000), ("short", 8000, 28000), ("long", 0, 64000)):
         soundfile.write(tmp_path / f"{name}.wav", speech()[begin:end], 16000, "DOUBLE")
     soundfile.write(tmp_path / "slow.wav", speech()[:30000:2], 8000, "DOUBLE")
@@ -105,7 +105,10 @@ def test_a_change_of_any_file_is_seen_by_a_resumed_run(folder: Path) -> None:
 
 @pytest.mark.parametrize("missing", ["a", "short"])
 def test_older_results_stay_while_any_input_file_is_missing(folder: Path, missing: str) -> None:
-    """Results stay unchanged if one of the two input files is missing: perhaps its disk is not mounted."""
+    """The item fails with an error that names the missing file, and its older results stay unchanged.
+
+    Perhaps the disk of the file is not mounted.
+    """
     files = {"a": folder / "a.wav", "b": folder / "short.wav"}
     render(both(), [files], folder / "out")
     before = everything(folder / "out")
@@ -150,7 +153,7 @@ def test_the_command_takes_a_file_for_each_input(folder: Path, monkeypatch: pyte
         assert message in " ".join(str(refused.exception or refused.output).split()) + refused.output
 
 
-def test_what_does_not_fit_is_refused(folder: Path) -> None:
+def test_inputs_that_do_not_fit_are_refused_and_a_missing_file_is_a_failed_item(folder: Path) -> None:
     with pytest.raises(
         RequestError, match=r"a: the graph takes a: Audio.*; found files for a, c: give one audio file for"
     ):

@@ -1,4 +1,4 @@
-"""The ledger: a run continues where the last one ended, however it ended."""
+"""The ledger: its file, two runs at a time, going on after any end of a run, results of another run, a full disk."""
 
 import errno
 import json
@@ -29,10 +29,10 @@ from helpers.surroundings import files_no_larger_than, no_longer_than
 from helpers.toys import ToyScale
 
 STARTED: list[float] = []
-"""The factor of the node, once for each signal that was rendered since the test began."""
+"""The factor of `Scale`, once for each signal that the node was started for since the fixture `clips` was made."""
 
 GUILTY = 0.125
-"""The first sample of a file for which the node `Scale` fails."""
+"""The first sample of a block at which the node `Scale` fails."""
 
 
 class Scale(Node):
@@ -58,7 +58,7 @@ def graph(factor: float = 0.5) -> Graph:
 
 @pytest.fixture
 def clips(tmp_path: Path) -> Path:
-    """Return a folder with three clips of 0.1 s, the second of which cannot be rendered."""
+    """Empty STARTED; return a folder with a.wav, b.wav and c.wav, 0.1 s at 16 kHz each. `Scale` fails at b.wav."""
     STARTED.clear()
     folder = tmp_path / "in"
     folder.mkdir()
@@ -70,9 +70,10 @@ def clips(tmp_path: Path) -> Path:
 
 
 def resumed(clips: Path, factor: float = 0.5, **options: Any) -> list[str]:
-    """Render the clips with `resume`, and return the ids of the items that were rendered anew.
+    """Render the clips into the folder `out` beside theirs; return the ids of the items that are computed in this run.
 
-    factor: the gain of the graph; options: further arguments of `render`.
+    Items that fail are among them. factor: the gain of the graph; options: arguments of `render` in addition to
+    `resume=True`, or in its place.
     """
     rows = render(graph(factor), [clips], clips.with_name("out"), **{"resume": True, **options})
     assert [row.id for row in rows] == ["a", "b", "c"]
@@ -116,7 +117,10 @@ def test_a_line_is_in_the_file_as_soon_as_it_is_appended(tmp_path: Path) -> None
 
 @pytest.mark.thorough
 def test_a_row_takes_less_than_300_bytes_of_memory(tmp_path: Path) -> None:
-    """The id of a row and its place in the file take about 170 bytes of memory, however much its line contains."""
+    """An open ledger takes less than 300 bytes of memory per row, and returns every row as its line has it.
+
+    Only the id of a row and its place in the file are in memory: about 170 bytes.
+    """
     n = 20_000
     common = {"status": "done", "notes": ["resampled from 44100 Hz to 16000 Hz"] * 3, "digest": "a" * 64}
     with (tmp_path / "ledger.jsonl").open("w") as file:
@@ -247,7 +251,7 @@ def test_the_unfinished_files_of_a_killed_run_are_swept_away_and_a_folder_withou
 
 @contextmanager
 def holder(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Yield another process, which has the ledger of a folder open and is writing a file beside it.
+    """Yield another process, once it has the ledger of a folder open and has begun, but not finished, a file beside it.
 
     The process is killed at the end of the context.
     """
@@ -448,7 +452,7 @@ def test_a_file_that_appears_after_it_was_missed_is_rendered(clips: Path) -> Non
 
 
 def forget(out: Path, name: str) -> None:
-    """Remove an item from the ledger, as if the run had been killed just before it wrote the line."""
+    """Remove all lines of the id `name` from the ledger, as if the run had been killed just before it wrote them."""
     kept = [line for line in (out / "ledger.jsonl").read_text().splitlines(True) if json.loads(line)["id"] != name]
     (out / "ledger.jsonl").write_text("".join(kept))
 
@@ -505,7 +509,8 @@ def test_without_a_ledger_no_file_of_one_corpus_is_taken_for_that_of_another(
 ) -> None:
     """A result is not taken for that of a file with the same relative path in another folder.
 
-    Two folders, each with a file `in/a.wav`, are rendered into one output folder.
+    Two folders, each with a file `in/a.wav`, are rendered into one output folder. Before the second run, which resumes,
+    the ledger is deleted.
     """
     other = clips.parent / "elsewhere" / clips.name
     other.mkdir(parents=True)
@@ -616,7 +621,8 @@ def test_a_file_that_no_run_has_recorded_is_replaced_only_on_request(clips: Path
 def test_the_same_result_may_be_made_again(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without `overwrite`, a result may be made again with other code, and from a file that has changed.
 
-    Results of other recordings with other settings may lie beside it.
+    Results of other recordings with other settings may lie beside it. An item without results, because it has failed or
+    its files have been removed, may be made with other settings.
     """
     out = clips.with_name("out")
     render(graph(), [clips / "a.wav"], out)
@@ -662,7 +668,7 @@ def test_a_ledger_without_room_keeps_its_lines_and_the_run_ends(tmp_path: Path) 
 
 @pytest.mark.parametrize("room", [0, 100, 400, 1000, 2000, 3000, 4000])
 def test_a_run_without_room_leaves_nothing_in_part_and_goes_on_later(clips: Path, room: int) -> None:
-    """All files that are left are complete, and a later run completes the results.
+    """All files that are left, the ledger apart, are complete, and a later run completes the results.
 
     room: the number of bytes that a file can have. An output has 3 kB and the whole ledger 1.5 kB, so the ledger can
     have no line, some lines, or lines of failed items only.
@@ -679,7 +685,7 @@ def test_a_run_without_room_leaves_nothing_in_part_and_goes_on_later(clips: Path
 
 
 def everything_of(clips: Path) -> dict[str, bytes]:
-    """Return the files of a run that is not disturbed, by path."""
+    """Render the clips into the folder `undisturbed` beside theirs; return path -> content of all files of the run."""
     render(graph(), [clips], clips.with_name("undisturbed"))
     return everything(clips.with_name("undisturbed"))
 

@@ -406,7 +406,9 @@ def test_the_labels_that_are_wanted_are_kept_and_not_named_as_unused(tmp_path: P
         ({"path": "a", "pitch": 60, "Pitch": 61}, "two columns are called 'pitch', with different values: keep one"),
     ],
 )
-def test_a_label_that_is_no_text_is_refused(tmp_path: Path, line: dict[str, Any], complaint: str) -> None:
+def test_a_label_that_is_no_text_or_number_or_has_two_values_is_refused(
+    tmp_path: Path, line: dict[str, Any], complaint: str
+) -> None:
     with pytest.raises(RequestError, match=complaint):
         gather([written(tmp_path, "m.jsonl", [line])], AUDIO_SUFFIXES, labels=("pitch",))
 
@@ -500,7 +502,7 @@ def test_an_address_is_not_taken_for_a_path(tmp_path: Path, address: str) -> Non
         gather([tmp_path / "wav.scp"], AUDIO_SUFFIXES)
 
 
-def test_samples_inside_a_manifest_and_paths_of_windows_are_refused(tmp_path: Path) -> None:
+def test_samples_inside_a_manifest_and_paths_of_windows_without_an_id_are_refused(tmp_path: Path) -> None:
     assert "'audio' has the samples in 'bytes'" in refusal(tmp_path, {"audio": {"path": "a.wav", "bytes": "UklG"}})
     assert "has a '\\': write '/' between folders" in refusal(tmp_path, {"path": "d\\a.wav"})
     assert items(tmp_path, {"path": "d\\a.wav", "id": "a"})[0].id == "a"

@@ -192,6 +192,7 @@ def test_a_take_with_two_recorded_inputs_is_rendered_again(tmp_path: Path) -> No
     """A take (the recording of a live graph) with two inputs of different rates is rendered to the recorded bytes.
 
     The inputs come from two channels of one device. An empty line at the head of the file of events changes nothing.
+    `render` refuses an input without a file, a file without the name of its input, and a file for a control.
     """
     (tmp_path / "two.yaml").write_text(TWO)
     x = (0.4 * np.stack((speech()[:40000], speech()[8000:48000]), axis=1)).astype(np.float32)
@@ -220,7 +221,7 @@ def test_a_take_with_two_recorded_inputs_is_rendered_again(tmp_path: Path) -> No
 
 
 def test_the_path_of_a_pipeline_in_an_event_is_relative_to_the_file_of_events(folder: Path) -> None:
-    """The path begins in the folder of the file of events, even if the first pipeline has a file of the same name."""
+    """The path begins in the folder of the file of events, even if the first pipeline has the same file name."""
     (folder / "other").mkdir()
     (folder / "other" / "mine.yaml").write_text(PIPELINE.replace("samples: 400", "samples: 800"))
     (folder / "events.jsonl").write_text(

@@ -31,7 +31,7 @@ from helpers.toys import ToyFrames, ToyScale
 
 
 class Divides(Node):
-    """Divide by the difference between the first sample of a block and `MARK`."""
+    """Divide by the difference between the first sample of a block and `MARK`: not finite if the block begins so."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -42,7 +42,7 @@ class Divides(Node):
 
 
 class Interrupted(Node):
-    """Raise KeyboardInterrupt, as Ctrl-C does, in a marked file."""
+    """Return each block unchanged, but raise KeyboardInterrupt, as Ctrl-C does, at a block that begins with `MARK`."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -144,7 +144,7 @@ def test_a_file_of_one_sample_is_rendered(tmp_path: Path) -> None:
 def test_of_several_outputs_all_are_put_in_place_or_none(
     tmp_path: Path, good: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file of the second output is found to be too short when it is closed, after the first file was completed."""
+    """If the file of the second output is too short, the item fails, and the file of the first is not kept either."""
     two = Graph({"end": ToyScale()}, {"end.x": "x"}, {"x": Audio(16000)}, {"dry": "x", "wet": "end"})
     info = soundfile.info
     calls: list[object] = []
@@ -282,7 +282,7 @@ def test_what_fails_is_a_row_with_its_reason_and_the_rest_is_there(tmp_path: Pat
 
 
 class Together(Node):
-    """A node whose `step_many` fails for all signals if one of them is marked."""
+    """Halve the signals. If a block begins with `MARK`, `step` fails, and `step_many` fails for all signals at once."""
 
     x = Input(Audio)
     y = Output(Audio)

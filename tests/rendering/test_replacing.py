@@ -73,7 +73,7 @@ def test_a_file_that_no_run_has_written_stays(tmp_path: Path, good: Path, what: 
 
 
 def test_a_file_of_another_name_in_a_sidecar_stays(tmp_path: Path, good: Path) -> None:
-    """A sidecar that somebody has changed removes no file outside its folder."""
+    """A sidecar that somebody has changed is removed, but no file outside its folder and none that it does not name."""
     out = tmp_path / "out"
     render(graph(), [good], out, ".wav")
     (tmp_path / "voice.flac").write_text("mine")
@@ -86,9 +86,10 @@ def test_a_file_of_another_name_in_a_sidecar_stays(tmp_path: Path, good: Path) -
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac"])
 def test_older_outputs_of_other_names_are_removed_with_their_sidecar(tmp_path: Path, good: Path, suffix: str) -> None:
-    """Files of an earlier run with another format or other outputs are removed, although they have other names.
+    """If an item fails, its files of an earlier run with another format or other outputs are removed.
 
-    suffix: the format of the second run.
+    They have other names than the files of this run. Files of other items and foreign files stay. suffix: the format
+    of the second run.
     """
     out = tmp_path / "out"
     render(with_rows(Raises()), [good, copied(good, "other.wav")], out, ".wav")
@@ -113,7 +114,7 @@ def test_an_older_output_that_another_item_has_replaced_stays(tmp_path: Path, go
 
 
 def test_an_older_output_that_is_an_input_stays(tmp_path: Path, good: Path) -> None:
-    """Results of an earlier run that this run reads are not removed.
+    """If items fail, older results of theirs that this run reads are not removed; the sidecars of these are.
 
     The last run reads `second.wav` for the items `first` and `second`, and `first.wav` only for the item `third`.
     """

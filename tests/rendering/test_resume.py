@@ -49,7 +49,7 @@ outputs: {y: half}
 
 
 def corpus(folder: Path, n: int) -> Path:
-    """Write n clips of real speech, of 0.1 to 0.14 s, to folders; return the folder that contains them."""
+    """Write n clips of real speech, 0.1 to 0.14 s at 16 kHz, to the subfolders s0 to s2 of a folder, and return it."""
     for number in range(n):
         path = folder / f"s{number % 3}" / f"{number:03d}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +58,7 @@ def corpus(folder: Path, n: int) -> Path:
 
 
 class Runs:
-    """A command `render --resume`, run several times, each time in a new process."""
+    """A command `render --resume`, run several times, each time in a new process. options: more words of it."""
 
     def __init__(self, pipeline: str | Path, source: Path, out: Path, *options: str) -> None:
         self.out = out
@@ -78,7 +78,8 @@ class Runs:
     def interrupted(self, how: signal.Signals, done: int, delay: float) -> tuple[int, str]:
         """Start the command, send it a signal, and return the exit code and the standard error.
 
-        how: the signal, which is sent `delay` seconds after `done` more items are in the ledger.
+        how: the signal, which is sent `delay` seconds after `done` more items are in the ledger; SIGINT goes to the
+        processes of the command too.
         """
         before = len(self.lines())
         with self.start() as process:
@@ -97,7 +98,10 @@ class Runs:
         return path.read_bytes().splitlines(keepends=True) if path.exists() else []
 
     def check(self, wanted: dict[str, bytes], n: int) -> None:
-        """Assert that the output files are `wanted`, by path, and that the ledger has each of n items once."""
+        """Assert that the output files are `wanted`, path -> content, and that the ledger has n items, each done once.
+
+        No unfinished file may be left.
+        """
         found = written(self.out)
         assert found.keys() == wanted.keys()
         assert [name for name in wanted if found[name] != wanted[name]] == []
@@ -140,7 +144,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, noisy: Path) -> tuple[
 
 
 def moments(draw: random.Random, n: int) -> list[int]:
-    """Return for each of three kills how many of the n items are rendered before it, since the previous kill."""
+    """Draw for each of three kills how many of n items are rendered between the kill before and it; a fifth is left."""
     middle = draw.randrange(n // 4, n // 2)
     return [0, middle, n - middle - draw.randrange(n // 5, n // 4)]
 

@@ -22,7 +22,7 @@ from helpers.toys import ToyEnergy, ToyFrames, ToyLate, ToyNoise, ToyPeak, ToySc
 
 
 class Tabled(Node):
-    """A node with a file as parameter."""
+    """Return the signal; the parameter `table` is a file, which the node does not read."""
 
     x = Input(Audio)
     y = Output(Audio)

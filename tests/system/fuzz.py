@@ -71,7 +71,8 @@ AUDIO = "{inputs: {x: {audio: 16000}}, nodes: {g: {node: gain, x: x}}, outputs: 
 class Valid(NamedTuple):
     """A valid file: its kind, its name, its bytes, and the arguments of `dspgraph` that read it.
 
-    In the arguments, FILE stands for the path of the file and OUT for a folder.
+    In the arguments, FILE stands for the path of the file and OUT for the path of the output folder. OUT.png is a file
+    beside this folder.
     """
 
     kind: str
@@ -259,7 +260,7 @@ WORDS = (
 
 
 def damaged(draw: random.Random, valid: Valid) -> bytes:
-    """Return the bytes of a valid file with one to four damages, some of which keep its container in order."""
+    """Return the bytes of a valid file, at most 4 MiB, with one to four damages; some keep its container in order."""
     content = valid.content
     inside = {"npz": _damage_archive, "safetensors": _damage_header, "ogg": _damage_pages}.get(valid.kind)
     text = valid.kind in ("yaml", "jsonl", "csv", "scp", "alignment")
@@ -321,9 +322,9 @@ def _damage_text(draw: random.Random, content: bytes) -> bytes:
 
 
 def _damage_archive(draw: random.Random, content: bytes) -> bytes:
-    """Damage one member of a zip archive, and return the archive, written again with the right check sums.
+    """Damage, rename or repeat a member of a zip archive; return the archive, written again with the right check sums.
 
-    If the bytes are no archive any more, some of them are damaged.
+    The compression is drawn. If the bytes are no archive any more, some of them are damaged.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -367,14 +368,14 @@ def _damage_archive(draw: random.Random, content: bytes) -> bytes:
 
 
 def _damage_header(draw: random.Random, content: bytes) -> bytes:
-    """Damage the header of a safetensors file, and correct its length."""
+    """Damage the header of a safetensors file, and correct the length that stands before it."""
     size = int.from_bytes(content[:8], "little")
     head = _damage_text(draw, content[8 : 8 + size])
     return struct.pack("<Q", len(head)) + head + content[8 + size :]
 
 
 def _damage_pages(draw: random.Random, content: bytes) -> bytes:
-    """Damage an Ogg file, and correct the check sums of its pages."""
+    """Damage an Ogg file, and correct the check sums of the pages that are still found."""
     data, at = bytearray(_damage_bytes(draw, content)), 0
     while (at := data.find(b"OggS", at)) >= 0 and len(data) >= at + 27:
         end = at + 27 + data[at + 26]
@@ -386,7 +387,7 @@ def _damage_pages(draw: random.Random, content: bytes) -> bytes:
 
 
 def _page_sum(page: bytes | bytearray) -> int:
-    """Return the check sum of an Ogg page (RFC 3533, section 6)."""
+    """Return the check sum of an Ogg page whose own field for it, bytes 22 to 25, is 0 (RFC 3533, section 6)."""
     found = 0
     for byte in page:
         found = (found << 8) & 0xFFFFFFFF ^ _PAGE_SUMS[found >> 24 ^ byte]
@@ -450,7 +451,7 @@ def serve(pipe: Connection) -> None:
 
 
 class Worker:
-    """A worker process, which is replaced when it dies and after some inputs."""
+    """A worker process. It is started for the first input, and anew after a `stop` and after RUNS_OF_A_WORKER inputs."""
 
     def __init__(self) -> None:
         self.runs = RUNS_OF_A_WORKER
@@ -498,7 +499,7 @@ class Worker:
         return outcome
 
     def stop(self) -> None:
-        """Kill the process, if there is one."""
+        """Kill the process, if there is one; the next input starts a new one."""
         if self.process:
             self.process.kill()
             self.process.join()
@@ -563,7 +564,11 @@ def fault_of(kind: str, arguments: list[str], found: Outcome | str, out: Path) -
 
 
 def run_one(worker: Worker, valid: Valid, content: bytes, folder: Path) -> tuple[Outcome | str, str]:
-    """Write an input, run `dspgraph` on it, and return the outcome and the fault."""
+    """Write an input, run `dspgraph` on it, and return the outcome (a text if there is none) and the fault, or "".
+
+    valid: the file that was damaged; content: the bytes of the input; folder: for the input and for the output folder
+    `out`, which is removed first.
+    """
     path, out = folder / valid.name, folder / "out"
     shutil.rmtree(out, ignore_errors=True)
     path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""The examples run unchanged, from any folder."""
+"""The examples run unchanged, from any folder, and show what they draw."""
 
 import ast
 import os
@@ -22,7 +22,10 @@ EXAMPLES = [
 
 
 def brief(name: str, folder: Path) -> list[str]:
-    """Return the arguments that an example needs, or with which it takes seconds in place of minutes."""
+    """Return the arguments that an example needs, or with which it takes seconds in place of minutes; else none.
+
+    name: that of its file, without .py; folder: where it may write. A recording that it needs is written there.
+    """
     if name == "make_notes":
         return [str(folder / "notes"), "--count", "5"]
     if name == "compare_representations":

@@ -32,7 +32,7 @@ PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("pipelines/*.md
 CODE = [*ROOT.glob("nodes/**/*.py"), *ROOT.glob("dspgraph/cli/*.py"), *ROOT.glob("examples/*.py")]
 SOURCES = sorted([*PAGES, *CODE])
 HARMLESS = ("show", "nodes", "pipelines", "info", "check", "schema")
-"""Commands that are run too, if nothing in them is a placeholder."""
+"""Commands of dspgraph that are run too, if `_can_run` says that they can be."""
 
 PLACEHOLDER = re.compile(r"(?:[\w./]+=)?[A-Z][A-Z_0-9./=]*(?:\.\w+)?|<\w+>|NODE=<\w+>|\[[A-Z]+\]")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -42,8 +42,8 @@ EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["p
 def commands(text: str) -> list[str]:
     """Return the commands of dspgraph, make, python and pip in a text.
 
-    They stand between backquotes, in lines that are indented by four blanks, and in code blocks. Those with braces are
-    left out.
+    They stand between backquotes, in lines that are indented by exactly four blanks, and in code blocks without a
+    language or of the language sh. Those with braces are left out.
     """
     blocks = re.findall(r"^```(?:sh)?\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     rest = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
@@ -65,7 +65,7 @@ FOUND = [(path, one) for path in SOURCES for one in dict.fromkeys(commands(path.
 
 
 def check(command: str) -> None:
-    """Raise an error if a command does not exist in this form; run it if it is harmless."""
+    """Raise an error if a command (dspgraph, make, python, pip) does not exist in this form; run it if it is harmless."""
     words = shlex.split(command.partition(" > ")[0], comments=True)
     words = [word for word in words if word not in ("...", "*.csv")]
     program, *rest = words
@@ -160,8 +160,8 @@ def _check_names(command: str, given: dict[str, object]) -> None:
 def _check_graphs(command: str, pipeline: str, given: dict[str, object]) -> None:
     """Make the graphs of a parsed command; a name in it that does not exist raises an error.
 
-    Files of weights, which only a reader has, are replaced by files of random weights, and a pitch by 60, which these
-    networks have.
+    Files of weights, which only a reader has, are replaced by files of random weights; then a pitch is replaced by 60,
+    which these networks have.
     """
     chosen, swaps = _listed(given.get("overrides"), ""), swap_pairs(_listed(given.get("swaps"), ""))
     if any(one.startswith("weights=") for one in chosen):
@@ -197,7 +197,10 @@ def test_a_command_in_a_text_exists(path: Path, command: str, tmp_path: Path, mo
 
 
 def spans(pattern: str) -> list[tuple[str, str]]:
-    """Return (name of a page, code between backquotes) for all code on the pages that fits a pattern as a whole."""
+    """Return (name of a page, code between backquotes) for all code on the pages that fits a pattern as a whole.
+
+    Code blocks are left out. pattern: a regular expression.
+    """
     texts = ((path, re.sub(r"^```.*?^```", "", path.read_text(), flags=re.DOTALL | re.MULTILINE)) for path in PAGES)
     return [
         (path.name, one)

@@ -39,7 +39,7 @@ PAIRS: list[tuple[str, dict[str, Any], str, dict[str, Any], float]] = [
     ("inverse_filter", {}, "allpole", {}, 1e-12),  # measured 3e-14
 ]  # fmt: skip
 BY_RATE = {"inverse_filter"}
-"""Pairs that compute something from the rate: where a row of the predictor begins. The others see samples alone."""
+"""First nodes of the pairs that compute something from the rate: where a row of the predictor begins."""
 
 EDGES = {"pqmf": 62}
 """First node of a pair -> the number of samples at each end that the pair does not give back: the reach of its filters.

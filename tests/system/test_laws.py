@@ -32,7 +32,7 @@ PRECISIONS = (np.float32, np.float64)
 
 @lru_cache
 def examples_of(domain: str, name: str) -> list[Example]:
-    """Return the examples in a node's own test file. domain: the folder of the node, such as "spectrum"."""
+    """Return the examples in a node's own test file, some of them of this node. domain: its folder, as "spectrum"."""
     path = TESTS / "nodes" / domain / f"test_{name}.py"
     assert path.is_file(), f"the node {name} has no test file {path.relative_to(TESTS)}"
     spec = importlib.util.spec_from_file_location(f"examples_of_{name}", path)
@@ -81,7 +81,7 @@ def test_no_cut_changes_a_node(found: registry.NodeSource) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("found", EVERY)
 def test_single_items_change_nothing_to_the_end(found: registry.NodeSource) -> None:
-    """Law 2 holds for a whole signal in single items.
+    """Laws 2 and 3 hold for a whole signal in single items.
 
     The check of law 2 cuts only the beginning of a signal into single items, because the whole takes minutes.
     """
@@ -91,7 +91,7 @@ def test_single_items_change_nothing_to_the_end(found: registry.NodeSource) -> N
 
 
 def check_any_cut(example: Example) -> None:
-    """Check law 2 at cuts that hypothesis chooses.
+    """Check laws 2 and 3 at 20 cuts that hypothesis chooses, each in float32 or float64.
 
     A node that waits for the whole signal gets it in one call for any cut, so one cut is enough.
     """

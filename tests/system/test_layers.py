@@ -36,7 +36,10 @@ MODULES = {module_name(path): path for path in [*FILES, *sorted(PACK.rglob("*.py
 
 
 def imports(path: Path, scope: str = "types") -> Iterator[str]:
-    """Yield every module that a file imports: in the given scope, and in the scopes before this one in SCOPES."""
+    """Yield every module that a file imports: in the given scope, and in the scopes before this one in SCOPES.
+
+    `from a import b` gives a.b if that is a module of this project, and otherwise a. Relative names are made absolute.
+    """
     package = module_name(path.parent / "__init__.py")
     return imported(path.read_text(), package, SCOPES.index(scope))
 
@@ -129,7 +132,7 @@ def test_a_kernel_knows_nothing_of_graphs() -> None:
 
 
 def test_deleting_a_node_breaks_only_its_own_test() -> None:
-    """The test of a node needs the file of this node, and of no other node."""
+    """The test file of a node imports nothing of the node pack but this node and kernels."""
     for path in (ROOT / "tests" / "nodes").glob("*/*.py"):
         own = f"dspgraph_nodes.{path.parent.name}.{path.stem.removeprefix('test_')}"
         for name in imports(path):
@@ -164,7 +167,11 @@ def said(item: ast.AST) -> set[str]:
 
 
 def test_the_core_names_no_node() -> None:
-    """No identifier and no string of the core is the name of a node: the core finds nodes by searching."""
+    """No identifier and no string of the core is, or has as a word, the name of a node or of its class.
+
+    The core finds nodes by searching. Docstrings, and the names in PLAIN_WORDS (inside strings) and CALLED, are
+    exceptions.
+    """
     names = set(registry.nodes()) - CALLED
     classes = {"".join(part.title() for part in name.split("_")) for name in names}
     for path in FILES:

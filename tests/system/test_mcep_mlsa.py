@@ -13,9 +13,10 @@ pytestmark = pytest.mark.thorough
 
 
 def envelopes(x: Array) -> Array:
-    """Return the log spectra of the frames of x in dB, [frames, bins], smoothed to 24 cepstral coefficients.
+    """Return the log spectra of the frames of x in dB, [frames, bins], smoothed to the cepstral coefficients 0 to 24.
 
-    Frames in which the recording pauses are left out. x: as long as the recording.
+    Frames of 512 samples begin every 80 samples; those in which the recording pauses are left out. x: as long as the
+    recording `speech()`.
     """
     frames = sliding_window_view(x, 512)[::80]
     loud = (sliding_window_view(speech(), 512)[::80] ** 2).mean(axis=1) > 1e-5

@@ -19,7 +19,8 @@ VOCODERS = ["griffin_lim", "wavernn", "wavenet", "lpcnet"]
 def compared(folder: Path, *options: str) -> Result:
     """Run `compare` for the vocoders of `mel_vocoder` on a quarter of a second of speech, and return its result.
 
-    options: further options of the command; without them, all vocoders are compared.
+    folder: for the recording clip.wav, and for the results, in `out`. options: further options of the command. Without
+    a --swap all vocoders are compared, and without their weights the command fails.
     """
     soundfile.write(folder / "clip.wav", speech()[16000:20000], 16000)
     arguments = ["compare", "mel_vocoder", str(folder / "clip.wav"), "-o", str(folder / "out"), "--metrics", "lsd"]

@@ -11,7 +11,7 @@ from helpers.paths import ROOT
 
 PACK = ROOT / "nodes" / "dspgraph_nodes"
 MOST = {"lpcnet": 1400, "wavenet": 900, "wavernn": 900, "gansynth": 900, "wavenet_autoencoder": 900, "fargan": 1020}
-"""The largest number of lines of code of each model. A model that needs more shares too little with the others.
+"""Each model has fewer lines of code than this. A model that needs more shares too little with the others.
 
 lpcnet and fargan have more: their gradients are written out, for training on a CPU.
 """

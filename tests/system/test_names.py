@@ -19,7 +19,7 @@ PRESCRIBED = {
 
 
 def public_names(path: Path) -> Iterator[str]:
-    """Yield the names at the top level of a module that begin with a capital: classes, type aliases and constants."""
+    """Yield the names at the top level of a module that begin with a capital: classes and assigned names."""
     for item in ast.parse(path.read_text(encoding="utf-8")).body:
         targets = item.targets if isinstance(item, ast.Assign) else [getattr(item, "target", None)]
         found = [inner.id for one in targets if one for inner in ast.walk(one) if isinstance(inner, ast.Name)]

@@ -35,21 +35,25 @@ PAGES |= {f"card of {path.stem}": path for path in ROOT.glob("pipelines/*.md")}
 
 
 def blocks(page: str, kind: str) -> list[str]:
-    """Return the code blocks of a page. kind: the language, "" for commands."""
+    """Return the code blocks of a page. page: a key of PAGES; kind: the language, "" for commands."""
     found = re.findall(r"^```(\w*)\n(.*?)^```", PAGES[page].read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     return [text for language, text in found if language == kind]
 
 
 def commands(page: str, kind: str = "") -> list[list[str]]:
-    """Return the words of every command line of a page. kind: "sh" for those that need a device or an installation."""
+    """Return the words of every command line of a page, the program first.
+
+    page: a key of PAGES; kind: "sh" for the commands that need a device or an installation, "" for all others.
+    """
     lines = "\n".join(blocks(page, kind)).replace("\\\n", " ").splitlines()
     return [words for line in lines if (words := shlex.split(line, comments=True))]
 
 
 def run(words: list[str]) -> None:
-    """Run a command of `dspgraph`; `train` only lists its settings.
+    """Run a command, and assert that it succeeds. `dspgraph train` only lists its settings.
 
     Of the commands of Python, only the program that makes notes is run, and makes three; of others the file must exist.
+    words: the program, dspgraph or python, and its arguments; a word with * stands for the files that fit it.
     """
     program, *rest = words
     options = [str(path) for word in rest for path in (sorted(Path().glob(word)) if "*" in word else [word])]
@@ -170,7 +174,10 @@ PREPARED: list[Callable[[], None]] = [
     wavernn,
     phones,
 ]
-"""For each page with commands that read files, a function that makes these files. Its name is that of the page."""
+"""For each page with commands, CARDS apart, a function that makes files that they read in the working directory.
+
+The name of the function is that of the page.
+"""
 
 
 CARDS = ("card of fargan", "card of gansynth_notes")

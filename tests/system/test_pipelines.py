@@ -37,14 +37,14 @@ def at_rate(graph: Graph, samples: Array) -> dict[str, Array]:
 @pytest.mark.parametrize("precision", [pytest.param("float32", marks=pytest.mark.slow), "float64"])
 @pytest.mark.parametrize(("name", "swap"), OTHER_VARIANTS_SLOW, ids=NAMES)
 def test_no_cut_changes_a_shipped_pipeline(name: str, swap: dict[str, str], precision: str) -> None:
-    """Samples are the same at every cut, in a batch of 5 signals of different lengths, and after a snapshot."""
+    """Samples are the same at every cut, for 5 different signals in batches of 3, and after a snapshot."""
     graph = load(name, [f"precision={precision}", *overrides(name)], swap)
     check_graph(graph, at_rate(graph, speech()[8000:11177]))
 
 
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
-    """Return rate -> file with real speech at that rate, 24 bits."""
+    """Return rate -> file with a quarter of a second of real speech at that rate, 24 bits."""
     folder = tmp_path_factory.mktemp("recordings")
     files = {}
     for rate in (48000, 22050, 11025):
@@ -98,7 +98,7 @@ def test_residual_excitation_reconstructs_the_input(precision: str, least: float
 
 
 def test_8_bits_of_mulaw_cost_the_snr_they_are_known_to_leave() -> None:
-    """The SNR is 34 to 40 dB: 8-bit mu-law leaves about 38 dB at any level well inside its range."""
+    """The SNR is 34 to 40 dB, with at most 256 values: 8-bit mu-law leaves 38 dB at any level well inside its range."""
     x = speech()
     y = load("mulaw_bits", ["levels=256"])(speech=x)["speech"]
     assert 34 <= snr(x, y) <= 40
@@ -126,7 +126,7 @@ def test_a_unit_power_excitation_gives_back_the_level_of_the_speech(excitation: 
 
 
 def test_unused_stages_do_not_run() -> None:
-    """If no excitation needs the pitch, which waits for later frames, the vocoder does not wait."""
+    """If the excitation needs no pitch, which waits for later frames, the vocoder waits for the frames of lpc only."""
     assert load("lpc_vocoder").latency().seconds > Fraction(1, 10)
     streaming = load("lpc_vocoder", (), {"excitation": "residual"})
     assert "pitch" in streaming.unused

@@ -1,4 +1,4 @@
-"""The README, CONTRIBUTING and the pages of docs: their commands run, and their links and paths exist."""
+"""The README: its commands and its Python run. Links, make targets and extras exist on all pages."""
 
 import re
 import shlex
@@ -28,7 +28,7 @@ QUICKER = {"train": ["--settings"], "check": ["--seconds", "0.1"]}
 
 
 def commands(program: str, mark: str = "") -> list[list[str]]:
-    """Return the arguments of every line of a code block in the README that calls a program.
+    """Return the arguments of every line of a code block in the README that calls a program, without the program.
 
     mark: the word after ``` at the start of the block. Blocks marked `sh` have commands that need a sound device;
     no test runs these lines.
@@ -67,7 +67,7 @@ def test_the_python_runs() -> None:
 def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The commands of the README run without an error.
 
-    They run in the order of the page, because `score` reads files that `compare` has written.
+    They run in the order of the page, because `score` reads files that `compare` has written. QUICKER shortens some.
     """
     monkeypatch.chdir(tmp_path)
     for name in ("speech", "corpus"):

@@ -20,7 +20,10 @@ FOLDER = ROOT / "examples" / "voice"
 
 
 def example(name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Return the names that a program of examples/voice defines, after running it as a module."""
+    """Return name -> value of all that a program of examples/voice defines; its main part is not run.
+
+    name: that of its file, without .py. For the rest of the test it is in `sys.modules`.
+    """
     monkeypatch.setitem(sys.modules, name, type(sys)(name))
     found = runpy.run_path(str(FOLDER / f"{name}.py"), run_name=name)
     vars(sys.modules[name]).update(found)
@@ -53,9 +56,9 @@ def test_a_prompt_is_in_one_part_whatever_its_language(monkeypatch: pytest.Monke
 
 
 def make_packages(folder: Path, sources: Sequence[Any]) -> None:
-    """Write three recordings for every source, one of them in a folder `silence`.
+    """Write three recordings for every source to paths that fit its pattern, one of them in a folder `silence`.
 
-    They are always WAV files, whatever the suffix of their names is.
+    They are always WAV files, whatever the suffix of their names is. sources: SOURCES of corpus.py.
     """
     for k, source in enumerate(sources):
         for name in ("one", "two", "silence/5"):

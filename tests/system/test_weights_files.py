@@ -1,4 +1,4 @@
-"""The file of weights of a node changes while the node is used."""
+"""The file of weights of a node changes, or is removed, while the node is used."""
 
 import shutil
 from pathlib import Path
@@ -29,7 +29,7 @@ def copied(example: Example, path: Path) -> Graph:
 
 
 def change(path: Path) -> None:
-    """Double the last array of a file of weights, and keep its configuration."""
+    """Double the last array of a file of weights in place, and keep its configuration."""
     arrays = load_file(path)
     name = list(arrays)[-1]
     with safe_open(path, "numpy") as file:
@@ -39,7 +39,7 @@ def change(path: Path) -> None:
 
 @pytest.mark.parametrize(("domain", "name"), NEURAL)
 def test_a_node_keeps_the_network_that_it_was_made_with(domain: str, name: str, tmp_path: Path) -> None:
-    """A signal that has begun is finished with the old numbers; a new one needs a new node."""
+    """A signal that has begun is finished with the old numbers; a new signal is refused, also if the file is gone."""
     example = next(one for one in examples_of(domain, name) if one.node.type_name == name)
     path = tmp_path / "weights.safetensors"
     graph = copied(example, path)

@@ -143,7 +143,7 @@ def test_what_was_not_compared_is_said_and_channels_count(tmp_path: Path, monkey
 def test_a_file_that_breaks_the_law_is_named_with_its_format_the_cut_and_the_sample(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The decoder returns a wrong sample in blocks of 37 samples, as it could after a seek in an MP3 file."""
+    """The planted fault: in blocks of 37 samples, sample 5 of each block is wrong, as after a seek in an MP3 file."""
     path = by_libsndfile(tmp_path / "v.mp3", "mp3", speech()[:16000])
     blocks = Decoder.blocks
 

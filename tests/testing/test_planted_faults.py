@@ -16,7 +16,7 @@ SIGNAL = (Audio(16000), speech()[8000:12321])  # 4321 samples of voiced speech: 
 
 
 class Sound(Node):
-    """Smooth the signal by one pole. The node keeps all laws; the faulty nodes are compared with it."""
+    """Smooth the signal by one pole. The node keeps all laws."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -72,7 +72,8 @@ class CountsItsUses(Node):
 class DelayLine(Node):
     """Hold 100 samples back. `lookahead` and `flush` can be made wrong by the parameters.
 
-    promised: the lookahead that the node declares, in seconds; flushed: how many of the held samples `flush` returns.
+    promised: the lookahead that the node declares, in seconds; flushed: how many of the held samples, from the first,
+    `flush` returns.
     """
 
     x = Input(Audio)
@@ -96,7 +97,7 @@ class DelayLine(Node):
 
 
 class Shifted(Node):
-    """Return a row at the first sample of each hop, before the hop has ended, so that the output comes too early."""
+    """Return a row of zeros at the first sample of each hop of 160, before the hop has ended, which is too early."""
 
     x = Input(Audio)
     y = Output(Frames, "wave")
@@ -232,7 +233,7 @@ class InPlace(Node):
 
 
 class ReusedBuffer(Node):
-    """Return the output in a buffer that is overwritten later."""
+    """Halve the signal, and return the output in a buffer that the next block overwrites."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -245,7 +246,7 @@ class ReusedBuffer(Node):
 
 
 class KeepsItsInput(Node):
-    """Keep the last block itself, not a copy, and clear it later."""
+    """Return the signal; keep the last block itself, not a copy, and clear it at the next block."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -374,7 +375,7 @@ class PeakOfTheWhole(Node):
 
 
 class LateHops(Node):
-    """Return the level of each hop of 160 samples, promised `surplus` seconds after the hop ends."""
+    """Return the sum of magnitudes of each hop of 160 samples as it ends; declare a lookahead of `surplus` seconds."""
 
     x = Input(Audio)
     y = Output(Frames, "level")
@@ -400,7 +401,7 @@ class LateHops(Node):
 
 
 class NeedsAnItem(Node):
-    """Keep the last sample to the end. Without a sample, there is none to keep."""
+    """Hold one sample back until the next one or the end. `flush` fails for a signal without samples."""
 
     x = Input(Audio)
     y = Output(Audio)

@@ -102,7 +102,8 @@ def test_files_that_are_cut_or_something_else_are_refused(tmp_path: Path) -> Non
 def test_files_that_ask_for_more_memory_than_any_network_are_refused(tmp_path: Path) -> None:
     """Files with more than 8 GiB of weights are refused before these are read.
 
-    They have compressed zeros, one stored number for many, or a data set of HDF5 without stored data.
+    One has a single stored number for 2**34, one a data set of HDF5 without stored data, and one is a zip archive that
+    claims members of 4 GiB each.
     """
     import zipfile
 

@@ -1,4 +1,4 @@
-"""Bindings: blocks and tables that are too large for the memory are refused before memory is allocated."""
+"""Blocks that are too large are refused before memory is allocated; a lack of memory in `start` is told in words."""
 
 import tracemalloc
 from typing import Any

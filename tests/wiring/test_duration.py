@@ -45,7 +45,7 @@ class Slower(Node):
 
 
 class Blocks(Node):
-    """Cut audio into rows of 100 samples."""
+    """Cut audio into rows of 100 samples; zeros fill the last row."""
 
     x = Input(Audio)
     y = Output(Frames)

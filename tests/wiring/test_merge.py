@@ -32,7 +32,10 @@ def alone(graphs: list[Graph], **signals: np.ndarray) -> Iterator[tuple[str, np.
 
 
 def check_same(graphs: list[Graph], **signals: np.ndarray) -> Graph:
-    """Merge graphs, assert that the merged graph gives the outputs of each of them, and return it. signals: inputs."""
+    """Merge graphs, assert that the merged graph gives the outputs of each of them and no others, and return it.
+
+    The output y of graph number k is called vk/y, and has the same bits. signals: the inputs, the same for all graphs.
+    """
     together = merge(graphs)
     found = together(**signals)
     for name, array in alone(graphs, **signals):
@@ -157,7 +160,7 @@ def test_a_zero_with_a_sign_is_another_zero() -> None:
     assert len(check_same(graphs, x=np.ones(5)).order) == 2
 
 
-def test_a_graph_in_which_an_output_is_an_input_and_a_node_is_idle() -> None:
+def test_an_output_that_is_an_input_is_kept_and_an_idle_node_is_not() -> None:
     graph = Graph({"idle": ToyScale()}, {"idle.x": "x"}, {"x": Audio(8000)}, {"same": "x"})
     assert not check_same([graph, noise()], x=X).nodes.keys() & {"idle"}
 

@@ -52,14 +52,18 @@ def plugin_graph(folder: Path, name: str, code: str) -> Graph:
 
 
 class Tree:
-    """A copy of the source tree, in which files can be changed."""
+    """A copy of the core, the nodes and the pipelines in a folder, where files can be changed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = copied(folder)
         self.found = run_in(folder, ALL)
 
     def changed(self, *files: str) -> tuple[set[str], set[str]]:
-        """Add a comment to these files; return the nodes and the pipelines whose digests have changed."""
+        """Add a comment to these files; return the nodes whose sources, and the pipelines whose digests, have changed.
+
+        Only the pipelines in ALL are looked at, and the sources of a node are without the engine. files: paths in the
+        tree. A change stays for later calls, which compare with the tree as it was before them.
+        """
         before = self.found
         for file in files:
             path = self.folder / file
