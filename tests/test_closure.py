@@ -1,4 +1,4 @@
-"""The closure of a module, which is all files that it imports, is found without importing the module."""
+"""The closure of a module, all files that it imports, also through others, is found without importing the module."""
 
 import ast
 import sys

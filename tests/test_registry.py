@@ -95,8 +95,8 @@ def test_asking_for_a_broken_node_names_its_pack(broken: Path, tmp_path: Path, n
 def pack(tmp_path: Path) -> Path:
     """Return a folder with an installed package `voices`.
 
-    It has the pipelines `louder` and `lost`, whose file is missing, a model `number`, and a metric `broken`, whose module
-    is missing.
+    It has the pipelines `louder` and `lost` (the file of `lost` is missing), a model `number`, and a metric `broken`,
+    whose module is missing.
     """
     site = tmp_path / "site"
     info = site / "voices-0.1.dist-info"

@@ -1,4 +1,4 @@
-"""Runs that are killed, at any moment and several times, end with the files of an undisturbed run."""
+"""Runs that are killed, at any moment and several times, and resumed end with the files of an undisturbed run."""
 
 import json
 import os
@@ -144,7 +144,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, noisy: Path) -> tuple[
 
 
 def moments(draw: random.Random, n: int) -> list[int]:
-    """Draw for each of three kills how many of n items are rendered between the kill before and it; a fifth is left."""
+    """Draw for each of three kills how many of n items come between the kill before and it; n / 5 or more are left."""
     middle = draw.randrange(n // 4, n // 2)
     return [0, middle, n - middle - draw.randrange(n // 5, n // 4)]
 

@@ -451,7 +451,7 @@ def serve(pipe: Connection) -> None:
 
 
 class Worker:
-    """A worker process. It is started for the first input, and anew after a `stop` and after RUNS_OF_A_WORKER inputs."""
+    """A worker process. It is started for the first input, and anew after `stop` and after RUNS_OF_A_WORKER inputs."""
 
     def __init__(self) -> None:
         self.runs = RUNS_OF_A_WORKER
@@ -533,8 +533,8 @@ OWN_LINE = re.compile(r"(dspgraph: |failed: |note: |Usage: |Try '|Error: |$)|\d+
 def fault_of(kind: str, arguments: list[str], found: Outcome | str, out: Path) -> str:
     """Return the fault of an outcome in words; an empty text if there is none.
 
-    kind, arguments: the kind of the input, and the arguments of `dspgraph`; found: the outcome, or a fault in words,
-    which is returned; out: the output folder.
+    kind: of the input; for "yaml" the lines of stderr are not checked. arguments: of `dspgraph`; lines of stdout are
+    checked only with --log-json. found: the outcome, or a fault in words, which is returned. out: the output folder.
     """
     if isinstance(found, str):
         return found
@@ -564,10 +564,10 @@ def fault_of(kind: str, arguments: list[str], found: Outcome | str, out: Path) -
 
 
 def run_one(worker: Worker, valid: Valid, content: bytes, folder: Path) -> tuple[Outcome | str, str]:
-    """Write an input, run `dspgraph` on it, and return the outcome (a text if there is none) and the fault, or "".
+    """Write an input, run `dspgraph` on it, and return the outcome and the fault, as of `fault_of`.
 
-    valid: the file that was damaged; content: the bytes of the input; folder: for the input and for the output folder
-    `out`, which is removed first.
+    If `dspgraph` dies or is killed, the outcome is this fault too. valid: the file that was damaged; content: the bytes
+    of the input; folder: for the input and for the output folder `out`, which is removed first.
     """
     path, out = folder / valid.name, folder / "out"
     shutil.rmtree(out, ignore_errors=True)

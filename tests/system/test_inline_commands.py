@@ -65,7 +65,7 @@ FOUND = [(path, one) for path in SOURCES for one in dict.fromkeys(commands(path.
 
 
 def check(command: str) -> None:
-    """Raise an error if a command (dspgraph, make, python, pip) does not exist in this form; run it if it is harmless."""
+    """Raise an error if a command of dspgraph, make, python or pip does not exist in this form; run harmless ones."""
     words = shlex.split(command.partition(" > ")[0], comments=True)
     words = [word for word in words if word not in ("...", "*.csv")]
     program, *rest = words

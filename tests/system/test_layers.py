@@ -167,7 +167,7 @@ def said(item: ast.AST) -> set[str]:
 
 
 def test_the_core_names_no_node() -> None:
-    """No identifier and no string of the core is, or has as a word, the name of a node or of its class.
+    """No identifier, no string and no word of a string in the core is the name of a node or of its class.
 
     The core finds nodes by searching. Docstrings, and the names in PLAIN_WORDS (inside strings) and CALLED, are
     exceptions.

@@ -97,7 +97,8 @@ numbers.
 def test_a_plainer_processor_gives_the_same_bits(names: tuple[str, ...], tmp_path: Path) -> None:
     """Results with four threads are those with one thread on a processor without AVX and fused multiply-add.
 
-    Those of FOREIGN may differ if the C library has no fused multiply-add either. names: empty for all of them.
+    Those of FOREIGN may differ if the C library has no fused multiply-add either. names: of nodes and pipelines; none:
+    all.
 
     A table for decoding once depended on the last bit of numpy's expm1, which depends on AVX-512.
     """
