@@ -34,7 +34,7 @@ def alone(graphs: list[Graph], **signals: np.ndarray) -> Iterator[tuple[str, np.
 def check_same(graphs: list[Graph], **signals: np.ndarray) -> Graph:
     """Merge graphs, assert that the merged graph gives the outputs of each of them and no others, and return it.
 
-    The output y of the graph k, from 0, is called vk/y, and has the same bits. signals: the inputs, the same for all graphs.
+    The output y of the graph k, from 0, is called vk/y, and has the same bits. signals: the inputs, the same for all.
     """
     together = merge(graphs)
     found = together(**signals)
