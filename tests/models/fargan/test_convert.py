@@ -20,9 +20,11 @@ OTHERS = {"embed_pitch": "cond_net.pembed", "frame1": "cond_net.fdense1", "frame
 
 
 def published(arrays: dict[str, Array], parametrized: bool) -> dict[str, Array]:
-    """Return the arrays, by name, that the published program saves; torch normalises the weights of the gates.
+    """Return the arrays of a FARGAN under the names of the published program.
 
-    arrays: those of our network, by name; parametrized: whether the names are those of newer versions of torch.
+    Each weight of GATES becomes two arrays, length and direction, by the weight normalisation of torch. arrays: those
+    of our network, by name; parametrized: whether the normalisation is that of newer versions of torch, whose two names
+    differ. The older one warns with a FutureWarning, which is required here.
     """
     found = {}
     for ours, theirs in OTHERS.items():

@@ -50,7 +50,10 @@ def test_a_chunk_is_a_part_of_the_signal_with_its_features() -> None:
 
 
 def test_another_level_is_heard_in_the_cepstrum() -> None:
-    """The features of the changed chunk are those of the changed signal, where no band is below its floor."""
+    """A chunk of training, whose level is changed, has the features of the whole signal at that level.
+
+    The signal is white noise, so that no band is below its floor, where the cepstrum would not follow the level.
+    """
     loud = 8 * np.random.default_rng(0).standard_normal(16000) / 32
     one = utterance(loud, features)
     chunk = FarganChunks([one], 5, seed=0)[0, 7]
@@ -62,7 +65,10 @@ def test_another_level_is_heard_in_the_cepstrum() -> None:
 
 
 def test_a_copy_has_another_pitch() -> None:
-    """The pitch of a tone of 200 Hz becomes 160 to 250 Hz. The length is divided by the factor of the pitch."""
+    """With a speed of 1.25, a tone of 200 Hz gets a pitch from 160 to 250 Hz, and its length is divided by the factor.
+
+    Among six copies, one is below 190 Hz and one is above 210 Hz.
+    """
     tone = 0.1 * np.sin(2 * np.pi * 200 / 16000 * np.arange(16000))
     heights = []
     for seed in range(6):

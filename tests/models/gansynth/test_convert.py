@@ -18,7 +18,7 @@ RECORDED = GOLDEN / "gansynth"
 
 
 def as_published(arrays: dict[str, Array], average: bool) -> dict[str, Array]:
-    """Return arrays with the names and the order of axes that the published program gives them.
+    """Return the arrays of a generator with the names and the order of axes that the published program gives them.
 
     arrays: ours, by name; average: whether they are stored as moving averages, beside weights that are all 0.
     """

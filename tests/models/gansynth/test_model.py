@@ -24,7 +24,7 @@ Notes = Mapping[str, Array]
 
 
 def features(count: int, seed: int) -> Notes:
-    """Return random latent vectors and pitches of `count` notes, by name."""
+    """Return random latent vectors and pitches of `count` notes of CONFIG: "latent" and "pitch", one row a note."""
     return {name: array for name, (_, array) in notes(CONFIG, count, seed).items()}
 
 
@@ -61,7 +61,8 @@ def forward(path: Path, given: Notes, samples: Array) -> Array:
 def trained(out: Path, steps: int, resume: bool) -> Path:
     """Train a small generator by regression on ten made notes; return the path of the weights.
 
-    out: the folder of the run; steps: the number of batches; resume: whether to continue the run that is there.
+    out: the folder of the run; steps: the number of batches, with those before a resume; resume: whether to continue
+    the run that is there.
     """
     settings = Settings(
         preset="gansynth-tiny", kind="regression", blocks=2, channels=32, most_channels=8, batch=4, steps=steps,

@@ -46,7 +46,10 @@ def features(settings: Settings) -> FeatureFunction:
 
 
 def notes(preset: str, count: int, seed: int = 0) -> Notes:
-    """Return `count` made notes at the rate of a preset, and their labels: two mappings, by the name of the note."""
+    """Return `count` made notes at the rate and with the pitches of a preset, and their labels, as two mappings.
+
+    The keys are the names of the notes, "0.wav" and so on. A label has the "pitch", a MIDI number, and the "timbre".
+    """
     c = PRESETS[preset]
     made = {f"{k}.wav": made_note(seed, k, c.rate, c.lowest, c.lowest + c.pitches - 1) for k in range(count)}
     labels = {name: {"pitch": str(note.pitch), "timbre": note.timbre} for name, note in made.items()}
@@ -70,7 +73,8 @@ def rows(out: Path) -> list[dict[str, str]]:
 def test_the_picture_grows_as_in_the_published_schedule() -> None:
     """The published formula for progress is floor(n / 2s) + max(0, (n mod 2s - s) / s), up to the last block.
 
-    n: the number of pictures seen in training; s: the number of pictures in a stage.
+    n: the number of pictures seen in training; s: the number of pictures in a stage. The stage is floor(n / s), up to
+    12 with seven blocks. With s = 0 the progress is that of the last block from the start.
     """
     size, blocks = 800_000, 7
     for n in range(0, 14 * size, 12_345):
@@ -82,7 +86,10 @@ def test_the_picture_grows_as_in_the_published_schedule() -> None:
 
 
 def test_the_moments_begin_anew_with_every_stage_and_other_blocks_stay() -> None:
-    """With two blocks, Adam begins anew with the stages, at batches 0, 2 and 4; stage 0 does not train block 2."""
+    """With two blocks, Adam begins anew with the stages, at batches 0, 2 and 4.
+
+    Stage 0 does not train block 2, nor does batch 2, in which the share of this block is still 0.
+    """
     settings = Settings(**{**TINY, "stage_images": 8})
     recordings, labels = notes("gansynth-tiny", 12)
     begun = Run(task(settings, recordings, features(settings), labels), settings)
@@ -99,7 +106,8 @@ def test_the_moments_begin_anew_with_every_stage_and_other_blocks_stay() -> None
 def test_two_processes_grow_together() -> None:
     """Both processes have the same progress, which counts the pictures of both.
 
-    With two blocks, a stage of 12 pictures lasts one and a half updates of two processes with 4 pictures each.
+    With two blocks, a stage of 12 pictures lasts one and a half updates of two processes with 4 pictures each. The
+    optimisers begin anew with the first update in each new stage.
     """
     settings = Settings(**{**TINY, "stage_images": 12, "processes": 2})
     recordings, labels = notes("gansynth-tiny", 12)
@@ -132,7 +140,10 @@ def test_generator_first_each_update_changes_one_of_both() -> None:
 
 @pytest.mark.parametrize("kind", [pytest.param("adversarial", marks=pytest.mark.slow), "regression"])
 def test_a_resumed_run_is_the_unbroken_one(kind: str, tmp_path: Path) -> None:
-    """Weights and log are the same; the run is interrupted after batch 5, within a stage of growing."""
+    """Weights and the last line of the log are the same; the run is interrupted after batch 5, within a stage.
+
+    Only the column for the speed may differ. The figures of the validation are finite.
+    """
     more: dict[str, Any] = {"kind": kind, "stage_images": 12}
     whole = trained(tmp_path / "whole", **more)
     trained(tmp_path / "parts", **more, steps=5)
@@ -229,7 +240,8 @@ def test_a_judge_hears_the_pitch_of_a_picture_and_misses_what_is_missing() -> No
     """The judge is given real notes of another seed: their pitches are right, and the classifier is sure of them.
 
     If all notes have the same pitch, more of the judge's bins (groups of similar notes) differ from the real notes,
-    and the classifier score is near its least value, 1.
+    and the classifier score is near its least value, 1. If all labels are wrong by a semitone, no pitch is right. In
+    silence, the pitch that is heard is 0, and the error in cents is NaN.
     """
     settings = Settings(preset="gansynth-tiny", validation_share=0)
     c = settings.config
@@ -357,9 +369,9 @@ def test_a_folder_has_no_pitches_and_the_error_says_what_has(tmp_path: Path) -> 
 
 
 def test_the_pitches_of_nsynth_reach_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file examples.json names the notes and their pitches.
+    """The file examples.json names the notes, their pitches and their instruments, which are the timbres.
 
-    Recordings at 16 kHz are converted to the rate of the preset.
+    Recordings at 16 kHz are converted to the rate of the preset, 4 kHz.
     """
     names = {f"bell_synthetic_00{k}-0{k}0-100": 60 + k for k in range(3)}  # the names say other pitches
     (tmp_path / "audio").mkdir()
@@ -428,7 +440,8 @@ def one_thread() -> Iterator[None]:
 def run_of(preset: str, **more: Any) -> tuple[Run, Notes]:
     """Return a training run on made notes, with each pitch once in each timbre, and the notes with their labels.
 
-    more: settings that differ from the defaults.
+    The notes and the labels are those of `notes`. more: further settings, other than preset, device, threads and
+    learning_rate.
     """
     settings = Settings(preset=preset, device="cpu", threads=1, learning_rate=2e-3, **more)
     given = notes(preset, 5 * settings.config.pitches)
@@ -439,7 +452,7 @@ def run_of(preset: str, **more: Any) -> tuple[Run, Notes]:
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize(("preset", "batches"), [("gansynth-tiny", 1000), ("gansynth-small", 2000)])
 def test_the_generator_can_learn_the_notes_and_their_pitches(preset: str, batches: int) -> None:
-    """After training by regression, at least half of all notes have their pitch.
+    """After training by regression, at least half of all notes, with those that are held out, have their pitch.
 
     5 % of the notes are held out. The training takes about 45 CPU seconds (tiny) and 300 (small).
     """
@@ -461,7 +474,8 @@ def test_the_generator_can_learn_the_notes_and_their_pitches(preset: str, batche
 def test_the_adversarial_run_stays_finite_and_the_discriminator_learns_the_pitches() -> None:
     """In the last 200 of 600 batches the penalty is below 0.2 and the cross-entropy of real pitches below 0.5 nats.
 
-    These are means over the batches. The run takes about 150 CPU seconds.
+    These are means over the batches. All figures of the run and of its validation are finite. The run takes about 150
+    CPU seconds.
     """
     begun, _ = run_of("gansynth-tiny", stage_images=0, latent_scale=0.3)
     found: dict[str, list[float]] = {}

@@ -12,7 +12,10 @@ from helpers.networks import SMALL
 
 
 def gradients(model: LPCNet, f: Tensor, loss: Tensor) -> dict[str, Tensor]:
-    """Return the gradients of a loss, by name, of the parameters and the condition `f` that it depends on."""
+    """Return the gradients of a loss, by name, with respect to the parameters of a model and the condition "f".
+
+    Those on which the loss does not depend are left out. loss: a single number, whose graph this call uses up.
+    """
     wanted = {**dict(model.named_parameters()), "f": f}
     found = torch.autograd.grad(loss, list(wanted.values()), allow_unused=True)
     return {name: one for name, one in zip(wanted, found, strict=True) if one is not None}
@@ -21,7 +24,10 @@ def gradients(model: LPCNet, f: Tensor, loss: Tensor) -> dict[str, Tensor]:
 @pytest.mark.parametrize(("batch", "frames", "per_frame"), [(1, 1, 1), (3, 1, 20), (2, 4, 5)])
 @pytest.mark.parametrize("goes_on", [False, True], ids=["from silence", "from a state"])
 def test_logits_states_and_gradients_are_those_of_torch(batch: int, frames: int, per_frame: int, goes_on: bool) -> None:
-    """The comparison is in float64, where rounding errors are far below the effect of a missing term."""
+    """Logits, states and gradients agree to 1e-12 and 1e-10, from zero states and from random ones.
+
+    The comparison is in float64, where rounding errors are far below the effect of a missing term.
+    """
     torch.manual_seed(0)
     model = LPCNet(SMALL).double()
     for parameter in model.parameters():  # biases and factors too are like no other
@@ -44,7 +50,10 @@ def test_logits_states_and_gradients_are_those_of_torch(batch: int, frames: int,
 
 
 def test_the_gradients_are_those_of_finite_differences() -> None:
-    """All inputs are tested, also the first state, whose gradient is not used in training."""
+    """All inputs of `gru` and `dual_fc` are tested, also the first state, whose gradient is not used in training.
+
+    `dual_fc` is also tested with an input that is transposed in memory.
+    """
     torch.manual_seed(0)
 
     def drawn(*shape: int) -> Tensor:
@@ -64,7 +73,10 @@ def test_gradients_of_gradients_are_refused() -> None:
 
 
 def test_single_precision_is_as_near_as_its_rounding() -> None:
-    """After 480 samples the logits, up to 2, differed by 1e-6, and the gradients by 1.4e-6 of the largest gradient."""
+    """After 480 samples the logits, up to 2, agree to 1e-5, and the gradients to 1e-5 of the largest gradient.
+
+    Measured: 1e-6 and 1.4e-6.
+    """
     torch.manual_seed(0)
     model = LPCNet(SMALL)
     f, codes = torch.randn(2, 3, SMALL.condition, requires_grad=True), torch.randint(0, 256, (2, 3 * 160, 3))

@@ -1,4 +1,4 @@
-"""Files of LPCNet's weights in eight bits: a quarter of the size, read without rounding, and refused if wrong."""
+"""Files of LPCNet's weights in eight bits: a quarter of the size, read without more rounding, and refused if wrong."""
 
 import json
 import math
@@ -57,9 +57,10 @@ def test_all_matrices_are_stored_in_eight_bits_and_nothing_else(small: Path) -> 
 
 
 def test_the_errors_are_those_of_rounding_to_127_steps(tmp_path: Path) -> None:
-    """The largest error of a row is half a step, 1 / 254 of its largest weight.
+    """The largest error of a matrix is at most half a step, 1 / 254 of its largest weight.
 
-    Weights are uniform, so the RMS of the errors, relative to that of the weights, is known: 1 / 254 too.
+    Weights are uniform, so the RMS of the errors, relative to that of the weights, is known: 1 / 254 too. The matrix is
+    that of dense1.
     """
     errors = write_eight_bits(Path(weights_file()), tmp_path / "a.safetensors")
     mean, worst = errors["dense1.weight"]
@@ -84,9 +85,9 @@ def test_the_command_prints_the_error_of_every_matrix(tmp_path: Path) -> None:
 
 
 def changed(path: Path, arrays: dict[str, Any] | None = None, metadata: dict[str, str] | None = None) -> Path:
-    """Write a copy of a file of weights with some changes, and return the path of the copy.
+    """Write a copy of a file of weights with some changes, and return its path, changed.safetensors in the same folder.
 
-    arrays, metadata: the arrays and the metadata that differ from those of the file, by name; None: no change.
+    A copy that is there is replaced. arrays, metadata: those that are replaced or added, by name; None: no change.
     """
     header = json.loads(path.read_bytes()[8 : 8 + int.from_bytes(path.read_bytes()[:8], "little")])
     out = path.with_name("changed.safetensors")

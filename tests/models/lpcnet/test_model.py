@@ -43,7 +43,10 @@ Features = Mapping[str, Array]
 
 
 def drawn_features(frames: int, seed: int) -> Features:
-    """Return random features by name; their predictors are stable."""
+    """Return the random features "cepstrum", "pitch", "correlation" and "lpc" by name, each [frames, numbers].
+
+    The predictors "lpc" have the order ORDER and are stable.
+    """
     draw = np.random.Generator(np.random.Philox(key=seed))
     radius = 0.3 + 0.5 * draw.random((frames, 1))
     return {
@@ -63,7 +66,10 @@ def write(path: Path, seed: int) -> None:
 
 
 def per_sample(rows: Array, count: int) -> Array:
-    """Return for each of `count` samples the row of its frame, [count, ...]. rows: [frames, ...]."""
+    """Return for each of `count` samples the row of its frame, [count, ...]. rows: [frames, ...].
+
+    Frame k has the HOP samples around k * HOP, and the last frame all that follow.
+    """
     row = np.minimum((np.arange(count) + HOP // 2) // HOP, len(rows) - 1)
     found: Array = rows[row]
     return found
@@ -109,9 +115,9 @@ def generate(
 
 
 def predicted(samples: Array, lpc: Array) -> Array:
-    """Return the linear prediction of each sample, -sum_k a[k] * s[n-k]: [n].
+    """Return the linear prediction of each sample, -sum_k a[k] * s[n-k]: [n]; before the first one there are zeros.
 
-    lpc: [frames, order], the coefficients a, which `per_sample` repeats for the samples of a frame.
+    lpc: [frames, ORDER], the coefficients a[1] .. a[ORDER], which `per_sample` repeats for the samples of a frame.
     """
     padded, a = np.concatenate((np.zeros(ORDER), samples)), per_sample(lpc, len(samples))
     found = np.zeros(len(samples))
@@ -123,7 +129,8 @@ def predicted(samples: Array, lpc: Array) -> Array:
 def input_codes(codes: Array, lpc: Array) -> Array:
     """Return the codes [n, 3] that the network reads: sample before, prediction of the sample, excitation before.
 
-    codes: [n], those of the excitation; lpc: [frames, order], the predictors.
+    The samples are made from the codes of the excitation and the predictions, and limited to 16 bits. codes: [n], those
+    of the excitation; lpc: [frames, ORDER], the predictors.
     """
     a, signal = per_sample(lpc, len(codes)), np.zeros(ORDER + len(codes))
     prediction = np.zeros(len(codes))

@@ -1,4 +1,4 @@
-"""LPCNet's files of weights: what is written can be read, and files that are not an LPCNet are refused."""
+"""LPCNet's network in torch and its files of weights: its equations, conversion from Keras, files that are refused."""
 
 import json
 import os
@@ -53,7 +53,10 @@ def test_the_full_network_has_as_many_weights_as_the_published_one() -> None:
 
 
 def test_the_embedding_of_codes_begins_as_a_ramp() -> None:
-    """Each dimension of the embedding is 0.1 * sqrt(12) * (i - 127.5) / 256, plus noise of standard deviation 0.1."""
+    """Each dimension of the embedding is 0.1 * sqrt(12) * (i - 127.5) / 256 for code i, plus uniform noise.
+
+    The standard deviation of the noise is 0.1.
+    """
     torch.manual_seed(0)
     weight = LPCNet(Config()).embed.weight.detach().numpy()
     ramp = 0.1 * np.sqrt(12) * (np.arange(256) - 127.5) / 256
@@ -346,9 +349,10 @@ def test_numbers_that_numpy_lacks_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not GOLDEN.is_file(), reason="what the C program gave is recorded beside the repository")
 def test_the_published_network_is_computed() -> None:
-    """Conditions, logits and states of GRU_B agree with a recorded run of the published program, with its weights.
+    """Conditions, logits and states of GRU_B agree with a recorded run of the published program, to 2e-5 .. 3e-4.
 
-    The test is skipped if the record, which is kept beside the repository, is not there.
+    The weights are those in the record. The test is skipped if the record, which is kept beside the repository, is not
+    there.
     """
     golden = np.load(GOLDEN)
     model = from_keras({name: golden[name] for name in golden if name.startswith("weights/")})

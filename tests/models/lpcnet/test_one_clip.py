@@ -24,7 +24,7 @@ from helpers.utterances import features, loss
 
 
 def log_spectral_distance(copy: Array) -> float:
-    """Return the distance of a copy from the recording by the metric `lsd`, in dB."""
+    """Return the distance of a copy from the recording `speech()` by the metric `lsd`, in dB. copy: [n], 16 kHz."""
     found = measure(speech(), copy, 16000, ["lsd"])["lsd"]
     assert found is not None
     return found

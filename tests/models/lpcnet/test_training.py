@@ -47,7 +47,8 @@ def recordings() -> dict[str, Array]:
 def trained(out: Path, resume: bool = False, **settings: Any) -> dict[str, Array]:
     """Train a tiny network, and return its weights by name.
 
-    out: the folder of the run; resume: whether to continue the run that is there; settings: those that replace TINY.
+    out: the folder of the run; resume: whether to continue the run that is there; settings: those that replace TINY or
+    are added to it.
     """
     path = train(recordings(), features, out, Settings(**{**TINY, **settings}), resume)
     with safe_open(path, "np") as file:
@@ -55,7 +56,7 @@ def trained(out: Path, resume: bool = False, **settings: Any) -> dict[str, Array
 
 
 def losses(out: Path, name: str) -> list[str]:
-    """Return the values in the column `name` of the CSV log of the run in the folder `out`, without empty cells."""
+    """Return the texts in the column `name` of the CSV log of the run in the folder `out`, without empty cells."""
     rows = csv.DictReader((out / "logs" / "metrics.csv").read_text().splitlines())
     return [row[name] for row in rows if row.get(name)]
 
@@ -242,7 +243,8 @@ def test_a_progress_bar_shows_the_loss(tmp_path: Path, capfd: pytest.CaptureFixt
 def test_the_weights_that_are_kept_are_the_running_mean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After every update mean = a * mean + (1 - a) * weights, with a = min(0.8, (1 + n) / (10 + n)).
 
-    n: the number of updates before this one. Blocks of weights that were removed are removed from the mean too.
+    n: the number of updates before this one. Blocks of weights that were removed are removed from the mean too. The
+    file of weights holds the mean.
     """
     weights: list[dict[str, Array]] = []
     begun: list[dict[str, Array]] = []
@@ -345,7 +347,10 @@ def test_a_run_stopped_before_the_first_validation_says_that_nothing_is_kept(
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["weights.safetensors", "checkpoint.ckpt"])
 def test_a_file_is_whole_when_the_disk_is_full(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The disk becomes full during the second write. The file of the first write is still complete."""
+    """The disk becomes full during the second write. The file of the first write is still complete.
+
+    Resumed from there, the run has the weights of an unbroken one.
+    """
     write, count = Path.write_bytes, {name: 0}
 
     def full(self: Path, content: Any) -> int:
@@ -444,10 +449,10 @@ def test_every_sample_has_a_distribution_and_the_best_fixed_one_costs_its_entrop
 
 
 @pytest.mark.parametrize("n", [2000, 2080, 2081])  # the last frame of the features ends after the signal, or with it
-def test_the_distribution_of_a_sample_is_in_its_row(tmp_path: Path, n: int) -> None:
-    """Row n of the result belongs to sample n.
+def test_every_sample_has_its_row_and_its_level(tmp_path: Path, n: int) -> None:
+    """There is a row and a level for each of n samples, and level k is that of sample k.
 
-    The recording has a click at sample 1000, so the excitation is loud there and silent before.
+    The recording has a click at sample 1000: there, the level of the excitation is first more than 20 from silence.
     """
     torch.manual_seed(0)
     save(WEIGHTS, LPCNet(Settings(**TINY).config), tmp_path / "w.safetensors")

@@ -9,9 +9,9 @@ from dspgraph_nodes.models.shared.data import Crops
 
 @pytest.mark.parametrize("count", [12, 40, 41, 47, 79])
 def test_crops_that_overlap_move_in_every_epoch_and_reach_both_ends(count: int) -> None:
-    """The crops move even if no frames are left over.
+    """The crops move even if no frames are left over, and lie within the recording.
 
-    They lie within the recording; a fifth of the epochs reach each end.
+    Each end is reached, and each frame is used, in more than a fifth of the epochs.
     """
     frames = 8
     crops = Crops([count], frames, 0, seed=1, beyond=frames // 2)

@@ -24,7 +24,7 @@ def draw() -> np.random.Generator:
 
 
 def clusters(draw: np.random.Generator, counts: list[int]) -> Array:
-    """Return random points, [sum of counts, 2], of which counts[k] lie near the place (10 * k, 0)."""
+    """Return random points, [sum of counts, 2]; counts[k] of them, one after the other, lie near (10 * k, 0)."""
     places = np.repeat(np.arange(len(counts)), counts)
     return np.stack((10.0 * places, np.zeros(len(places))), 1) + 0.1 * draw.standard_normal((len(places), 2))
 
@@ -51,7 +51,10 @@ def test_k_means_finds_bins_that_hold_all_rows(draw: np.random.Generator) -> Non
 
 
 def test_of_one_distribution_few_bins_differ(draw: np.random.Generator) -> None:
-    """The mean share of bins that differ is 0.05, the significance level. If all points move by 1, over half differ."""
+    """The mean share of bins that differ is 0.05, the significance level, to 0.03.
+
+    If all points move by 1 in each of their four dimensions, over half of the bins differ.
+    """
     bins = VoronoiBins.of(draw.standard_normal((400, 4)), 20, seed=0)
     same = np.mean([bins.different(draw.standard_normal((200, 4))) for _ in range(50)])
     assert same == pytest.approx(SIGNIFICANCE, abs=0.03)  # 1000 bins: one deviation is 0.007

@@ -8,9 +8,10 @@ from dspgraph_nodes.models.shared.layers import gru, gru_layer, rounded_state
 
 
 def both_ways(dtype: torch.dtype, samples: int, batch: int) -> list[tuple[Tensor, ...]]:
-    """Return outputs, last state and gradients of a random GRU: those of `gru_layer`, then those of torch's module.
+    """Return two tuples of outputs, last state and gradients of a random GRU: by `gru_layer`, then by torch's module.
 
-    The input has the shape [batch, samples, 5].
+    The GRU has 16 units. The gradients are those of its four parameters, its input [batch, samples, 5] and its first
+    state, of a loss of all outputs and the last state.
     """
     torch.manual_seed(0)
     layer = torch.nn.GRU(5, 16, batch_first=True).to(dtype)
@@ -34,7 +35,10 @@ def test_a_gru_has_the_outputs_and_gradients_of_torch(samples: int, batch: int) 
 
 
 def test_rounding_to_eight_bits_has_the_gradient_of_the_identity() -> None:
-    """The reference, with the same outputs and gradients, rounds in torch and adds the rounding error as a constant."""
+    """Outputs and gradients of weights equal those of a reference, which rounds the states of the GRU in torch.
+
+    The reference adds the rounding error to a state as a constant, so that the gradient is that of the identity.
+    """
     torch.manual_seed(1)
     layer = torch.nn.GRU(5, 16, batch_first=True).double()
     weights: list[Tensor] = list(layer.parameters())

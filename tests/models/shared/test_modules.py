@@ -46,7 +46,10 @@ def test_smooth_filters_become_random_filters_of_the_same_power_and_nothing_else
 
 @pytest.mark.parametrize("ends", [False, True])
 def test_interpolation_by_the_weights_of_rows_is_the_interpolation_of_each_channel(ends: bool) -> None:
-    """The gradients are equal too."""
+    """The gradients of the filters are equal too.
+
+    ends: whether some frames at the ends lie beyond the recording, so that their rows count as 0.
+    """
     torch.manual_seed(0)
     smooth = [torch.nn.Conv1d(1, 1, width, padding=width // 2, bias=False).double() for width in (5, 9)]
     rows = torch.randn(2, 6, 20, dtype=torch.float64)

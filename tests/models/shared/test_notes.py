@@ -38,7 +38,8 @@ def is_right(x: Array, pitch: int) -> bool:
 def share_of_right_pitches(count: int) -> tuple[float, float]:
     """Return the share of right pitches, from 0 to 1, among `count` notes made from seed 0, and among their copies.
 
-    A copy is a note after GANSynth's spectrogram and its inverse.
+    The notes have the indices 0 to count - 1. A copy is a note after GANSynth's spectrogram and its inverse, in the
+    pipeline `gansynth`. A pitch is right by `is_right`.
     """
     graph, found = load("gansynth"), []
     for index in range(count):

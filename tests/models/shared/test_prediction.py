@@ -38,7 +38,10 @@ EVERY = [(model, kind) for model, kinds in NETWORKS.items() for kind in kinds]
 
 
 def drawn(node: Node, rows: Array) -> tuple[Array, Array]:
-    """Return samples that a node draws for frames of mel bands, and the distributions from which they were drawn."""
+    """Return the samples [n] that a node draws for mel bands, and the distributions from which they were drawn.
+
+    The distributions are the rows [n, width] of the port `distribution`. rows: [frames, 80], 62.5 frames per second.
+    """
     stream = Frames("125/2", "log_mel", 80)
     graph = Graph({"v": node}, {"v.features": "mel"}, {"mel": stream}, {"y": "v.y", "rows": "v.distribution"})
     found = graph(mel=rows)
@@ -47,7 +50,11 @@ def drawn(node: Node, rows: Array) -> tuple[Array, Array]:
 
 @pytest.mark.parametrize(("model", "kind"), EVERY)
 def test_on_speech_that_was_drawn_it_is_the_distribution_of_the_draws(model: str, kind: str) -> None:
-    """Teacher-forced with drawn samples, the network gives the rows from which they were drawn, and their levels."""
+    """Teacher-forced with drawn samples, the network gives the rows from which they were drawn, and their levels.
+
+    For a mixture, a row has the probabilities of 256 levels; for the kind coarse_fine, those of the coarse half. The
+    level of each drawn sample has a probability above 0, and there are more than 10 different levels.
+    """
     weights = NETWORKS[model][kind]()
     mel = load("mel_features")(speech=speech()[16000:17024])["mel"]
     node = Wavenet(weights=weights) if model == "wavenet" else Wavernn(weights=weights)

@@ -16,9 +16,10 @@ def random(seed: int = 1) -> np.random.Generator:
 
 @pytest.mark.parametrize("level", [0.5, 0.01])
 def test_the_noise_follows_the_level_of_the_signal(level: float) -> None:
-    """For samples of the magnitude x, the standard deviation is proportional to ln(256) * (1 / 255 + x).
+    """For samples of the magnitude x, the standard deviation is steps * 2 / 255 * ln(256) * (1 / 255 + x).
 
-    This is the inverse slope of the companding by mu-law.
+    ln(256) * (1 / 255 + x) is the inverse slope of the companding by mu-law. steps, the standard deviation in steps of
+    8-bit mu-law, is drawn from 0 to 3.
     """
     noise, x = ReadNoise(3.0), np.full(40000, level, np.float32)
     found = noise.added(x, random())
@@ -59,7 +60,8 @@ def test_the_bounds_of_levels_and_samples_hold() -> None:
 def test_chunks_have_it_in_training_and_not_in_validation() -> None:
     """The noise of a chunk depends only on the epoch and on the number of the chunk in it.
 
-    The samples that the network must predict have no noise; those that it reads have noise.
+    The samples that the network must predict have no noise; those that it reads have noise, except in validation (epoch
+    -1) and with `ReadNoise()`.
     """
     one = TrainingRecording(random().random(4000).astype(np.float32) - 0.5, {"mel": np.zeros((10, 2), np.float32)}, 400)
     chunks, plain = (MelChunks([one], 2, Edges(0, repeat=True), 0, 7, noise) for noise in (ReadNoise(4.0), ReadNoise()))

@@ -96,7 +96,11 @@ def rows(out: Path) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("more", [{}, {"ema": 0.9, "decay": 0.1}])
 def test_a_resumed_run_has_the_weights_and_the_log_of_an_unbroken_one(tmp_path: Path, more: dict[str, Any]) -> None:
-    """The runs are compared bit for bit: order of the data, dropout, optimiser, learning rate, moving average."""
+    """Weights, training losses and the last line of the log are equal bit for bit; another seed gives other weights.
+
+    So order of the data, dropout, optimiser, learning rate and moving average continue. The column for the speed is not
+    compared.
+    """
     whole = trained(tmp_path / "whole", steps=7, **more)
     trained(tmp_path / "parts", steps=3, **more)
     trained(tmp_path / "parts", True, steps=4)
@@ -357,7 +361,10 @@ def test_each_update_changes_the_weights_of_its_part_alone(tmp_path: Path, monke
 
 
 def test_a_run_with_parts_resumes_and_learns(tmp_path: Path) -> None:
-    """The mean of the generated numbers moves from 0 to the mean of the data, 1.5, around which it oscillates."""
+    """The mean of the generated numbers moves from 0 to the mean of the data, 1.5, around which it oscillates.
+
+    After 400 batches it is at most 0.6 away. A run that was resumed after 100 of 400 batches has the same weights. The log has the figures of the run.
+    """
     whole = adversarial(tmp_path / "whole", steps=400, validate_every=400)
     adversarial(tmp_path / "parts", steps=100, validate_every=400)
     assert adversarial(tmp_path / "parts", True, steps=400).read_bytes() == whole.read_bytes()

@@ -167,10 +167,10 @@ def test_what_cannot_be_converted_says_why(tmp_path: Path) -> None:
         convert_weights(tmp_path / "a.pth", out)
 
 
-def test_the_helper_of_these_tests_computes_what_the_program_computes() -> None:
-    """Weights that go through `published` and `convert` give the outputs of the original weights.
+def test_published_and_converted_weights_give_the_outputs_of_the_original_ones() -> None:
+    """Weights that go through the helper `published` and then `convert` give the outputs of the original ones, to 1e-5.
 
-    `restated` computes the outputs. A fault in `published` or `restated` would be noticed here.
+    The helper `restated` computes both outputs.
     """
     config = tiny(layers=2, stacks=1, context=0)
     arrays = random_arrays(config)

@@ -73,7 +73,8 @@ def forced(path: Path, features: Features, samples: Array, lanes: int, eight_bit
 def forward(path: Path, features: Features, samples: Array, eight_bits: bool = False) -> Array:
     """Return the outputs [n, width] of the network in torch, teacher-forced.
 
-    samples: [n], the samples, or the levels for a softmax, that the network reads one sample later. eight_bits: whether
+    path: the file of weights; features: "mel", [frames, bands], whose ends are repeated as context; samples: [n], n =
+    frames * hop, the samples, or the levels for a softmax, that the network reads one sample later; eight_bits: whether
     its matrices and the inputs of their products are rounded to eight bits.
     """
     config, arrays = WEIGHTS.read(path)
@@ -94,8 +95,8 @@ def forward(path: Path, features: Features, samples: Array, eight_bits: bool = F
 def below_and_up_to(config: Config, parameters: Array, samples: Array) -> tuple[Array, Array]:
     """Return the probability of values below each sample, [n], and of values up to it, [n].
 
-    parameters: [n, width], those of the distribution of each sample; draws from it are limited to -1 .. 1. samples: as
-    `seen` returns them.
+    For a mixture, whose values are continuous, both are the same between -1 and 1; draws from it are limited to that
+    range. parameters: [n, width], those of the distribution of each sample; samples: as `seen` returns them.
     """
     wide = parameters.astype(np.float64)
     if config.kind == "categorical":
@@ -162,7 +163,11 @@ def in_eight_bits(kind: str) -> ModelExample:
 
 @pytest.mark.parametrize("kind", EXAMPLES)
 def test_in_eight_bits_nearly_all_rows_are_those_of_torch(kind: str, tmp_path: Path) -> None:
-    """At the other rows, a number near the edge between two steps is rounded otherwise."""
+    """The outputs of kernel and torch agree to 1e-5 in over 90 % of the rows.
+
+    In the others, a number near the edge between two steps is rounded otherwise. The median difference from outputs
+    without rounding is above 1e-4.
+    """
     one = in_eight_bits(kind)
     path, features = one.weights(tmp_path), one.features(12, 0)
     samples = one.one(path, one.features(12, 1), 1)[0]

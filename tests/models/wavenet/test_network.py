@@ -26,7 +26,10 @@ def model_of(config: Config, seed: int = 0) -> WaveNet:
 
 
 def signal(config: Config, frames: int, seed: int = 0) -> tuple[Array, Array]:
-    """Return random features [frames + 2 * context, bands], and the random sample or level before each sample, [n]."""
+    """Return random features [frames + 2 * context, bands], and the random sample or level before each sample, [n].
+
+    n = frames * hop; samples lie between -1 and 1, levels between 0 and 63.
+    """
     draw = np.random.Generator(np.random.Philox(key=seed))
     rows = draw.standard_normal((frames + 2 * config.context, config.bands))
     count = frames * config.hop
@@ -40,7 +43,10 @@ def test_the_file_has_the_arrays_of_the_network(config: Config) -> None:
 
 
 def test_the_published_network_has_the_published_size() -> None:
-    """The published network has 3,702,210 weights, with an output of the last layer that nothing reads."""
+    """The published network has 3,702,210 weights, of which ours lacks an output of the last layer that nothing reads.
+
+    This output has 128 * 128 weights and 128 biases. The receptive field is 505 samples.
+    """
     with torch.device("meta"):
         found = sum(one.numel() for one in WaveNet(PRESETS["wavenet"]).parameters())
     assert found + 128 * 128 + 128 == 3_702_210
@@ -60,7 +66,10 @@ def test_the_network_computes_its_equations_in_float64(config: Config) -> None:
 
 @pytest.mark.slow
 def test_sample_by_sample_24_layers_give_the_same_2048_samples_in_float64() -> None:
-    """The network, which computes all samples at once, agrees with its equations, sample by sample, to 1e-12."""
+    """The outputs of the network, which computes 2048 samples at once, are those of its equations, to 1e-12.
+
+    The equations are computed sample by sample.
+    """
     config = tiny(layers=24, stacks=4, residual=8, gate=8, skip=8, bands=2, context=0)
     model, arrays = model_of(config).double(), random_arrays(config)
     draw = np.random.Generator(np.random.Philox(key=1))

@@ -33,8 +33,8 @@ def tone(seconds: float = 0.5) -> Array:
 def bands(samples: Array) -> dict[str, Array]:
     """Return made features that depend on the samples: rows "mel" [frames, 80] for frames of 256 samples.
 
-    Each number is the logarithm of the sum of the magnitudes of four samples. Row k has the samples from 320 * k on, of
-    the signal repeated, so it is not made from the samples of frame k alone.
+    Each number is the logarithm of the sum of the magnitudes of four samples. The signal is filled with zeros to whole
+    frames and then repeated; row k has its samples from 320 * k on, so it is not made from those of frame k alone.
     """
     frames = -(-len(samples) // 256)
     padded = np.pad(samples, (0, 256 * frames - len(samples))).reshape(frames, 256)
@@ -119,7 +119,8 @@ def test_a_chunk_has_the_sample_before_each_sample_and_features_on_both_sides() 
 def test_the_beginning_and_the_end_of_a_recording_are_learnt_with_the_edges_that_synthesis_has(kind: str) -> None:
     """The first and the last frame are repeated beyond the ends; before the first sample there is silence.
 
-    A chunk has the samples that its first sample depends on, and the frames of all samples.
+    A chunk has the samples that its first sample depends on, and the frames of all samples; its last item says which of
+    the frames lie in the recording.
     """
     x = tone(4.5 * 256 / 16000)  # the last of five frames is filled with zeros; a chunk has four
     settings = Settings(steps=1, **{**SMALL, "kind": kind, "batch": 1})
@@ -151,7 +152,10 @@ def test_the_beginning_and_the_end_of_a_recording_are_learnt_with_the_edges_that
     ],
 )
 def test_the_loss_of_a_chunk_is_that_of_the_same_samples_in_the_whole_recording(sizes: dict[str, Any]) -> None:
-    """Nothing is missing at the ends of a chunk: neither frames nor samples before it."""
+    """Nothing is missing at the ends of a chunk: neither frames nor samples before it.
+
+    Among 20 chunks are the first and the last one of the recording. sizes: settings that replace those of SMALL.
+    """
     settings = Settings(**{**SMALL, **sizes, "batch": 1, "frames": 3, "upsampling_start": "random"})
     config, x = settings.config, tone(10 * settings.config.hop / 16000)
     data = task(settings, {"a": x}, bands)

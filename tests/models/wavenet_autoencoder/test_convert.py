@@ -86,7 +86,7 @@ def of_chainer() -> dict[str, Array]:
 
 
 def test_weights_of_chainer_are_converted() -> None:
-    """The arrays equal those that the checkpoint was made from.
+    """The arrays equal those that the checkpoint was made from, also the configuration; nothing has to be assumed.
 
     Rounding to float32 is allowed where a bias is divided by 6, the number of layers, and a variance changed by 1e-5.
     """

@@ -27,8 +27,9 @@ def levels(count: int) -> Array:
 def restated(config: Config, arrays: dict[str, Array], given: Array, read: Array | None = None) -> tuple[Array, Array]:
     """Return the encoding [frames, latent] and the logits [n, 256], computed from the equations in float64.
 
-    arrays: the weights, by name; given: the levels [n] of a signal, which the encoder and the decoder read; read: the
-    frames that the decoder reads; by default the encoding.
+    arrays: the weights, by name; given: the levels [n] of a signal, whole frames, which the encoder and the decoder
+    read; read: [frames, latent + pitches], the frames that the decoder reads; by default the encoding, which is enough
+    for a network without pitches.
     """
     w: Any = {name: array.astype(np.float64) for name, array in arrays.items()}
     n = len(given)
@@ -97,7 +98,10 @@ def test_the_decoder_reads_odd_lags_unless_its_dilations_begin_with_2_and_never_
 
 
 def test_a_frame_depends_on_samples_within_its_reach_and_on_no_others() -> None:
-    """A frame depends on 14 = 2 * (1 + 2 + 4) samples before and after it. Without biases all numbers are positive."""
+    """A frame depends on its own samples and on 14 = 2 * (1 + 2 + 4) before and after them, and on no others.
+
+    All weights are made positive, biases and running means 0, so that all numbers are positive.
+    """
     arrays = {
         name: 0 * one if name.endswith("bias") else np.abs(one) for name, one in random_arrays(NORMALISED).items()
     }
@@ -118,7 +122,10 @@ def test_a_frame_depends_on_samples_within_its_reach_and_on_no_others() -> None:
 
 
 def test_the_published_network_has_its_number_of_weights_and_one_table_for_both_parts() -> None:
-    """There are 134,288 weights, as in the published program, and 30 * 2 * 2 * (32 + 16) running statistics."""
+    """There are 134,288 weights, as in the published program, and 30 * 2 * 2 * (32 + 16) running statistics.
+
+    The network has 7 pitches. Encoder and decoder read samples by the same table.
+    """
     config = PRESETS["wavenet_autoencoder-normalised"].replace(pitches=7)
     model = WaveNetAutoencoder(config)
     assert sum(one.numel() for one in model.parameters()) == 134_288
@@ -150,7 +157,7 @@ def test_encodings_logits_and_loss_are_those_of_the_published_program(name: str)
 @pytest.mark.skipif(not RECORDED.is_dir(), reason="what other programs gave is recorded beside the repository")
 @pytest.mark.parametrize("name", ["small", "full"])
 def test_in_training_the_statistics_are_those_of_the_batch(name: str) -> None:
-    """Encodings and loss in training agree with the published program to 1e-3.
+    """Encodings and loss, normalised by the statistics of the batch, agree with the published program to 1e-3.
 
     That program adds 2e-5 to a variance in place of 1e-5, so all numbers differ by about 1e-5 per layer.
     """

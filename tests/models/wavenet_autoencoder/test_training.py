@@ -63,7 +63,11 @@ def test_a_resumed_run_is_the_unbroken_one(optimizer: str, tmp_path: Path) -> No
 
 
 def test_the_pitch_of_a_recording_comes_with_each_of_its_crops(tmp_path: Path) -> None:
-    """Recordings whose pitch is not one of the pitches of the network are left out, and the summary says so."""
+    """Recordings whose pitch is not one of the pitches of the network are left out, and the summary says so.
+
+    Missing pitches, and recordings that are all left out, are refused. Other labels give another fingerprint, which
+    covers the recordings in use and their pitches, and no more.
+    """
     settings = Settings(**{**SMALL, "lowest": 60, "pitches": 3, "validation_share": 0.0})
     labels = {"a": {"pitch": "61"}, "b": {"pitch": "62"}, "c": {"pitch": "63"}}
     recordings = {"a": tone(), "b": tone() ** 2, "c": tone() ** 3}
@@ -123,7 +127,10 @@ def test_with_partners_the_encoder_reads_a_recording_of_the_same_timbre_at_the_s
 
 
 def test_the_timbre_loss_is_that_of_the_formula() -> None:
-    """The loss equals its formula in numpy; the crop whose timbre no other crop has is left out."""
+    """The loss equals its formula in numpy; the crop whose timbre no other crop has is left out.
+
+    If all timbres differ, or all are the same, the loss is 0.
+    """
     z, timbre = np.random.default_rng(0).standard_normal((6, 3)), [0, 1, 0, 2, 1, 0]
     surprises = []
     for i in (0, 1, 2, 4, 5):
@@ -164,7 +171,10 @@ def test_the_log_has_the_timbre_loss_with_separation_alone(tmp_path: Path) -> No
 
 
 def test_a_validation_with_audio_says_whether_changed_pitches_are_heard(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each recording is decoded three semitones higher; pitches above the highest continue from the lowest on."""
+    """Each recording is decoded three semitones higher; pitches above the highest continue from the lowest on.
+
+    The figures of `pitch_figures` for these sounds are those of the validation.
+    """
     settings = Settings(**{**SMALL, "audio": 0.1, "validation_share": 0.0, "lowest": 60, "pitches": 5})
     recordings = {"a": tone(), "b": tone() ** 2}
     labels = {"a": {"pitch": "61"}, "b": {"pitch": "63"}}
@@ -190,7 +200,10 @@ def test_weights_to_begin_with_are_kept(tmp_path: Path) -> None:
 
 
 def test_a_batch_has_the_levels_of_crops_and_the_loss_is_their_mean_surprise() -> None:
-    """Each level is predicted from the encoding of the crop and the levels before it; the first one after silence."""
+    """Each level is predicted from the encoding of the crop and the levels before it; the first one after silence.
+
+    Crops begin with a frame, and reach the end of the last whole one.
+    """
     settings = Settings(**{**SMALL, "validation_share": 0.0})
     one = task(settings, {"a": tone(217)}, features(settings))  # ten frames of 20 samples, and a rest
     signal, seen = floor_levels(tone(217)), set()
@@ -312,7 +325,8 @@ def test_4096_samples_of_a_tone_are_learnt() -> None:
 def partials(samples: Array, pitch: int, rate: int) -> Array:
     """Return the levels of the partials of a note, in dB relative to the strongest, at least -50.
 
-    They are measured in the samples from 200 to 2600, 0.6 s at 4 kHz. pitch: a MIDI number; rate: Hz.
+    The result has one number for each partial up to 0.48 times the rate. They are measured in the samples from 200 to
+    2600, 0.6 s at 4 kHz. samples: at least 2600; pitch: a MIDI number; rate: Hz.
     """
     frames = np.lib.stride_tricks.sliding_window_view(samples[200:2600], 400)[::200]
     k = np.arange(1, int(0.48 * rate / frequency_of(pitch)) + 1)
@@ -336,9 +350,10 @@ def trained_on_notes(out: Path, count: int, settings: Settings) -> Path:
 
 
 def with_other_pitch(weights: Path, index: int) -> tuple[Array, int]:
-    """Return the start of a note, decoded five semitones higher, and its new pitch.
+    """Return the first 1.6 s of a made note at 4 kHz, decoded five semitones higher, and its new pitch, a MIDI number.
 
-    Pitches above the highest continue from the lowest on. weights: the file; index: the number of the note.
+    Pitches above the highest, 67, continue from the lowest, 60. weights: the file of a network with these 8 pitches;
+    index: the number of the note.
     """
     note = made_note(0, index, 4000, 60, 67)
     pitch = 60 + (note.pitch - 60 + 5) % 8
@@ -362,11 +377,12 @@ def test_a_note_whose_label_is_changed_has_the_new_pitch(tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_with_separation_a_note_whose_label_is_changed_keeps_a_part_of_its_timbre(tmp_path: Path) -> None:
-    """The partials of a note with a changed label are 2 dB or more nearer to its own timbre than to the other four.
+    """The partials of notes with changed labels are, in the mean, over 2 dB nearer to their own timbre than to others.
 
-    There are 40 notes, one of each pitch and timbre; the training takes about 140 seconds. Measured: partials 10.3 dB
-    from those of the true note, and 14.2 dB, in the mean, from those of the same note in the four other timbres; 37
-    pitches within 20 cents. Without separation the partials were 13.1 and 12.9 dB away.
+    At least 32 of 40 notes have the pitch of the new label, to 20 cents. There are 40 notes, one of each pitch and
+    timbre; the training takes about 140 seconds. Measured: partials 10.3 dB from those of the true note, and 14.2 dB,
+    in the mean, from those of the same note in the four other timbres; 37 pitches within 20 cents. Without separation
+    the partials were 13.1 and 12.9 dB away.
     """
     settings = settings_for_notes(steps=800, validate_every=800, batch=16, separation=0.3)
     weights = trained_on_notes(tmp_path, 40, settings)

@@ -32,7 +32,10 @@ FATCHORD = {
 
 
 def as_fatchord(arrays: dict[str, Array]) -> dict[str, Array]:
-    """Return the arrays of a network with two GRUs in the layout of fatchord/WaveRNN."""
+    """Return the arrays of a network with two GRUs in the layout of fatchord/WaveRNN, with its two counters.
+
+    arrays: those of our network, by name.
+    """
     found: dict[str, Array] = {
         "step": np.zeros(1, np.int64),
         "upsample.resnet.batch_norm.num_batches_tracked": np.zeros(()),
@@ -48,7 +51,10 @@ def as_fatchord(arrays: dict[str, Array]) -> dict[str, Array]:
 
 
 def as_torchaudio(arrays: dict[str, Array], blocks: int) -> dict[str, Array]:
-    """Return the arrays of a network with two GRUs in the layout of torchaudio. blocks: number of residual blocks."""
+    """Return the arrays of a network with two GRUs in the layout of torchaudio.
+
+    arrays: those of our network, by name; blocks: the number of its residual blocks.
+    """
     found = {}
     for name, array in as_fatchord(arrays).items():
         for old, new in (
@@ -63,7 +69,7 @@ def as_torchaudio(arrays: dict[str, Array], blocks: int) -> dict[str, Array]:
 
 
 def given(config: Config) -> dict[str, Any]:
-    """Return the values, by name, that a checkpoint does not contain."""
+    """Return the values, by name, that a checkpoint of a network with two GRUs does not contain."""
     return {"rate": config.rate, **({"mulaw": config.mulaw} if config.kind == "categorical" else {})}
 
 
@@ -139,7 +145,8 @@ def torchaudios(
 def torchaudios_outputs(w: dict[str, torch.Tensor], waveform: torch.Tensor, mel: torch.Tensor) -> torch.Tensor:
     """Return the outputs of torchaudio's WaveRNN, [batch, n, classes], computed from its equations.
 
-    waveform: [batch, n]; mel: [batch, features, frames].
+    w: the arrays, as `torchaudios` returns them; waveform: [batch, n], from -1 to 1; mel: [batch, features, frames], of
+    which the first two and the last two are context, so n = (frames - 4) * hop.
     """
 
     def norm(x: torch.Tensor, name: str) -> torch.Tensor:
@@ -186,7 +193,8 @@ def torchaudios_outputs(w: dict[str, torch.Tensor], waveform: torch.Tensor, mel:
 def test_a_checkpoint_of_torchaudio_is_converted_and_computes_what_its_program_computes(tmp_path: Path) -> None:
     """The converted network gives the outputs of torchaudio's equations, to 1e-5 of their standard deviation.
 
-    The checkpoint is written by `torch.save` and read by `weights convert`.
+    The checkpoint is written by `torch.save` and read by `weights convert`, which finds all sizes in it and assumes the
+    rate.
     """
     theirs = torchaudios((2, 3, 4), 256, blocks=3, features=20, hidden=12, aux=16, units=32, dense=48)
     torch.save(theirs, tmp_path / "theirs.pth")
@@ -209,7 +217,8 @@ def test_a_checkpoint_of_torchaudio_is_converted_and_computes_what_its_program_c
 def as_dual(arrays: dict[str, Array]) -> dict[str, Array]:
     """Return the arrays of a network without frames in the layout of the original dual-softmax model.
 
-    Its gates u, r, e are called z, r, n here.
+    Its gates u, r, e are called z, r, n here, and our arrays have them in the order r, z, n. arrays: those of our
+    network, by name, with one bias for each gate.
     """
     heads = {"coarse1": "O1", "coarse2": "O2", "fine1": "O3", "fine2": "O4"}
     units = len(arrays["bias"]) // 3

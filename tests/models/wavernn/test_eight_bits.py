@@ -1,4 +1,4 @@
-"""Files of WaveRNN's weights in eight bits: a quarter of the size, read without rounding, and refused if wrong."""
+"""Files of WaveRNN's weights in eight bits: a quarter of the size, read without more rounding, and refused if wrong."""
 
 import json
 from pathlib import Path

@@ -47,7 +47,8 @@ def write(config: Config, path: Path, seed: int) -> None:
 def inputs(config: Config, drawn: Array) -> Array:
     """Return the inputs [n, d] of the network: for every sample the one before it, and its own coarse half, if any.
 
-    drawn: the draws of the network, samples or levels [n], or pairs (coarse half, fine half) [n, 2].
+    They are numbers from -1 to 1; d is 1, or 3 for the kind coarse_fine. drawn: the draws of the network: samples [n]
+    for the kind mixture, levels [n], or pairs (coarse half, fine half) [n, 2] of whole numbers.
     """
     values = (
         drawn.reshape(len(drawn), -1)
@@ -63,8 +64,9 @@ def inputs(config: Config, drawn: Array) -> Array:
 def forward(path: Path, given: ModelFeatures, drawn: Array, eight_bits: bool = False) -> Array:
     """Return the outputs [n, outputs] of the network in torch, teacher-forced.
 
-    given: the features; drawn: the draws that the network reads, as for `inputs`; eight_bits: whether its matrices and
-    the inputs of their products are rounded to eight bits.
+    path: the file of weights; given: "mel", [frames, features], to which zeros are added as context; drawn: the draws
+    that the network reads, as for `inputs`; eight_bits: whether its matrices and the inputs of their products are
+    rounded to eight bits.
     """
     config, arrays = WEIGHTS.read(path)
     model, rounded = network(config).eval(), WEIGHTS.in_eight_bits(arrays) if eight_bits else {}
@@ -115,7 +117,8 @@ def cumulative(config: Config, parameters: Array, drawn: Array) -> tuple[Array, 
 
     For the kind mixture, whose values are continuous, both are the same between -1 and 1.
 
-    parameters: [n, outputs], the outputs of the network; drawn: the samples, levels or halves that were drawn.
+    parameters: [n, outputs], the outputs of the network; drawn: the samples, levels or halves that were drawn, as for
+    `inputs`.
     """
     wide = parameters.astype(np.float64)
     if config.kind == "mixture":
@@ -173,7 +176,11 @@ def in_eight_bits(name: str) -> ModelExample:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_in_eight_bits_nearly_all_rows_are_those_of_torch(name: str, tmp_path: Path) -> None:
-    """At the other rows, a number near the edge between two steps is rounded otherwise."""
+    """The outputs of kernel and torch agree to 1e-5 in over 80 % of the rows.
+
+    In the others, a number near the edge between two steps is rounded otherwise. The median difference from outputs
+    without rounding is above 1e-3.
+    """
     one = in_eight_bits(name)
     path, features = one.weights(tmp_path), one.features(12, 0)
     drawn = one.one(path, one.features(12, 1), 1)[0]

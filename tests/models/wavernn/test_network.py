@@ -22,14 +22,21 @@ def loaded(config: Config, seed: int = 0) -> WaveRNN:
 
 
 def frames_and_samples(config: Config, count: int, seed: int = 0) -> tuple[Array, Array]:
-    """Return random frames [count, features], and random inputs of the network [count * hop, d], from -1 to 1."""
+    """Return random frames [count, features], and random inputs of the network [count * hop, d], both from -1 to 1.
+
+    d is 3 for the kind coarse_fine, otherwise 1.
+    """
     draw = np.random.Generator(np.random.Philox(key=seed))
     width = 3 if config.kind == "coarse_fine" else 1
     return 2 * draw.random((count, config.features)) - 1, 2 * draw.random((count * config.hop, width)) - 1
 
 
 def forward(model: WaveRNN, frames: Array, samples: Array) -> Tensor:
-    """Return the outputs [n, outputs] of the network in torch. frames: without context; samples: inputs [n, d]."""
+    """Return the outputs [n, outputs] of the network in torch.
+
+    frames: [frames, features], to which zeros are added as context; samples: the inputs [n, d] of the network, where n
+    = frames * hop.
+    """
     context = model.config.context
     known = torch.from_numpy(np.pad(frames, ((context, context), (0, 0)))).float()[None]
     given = torch.from_numpy(samples).float()[None]
@@ -39,7 +46,7 @@ def forward(model: WaveRNN, frames: Array, samples: Array) -> Tensor:
 
 @pytest.mark.parametrize("name", SMALL)
 def test_the_network_computes_its_equations(name: str) -> None:
-    """The expected outputs are computed from the equations in float64, sample by sample."""
+    """The outputs agree to 2e-5 with those of the equations, computed in float64, sample by sample."""
     config = SMALL[name]
     frames, samples = frames_and_samples(config, 5)
     plain = PlainWaveRNN(config, random_weights(config), frames)
@@ -60,7 +67,10 @@ def test_the_shapes_are_those_of_the_network(config: Config) -> None:
 
 
 def test_networks_have_as_many_parameters_as_the_published_ones() -> None:
-    """The paper states the size for a divided state; fatchord/WaveRNN prints 4.481 and 4.234 million."""
+    """The paper states the size of a network with a divided state, here `wavernn-split`.
+
+    fatchord/WaveRNN prints 4.481 million for `wavernn` and 4.234 million for `wavernn-mixture`.
+    """
     counts = {name: sum(one.numel() for one in network(config).parameters()) for name, config in PRESETS.items()}
     assert counts["wavernn-split"] == 3_050_048
     assert counts["wavernn"] == 4_480_941
@@ -69,7 +79,10 @@ def test_networks_have_as_many_parameters_as_the_published_ones() -> None:
 
 @pytest.mark.parametrize("name", ["one bias", "two biases"])
 def test_the_fine_half_alone_knows_the_coarse_half(name: str) -> None:
-    """The gradient of the coarse logits with respect to the coarse half of the same sample is exactly 0."""
+    """The gradient of the coarse logits with respect to the coarse half of the same sample is exactly 0.
+
+    That of the fine logits is not. The logits of both depend on every earlier sample, and on no later one.
+    """
     config = SMALL[name]
     model = loaded(config)
     frames, samples = frames_and_samples(config, 3)
@@ -91,7 +104,7 @@ def test_the_fine_half_alone_knows_the_coarse_half(name: str) -> None:
 
 
 def test_both_halves_read_the_whole_state() -> None:
-    """The logits of each half depend on both halves of the previous state."""
+    """The logits of each half depend on every unit of the state before, which has one half for each."""
     config = SMALL["one bias"]
     model = loaded(config)
     frames, samples = frames_and_samples(config, 1)

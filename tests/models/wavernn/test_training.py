@@ -47,7 +47,8 @@ def features(x: Array) -> dict[str, Array]:
 def trained(out: Path, resume: bool = False, **settings: Any) -> dict[str, Array]:
     """Train a tiny network, and return its weights by name.
 
-    out: the folder of the run; resume: whether to continue the run that is there; settings: those that replace TINY.
+    out: the folder of the run; resume: whether to continue the run that is there; settings: those that replace TINY or
+    are added to it.
     """
     recordings = {"a": speech()[16000:22000], "b": speech()[30000:35000]}
     path = train(recordings, features, out, Settings(**{**TINY, **settings}), resume)
@@ -56,7 +57,10 @@ def trained(out: Path, resume: bool = False, **settings: Any) -> dict[str, Array
 
 @pytest.mark.parametrize("name", SMALL)
 def test_the_code_of_a_drawn_sample_is_what_was_drawn(name: str) -> None:
-    """The codes for training and the samples of the node are inverse to each other, for every level."""
+    """The codes for training and the samples of the node are inverse to each other, for every level.
+
+    Samples beyond -1 .. 1 get the first or the last code. For a mixture, a code stands for a sample to half a level.
+    """
     config = SMALL[name]
     net = packed(config, random_weights(config))
     if config.kind == "mixture":
@@ -78,7 +82,7 @@ def test_the_codes_are_those_of_the_samples_with_pre_emphasis_and_gain() -> None
 
 @pytest.mark.parametrize("bits", [4, 6, 8, 10, 12, 16])
 def test_halves_are_joined_to_the_code(bits: int) -> None:
-    """Coarse half * 2**(bits / 2) + fine half is the code, and the network reads the halves as -1 to 1."""
+    """Coarse half * 2**(bits / 2) + fine half is the code, and the network reads the halves as numbers from -1 to 1."""
     distribution, u = CoarseFine(bits), torch.arange(1 << bits)
     c, f = distribution.halves(u)
     assert torch.equal(c * distribution.levels + f, u)
@@ -123,7 +127,10 @@ def test_the_loss_is_that_of_the_predicted_distribution() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("preset", ["wavernn-small", "wavernn-small-mixture", "wavernn-small-split"])
 def test_a_resumed_run_has_the_weights_of_an_unbroken_one(tmp_path: Path, preset: str) -> None:
-    """The weights are equal bit for bit, also the running statistics of the residual network."""
+    """The weights are equal bit for bit, also the running statistics of the residual network.
+
+    Half of the blocks of each recurrent gate stay, as its density says, and the audio of validations is written.
+    """
     sparse: dict[str, Any] = {"density_update": 0.5, "density_reset": 0.5, "density_state": 0.5, "ema": 0.5}
     whole = trained(tmp_path / "whole", preset=preset, audio=0.05, **sparse)
     trained(tmp_path / "parts", preset=preset, steps=2, audio=0.05, **sparse)
@@ -166,17 +173,20 @@ def test_the_first_filters_of_the_upsampling_are_those_that_were_asked_for(prese
 
 
 def tone_batches(count: int, length: int, seed: int = 0) -> Array:
-    """Return codes [count, length + 1] of a sine of 500 Hz at 16 kHz. Each row begins at another sample."""
+    """Return 16-bit codes [count, length + 1] of a sine of 500 Hz at 16 kHz, whose amplitude is 0.5.
+
+    Each row begins at a random one of the 32 samples of a period.
+    """
     first = np.random.Generator(np.random.Philox(key=seed)).integers(0, 32, (count, 1))
     x = 0.5 * np.sin(2 * np.pi * 500 / 16000 * (np.arange(length + 1) + first))
     return codes(x, Config(kind="coarse_fine", bits=16, auxiliary=0))
 
 
 def fitted(model: Split, code: Any, steps: int, rate: float) -> dict[str, float]:
-    """Train the model on batches of codes, and return the losses of the last batch, by name.
+    """Train the model on batches of codes, and return the losses of the last batch before its update, by name.
 
-    code: a function from the number of a step to the codes of its batch; steps: the number of batches; rate: the
-    learning rate.
+    model: a network without frames, which is changed in place; code: a function from the number of a step to the codes
+    [batch, n + 1] of its batch; steps: the number of batches, at least 1; rate: the learning rate of Adam.
     """
     optimizer = torch.optim.Adam(model.parameters(), rate)
     for step in range(steps):
@@ -205,8 +215,8 @@ def toy() -> Split:
 def test_the_fine_half_learns_what_goes_with_the_coarse_half() -> None:
     """The codes are 7 or 8 with equal probability (`toy_codes`), so the least possible loss is ln 2 = 0.693 nats.
 
-    Trained well, the network gives all the probability to these two codes: the coarse half 1 goes with the fine half 3,
-    and the coarse half 2 with the fine half 0.
+    Trained well, the network has a loss of at most 0.70, and gives over 99 % of the probability to these two codes: the
+    coarse half 1 goes with the fine half 3, and the coarse half 2 with the fine half 0.
     """
     model = toy()
     fitted(model, toy_codes, 150, 0.02)
@@ -232,7 +242,7 @@ def halves_of(code: torch.Tensor) -> torch.Tensor:
 
 
 def test_a_fine_half_that_ignores_the_coarse_half_is_noticed() -> None:
-    """Without the weights of the coarse half, the least possible loss is 2 * ln 2 = 1.386 nats."""
+    """Without the weights of the coarse half, the least possible loss is 2 * ln 2 = 1.386 nats; it stays above 1.36."""
     model = toy()
     model.input_fine.register_hook(lambda gradient: gradient * torch.tensor([1.0, 1.0, 0.0]))  # type: ignore[no-untyped-call]  # torch's
     with torch.no_grad():

@@ -16,7 +16,10 @@ EXAMPLES = [
 
 
 def restated(x: Array, node: Compressor, rate: float) -> Array:
-    """Return the output of a compressor, sample by sample from the formulas in the docstring of `Compressor`."""
+    """Return the output of a compressor, sample by sample from the formulas in the docstring of `Compressor`.
+
+    x: [n] or [n, channels]; rate: Hz.
+    """
     y, smooth = np.empty_like(x), 0.0
     for n, row in enumerate(x):
         level = 20 * np.log10(max(np.abs(row).max(), 1e-12))

@@ -16,7 +16,10 @@ EXAMPLES = [
 
 
 def restated(x: Array, node: Gate, rate: float) -> Array:
-    """Return the output of a gate, sample by sample from the formulas in the docstring of `Gate`."""
+    """Return the output of a gate, sample by sample from the formulas in the docstring of `Gate`.
+
+    x: [n] or [n, channels]; rate: Hz.
+    """
     y, smooth, hold = np.empty_like(x), -node.range, round(node.hold * rate)
     loud = np.abs(x).reshape(len(x), -1).max(axis=1) >= 10 ** (node.threshold / 20)
     for n, row in enumerate(x):

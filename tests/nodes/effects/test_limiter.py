@@ -22,7 +22,8 @@ EXAMPLES = [
 def restated(x: Array, node: Limiter, rate: float) -> Array:
     """Return the output of a limiter, sample by sample from the formulas in the docstring of `Limiter`.
 
-    In the letters of that docstring, g is 1 outside the signal, and r begins at n = -L.
+    In the letters of that docstring, g is 1 outside the signal, and r begins at n = -L; the r before it is 1. x: [n] or
+    [n, channels]; rate: Hz.
     """
     ceiling, ahead = 10 ** (node.ceiling / 20), round(node.lookahead_seconds * rate)
     peak = np.maximum(np.abs(x).reshape(len(x), -1).max(axis=1), 1e-300)

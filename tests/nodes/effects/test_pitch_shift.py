@@ -29,7 +29,10 @@ def shifted(x: Array, semitones: float, **settings: Any) -> Array:
 
 
 def frequency(x: Array) -> float:
-    """Return the frequency, Hz, of the strongest tone in x at 16 kHz, from the phases of windows 1000 samples apart."""
+    """Return the frequency, Hz, of the strongest tone in x at 16 kHz, from the phases of two windows.
+
+    The windows have 4096 samples and begin at samples 4000 and 5000; x: [n], at least 9096 samples.
+    """
     w = np.hanning(4096)
     first, second = (np.fft.rfft(x[at : at + 4096] * w) for at in (4000, 5000))
     peak = int(np.abs(first).argmax())

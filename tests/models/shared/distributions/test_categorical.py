@@ -11,7 +11,7 @@ from dspgraph_nodes.models.shared.distributions.categorical import Categorical
 def draw_level(row: Array, number: float) -> int:
     """Return the level that the kernel draws from one row of logits, and check its probability.
 
-    number: the random number, from 0 up to, not including, 1.
+    row: [levels] float32; number: the random number, from 0 up to, not including, 1.
     """
     buffers = softmax_buffers(np.zeros((1, 0), np.float32), len(row), 1)
     drawn, shares = np.zeros(1), np.ones(1, np.float32)

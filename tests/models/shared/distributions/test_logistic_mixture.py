@@ -28,9 +28,10 @@ def mixture(count: int, components: int, seed: int = 0, wide: bool = False) -> A
 
 
 def classes_of(row: Array, levels: int) -> Array:
-    """Return ln P of each of `levels` levels, from differences of the distribution function F of a mixture.
+    """Return ln P of each of `levels` levels, [levels], from differences of the distribution function F of a mixture.
 
-    row: [3 * K], the parameters of the mixture. Where F is above 1/2, differences of 1 - F are taken, which are more
+    The levels are equal intervals around -1 .. 1; the first and the last one are open to infinity. row: [3 * K], the
+    parameters of the mixture. Where F of a component is above 1/2, differences of 1 - F are taken, which are more
     exact.
     """
     logits, means, log_scales = np.split(row, 3)
@@ -55,7 +56,8 @@ def test_the_loss_is_that_of_the_interval_of_the_level() -> None:
 def test_the_probabilities_of_all_levels_add_up_to_one(mean: float) -> None:
     """The sum is 1, but not by the published formula, which opens all levels beyond +-0.999 to infinity.
 
-    For narrow mixtures the sum by that formula reaches 30.
+    For narrow mixtures whose mean is at least 0.999, or at most -0.999, the sum by that formula differs from 1 by more
+    than 0.5; it reaches 30.
     """
     y = torch.linspace(-1, 1, 65536, dtype=torch.float64)
     for log_scale in (-2.0, -4.0, -9.0, -12.0):
@@ -133,7 +135,8 @@ def test_the_exact_formula_gives_the_exact_loss_and_gradient(classes: int, floor
 def drawn_by_the_kernel(params: Array, numbers: Array, floor: float) -> Array:
     """Return samples [n] that the kernel draws, each in a lane of its own, from n mixtures.
 
-    params: [n, 3 * K], the parameters; numbers: [n, K + 1], random numbers; floor: the least log-scale.
+    params: [n, 3 * K], the parameters; numbers: [n, K + 1], random numbers between 0 and 1, neither included; floor:
+    the least log-scale, -inf for none.
     """
     rows, noise = np.ascontiguousarray(params.T), np.ascontiguousarray(mixture_noise(numbers).T)
     return np.array([draw_logistic(rows, noise, lane, floor) for lane in range(len(params))])
@@ -161,7 +164,7 @@ def test_kernel_and_torch_draw_the_same() -> None:
 def test_draws_have_the_distribution_of_the_mixture() -> None:
     """For each of 20 mixtures, the Kolmogorov-Smirnov statistic of 20,000 draws is below 1.95 / sqrt(20,000) = 0.0138.
 
-    By chance it would be above in one of 1000 cases.
+    By chance it would be above in one of 1000 cases. It is taken between -1 and 1, to which the draws are limited.
     """
     count, draw = 20000, np.random.Generator(np.random.Philox(key=3))
     for row in mixture(20, 10, seed=2, wide=True):
