@@ -363,7 +363,8 @@ def test_each_update_changes_the_weights_of_its_part_alone(tmp_path: Path, monke
 def test_a_run_with_parts_resumes_and_learns(tmp_path: Path) -> None:
     """The mean of the generated numbers moves from 0 to the mean of the data, 1.5, around which it oscillates.
 
-    After 400 batches it is at most 0.6 away. A run that was resumed after 100 of 400 batches has the same weights. The log has the figures of the run.
+    After 400 batches it is at most 0.6 away. A run that was resumed after 100 of 400 batches has the same weights. The
+    log has the figures of the run.
     """
     whole = adversarial(tmp_path / "whole", steps=400, validate_every=400)
     adversarial(tmp_path / "parts", steps=100, validate_every=400)
