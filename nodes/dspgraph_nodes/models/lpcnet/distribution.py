@@ -22,9 +22,9 @@ __all__ = ["PIPELINE", "distribution", "probabilities"]
 def distribution(weights: Path, samples: Array, features: FeatureFunction) -> tuple[Array, Array, float]:
     """Return (distributions [n, 256] that a network predicts, true codes [n], rate in Hz) for a recording.
 
-    The codes are the mu-law codes of the excitation. weights: a file of weights; samples: [n], full scale +-1, 16 kHz; features:
-    the function that computes the pipeline `lpcnet_features`. Raises ValueError if the file holds no weights of this
-    model, or if its network reads other features.
+    The codes are the mu-law codes of the excitation. weights: a file of weights; samples: [n], full scale +-1, 16 kHz;
+    features: the function that computes the pipeline `lpcnet_features`. Raises ValueError if the file holds no weights
+    of this model, or if its network reads other features.
     """
     longer = np.concatenate((samples, np.zeros(DELAY)))  # so that the delayed signal has the last sample too
     whole, model = utterance(longer, features), load(WEIGHTS, LPCNet, weights)
