@@ -18,7 +18,7 @@ RATE, LENGTH = 1000, 2000  # of sounds of two seconds
 
 
 class Tones(Node):
-    """Make sounds whose samples are all the pitch + 1, so that the pitch 0 is not silent."""
+    """Make sounds of LENGTH samples, all of them the pitch + 1, so that the pitch 0 is not silent."""
 
     latent = Input(Frames, "latent")
     pitch = Input(Symbols, "pitch")
@@ -106,7 +106,10 @@ def test_latents_are_drawn_as_the_node_says(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_more_notes_than_are_computed_together_change_no_sound() -> None:
-    """With a network, the sound of a note depends on its time, its pitch and the seed, but not on the other notes."""
+    """With a network, the sound of a note depends on its time, its pitch and the seed, but not on the other notes.
+
+    Its level is left out: `play` scales the sum of all notes.
+    """
     graph = NoteGraph(load("gansynth_notes", overrides()))
     many = [ScoredNote(0.4 * k, 0.02, 24 + k % 7) for k in range(18)]
     found, alone = play(many, graph, seed=5), play(many[17:], graph, seed=5)

@@ -44,7 +44,7 @@ def test_a_score_has_a_bound() -> None:
 
 
 def midi_file(path: Path, *messages: mido.Message | mido.MetaMessage) -> Path:
-    """Write a MIDI file with 480 ticks per beat, and return its path."""
+    """Write a MIDI file of one track with these messages, 480 ticks per beat, and return its path."""
     file = mido.MidiFile(ticks_per_beat=480)
     file.tracks.append(mido.MidiTrack(messages))
     file.save(path)
@@ -52,7 +52,7 @@ def midi_file(path: Path, *messages: mido.Message | mido.MetaMessage) -> Path:
 
 
 def test_a_midi_file_is_read_with_its_tempo(tmp_path: Path) -> None:
-    """The times of notes follow the tempo: a beat lasts 0.25 s at first, then 1 s."""
+    """The times of notes follow the tempo: a beat lasts 0.25 s at first, then 1 s. The velocity 0 ends a note."""
     path = midi_file(
         tmp_path / "tune.mid",
         mido.MetaMessage("set_tempo", tempo=250_000, time=0),

@@ -193,7 +193,7 @@ def test_a_pipeline_that_cannot_stand_there_is_refused(tmp_path: Path, base: Pat
 
 
 PASS = "inputs: {x: {audio: 16000}, q: {audio: 16000}}\nnodes: {a: {node: toy_scale, x: x}}\noutputs: {y: x, z: a}\n"
-"""A pipeline whose output y is its input x, and whose input q is not used."""
+"""A pipeline whose output y is its input x, whose output z is twice x, and whose input q is not used."""
 
 
 @pytest.mark.parametrize(

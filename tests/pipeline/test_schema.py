@@ -1,4 +1,4 @@
-"""The schema of pipeline files: it is the one in the folder docs, and accepts what the loader accepts."""
+"""The schema of pipeline files: it is the one in the folder docs, accepts what loads, and refuses faulty files."""
 
 from pathlib import Path
 from typing import Any

@@ -36,7 +36,7 @@ def test_the_scale_of_every_phone_comes_through_files(npz: Path) -> None:
 def test_an_offset_brings_an_alignment_back(npz: Path) -> None:
     """An offset of -768 samples corrects labels that are 768 samples late.
 
-    Without the offset, phones get samples of their neighbours.
+    Without the offset, phones get samples of their neighbours, and a note says how much lies beyond the end.
     """
     late = write_labels(npz.with_suffix(".lab"), PHONES, late=768)
     shifted, right = study_files(npz, late), study_files(npz, late, offset="-768/16000")
@@ -102,7 +102,10 @@ def test_notes_of_alignments_are_told_once(tmp_path: Path) -> None:
 
 
 def test_scales_are_studied_too_and_a_stream_is_chosen_by_its_name(tmp_path: Path) -> None:
-    """A study takes streams of scales as the node `mixture_scale` returns them: natural logarithms, one in each row."""
+    """A study takes streams of scales as the node `mixture_scale` returns them: natural logarithms, one in each row.
+
+    Of several such streams in a file, one must be chosen by its name.
+    """
     streams = {
         "expected": Frames(RATE, "log_scale", 1), "deviation": Frames(RATE, "log_deviation", 1),
         "speech": Audio(RATE), "codes": Symbols(RATE, "mulaw", 256),

@@ -22,7 +22,10 @@ def test_rows_and_columns_of_a_spectrogram_are_centred_on_their_frequency_and_ti
 
 
 def test_small_spectrograms_share_their_scales(tmp_path: Path) -> None:
-    """A tone is drawn in the row of its frequency and the columns of its time; 20 dB less are 16 of 64 levels less."""
+    """A tone is drawn in the row of its frequency and the columns of its time; 20 dB less are 16 of 64 levels less.
+
+    The axes reach to the end of the longest file, and to half the highest rate; beyond its own, a picture is black.
+    """
     steps = np.arange(2 * 16000) / 16000
     soundfile.write(tmp_path / "loud.wav", 0.5 * np.sin(2 * np.pi * 3000 * steps), 16000)
     soundfile.write(tmp_path / "soft.wav", 0.05 * np.sin(2 * np.pi * 3000 * steps[:16000]), 16000)

@@ -12,7 +12,7 @@ from helpers.speech import speech
 
 @pytest.fixture
 def good(tmp_path: Path) -> Path:
-    """Return the path of a file with half a second of speech."""
+    """Write half a second of speech at 16 kHz to `in/good.wav`, and return its path."""
     (tmp_path / "in").mkdir()
     soundfile.write(tmp_path / "in" / "good.wav", speech()[8000:16000], 16000)
     return tmp_path / "in" / "good.wav"
@@ -20,6 +20,6 @@ def good(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def marked(tmp_path: Path, good: Path) -> Path:
-    """Return the path of a short file whose first sample is `MARK`."""
+    """Write `bad.wav`, three samples of which the first is `MARK`, beside `good`, and return its path."""
     soundfile.write(good.with_name("bad.wav"), np.array([MARK, 0.5, -MARK]), 16000)
     return good.with_name("bad.wav")

@@ -48,7 +48,10 @@ RATES = (8000, 16000, 44100)
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
-    """Return a folder with two recordings of each rate and each number of channels, in an order that mixes them."""
+    """Return a folder with two recordings of each rate in RATES and each number of channels, 1 and 2.
+
+    They are called NUMBER_RATE_CHANNELS.wav, so that in the order of names the rates are mixed.
+    """
     (tmp_path / "in").mkdir()
     for k in range(2):
         for rate in RATES:
@@ -63,9 +66,10 @@ def own(tmp_path: Path, text: str = OWN, *overrides: str) -> Pipeline:
 
 
 def one_by_one(tmp_path: Path, corpus: Path) -> dict[str, bytes]:
-    """Render each recording with a pipeline that has the rate and channels of its header as numbers.
+    """Render each recording with the pipeline OWN, with the rate and channels in the name of the file as numbers.
 
-    Returns the files that were written, path -> content.
+    Returns the files that were written, except the ledger: path in the output folder -> content. corpus: a folder such
+    as that of the fixture.
     """
     for path in sorted(corpus.iterdir()):
         _, rate, channels = path.stem.split("_")
@@ -88,7 +92,10 @@ def one_by_one(tmp_path: Path, corpus: Path) -> dict[str, bytes]:
 def test_a_mixed_folder_gives_what_each_file_gives_alone(
     tmp_path: Path, corpus: Path, executor: Executor, batch: int
 ) -> None:
-    """The audio files and the sidecars, with graph and digest, are equal byte for byte."""
+    """The audio files and the sidecars, with graph and digest, are equal byte for byte to those of each file alone.
+
+    There is one digest for each rate and number of channels.
+    """
     rows = render(own(tmp_path), [corpus], tmp_path / "out", batch=batch, executor=executor)
     assert [row.id for row in rows] == sorted(path.stem for path in corpus.iterdir())
     found, expected = everything(tmp_path / "out"), one_by_one(tmp_path, corpus)
@@ -109,7 +116,10 @@ def test_a_resumed_run_renders_only_the_file_that_has_another_rate_now(tmp_path:
 
 
 def test_a_file_without_a_graph_fails_and_the_others_are_rendered(tmp_path: Path, corpus: Path) -> None:
-    """Files with two channels have an error, because the node takes one, and lose the results of an earlier run."""
+    """Files with two channels have an error, because the node takes one, and lose the results of an earlier run.
+
+    A file without audio has an error too. The ledger has no digest for these files.
+    """
     path = written(tmp_path, 'inputs: {x: {audio: file, channels: file}}\nnodes: {f: {node: frame, x: x, length: 80, hop: 80}}\n'
                    "outputs: {y: f}\n")  # fmt: skip
     pipeline = Pipeline(path, ())
@@ -144,7 +154,8 @@ def test_a_file_that_has_changed_is_of_the_same_pipeline(
 ) -> None:
     """The result of a changed file may be replaced without `overwrite`, and the other files are rendered.
 
-    change: a key of OTHER; lost: whether both files are changed, or only the first one.
+    A file that is missing or is no audio is an error of this file only, in every run. change: a key of OTHER; lost:
+    whether both files are changed, or only the first one.
     """
     files = [corpus / "0_8000_1.wav", corpus / "0_16000_1.wav"]
     render(own(tmp_path), files, tmp_path / "out")
@@ -323,7 +334,10 @@ def test_an_array_file_has_no_rate(tmp_path: Path) -> None:
 
 
 def test_a_comparison_compares_every_file_at_its_own_rate(tmp_path: Path, corpus: Path) -> None:
-    """Sounds and scores are those of comparisons of each file alone, with its rate and channels written out."""
+    """Sounds and scores are those of comparisons of each file alone, with its rate and channels written out.
+
+    With `resume`, the results of all files are taken from the first run.
+    """
     path = written(tmp_path, OWN)
     several = choices(path, ())
     files = [corpus / "1_44100_2.wav", corpus / "0_8000_1.wav", corpus / "0_44100_2.wav"]

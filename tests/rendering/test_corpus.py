@@ -129,7 +129,7 @@ def test_a_pattern_gives_what_matches_with_the_folders_below_its_fixed_part(
 
 
 def test_links_to_folders_are_not_followed_and_links_to_files_are(tmp_path: Path) -> None:
-    """A link to a file is taken; a link to a folder is not.
+    """In a folder, links to files are taken, and links to folders are not; a folder that is itself a link is searched.
 
     A link back to a parent folder would list each file forty times.
     """

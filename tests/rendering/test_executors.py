@@ -250,7 +250,7 @@ def test_a_node_that_kills_the_process_as_it_starts_is_a_row(tmp_path: Path, cli
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with 30 clips of speech, of 0.2 to 0.6 s."""
+    """Return a folder with 30 clips of speech, 00.wav to 29.wav, of 0.2 to 0.6 s."""
     folder = tmp_path_factory.mktemp("clips")
     for k in range(30):
         begin = 1900 * k
@@ -265,7 +265,10 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def ledger(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return the lines of the ledger by id, without the measured time and the command line."""
+    """Return the lines of the ledger by id, without the measured time and the command line.
+
+    The test fails if an id has several lines.
+    """
     rows = [json.loads(line) for line in (folder / "ledger.jsonl").read_text().splitlines()]
     assert len({row["id"] for row in rows}) == len(rows)
     own = ("id", "seconds", "command")
@@ -308,7 +311,7 @@ LATE = f"took longer than 1 s, 2 times: {TIMEOUT_ADVICE}"
 
 @pytest.fixture
 def clips_and_hang(tmp_path: Path, clips: Path) -> Path:
-    """Return a folder with six clips, and a seventh for which the node `Deadly` never returns."""
+    """Return a folder with six clips, and a seventh, 025.wav, for which the node `Deadly` never returns."""
     folder = tmp_path / "in"
     folder.mkdir()
     for path in sorted(clips.iterdir())[:6]:
@@ -450,9 +453,10 @@ def run(pipeline: Path, files: Sequence[Path], out: Path, *options: str) -> tupl
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> list[Path]:
-    """Return the paths of seven good clips, and of five that cannot be rendered, one of which kills its process.
+    """Return the paths of seven good clips, and of five that cannot be rendered.
 
-    A folder `unreadable.wav`, which cannot be rendered either, lies beside them.
+    The first path, `exit.wav`, is that of a clip that kills its process; the last, `missing.wav`, does not exist. A
+    folder `unreadable.wav`, which cannot be rendered either, lies beside them.
     """
     folder = tmp_path / "in"
     folder.mkdir()
@@ -474,9 +478,10 @@ SIX = ["exit", "missing", "nan", "raise", "truncated", "unreadable"]
 
 
 def assert_six_fail(corpus: list[Path], pipeline: Path, tmp_path: Path, *options: str) -> None:
-    """Render the corpus and the folder `unreadable.wav` with these options; assert that six of 13 items fail.
+    """Render the corpus and the folder `unreadable.wav` by the command line; assert that six of 13 items fail.
 
-    The files and the ledger of the others must be those of a run in one process, without the clip that would kill it.
+    The exit code must be 1. All files, and the lines of the ledger except that of the clip that kills its process, must
+    be those of a run in one process without this clip. options: of the command `render`.
     """
     unreadable = corpus[0].with_name("unreadable.wav")
     (tmp_path / "manifest.jsonl").write_text(json.dumps({"id": "unreadable", "path": str(unreadable)}))
@@ -596,7 +601,10 @@ def test_workers_end_by_themselves_when_the_run_is_killed(pipeline: Path, clips:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    """Start a Ray cluster with two machines of one core each; this process is on the first."""
+    """Start a Ray cluster with two machines of one core each, both simulated here; this process is on the first.
+
+    The cluster ends with the module.
+    """
     environment = pytest.MonkeyPatch()
     environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
     environment.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")

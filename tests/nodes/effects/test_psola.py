@@ -1,4 +1,4 @@
-"""PSOLA on vowels whose pitch and formants are known."""
+"""PSOLA, compared with the equations for a whole signal, and on vowels whose pitch and formants are known."""
 
 from fractions import Fraction
 
@@ -32,7 +32,10 @@ FORMANTS = ((700, 80), (1200, 90), (2600, 150))
 
 
 def vowel(f0: float, count: int = 16000) -> Array:
-    """Return a vowel [count] at 16 kHz: pulses of the pitch f0, filtered by three resonances."""
+    """Return a vowel [count] at 16 kHz with the peak 1: pulses at f0 Hz, filtered by three resonances.
+
+    The last pulse is left out.
+    """
     x = np.zeros(count)
     x[np.round(np.arange(0, count, 16000 / f0)).astype(int)[:-1]] = 1
     for frequency, width in FORMANTS:
@@ -48,7 +51,10 @@ def shifted(x: Array, f0: float, semitones: float) -> Array:
 
 
 def frequency(y: Array, near: float) -> float:
-    """Return the pitch within 100 cents of `near`, both in Hz, whose harmonics have the most power in y at 16 kHz."""
+    """Return the pitch within 100 cents of `near`, both in Hz, whose first 11 harmonics have the most power in y.
+
+    y: 14,000 samples or more at 16 kHz.
+    """
     spectrum = np.abs(np.fft.rfft(y[2000:14000] * np.hanning(12000), 1 << 18)) ** 2
     candidates = near * 2 ** (np.linspace(-100, 100, 2001) / 1200)
     power = [spectrum[np.round(np.arange(1, 12) * f / 16000 * (1 << 18)).astype(int)].sum() for f in candidates]
@@ -56,7 +62,10 @@ def frequency(y: Array, near: float) -> float:
 
 
 def formants(y: Array) -> Array:
-    """Return the frequencies, Hz, of the poles of linear prediction of y (16 kHz) that lie near the unit circle."""
+    """Return the frequencies, Hz, ascending, of the poles of linear prediction (order 10) of y near the unit circle.
+
+    y: 12,000 samples or more at 16 kHz.
+    """
     part = y[4000:12000] * np.hanning(8000)
     r = np.correlate(part, part, "full")[7999 : 7999 + 11]
     roots = np.roots(np.append(1, -solve_toeplitz(r[:-1], r[1:])))
@@ -123,9 +132,9 @@ def test_it_is_that_of_the_whole_signal(semitones: float, seed: int) -> None:
 
 @pytest.mark.parametrize("period", [0.0, 100.0, 266.0])
 def test_little_of_a_long_signal_is_kept(period: float) -> None:
-    """After 20 seconds, at most six periods of the lowest pitch and one block of 160 samples are kept.
+    """After 20 seconds, at most six periods of the lowest pitch and one block of 160 samples are kept, and 30 marks.
 
-    The lowest pitch, 60 Hz, has periods of 267 samples at 16 kHz. period: the period of the signal, in samples.
+    The lowest pitch, 60 Hz, has periods of 267 samples at 16 kHz. period: that of the signal, in samples; 0: unvoiced.
     """
     shift, x = PsolaSignal(16000, 1.5, 16000 / 60), speech()[8000:24000]
     for _ in range(20):

@@ -16,9 +16,9 @@ EXAMPLES = [
 
 
 def restated(x: Array, node: Reverb, rate: float) -> Array:
-    """Return the output of Freeverb by circular buffers, sample by sample, as the page cited in `Reverb` describes.
+    """Return the output of Freeverb, [n, channels], by circular buffers, sample by sample, as `Reverb` describes it.
 
-    x: [n, channels]; node: the node whose parameters count; rate: Hz.
+    x: [n, channels]; node: gives room, damp, wet and dry, but its tail is not computed; rate: Hz.
     """
     y = np.empty_like(x)
     for channel in range(x.shape[1]):

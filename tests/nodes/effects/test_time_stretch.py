@@ -1,4 +1,4 @@
-"""Time stretching: duration, pitch, and the identity for the factor 1, with both methods."""
+"""Time stretching: duration, pitch, channels, and the identity for the factor 1, with both methods."""
 
 from typing import Any
 
@@ -32,7 +32,10 @@ METHODS: list[dict[str, Any]] = [
 
 
 def frequency(x: Array, rate: float) -> float:
-    """Return the frequency, Hz, of the strongest tone in x, from the phases of two long windows 1000 samples apart."""
+    """Return the frequency, Hz, of the strongest tone in x, from the phases of two long windows 1000 samples apart.
+
+    x: 8096 samples or more; rate: Hz.
+    """
     w = np.hanning(4096)
     first, second = (np.fft.rfft(x[at : at + 4096] * w) for at in (3000, 4000))
     peak = int(np.abs(first).argmax())
@@ -87,7 +90,10 @@ def test_equal_channels_give_what_one_channel_gives(method: dict[str, Any]) -> N
 @pytest.mark.parametrize("method", METHODS, ids=str)
 @pytest.mark.parametrize("gain", [0.25, -1.0, 0.0])
 def test_a_sound_stays_where_it_is_panned(method: dict[str, Any], gain: float) -> None:
-    """The right channel is `gain` times the left one, also after stretching. With gain -1 the sum of both is silent."""
+    """The right channel is `gain` times the left one, also after stretching, and the left one stays loud.
+
+    With gain -1 the sum of both is silent.
+    """
     y = time_stretch(np.stack((X, gain * X), axis=1), 0.8, **method)
     assert np.abs(y[:, 0]).max() > 0.5 * np.abs(X).max()
     assert_allclose(y[:, 1], gain * y[:, 0], rtol=0, atol=1e-12)
@@ -119,7 +125,7 @@ def test_tones_keep_their_differences_of_level_and_phase(method: dict[str, Any])
 @pytest.mark.parametrize("method", METHODS, ids=str)
 @pytest.mark.parametrize("factor", [0.5, 1.5])
 def test_what_happens_when_is_stretched(method: dict[str, Any], factor: float) -> None:
-    """Tones that follow each other begin at `factor` times their original times."""
+    """Tones that follow each other are heard at `factor` times their original times, with their frequencies."""
     x = np.concatenate([np.sin(2 * np.pi * f / 16000 * np.arange(4000)) for f in (300, 900, 2000)])
     y = time_stretch(x, factor, **method)
     for k, f in enumerate((300, 900, 2000)):

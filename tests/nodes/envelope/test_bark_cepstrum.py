@@ -14,7 +14,10 @@ STREAM = Frames(100, "wave", 320)
 
 
 def fading(count: int) -> Array:
-    """Return frames of speech with a silent part in the middle."""
+    """Return windowed frames [count, 320] of speech with pre-emphasis, one for every 160 samples.
+
+    The signal is silent from its middle to 5/8 of its length.
+    """
     x = features()[0][8000 : 8000 + 160 * count].copy()
     x[80 * count : 100 * count] = 0
     return windowed(x)

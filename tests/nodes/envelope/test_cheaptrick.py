@@ -142,10 +142,10 @@ def test_a_missing_library_is_named_with_the_way_to_get_it(monkeypatch: pytest.M
 
 
 def test_an_fft_too_short_for_a_low_voice_is_told() -> None:
-    """The node advises against an n_fft that is too short for low voices, and names the lowest pitch.
+    """The node, and the pipeline `world`, advise against an n_fft that is too short for low voices.
 
-    The lowest pitch is 3 * rate / (n_fft - 3), as in WORLD's GetF0FloorForCheapTrick: 94.3 Hz for 512 samples at 16
-    kHz.
+    The advice names the lowest pitch, 3 * rate / (n_fft - 3), as in WORLD's GetF0FloorForCheapTrick: 94.3 Hz for 512
+    samples at 16 kHz. For 1024 samples there is no advice.
     """
     ports = Audio(16000), Frames(200, "f0", 1)
     assert Cheaptrick().advice(*ports) is Cheaptrick(n_fft=1024).advice(*ports) is None

@@ -14,7 +14,7 @@ from helpers.speech import speech
 
 
 def framed(window: str = "blackman", length: int = 512, hop: int = 80) -> Array:
-    """Return windowed frames of the recording; the squares of the window sum to 1."""
+    """Return windowed frames [n, length] of the recording, `hop` samples apart; the squares of the window sum to 1."""
     w = get_window(window, length)
     return sliding_window_view(speech(), length)[::hop] * (w / np.linalg.norm(w))
 
@@ -124,7 +124,8 @@ def test_predictable_frames_are_finite_and_stable(dtype: type) -> None:
 def reflections(a: Array) -> list[float]:
     """Return the reflection coefficients of the predictor a[1..order], the last one first, by the step-down recursion.
 
-    The filter is stable if all magnitudes are below 1. The list ends with the first coefficient whose magnitude is not.
+    The filter is stable if all magnitudes are below 1. The list ends with the first coefficient whose magnitude is
+    1 - 1e-9 or more, because the recursion divides by 1 - k**2.
     """
     found = []
     while len(a):

@@ -11,7 +11,7 @@ STREAM = Frames(100, "lsf", 17)
 
 
 def drawn(order: int, count: int = 200) -> Array:
-    """Return random rows [count, order + 1]: a gain, then `order` ascending frequencies from 0 to pi."""
+    """Return random rows [count, order + 1]: a gain, then `order` ascending frequencies, all from 0 to pi."""
     rows = np.random.default_rng(order).uniform(0, np.pi, (count, order + 1))
     rows[:, 1:].sort(axis=1)
     return rows

@@ -15,15 +15,15 @@ SILENCE = np.log(1e-16) / 2  # c[0] of nothing but the floor
 
 
 def framed(length: int = 512, hop: int = 80, window: str = "blackman") -> Array:
-    """Return windowed frames of the recording; the squares of the window sum to 1."""
+    """Return windowed frames [n, length] of the recording, `hop` samples apart; the squares of the window sum to 1."""
     w = get_window(window, length)
     return sliding_window_view(speech(), length)[::hop] * (w / np.linalg.norm(w))
 
 
 def distortion(a: Array, b: Array, n_fft: int, alpha: float) -> Array:
-    """Return for each row the RMS difference between the log spectra of two mel-cepstra, in dB, over all bins.
+    """Return for each row the RMS difference between the log spectra of two mel-cepstra, [n], in dB.
 
-    a, b: [n, order + 1], the mel-cepstra.
+    The mean is over the bins 0 to n_fft / 2. a, b: [n, order + 1], the mel-cepstra.
     """
     found: Array = 20 / np.log(10) * np.sqrt((((a - b) @ mel_cosines(n_fft, a.shape[1] - 1, alpha)) ** 2).mean(axis=1))
     return found
@@ -158,9 +158,10 @@ def test_silence_is_the_floor(dtype: type) -> None:
 
 
 def gradient(frames: Array, found: Array, alpha: float) -> float:
-    """Return the largest magnitude of a derivative of the criterion that `mcep` minimises, over all coefficients.
+    """Return half the largest magnitude of a derivative of the criterion that `mcep` minimises.
 
-    found: the mel-cepstra of the frames, [n, order + 1], at which the derivatives are taken. They are 0 at the minimum.
+    The maximum is over all frames and coefficients; at the minimum of the criterion it is 0. frames: [n, n_fft], n_fft
+    even; found: the mel-cepstra of the frames, [n, order + 1], at which the derivatives are taken. The floor is 1e-16.
     """
     n_fft, order = frames.shape[1], found.shape[1] - 1
     cosines = mel_cosines(n_fft, order, alpha)
@@ -171,7 +172,10 @@ def gradient(frames: Array, found: Array, alpha: float) -> float:
 
 
 def hard() -> Array:
-    """Return difficult frames: whistles, clicks, an offset, decays, and bands of noise, from soft to very loud."""
+    """Return 20 difficult frames of 512 samples, from soft to very loud.
+
+    They are whistles, clicks (frames 2 and 3), an offset, a window, a decay, a very loud window, and bands of noise.
+    """
     n, window, draw = np.arange(512), get_window("blackman", 512), np.random.default_rng(0)
     frames = [np.sin(0.3 * n), window * np.sin(2.0 * n), n == 0, n == 511, np.ones(512), window, 0.5**n, 1e15 * window]
     for _ in range(12):

@@ -24,7 +24,8 @@ EXAMPLES = [
 def criterion(c: Array, frame: Array, alpha: float, gamma: float) -> float:
     """Return the published criterion: the mean over frequency of I / |H|**2 + ln(|H|**2).
 
-    I is the power spectrum of the frame, and H the transfer function of the mel-generalised cepstrum c.
+    I is the power spectrum of the frame, plus 1e-16, and H the transfer function of the mel-generalised cepstrum c. The
+    mean is over 512 frequencies. c: [order + 1]; frame: [512].
     """
     w = 2 * np.pi * np.arange(512) / 512
     z = np.exp(-1j * w)

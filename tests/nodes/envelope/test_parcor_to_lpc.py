@@ -9,7 +9,7 @@ from dspgraph_nodes.envelope.parcor_to_lpc import ParcorToLpc, parcor_to_lpc
 
 
 def drawn(order: int, count: int = 200) -> Array:
-    """Return random rows [count, order + 1]: a gain, then `order` reflection coefficients."""
+    """Return random rows [count, order + 1]: a gain, then `order` reflection coefficients, all from -1 to 1."""
     return np.random.default_rng(order).uniform(-1, 1, (count, order + 1))
 
 

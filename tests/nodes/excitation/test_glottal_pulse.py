@@ -1,4 +1,4 @@
-"""Glottal pulses, compared with numerical integrals of the equations of the LF model."""
+"""Glottal pulses, compared with the conditions of the LF model, by numerical integration, and with Fant's shape."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,10 @@ def test_the_flow_returns_to_0_and_the_excitation_is_minus_1(rd: float) -> None:
 
 
 def test_the_shape_is_fants() -> None:
-    """For Rd = 1, Fant (1995) gives Ra = 0.038 and Rk = 0.342; Rg follows from the approximation of Rd."""
+    """The shape for Rd = 1 is that of Fant (1995).
+
+    He gives Ra = 0.038 and Rk = 0.342; Rg follows from the approximation of Rd.
+    """
     te, w, _, _, ta = lf_shape(1.0)
     rk = 0.342
     rg = rk * (0.5 + 1.2 * rk) / (0.44 - 4 * 0.038 * (0.5 + 1.2 * rk))

@@ -25,13 +25,19 @@ EXAMPLES = [
 
 
 def peak(hertz: float, width: float) -> Array:
-    """Return a predictor [1, 3] with one pair of poles, at 16 kHz: a peak at `hertz` Hz that is `width` Hz wide."""
+    """Return a predictor (1, a1, a2), [1, 3], with one pair of poles, for 16 kHz.
+
+    Its spectrum has a peak at `hertz` Hz that is `width` Hz wide.
+    """
     radius = np.exp(-np.pi * width / 16000)
     return np.array([[1.0, -2 * radius * np.cos(2 * np.pi * hertz / 16000), radius**2]])
 
 
 def power(lpc: Array, x: Array) -> float:
-    """Return the variance of the second half of x after the filter 1 / A(z). lpc: [1, order + 1], gain, a[1..order]."""
+    """Return the variance of the second half of x [n] after the filter 1 / A(z), without the gain.
+
+    lpc: [1, order + 1], the gain, a[1..order].
+    """
     y = lfilter([1], np.concatenate(([1], lpc[0, 1:])), x)[len(x) // 2 :]
     return float(np.var(y))
 
@@ -95,7 +101,8 @@ def test_float32_and_integers_have_the_gain_of_their_values(dtype: Any) -> None:
 def test_a_predictor_that_float32_made_unstable_is_taken_as_stable() -> None:
     """As in `lpc_to_parcor`: the poles of a tone are on the unit circle, and rounding moves them outside.
 
-    The expected gain is that of the nearest stable predictor, whose poles are moved inwards.
+    The expected gain is that of the nearest stable predictor, whose poles are moved inwards. In float64 the same
+    predictor is refused.
     """
     lpc = np.array([[1, -1.9, np.nextafter(np.float32(1), np.float32(2))]], np.float32)
     gain = pulse_gain(np.array([100.0]), lpc, most=1e6)[0, 1]

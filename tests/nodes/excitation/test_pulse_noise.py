@@ -21,7 +21,10 @@ def contour(frames: int) -> Array:
 
 
 def excitation(f0: Array, f0_rate: int = 100, rate: float = 16000) -> Array:
-    """Return the whole excitation of a contour, computed by the node alone, because the engine refuses NaN."""
+    """Return the whole excitation [n] of a contour, computed by the node alone, because the engine refuses NaN.
+
+    f0: [frames] or [frames, 1], Hz; f0_rate: frames per second; rate: of the samples, Hz.
+    """
     node = PulseNoise(rate=rate)
     state, y = node.step(node.start(Frames(Fraction(f0_rate), "f0", 1)), np.reshape(f0, (-1, 1)))
     return np.concatenate((y, *node.flush(state)))
@@ -142,7 +145,10 @@ def test_a_rate_of_too_many_digits_is_refused() -> None:
 
 
 def chirp(rate: float, dispersion: float) -> Array:
-    """Return the excitation of 1 s for a pitch of 1 Hz: one pulse, at the start, scaled so that its energy is 1."""
+    """Return the excitation of 1 s, [rate], for a pitch of 1 Hz: one pulse, at the start, whose energy is scaled to 1.
+
+    rate: a whole number of Hz; dispersion: that of the node, s.
+    """
     node = PulseNoise(rate=rate, dispersion=dispersion)
     state, y = node.step(node.start(Frames(Fraction(100), "f0", 1)), np.ones((100, 1)))
     whole: Array = np.concatenate((y, *node.flush(state)))

@@ -15,9 +15,10 @@ RATE = Fraction(16000)
 
 
 def analysed(x: Array, hop: int = 80, centre: float = 0.0, n_fft: int = 1024) -> dict[str, Array]:
-    """Return the pitch, power spectra and aperiodicity of audio at 16 kHz, by name, one row for every `hop` samples.
+    """Return f0, power and aperiodicity of audio x [n] at 16 kHz, by name, one row for every `hop` samples.
 
-    centre: the centre of the frames, in seconds.
+    centre: the centre of the frames, in seconds, 0 or more; n_fft: the rows of power and aperiodicity have
+    n_fft / 2 + 1 bins.
     """
     padded = np.concatenate((x[round(centre * 16000) :], np.zeros(round(centre * 16000))))
     f0 = dio(padded, RATE, hop, 71, 800, 0.1, True)
@@ -150,7 +151,8 @@ def test_a_pitch_of_less_than_two_periods_is_none() -> None:
 def test_the_declared_lookahead_is_enough_and_little_is_kept() -> None:
     """No sample comes later than the lookahead declares, and at most 15 rows are kept.
 
-    The signal comes in blocks of one row; its pitch jumps at random between unvoiced and 31.3 to 400 Hz.
+    The signal comes in blocks of one row; its pitch jumps at random between unvoiced, 31.3, 40, 90 and 400
+    Hz.
     """
     draw, none = np.random.default_rng(0), np.zeros((0, 513))
     responses, given = Responses(RATE, Fraction(200), Fraction(0), 1024), 0

@@ -29,7 +29,10 @@ EXAMPLES = [Example(node, x=(AUDIO, speech(3333))) for node in GEOMETRIES]
 
 
 def obvious(node: Frame, x: Array) -> Array:
-    """Return frames by the definition, with scipy's windows and numpy's sliding view over a signal padded with zeros."""
+    """Return frames [ceil(n / hop), length] of x [n] by the definition: scipy's windows, and numpy's sliding view.
+
+    The signal is padded with 1000 zeros on each side, beyond which no frame may reach.
+    """
     window = get_window(node.window, node.length)
     if node.norm == "power":
         window = window / np.sqrt(np.sum(window**2))

@@ -17,7 +17,7 @@ RNG = np.random.default_rng(20)
 def cut(length: int, hop: int, first: int | None = None) -> Frames:
     """Return a stream of frames of 16 kHz audio that begin `first` samples after the start of their span.
 
-    By default the frames lie in the middle of their span.
+    By default the frames lie in the middle of their span, or half a sample before it.
     """
     first = (hop - length) // 2 if first is None else first
     return Frames(Fraction(16000, hop), "wave", length, Fraction(2 * first + length, 2 * 16000))

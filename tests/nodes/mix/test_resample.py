@@ -90,7 +90,7 @@ def test_a_tone_in_the_transition_band_leaves_no_image(before: int, after: int, 
 def prototype(up: int, down: int) -> Array:
     """Return the taps of the low-pass filter whose phases are the rows of `bank(up, down)`.
 
-    The filter runs at `up` times the input rate, and is symmetric about the middle tap.
+    The filter runs at `up` times the input rate, has the gain `up`, and is symmetric about the middle tap.
     """
     rows = bank(up, down, "float64")
     w = half_width(up, down)

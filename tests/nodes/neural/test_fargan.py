@@ -30,13 +30,19 @@ EXAMPLES = [
 
 
 def graph(hop: int = 40, **parameters: Any) -> Graph:
-    """Return a graph with FARGAN at 100 frames per second. hop: samples in a frame; parameters: those of the node."""
+    """Return a graph with FARGAN, a small network of random weights, at 100 frames per second.
+
+    hop: samples in a frame; parameters: those of the node. If `weights` is one of them, it replaces the network.
+    """
     return example(Fargan(**{"weights": fargan_file(SMALL.replace(hop=hop, rate=100 * hop)), **parameters}), 64).graph()
 
 
 @pytest.mark.parametrize("count", [3, 17])
 def test_a_batch_of_signals_each_cut_in_its_own_way_changes_no_bit(count: int) -> None:
-    """Each signal has the same samples in a batch as alone. Of 17 signals, most samples are computed side by side."""
+    """Each signal, cut into blocks of its own size, has the same samples in a batch as alone and uncut.
+
+    Of 17 signals, most samples are computed side by side.
+    """
     one = graph()
     signals = [fargan_features(3 + (7 * k) % 20, seed=k) for k in range(count)]
 

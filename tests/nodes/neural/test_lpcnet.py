@@ -26,7 +26,10 @@ WEIGHTS = weights_file()
 
 
 def features(count: int, seed: int = 0, order: int = 16) -> dict[str, Array]:
-    """Return random features of `count` frames, by name, in the ranges of speech; their predictors are stable."""
+    """Return random features of `count` frames, by name of the port, in the ranges of speech.
+
+    Their predictors are stable. order: of the predictors, 3 or more.
+    """
     draw = np.random.Generator(np.random.Philox(key=seed))
     cepstrum = 2 * draw.random((count, 18)) - 1
     pitch = (draw.integers(66, 511, (count, 1)) - 200) / 100
@@ -61,7 +64,10 @@ EXAMPLES = [
 
 
 def graph(hop: int = 160, **parameters: Any) -> Graph:
-    """Return a graph with LPCNet at 100 frames per second. hop: samples in a frame; parameters: those of the node."""
+    """Return a graph with LPCNet, a small network of random weights, at 100 frames per second.
+
+    hop: samples in a frame; parameters: those of the node. If `weights` is one of them, it replaces the network.
+    """
     return example(Lpcnet(**{"weights": hopping(hop, 100 * hop), **parameters}), 64).graph()
 
 
@@ -102,7 +108,10 @@ def test_batch_and_cuts_change_no_bit_together() -> None:
 
 @pytest.mark.parametrize("threshold", [0.0, 0.002])
 def test_a_tap_shows_all_levels_and_changes_no_sample(threshold: float) -> None:
-    """With `tap` a row has the probabilities of all levels; without, only that of the drawn level, bit for bit."""
+    """With `tap` a row has the probabilities of all levels; without, only that of the drawn level, bit for bit.
+
+    The samples are the same. Some levels of every row have the probability 0 if the threshold is above 0, else none.
+    """
     signal = features(12)
     whole, short = (graph(hop=40, tap=tap, threshold=threshold)(**signal) for tap in (True, False))
     assert_array_equal(whole["y"], short["y"])
@@ -311,7 +320,7 @@ def test_the_function_refuses_what_is_no_number() -> None:
             lpcnet(pack_weights(random_arrays(SMALL)), **signal, draw=np.random.default_rng(0))
 
 
-def test_no_predictor_and_no_weights_crash_the_loop() -> None:
+def test_an_unstable_predictor_does_not_crash_the_loop() -> None:
     """The output of an unstable predictor grows to the limit of the codes, which is full scale without de-emphasis."""
     from dspgraph_nodes._kernels.neural.lpcnet_packing import pack_weights
     from dspgraph_nodes.neural.lpcnet import lpcnet

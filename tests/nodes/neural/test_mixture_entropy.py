@@ -20,7 +20,10 @@ STREAM = Frames(16000, "logistic_mixture", 3 * K)
 
 
 def mixtures(n: int, spread: float) -> Array:
-    """Return n random mixtures. spread: the standard deviation of their log-scales around -5, in nats."""
+    """Return n random mixtures [n, 3 * K]: logits, means and log-scales.
+
+    spread: the standard deviation of the log-scales, natural logarithms, around -5.
+    """
     means = RNG.standard_normal((n, K)) * np.exp(RNG.uniform(-8, -2, (n, 1)))
     return np.concatenate([2 * RNG.standard_normal((n, K)), means, -5 + spread * RNG.standard_normal((n, K))], axis=1)
 
@@ -99,9 +102,10 @@ def test_it_stays_between_its_bounds() -> None:
 
 
 def test_bits_of_a_sample_count_steps() -> None:
-    """The entropy of a wide logistic that is rounded to 16 bits, summed over all levels, is h - ln(step).
+    """The entropy of a wide logistic, in bits and in nats, is that of its values rounded to 16 bits.
 
-    h: the differential entropy, in nats; step: the distance between two levels.
+    The expected entropy is a sum over all levels. It is about h - ln(step) nats, with the differential entropy h and
+    the distance `step` between two levels. With 8 bits, the entropy is lower by the logarithm of the ratio of the steps.
     """
     mean, scale = 0.01, 0.002
     edges = (np.arange(-32768, 32768) + 0.5) * 2 / 65535

@@ -19,7 +19,7 @@ STREAM, SPEECH = Frames(16000, "logistic_mixture", 3 * K), Audio(16000)
 
 
 def mixtures(n: int, k: int = K) -> Array:
-    """Return n random mixtures of k components, with scales from 1e-4 to 0.1 and means within +-0.5."""
+    """Return n random mixtures of k components, [n, 3 * k], with scales from 1e-4 to 0.1 and means within +-0.5."""
     logits, means = 2 * RNG.standard_normal((n, k)), RNG.uniform(-0.5, 0.5, (n, k))
     return np.concatenate([logits, means, RNG.uniform(math.log(1e-4), math.log(0.1), (n, k))], axis=1)
 
@@ -62,7 +62,10 @@ def test_expected_scale_and_deviation_are_the_formulas() -> None:
 
 
 def test_a_narrow_mixture_far_from_0_keeps_its_deviation() -> None:
-    """The deviation is right where E x**2 - (E x)**2 is 0 in float64: for the scale 1e-12 at 0.9, and for e**-400."""
+    """The deviation is right where E x**2 - (E x)**2 is useless in float64.
+
+    It is 0 for the scales 1e-12 at the mean 0.9 and e**-400 at 0.5, and overflows for e**400.
+    """
     rows = np.array(
         [[0, 0, 0.9, 0.9, math.log(1e-12), math.log(1e-12)], [0, 0, 0.5, 0.5, -400, -400], [0, 0, 0, 0, 400, 400]]
     )

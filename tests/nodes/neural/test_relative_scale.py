@@ -26,7 +26,7 @@ EXAMPLES = [
 
 
 def plain(x: Array, half: int, floor: float) -> Array:
-    """Return the relative scales of the mixtures ROWS for a signal x [n], computed from the formula, sample by sample.
+    """Return the relative scales [700] of the mixtures ROWS [700, 12] for a signal x [700], computed from the formula.
 
     half: samples before and after a sample over which the level is measured; floor: the least level.
     """

@@ -42,8 +42,8 @@ def graph(weights: str = WEIGHTS, **parameters: Any) -> Graph:
 def test_a_batch_of_any_size_changes_no_bit(config: Any, count: int) -> None:
     """Each of `count` signals has the same samples in batches of 17 as alone.
 
-    The signals have 1 to 11 frames, some fewer than the network reads for a sample. With more than 17 signals, a lane
-    whose signal has ended takes the next one.
+    The signals have 1 to 11 frames, some fewer than the network reads for a sample. Two signals are computed one after
+    the other; of 16 or 17, most samples are computed side by side.
     """
     one = graph(wavenet_file(config))
     signals = [features(1 + (7 * k) % 11, seed=k) for k in range(count)]
@@ -81,6 +81,7 @@ def test_a_sample_is_a_draw_from_the_row_beside_it(temperature: float) -> None:
 
     A sample is mean + scale * ln(v / (1 - v)) for a random number v. No sample is more than 11.6 scales from the mean,
     because v is at least 1e-5 and ln(1e5) = 11.5. Half of them are below the mean, and half within ln 3 scales of it.
+    Samples at full scale, which are clipped, are left out.
     """
     config = tiny(components=1)
     found = graph(wavenet_file(config), temperature=temperature)(features=features(120))
@@ -93,9 +94,10 @@ def test_a_sample_is_a_draw_from_the_row_beside_it(temperature: float) -> None:
 
 
 def test_a_temperature_sharpens_the_distributions() -> None:
-    """At the temperature 1/2, scales are halved and probabilities are squared.
+    """At the temperature 1/2, scales are halved, or probabilities are squared and divided by their sum.
 
-    The test compares the first rows, which follow from silence and depend on no draw.
+    Weights and means of a mixture stay. The test compares the first rows, which follow from silence and depend on no
+    draw.
     """
     (mixture, sharp), (levels, clear) = (
         [graph(wavenet_file(one), temperature=t)(features=features(8))["distribution"][0] for t in (1.0, 0.5)]

@@ -1,4 +1,4 @@
-"""The decoder of a WaveNet autoencoder: draws, lanes, temperature, and draws of the published program."""
+"""The decoder of a WaveNet autoencoder: draws, lanes, temperature, pitch, and draws of the published program."""
 
 from typing import Any
 
@@ -153,7 +153,7 @@ def test_a_pitch_that_the_network_does_not_have_is_refused() -> None:
 
 
 def test_the_pipeline_decodes_a_note_with_another_pitch() -> None:
-    """The network has the pitches 59 and 60. Both notes have the same encoding, and they differ."""
+    """The network has the pitches 59 and 60. Both notes have the same encoding, and different distributions."""
     x, notes = speech()[9000:12000], []
     for pitch in (59, 60):
         graph = load("wavenet_pitch", [*overrides("wavenet_pitch"), f"pitch={pitch}"]).expose_all()
@@ -166,8 +166,8 @@ def test_the_pipeline_decodes_a_note_with_another_pitch() -> None:
 def drawn_by_kernel(name: str, temperature: float, numbers: Array, many: int = 99) -> tuple[Array, Array]:
     """Return the levels [n] that the kernel draws with recorded random numbers [n], and all logits, one row per sample.
 
-    The logits go on to the end of the last frame. name: the recorded network, "small" or "deep"; many: 2 for a signal
-    in a lane; by default the signal is computed alone.
+    The logits go on to the end of the last frame. name: the recorded network, "small" or "deep"; many: 2 for two equal
+    signals in lanes side by side; by default the signal is computed alone.
     """
     golden, config, arrays = recorded(name)
     network = packed_decoder(config, arrays)
@@ -186,9 +186,10 @@ def drawn_by_kernel(name: str, temperature: float, numbers: Array, many: int = 9
 @pytest.mark.parametrize("name", ["small", "deep"])
 @pytest.mark.parametrize(("case", "power"), [("beta1", 1.0), ("beta1p7", 1.7)])
 def test_the_levels_are_those_that_the_published_program_drew(name: str, case: str, power: float) -> None:
-    """With the recorded random numbers, all drawn levels equal the recorded ones; probabilities agree to 1e-5.
+    """With the recorded random numbers, all drawn levels equal the recorded ones, for a signal alone and in a lane.
 
-    The network "small" has 6 layers, "deep" has the published 30 layers, which are narrow.
+    Probabilities agree to 1e-5. The network "small" has 6 layers, "deep" has the published 30 layers, which are narrow.
+    power: 1 / temperature.
     """
     golden = recorded(name)[0]
     numbers = golden[f"gen_{case}_uniform"]

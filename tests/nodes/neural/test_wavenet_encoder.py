@@ -26,7 +26,7 @@ from helpers.autoencoders import (
 from helpers.speech import speech
 
 WIDE = tiny(encoder=33, layers=4, stacks=1, hop=7, latent=17)
-"""Channels that fill two blocks of sixteen and one of a third; more numbers than a block; a dilation above the hop."""
+"""33 channels: two blocks of 16, and 1; 17 numbers in a frame: a block, and 1; a dilation of 8, above the hop of 7."""
 
 
 def example(config: Config, count: int) -> Example:

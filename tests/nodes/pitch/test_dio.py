@@ -24,7 +24,7 @@ def track(x: Array, hop: int = 80, refine: bool = True) -> Array:
 
 
 def tone(f0: Array) -> Array:
-    """Return the harmonics up to about 7 kHz of a pitch f0 [n] at 16 kHz, falling by 6 dB per octave."""
+    """Return the harmonics up to about 7 kHz of a pitch f0 [n], Hz, at 16 kHz; harmonic k has the amplitude 0.1 / k."""
     phase = 2 * np.pi * np.cumsum(f0) / 16000
     return sum((np.cos(k * phase) / k for k in range(1, int(7000 / f0.max()))), np.zeros(len(f0))) * 0.1
 

@@ -1,4 +1,4 @@
-"""All pitch trackers: inside the range they find the known pitch, outside it frames are unvoiced."""
+"""RAPT, SWIPE, DIO and Harvest: inside the range they find the known pitch, outside it frames are unvoiced."""
 
 from fractions import Fraction
 
@@ -23,7 +23,10 @@ NEAR_THE_ENDS = [(name, f0) for name in HERE for f0 in TRACKERS[name]]
 
 
 def track(node: Node, x: Array, rate: int = 16000) -> Array:
-    """Return the pitch that a node finds in x, in Hz, without the first and the last 0.1 s. rate: Hz."""
+    """Return the pitch [frames] that a tracker finds in x, Hz, 0 if unvoiced, without the first and the last 0.1 s.
+
+    rate: Hz.
+    """
     (f0,) = Example(node, x=(Audio(Fraction(rate)), x)).render().values()
     rows = round(0.1 * rate / node.model_dump()["hop"])
     return f0[rows:-rows, 0]

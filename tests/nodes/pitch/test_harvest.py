@@ -20,7 +20,7 @@ RATE = Fraction(16000)
 
 
 def tone(f0: Array, rate: int = 16000) -> Array:
-    """Return the harmonics up to about 7 kHz of a pitch f0 [n], falling by 6 dB per octave. rate: Hz."""
+    """Return the harmonics up to about 7 kHz of a pitch f0 [n], Hz; harmonic k has the amplitude 0.1 / k. rate: Hz."""
     phase = 2 * np.pi * np.cumsum(f0) / rate
     return sum((np.cos(k * phase) / k for k in range(1, int(7000 / f0.max()))), np.zeros(len(f0))) * 0.1
 

@@ -12,13 +12,13 @@ STREAM = Frames(100, "lpc", 17)
 
 
 def analysed(x: Array) -> tuple[Array, Array]:
-    """Return a signal after pre-emphasis, [n], and its predictors, [frames, 17]."""
+    """Return a signal x [n] after pre-emphasis, and its predictors [ceil(n / 160), 17], rows (gain, a[1..16])."""
     y = emphasised(x)
     return y, predictors(cepstra(windowed(y)))
 
 
 def fading() -> Array:
-    """Return speech that is silent for a part of a second, and ends within a frame."""
+    """Return 8037 samples of speech after pre-emphasis: 1000 of them are silent, and the last frame is not full."""
     x = features()[0][30000:38037].copy()
     x[4000:5000] = 0
     return x
@@ -192,7 +192,10 @@ def test_both_rows_are_one_wide_at_the_rate_of_the_predictors() -> None:
 
 @pytest.mark.parametrize("ahead", [1, 4])
 def test_later_frames_decide(ahead: int) -> None:
-    """The pitch of frame k lies on the best path of lags up to frame k + ahead, as a plain search in numpy finds it."""
+    """The pitch of frame k lies on the best path of lags up to frame k + ahead, as a plain search in numpy finds it.
+
+    It is not that of the best path up to frame k.
+    """
     x, _, rows = features()
     x, rows = x[16000:24000], rows[100:150]
     found = lpcnet_pitch(x, rows, ahead)

@@ -31,7 +31,10 @@ def track(x: Array, rate: Fraction = RATE, hop: int = 80, low: float = 60.0, hig
 
 
 def gross(found: Array, f0: float | Array) -> float:
-    """Return the share of voiced frames whose pitch `found` is wrong by more than a fifth. f0: the true pitch."""
+    """Return the share of voiced frames whose pitch `found` is wrong by more than a fifth, or 0 if none is voiced.
+
+    found: [frames], 0 if unvoiced; f0: the true pitch, a number or [frames].
+    """
     voiced = found > 0
     wrong = voiced & (np.abs(found / f0 - 1) > 0.2)
     return float(wrong.sum() / voiced.sum()) if voiced.any() else 0.0

@@ -82,7 +82,7 @@ def test_every_length_gives_a_frame_per_hop(hop: int) -> None:
 
 @pytest.mark.parametrize(("f0", "formants"), [(604.9, "i"), (679.6, "i"), (808.17, "i"), (679.6, "u")])
 def test_unequal_pulses_do_not_lower_the_pitch(f0: float, formants: str) -> None:
-    """The pitch is right to a semitone, although the periods of the pulses are unequal.
+    """The pitch of voiced frames is right to a semitone, though periods are unequal; over 180 of 200 frames are voiced.
 
     Pulses lie at whole samples. So weak lines appear below the fundamental, and the first formant raises one of them.
     """

@@ -56,7 +56,7 @@ def test_every_value_is_the_sum_of_the_definition(example: Example) -> None:
 
 
 def test_the_filters_are_librosas() -> None:
-    """Rows equal those of librosa's filters to 2e-3. librosa rounds the lengths of filters, a difference of 8e-4."""
+    """A row equals that of librosa's filters to 2e-3. librosa rounds the lengths of filters, a difference of 8e-4."""
     x, ratio = speech(16000), 2 ** (1 / 40)
     frequencies = NSYNTH["f_min"] * ratio ** np.arange(240)
     relative: Any = np.full(240, ratio - 1)  # librosa takes one per bin, whatever its annotation says

@@ -36,9 +36,10 @@ def render(x: Array, precision: Any = np.float64, **parameters: Any) -> Array:
 
 
 def upstream(x: Array, bins: int, drop: str) -> tuple[Array, Array]:
-    """Return the log magnitude and the unwrapped phase of x, [frames, bins] each, by scipy's STFT and numpy's unwrap.
+    """Return log(|X| + 1e-6) and the unwrapped phase of X, the STFT of x, [frames, bins] each, by scipy and numpy.
 
-    drop: the bin that is left out, "dc" or "nyquist".
+    Windows have 2 * bins samples and end with their span of bins / 2 samples. The phase is in radians. drop: the
+    bin that is left out, "dc" or "nyquist".
     """
     padded = np.concatenate([np.zeros(3 * bins // 2), x])
     _, _, columns = stft(padded, window="hann", nperseg=2 * bins, noverlap=3 * bins // 2, boundary=None)

@@ -44,7 +44,10 @@ EXAMPLES = [
 
 
 def convergence(y: Array, wanted: Array) -> float:
-    """Return the error of the magnitudes of y, in dB: the norm of their difference from `wanted`, over its norm."""
+    """Return the error of the magnitudes of y, in dB: the norm of their difference from `wanted`, over its norm.
+
+    y: [n], as many frames as wanted, [frames, 513].
+    """
     return float(20 * np.log10(np.linalg.norm(magnitudes(y) - wanted) / np.linalg.norm(wanted)))
 
 
@@ -82,7 +85,8 @@ def test_a_note_comes_nearer_round_by_round(
 def test_without_momentum_no_round_makes_it_worse() -> None:
     """Without momentum, which is the algorithm of 1984, no iteration raises the error by more than 0.1 dB.
 
-    Each iteration is a call that starts from the phases of the result of the previous one.
+    Each iteration is a call that starts from the phases of the result of the previous one. One call with 59 iterations
+    ends with the same error as the 60th call.
     """
     wanted = magnitudes(note(60)[:16000])
     phase, found = phases(wanted.shape), []

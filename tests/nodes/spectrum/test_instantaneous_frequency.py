@@ -33,7 +33,7 @@ TONES = (100.0, 261.6, 440.0, 1000.0, 3000.0, 7000.0)
 
 
 def phases_of(x: Array) -> tuple[Array, Array]:
-    """Return magnitudes and phases of frames that begin at the start of their span."""
+    """Return magnitudes and phases, [frames, 1025] each, of frames that begin at the start of their spans of 512."""
     spectrum = spectra(Framing(N_FFT, HOP, 0).whole(x), window_values("hann", "none", N_FFT, x.dtype), N_FFT)
     return np.abs(spectrum), np.angle(spectrum)
 
@@ -111,7 +111,10 @@ def test_its_sum_is_the_phase(dtype: Any, bound: float) -> None:
 
 @pytest.mark.parametrize("rate", [16000, 22050.5, 11000])
 def test_a_rate_that_the_frames_were_not_cut_at_is_refused(rate: float) -> None:
-    """The frames come from audio at 22050 Hz with hop 256; with the default rate, all frequencies would be wrong."""
+    """The frames come from audio at 22050 Hz with hop 256; with the default rate, all frequencies would be wrong.
+
+    The rate 22050 is taken, and in units of pi any rate up to 1,000,000 is.
+    """
     stream = Frames(Fraction(22050, 256), "phase", 513)
     with pytest.raises(
         ParameterError,

@@ -25,7 +25,8 @@ X = speech()[9000:13000]
 def transformed(x: Array, f_min: float, bins: int, hop: int = HOP, scale: float = 1.0) -> Array:
     """Return Brown's constant-Q transform of x, [frames, bins], computed by the kernels of the node `constant_q`.
 
-    There are 12 bins per octave from f_min (Hz) on. scale: a factor for the lengths of the windows.
+    There are 12 bins per octave from f_min (Hz) on, and a row, in the middle of its span, for every `hop` samples.
+    x: [n], 16 kHz; scale: a factor for the lengths of the windows.
     """
     frequencies = bin_frequencies(f_min, bins, 12)
     lengths = scale * quality_factor(12) * RATE / frequencies
@@ -62,7 +63,7 @@ def error(x: Array, f_min: float, bins: int, edge: int) -> float:
 def test_speech_in_the_band_comes_back() -> None:
     """Speech from 260 to 3000 Hz comes back with an error below -50 dB. The bins go from 200 to 4000 Hz.
 
-    The edges that are left out have half the length of the longest window.
+    The edges that are left out are a little longer than half the longest window.
     """
     band = butter(8, [260, 3000], "bandpass", fs=RATE, output="sos")
     assert error(sosfiltfilt(band, X), 200, 53, 700) < -50  # measured -57

@@ -26,7 +26,10 @@ def rows(bins: int = 64, kind: str = "gansynth_magnitude", rate: int = 16000) ->
 
 
 def drawn(bins: int, count: int, quiet: int = 0) -> tuple[Array, Array]:
-    """Return random magnitudes and angles like those of a sound, with `quiet` rows at the floor in the middle."""
+    """Return random log magnitudes, -6 to 3, and angles, -1 to 1 in units of pi, [count, bins] each.
+
+    From the middle on, the magnitudes of `quiet` rows are at the floor, ln 1e-6.
+    """
     magnitude = RNG.uniform(-6, 3, (count, bins))
     magnitude[count // 2 : count // 2 + quiet] = np.log(1e-6)
     return magnitude, RNG.uniform(-1, 1, (count, bins))
@@ -57,9 +60,10 @@ EXAMPLES = [
 
 
 def analysed(x: Array, bins: int, drop: str) -> tuple[Array, Array]:
-    """Return the log magnitude and the steps of the unwrapped phase of x, [frames, bins] each, computed with scipy.
+    """Return log(|X| + 1e-6) and the steps of the unwrapped phase of X, the STFT of x, [frames, bins] each, by scipy.
 
-    Frames end with their span. The steps are in units of pi radians. drop: the bin that is left out, "dc" or "nyquist".
+    Windows have 2 * bins samples and end with their span. The steps are in units of pi radians. drop: the bin that is
+    left out, "dc" or "nyquist".
     """
     padded = np.concatenate([np.zeros(3 * bins // 2), x])
     _, _, columns = stft(padded, window="hann", nperseg=2 * bins, noverlap=3 * bins // 2, boundary=None)
@@ -99,7 +103,10 @@ def test_it_is_scipys_inverse_stft_of_the_spectrum_it_is_given(drop: str) -> Non
 
 @pytest.mark.parametrize(("drop", "least"), [("nyquist", 65), ("dc", 36)])
 def test_speech_comes_back(drop: str, least: float) -> None:
-    """Everything but the dropped bin is restored. The measured SNR is 67.8 dB (last bin) and 38.9 dB (bin of 0 Hz)."""
+    """Everything but the dropped bin is restored. The measured SNR is 67.8 dB (last bin) and 38.9 dB (bin of 0 Hz).
+
+    The last 1536 samples, which fade, are left out. least: the lowest SNR that passes, dB.
+    """
     x = speech()
     error = (render(*analysed(x, 1024, drop), IF, drop=drop) - x)[:-1536]
     assert 10 * np.log10((x[:-1536] ** 2).sum() / (error**2).sum()) >= least
@@ -193,7 +200,10 @@ def test_rows_at_the_floor_are_silence(precision: type) -> None:
 def test_the_floor_is_silence_however_it_is_scaled(
     precision: Any, magnitude_scale: float, magnitude_shift: float
 ) -> None:
-    """Rows at the floor give zeros, also if scaling leaves few digits of the floor in float32, or clips it at -1."""
+    """Rows at the floor give zeros, also if scaling leaves few digits of the floor in float32, or clips it at -1.
+
+    One bin above the floor is heard.
+    """
     scaled = np.clip(magnitude_scale * np.log(1e-6) + magnitude_shift, -1, 1)
     floor, still = np.full((9, 64), scaled), np.zeros((9, 64))
     given: dict[str, Any] = {

@@ -20,7 +20,7 @@ RNG = np.random.default_rng(38)
 
 
 def bands_of(n: int, count: int) -> Array:
-    """Return mel bands [n, count] over many orders of magnitude.
+    """Return new random mel bands [n, count] over many orders of magnitude, some of them 0, four whole rows among them.
 
     They are computed by products only, so that they are the same on every machine.
     """
@@ -43,7 +43,7 @@ MATRIX = mel_filterbank(80, 16000.0, 513, 0.0, 8000.0, "slaney", "slaney")
 
 
 def magnitudes() -> Array:
-    """Return magnitudes of 1 s of speech, with FFTs of 1024 samples and hop 256."""
+    """Return magnitudes [63, 513] of 1 s of speech at 16 kHz, with FFTs of 1024 samples and hop 256."""
     window = window_values("hann", "none", 1024, np.dtype(np.float64))
     found: Array = np.abs(spectra(Framing(1024, 256, -384).whole(speech()[16000:32000]), window, 1024))
     return found
@@ -107,7 +107,10 @@ def test_rate_and_centre_are_kept() -> None:
 
 @pytest.mark.parametrize("rate", [16000, 22050.5, 11000])
 def test_a_rate_that_the_frames_were_not_cut_at_is_refused(rate: float) -> None:
-    """The frames come from audio at 22050 Hz with hop 256; with the default rate, all frequencies would be wrong."""
+    """The frames come from audio at 22050 Hz with hop 256; with the default rate, all frequencies would be wrong.
+
+    The rate 22050 is taken. A rate above 1,000,000 is refused for any frames.
+    """
     stream = Frames(Fraction(22050, 256), "mel", 40)
     with pytest.raises(
         ParameterError, match=rf"inverse_mel\.rate is {rate:g} Hz; 86\.1328 rows per second .* the rate of the"

@@ -17,7 +17,10 @@ EXAMPLES = [
 
 
 def restated(x: Array, bins: int, window: str) -> Array:
-    """Return the MDCT of x by the formula in the docstring of `Mdct`, with a matrix of cosines."""
+    """Return the MDCT of x [n], [ceil(n / bins), bins], by the formula in the docstring of `Mdct`.
+
+    bins: an even number; window: "sine" or "vorbis".
+    """
     i, count = np.arange(2 * bins), -(-len(x) // bins)
     w = np.sin(np.pi / (2 * bins) * (i + 0.5))
     w = np.sin(np.pi / 2 * w**2) if window == "vorbis" else w

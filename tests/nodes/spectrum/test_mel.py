@@ -101,7 +101,10 @@ def test_bands_that_hold_nothing_are_refused(node: Mel, sentence: str) -> None:
 
 @pytest.mark.parametrize("rate", [16000, 22050.5, 11000])
 def test_a_rate_that_the_frames_were_not_cut_at_is_refused(rate: float) -> None:
-    """The frames come from audio at 22050 Hz with hop 256; with the default rate, all frequencies would be wrong."""
+    """The frames come from audio at 22050 Hz with hop 256; with the default rate, all frequencies would be wrong.
+
+    The rate 22050 is taken. A rate above 1,000,000 is refused for any frames.
+    """
     stream = Frames(Fraction(22050, 256), "power", 513)
     with pytest.raises(ParameterError, match=rf"mel\.rate is {rate:g} Hz; 86\.1328 rows per second .* the rate of the"):
         Mel(rate=rate).streams(stream)

@@ -14,7 +14,7 @@ STREAM = Frames(100, "spectrum", 33, "1/200", np.complex128)
 
 
 def rows(n: int = 99) -> Array:
-    """Return complex rows [n, 33] over many orders of magnitude and all angles, with some silent bins and rows.
+    """Return new random complex rows [n, 33] over many orders of magnitude and all angles; some bins and rows are 0.
 
     No exponential is used, so that they are the same on every machine.
     """

@@ -18,9 +18,9 @@ EXAMPLES = [
 
 
 def published(x: Array, bands: int, taps: int, cutoff: float) -> Array:
-    """Return ParallelWaveGAN's sub-bands of x, [n / bands, bands], by its formulas.
+    """Return ParallelWaveGAN's sub-bands of x [n], [ceil(n / bands), bands], by its formulas.
 
-    taps, cutoff: the order of the prototype filter, and its cut-off frequency relative to half the rate.
+    taps: the order of the prototype filter, an even number; cutoff: its cut-off frequency relative to half the rate.
     """
     n = np.arange(taps + 1) - taps / 2
     prototype = cutoff * np.sinc(cutoff * n) * kaiser(taps + 1, 9.0)

@@ -29,7 +29,11 @@ EXAMPLES = [Example(node, x=(AUDIO, speech(2222))) for node in GEOMETRIES]
 
 
 def strided(node: Stft, x: Array) -> Array:
-    """Return windowed frames [n, n_fft], with scipy's window and numpy's sliding view over a padded signal."""
+    """Return the frames [ceil(n / hop), n_fft] of x [n], times the window of the node, by numpy's sliding view.
+
+    A window shorter than n_fft lies in the middle of zeros. The signal is padded with 1000 zeros on each side, beyond
+    which no frame may reach.
+    """
     length = node.length or node.n_fft
     centre = (node.hop - length) // 2 + length / 2 if node.centre is None else node.centre
     margin = 1000

@@ -110,7 +110,10 @@ def test_one_row_of_variances_is_that_row_for_every_frame(windows: str) -> None:
 
 
 def dense(windows: list[DeltaWindow], frames: int) -> list[Array]:
-    """Return every window as a matrix [frames, frames]: its product with a trajectory is the delta features."""
+    """Return every window as a matrix [frames, frames]: its product with a trajectory is the delta features.
+
+    Before its first frame and after its last, a trajectory counts as zero.
+    """
     matrices = []
     for left, right, c in windows:
         w = np.zeros((frames, frames))
