@@ -174,7 +174,10 @@ def test_the_corrections_are_those_of_the_standard() -> None:
 
 
 def adversarial() -> dict[str, Array]:
-    """Return difficult signals, name -> [8000]: their samples have 24 bits, and their spectra span 90 to 150 dB."""
+    """Return difficult signals, name -> [8000], with samples of 24 bits.
+
+    Their spectra are empty in all but a few lines or a band, except for rounding errors.
+    """
     n, x = np.arange(8000), speech()[8000:16000]
     low = irfft(np.where(np.arange(4001) < 2000, rfft(x), 0), 8000)  # recorded at 8 kHz
     signals = {

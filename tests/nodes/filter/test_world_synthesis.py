@@ -151,8 +151,7 @@ def test_a_pitch_of_less_than_two_periods_is_none() -> None:
 def test_the_declared_lookahead_is_enough_and_little_is_kept() -> None:
     """No sample comes later than the lookahead declares, and at most 15 rows are kept.
 
-    The signal comes in blocks of one row; its pitch jumps at random between unvoiced, 31.3, 40, 90 and 400
-    Hz.
+    The signal comes in blocks of one row; its pitch jumps at random between unvoiced, 31.3, 40, 90 and 400 Hz.
     """
     draw, none = np.random.default_rng(0), np.zeros((0, 513))
     responses, given = Responses(RATE, Fraction(200), Fraction(0), 1024), 0

@@ -105,7 +105,7 @@ def test_bits_of_a_sample_count_steps() -> None:
     """The entropy of a wide logistic, in bits and in nats, is that of its values rounded to 16 bits.
 
     The expected entropy is a sum over all levels. It is about h - ln(step) nats, with the differential entropy h and
-    the distance `step` between two levels. With 8 bits, the entropy is lower by the logarithm of the ratio of the steps.
+    the distance `step` between two levels. With 8 bits, it is lower by the logarithm of the ratio of the steps.
     """
     mean, scale = 0.01, 0.002
     edges = (np.arange(-32768, 32768) + 0.5) * 2 / 65535

@@ -70,8 +70,9 @@ def test_a_batch_of_any_size_changes_no_bit(name: str, count: int, precision: st
 def test_a_sample_is_drawn_from_the_row_beside_it(name: str) -> None:
     """F(x), with the distribution function F of a row and its sample x, is uniform from 0 to 1.
 
-    Its mean is 1/2 to four standard deviations of 1600 samples, its variance at most 1.15 / 12. For codes, F counts
-    half of the probability of the code itself. Coarse and fine codes are tested apart.
+    Its mean is 1/2 to four standard deviations of 1600 samples, its variance at most 1.15 / 12. For codes, and for
+    mixtures at full scale, F counts half of the probability of the value itself. Coarse and fine codes are tested
+    apart.
     """
     config = SMALL[name]
     found = graph(name, seed=3)(features=features(200))

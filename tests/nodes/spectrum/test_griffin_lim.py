@@ -46,7 +46,7 @@ EXAMPLES = [
 def convergence(y: Array, wanted: Array) -> float:
     """Return the error of the magnitudes of y, in dB: the norm of their difference from `wanted`, over its norm.
 
-    y: [n], as many frames as wanted, [frames, 513].
+    y: [n], with as many frames as `wanted`, [frames, 513].
     """
     return float(20 * np.log10(np.linalg.norm(magnitudes(y) - wanted) / np.linalg.norm(wanted)))
 

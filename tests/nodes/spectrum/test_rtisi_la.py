@@ -38,7 +38,7 @@ EXAMPLES = [
 def convergence(y: Array) -> float:
     """Return the error of the magnitudes of y, in dB: the norm of their difference from MAGNITUDE, over its norm.
 
-    y: [n], as many frames as MAGNITUDE.
+    y: [n], with as many frames as MAGNITUDE.
     """
     left = np.linalg.norm(np.abs(analysed(y)) - MAGNITUDE) / np.linalg.norm(MAGNITUDE)
     return float(20 * np.log10(left))
