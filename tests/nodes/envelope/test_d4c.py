@@ -17,7 +17,7 @@ F0 = Frames(200, "f0", 1)
 
 
 def pitch(frames: int) -> Array:
-    """Return a pitch contour with an unvoiced part, [frames, 1], in Hz."""
+    """Return a pitch contour [frames, 1] that rises from 90 to 210 Hz, with 0 in rows frames // 4 : frames // 3."""
     f0 = np.linspace(90, 210, frames)
     f0[frames // 4 : frames // 3] = 0
     return f0[:, None]

@@ -13,7 +13,7 @@ from dspgraph_nodes.excitation.pulse_noise import PulseNoise
 
 
 def contour(frames: int) -> Array:
-    """Return a pitch contour, [frames, 1]: gliding from 80 to 320 Hz, with gaps, some of which are single frames."""
+    """Return a pitch contour, [frames, 1]: gliding between 80 and 320 Hz, with gaps, some of single frames."""
     k = np.arange(frames)
     f0 = 200 + 120 * np.sin(k / 17)
     f0[(k % 41 < 13) | (k % 59 == 30)] = 0
