@@ -68,7 +68,7 @@ def test_equal_components_are_one_and_distant_ones_add_the_entropy_of_the_choice
 
 
 def test_the_oracle_of_these_tests_is_quad() -> None:
-    """For a mixture of two components, `integral`, and the node with 4096 points, agree with scipy's adaptive integral."""
+    """For a mixture of two components, `integral`, and the node with 4096 points, agree with scipy's quad."""
     row = np.array([0.0, 0.7, -0.2, 0.3, -2.0, -1.0])
 
     def integrand(x: float) -> float:

@@ -128,7 +128,7 @@ def test_a_rate_that_the_frames_were_not_cut_at_is_refused(rate: float) -> None:
 
 
 def test_a_node_finds_the_frequency_of_a_tone_at_its_own_rate() -> None:
-    """A tone of 1000 Hz, sampled at 22050 Hz, hop 256, is found at 1000 Hz; with the rate 16000 it would be 741.6 Hz."""
+    """A tone of 1000 Hz at 22050 Hz, hop 256, is found at 1000 Hz; with the rate 16000 it would be 741.6 Hz."""
     x = np.cos(2 * np.pi * 1000 * np.arange(22050) / 22050)
     spectrum = spectra(Framing(1024, 256, 0).whole(x), window_values("hann", "none", 1024, x.dtype), 1024)
     stream = Frames(Fraction(22050, 256), "phase", 513)
