@@ -34,7 +34,7 @@ def transform(x: Array, **parameters: Any) -> Array:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=str)
 def test_every_value_is_the_sum_of_the_definition(example: Example) -> None:
-    """Every value equals Brown's sum, computed on its own, the window as a formula. Function and node are equal."""
+    """Every value equals Brown's sum, computed alone, with the window as a formula. Function and node are equal."""
     node, (stream, x) = example.node, example.signals["x"]
     assert isinstance(node, ConstantQ)
     rate = float(stream.rate)
