@@ -151,9 +151,9 @@ def _check_replaced(work: ItemsByFile[CompareJob], now: Mapping[str, str], ledge
     """Raise RequestError if results of an earlier run in the output folder would be lost.
 
     An earlier comparison may be replaced if this comparison has all its recordings (ids, from the same files), variants
-    (names, with the same recipes) and metrics. Results of `render`, and files of other programs with the names of
-    results, may not be replaced. work: the recordings and jobs of this comparison. now: name of a choice -> its recipe.
-    ledger: of the output folder.
+    (names, with the same recipes) and metrics. Variants whose recipe was not stored are not looked at. Results of
+    `render`, and files of other programs with the names of results, may not be replaced. work: the recordings and jobs
+    of this comparison. now: name of a choice -> its recipe. ledger: of the output folder.
     """
     items, job = work.items, work.any_job
     known = earlier_results(job.out / RESULTS)

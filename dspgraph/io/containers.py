@@ -344,7 +344,9 @@ def _sized_layout(path: Path, file: BinaryIO, magic: bytes, begin: int, size: in
 
 
 def _check_length(path: Path, found: _Samples, length: int, there: int, left: int) -> None:
-    """Raise FileError if a file has fewer bytes of samples than `length`, or more than its header can state.
+    """Raise FileError if a file has fewer bytes of samples than `length`, or if its header is too small for its length.
+
+    The header is too small if 4 GiB or more follow the samples and the header gives their length in 4 bytes.
 
     found: the place of the samples according to the header. length: the number of bytes that must be there from
     `found.begin` on. there: the number of bytes from `found.begin` to the end of the file. left: the number of bytes

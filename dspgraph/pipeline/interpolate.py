@@ -1,9 +1,9 @@
-"""The vars (variables) of a pipeline file: `${name}` is replaced by the value of the var `name`.
+r"""The vars (variables) of a pipeline file: `${name}` is replaced by the value of the var `name`.
 
 A value that is `${name}` and nothing else becomes the value of the var, with its type. In a longer text, `${name}` is
 replaced by the value as text. `${name.key}` is a value inside a mapping, and `${name.0}` is the first value of a list.
-A var may use other vars. After one backslash nothing is replaced: `\\${name}` becomes the text `${name}`. Two
-backslashes, `\\\\${name}`, become one backslash and the value. Only vars of the file can be used: a pipeline that used
+A var may use other vars. After one backslash nothing is replaced: `\${name}` becomes the text `${name}`. Two
+backslashes, `\\${name}`, become one backslash and the value. Only vars of the file can be used: a pipeline that used
 environment variables or other files would not mean the same everywhere.
 """
 

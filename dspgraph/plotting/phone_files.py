@@ -106,8 +106,8 @@ def _finder(
     file. If the file has no such alignment, the function raises FileError.
 
     path: the file or folder of alignments. recordings: the number of recordings. form, tier, utterance, offset: as in
-    `read_alignment`. Raises RequestError for several recordings if the file has one alignment or `utterance` is given,
-    and if `utterance` is given for a folder.
+    `read_alignment`. Raises RequestError for several recordings if the format of the file has one alignment or if
+    `utterance` is given, and if `utterance` is given where there is nothing to choose from.
     """
     if path.is_dir():
         if utterance is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,36 +13,7 @@ from dspgraph.engine.instrument import Flush, Step, StepMany, Watched
 from dspgraph.engine.plan import check_block
 from dspgraph.errors import LawError
 from dspgraph.streams import Array, first_bad_item
-
-
-@dataclass(frozen=True)
-class Difference:
-    """The first item in which two arrays differ: its index, and its value in each array.
-
-    The value is None in an array that has no such item, because it is shorter than the other array.
-    """
-
-    item: int
-    expected: Any
-    found: Any
-
-
-def first_difference(expected: Array, found: Array) -> Difference | None:
-    """Return the first difference of two arrays, which are compared bit for bit; None if they are equal.
-
-    If the arrays differ in dtype or width, the difference is at item 0, with a description of each array as its value.
-    """
-    if (expected.dtype, expected.shape[1:]) != (found.dtype, found.shape[1:]):
-        return Difference(0, f"{expected.dtype} {expected.shape[1:]}", f"{found.dtype} {found.shape[1:]}")
-    n = min(len(expected), len(found))
-    rows = [np.ascontiguousarray(array[:n]).view(np.uint8).reshape(n, -1) for array in (expected, found)] if n else []
-    differing = np.flatnonzero((rows[0] != rows[1]).any(axis=1)) if n else np.empty(0, int)
-    if len(differing):
-        item = int(differing[0])
-        return Difference(item, expected[item], found[item])
-    if len(expected) == len(found):
-        return None
-    return Difference(n, expected[n] if len(expected) > n else None, found[n] if len(found) > n else None)
+from dspgraph.testing.runs import first_difference
 
 
 class BlockGuard:

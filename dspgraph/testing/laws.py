@@ -41,13 +41,14 @@ from dspgraph.errors import LawError, NodeError
 from dspgraph.graph import Graph
 from dspgraph.streams import Array, gcd
 from dspgraph.testing.example import Example, check_signal
-from dspgraph.testing.guard import BlockGuard, first_difference
+from dspgraph.testing.guard import BlockGuard
 from dspgraph.testing.runs import (
     Outputs,
     beginning,
     counted_entropy,
     cut_name,
     duration,
+    first_difference,
     one_block,
     push_all,
     seeded_run,

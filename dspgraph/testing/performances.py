@@ -197,7 +197,7 @@ class _Reference:
         return {name: _late(array, self.performance, name, self.length) for name, array in outputs.items()}
 
     def _output(self, graph: Graph, name: str) -> tuple[int, Array]:
-        """Return (number of the first item, counted from time 0; items) for the output `name` of a graph."""
+        """Return (number of the first item, counted from time 0; items) for an output of a graph that has run."""
         origin = graph.origins[name]
         source, port = _place(graph, origin)
         ran = self.running[_key(graph, source)]

@@ -1,4 +1,4 @@
-"""Ways to run a graph for the checks: in one block, cut into blocks, with seeds for the global random generators."""
+"""Ways to run a graph for the checks: in one block, cut into blocks, with seeds; and the comparison of outputs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import random
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import cycle
 from typing import Any, TypeAlias
@@ -62,6 +63,36 @@ def duration(graph: Graph, arrays: Mapping[str, Any]) -> Fraction:
 def cut_name(sizes: Sequence[int]) -> str:
     """Return a cut in words, for messages: "cut into 7", or with the first four sizes "cut into 7, 11, 3, 900, ..."."""
     return f"cut into {sizes[0]}" if len(sizes) == 1 else f"cut into {', '.join(map(str, sizes[:4]))}, ..."
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first item in which two arrays differ: its index, and its value in each array.
+
+    The value is None in an array that has no such item, because it is shorter than the other array.
+    """
+
+    item: int
+    expected: Any
+    found: Any
+
+
+def first_difference(expected: Array, found: Array) -> Difference | None:
+    """Return the first difference of two arrays, which are compared bit for bit; None if they are equal.
+
+    If the arrays differ in dtype or width, the difference is at item 0, with a description of each array as its value.
+    """
+    if (expected.dtype, expected.shape[1:]) != (found.dtype, found.shape[1:]):
+        return Difference(0, f"{expected.dtype} {expected.shape[1:]}", f"{found.dtype} {found.shape[1:]}")
+    n = min(len(expected), len(found))
+    rows = [np.ascontiguousarray(array[:n]).view(np.uint8).reshape(n, -1) for array in (expected, found)] if n else []
+    differing = np.flatnonzero((rows[0] != rows[1]).any(axis=1)) if n else np.empty(0, int)
+    if len(differing):
+        item = int(differing[0])
+        return Difference(item, expected[item], found[item])
+    if len(expected) == len(found):
+        return None
+    return Difference(n, expected[n] if len(expected) > n else None, found[n] if len(found) > n else None)
 
 
 def seeded_run(graph: Graph, arrays: Mapping[str, Array], seed: int) -> Outputs:

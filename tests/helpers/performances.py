@@ -91,6 +91,9 @@ def random_score(number: int, seconds: float = 0.9) -> Score:
 
 
 def random_cut(number: int) -> list[int]:
-    """Return nine lengths of blocks: seven at random from 1 to 4095 samples, then 4096 and 1. number: the seed."""
+    """Return nine lengths of blocks: seven at random from 1 to 4095 samples, then 4096 and 1.
+
+    Each octave is equally likely. number: the seed.
+    """
     draw = np.random.default_rng((1, number))
     return [int(2**draw) for draw in draw.uniform(0, 12, 7)] + [4096, 1]

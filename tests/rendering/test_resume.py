@@ -1,4 +1,4 @@
-"""Runs that are killed, at any moment and several times, and resumed end with the files of an undisturbed run."""
+"""A run that is killed, at any moment and several times, and then resumed ends with the files of an undisturbed run."""
 
 import json
 import os

@@ -127,7 +127,10 @@ class DotStack(NamedTuple):
 
 
 class RecurrentWeights(NamedTuple):
-    """The recurrent weights of a GRU, with rows in the order [block, gate, unit]."""
+    """The recurrent weights of a GRU, with rows in the order [block, gate, unit].
+
+    They are multiplied by the factors for powers of 2 that the module `packing` describes.
+    """
 
     matrix: Matrix | EightBitMatrix  # without the diagonals; its bias is the recurrent bias of gate n, 0 for r and z
     diagonal_b: Array  # [3 * units]: the diagonals of the matrices of the three gates

@@ -1,4 +1,4 @@
-"""The distance of two short-time spectra and its gradient, without the transforms."""
+"""The distance of two short-time spectra, and its gradient for the second one; the caller computes the transforms."""
 
 from __future__ import annotations
 

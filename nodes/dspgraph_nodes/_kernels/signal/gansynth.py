@@ -93,7 +93,7 @@ class GansynthLayout:
 
     @property
     def angle_kind(self) -> str:
-        """The kind of the stream of angles: "gansynth_phase" or another one in ANGLE_KINDS."""
+        """The kind of the stream of angles, one of ANGLE_KINDS, by the scale, the form and the normalisation."""
         return self._kind(self.form if self.scale == "linear" else f"{self.scale}_if")
 
     def _kind(self, kind: str) -> str:

@@ -111,7 +111,7 @@ class PsolaSignal:
             self.search = place + max(1, round(length))
 
     def _largest(self, upto: int) -> tuple[int, float]:
-        """Return (channel, sign) of the sample with the largest magnitude before sample number `upto`.
+        """Return (channel, sign) of the largest magnitude of the whole signal before sample number `upto`.
 
         sign: 1.0 or -1.0. The extremes `low` and `high`, and `seen`, are updated.
         """

@@ -1,4 +1,6 @@
-"""Notes made by formulas, for training without recordings: every pitch in several timbres, with random details.
+"""Notes made by formulas, for training without recordings, and the pitch that is heard in a note.
+
+There is every pitch in several timbres, with random details.
 
 A note has a pitch p, its MIDI number, and the frequency f = 440 * 2**((p - 69) / 12) Hz. All partials are multiples of
 f, and lie below half the sample rate. Random numbers depend on the seed and the index of a note alone.
