@@ -84,6 +84,9 @@ class Node(BaseModel):
     type_name: ClassVar[str] = "node"
     inputs: ClassVar[tuple[Input, ...]] = ()
     outputs: ClassVar[tuple[Output, ...]] = ()
+    seedless: ClassVar[tuple[str, ...]] = ()
+    """Names of cached properties that do not depend on `seed`. A graph runs a copy of each node with another seed; the
+    copy takes them over."""
 
     def __init__(self, **parameters: Any) -> None:
         try:

@@ -398,7 +398,9 @@ def keyed(node: Node, seed: int, name: str) -> Node:
     values = {field: getattr(node, field) for field in type(node).model_fields}
     text = f"{seed}/{name}/{values['seed']}"
     values["seed"] = int.from_bytes(blake2b(text.encode(), digest_size=16).digest(), "little")
-    return type(node).model_construct(**values)  # a new node, without values that were cached for another seed
+    copied = type(node).model_construct(**values)  # a new node, without values that were cached for another seed
+    copied.__dict__.update({one: node.__dict__[one] for one in node.seedless if one in node.__dict__})
+    return copied
 
 
 class Plan:

@@ -108,8 +108,8 @@ class Session:
 
         A node of the new graph keeps its state if its past is the same: the node itself, and all that it takes from,
         directly or through other nodes, are in the old graph too. Names do not matter. Every other node starts anew, at
-        the first time that fits its blocks and is not before `at`, the present time, or the beginning of another new
-        node that it takes from; its outputs begin then. For the outputs of a node that keeps its state, and for an
+        the first time that fits its blocks and is not before `at`, the present time, or the beginning of a node that
+        it takes from; its outputs begin then. For the outputs of a node that keeps its state and has begun, and for an
         output that is an input of the graph, the time is 0. Times are in seconds.
 
         plan: a plan of the new graph; by default a new one. at: in seconds; if it has passed, the present time counts.

@@ -144,7 +144,7 @@ def choices(
     """
     swaps, plugins = dict(swaps or {}), list(plugins)
     slots = Pipeline(pipeline, (), None, plugins).slots
-    _check_vary(pipeline, slots, swaps, vary or ())
+    _check_varied(pipeline, slots, swaps, vary or ())
     values = [_values(name, text) for _, name, text in split_overrides(overrides)]
     listed = {slot: [name.strip() for name in swaps.pop(slot).split(",")] for slot in list(swaps) if "," in swaps[slot]}
     if listed or (vary is None and any(len(each) > 1 for each in values)):
@@ -177,10 +177,15 @@ def choices(
     return found
 
 
-def _check_vary(
+def _check_varied(
     pipeline: str | Path, slots: Mapping[str, Sequence[str]], swaps: Mapping[str, str], vary: Sequence[str]
 ) -> None:
-    for slot in (*vary, *swaps):
+    """Raise UnknownName or RequestError unless the slots that vary are slots of the pipeline, and are not fixed too.
+
+    slots: slot -> names of its variants. swaps: slot -> variant, or several variants with commas between them, which
+    then vary. vary: further slots that vary.
+    """
+    for slot in (*vary, *(slot for slot, names in swaps.items() if "," in names)):
         if slot not in slots:
             raise UnknownName(f"{pipeline} has no slot '{slot}' to vary; {suggest(slot, slots)}")
     for slot in vary:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import soundfile
@@ -350,6 +350,12 @@ def reading(path: Path) -> Iterator[None]:
         yield
     except (OSError, soundfile.SoundFileError) as error:
         raise FileError(f"{path} cannot be read: {error}") from None
+
+
+def sound_info(path: Path) -> Any:
+    """Return the result of `soundfile.info` for an audio file, such as its rate. Raises FileError if this fails."""
+    with reading(path):
+        return soundfile.info(os.fsencode(path))
 
 
 def example_speech() -> Path:

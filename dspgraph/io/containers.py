@@ -14,7 +14,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple, TypeAlias
 
@@ -60,6 +60,9 @@ Two changes of a file within one tick of the file system's clock (up to 2 s) may
 """
 
 UNKNOWN_LENGTH = "read to its end: its header has no length"
+
+_LOOKED_AT = 2**20
+"""The number of bytes at each end of what follows the samples that are looked at: are they padding?"""
 
 _LAST_SAMPLES, _LAST_PAGE = "the samples, whose length its header has", "the last whole page"
 """Names of the last thing that is read of a file, for notes about the bytes after it."""
@@ -367,12 +370,15 @@ def _check_length(path: Path, found: _Samples, length: int, there: int, left: in
 def _notes_of_left(file: BinaryIO, end: int, left: int, last: str) -> list[str]:
     """Return a list with a note that the last `left` bytes of a file are not used; an empty list if they are padding.
 
-    Padding is fewer than 8 bytes, or zeros. end: the offset at which these bytes begin. last: the name of the part of
-    the file that ends there, for the note.
+    Padding is fewer than 8 bytes, or bytes whose first and last MiB are zeros. end: the offset at which these bytes
+    begin. last: the name of the part of the file that ends there, for the note.
     """
-    file.seek(end)
-    blocks = iter(partial(file.read, 2**16), b"")
-    is_padding = left < 8 or not any(block.strip(b"\0") for block in blocks)
+
+    def is_zero(at: int) -> bool:
+        file.seek(at)
+        return not file.read(min(left, _LOOKED_AT)).strip(b"\0")
+
+    is_padding = left < 8 or (is_zero(end) and is_zero(end + max(0, left - _LOOKED_AT)))
     return [] if is_padding else [f"left out {left} bytes behind {last}"]
 
 

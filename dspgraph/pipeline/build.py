@@ -270,7 +270,8 @@ def _bridges(kind: type[Node], stream: Stream, port: Port) -> bool:
     """Return whether a node of the class `kind`, with default parameters, turns `stream` into one that fits `port`.
 
     False for a class with several inputs. If the node cannot be made without parameters, or does not accept the stream,
-    only the declarations of its outputs count: one of them must name a kind that the port takes.
+    only the declarations of its outputs count: one of them must be of the port's class and, if the port takes certain
+    kinds only, name one of them.
     """
     if len(kind.inputs) != 1 or not kind.inputs[0].fits(stream):
         return False
@@ -278,5 +279,5 @@ def _bridges(kind: type[Node], stream: Stream, port: Port) -> bool:
         gives = kind().streams(stream)
     except Exception:  # any error, also of a plugin, is ignored, because the result is only a hint
         same = [one for one in kind.outputs if one.stream is port.stream]
-        return any(not one.kinds or not port.kinds or set(one.kinds) & set(port.kinds) for one in same)
+        return any(not port.kinds or set(one.kinds) & set(port.kinds) for one in same)
     return any(port.fits(one) for one in gives)

@@ -21,8 +21,6 @@ from dspgraph.pipeline.locate import locate
 from dspgraph.shown import shown
 
 KeyPath: TypeAlias = tuple[str, ...]
-
-_VAR = re.compile(r"\$\{([\w.]+)\}")
 """The keys that lead from the top of a file to a value: ("nodes", "lpc", "order"). Keys of a list are "0", "1", ..."""
 
 MOST_BYTES = 1_000_000
@@ -38,6 +36,8 @@ MOST_FILES = 20
 """The largest number of files in a chain in which each file extends the next, or uses the next as a node."""
 
 _TOO_MUCH = f"more than {MOST_VALUES} values or {MOST_LEVELS} levels: this is not a pipeline"
+
+_OUTER_VAR = re.compile(r"\$\{([\w.]+)\}")
 
 
 # ---- data with places -----------------------------------------------------------------------------------------------
@@ -120,10 +120,10 @@ class Source:
         """
         value: Any = self.data
         for place, key in enumerate(path):
-            if isinstance(value, str) and (whole := _VAR.fullmatch(value)):  # the value lies inside another var
+            if isinstance(value, str) and (whole := _OUTER_VAR.fullmatch(value)):  # the value lies inside another var
                 return self.origin(("vars", *whole[1].split("."), *path[place:]))
             value = value_at(value, (key,))
-        var = _VAR.match(value) if isinstance(value, str) else None
+        var = _OUTER_VAR.match(value) if isinstance(value, str) else None
         return self.origin(("vars", *var[1].split("."))) if var else self._mark(path)
 
     def folder_of(self, path: KeyPath) -> Path:

@@ -51,6 +51,5 @@ def save(figure: Figure, target: Path) -> Path:
     with part.attempt(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # such a letter is drawn as a box
         figure.savefig(part.temporary, format="png", dpi=110)
-    part.sync()
     part.place()
     return target

@@ -8,13 +8,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile
 
 from dspgraph.errors import FileError
-from dspgraph.io.audio import AudioSource, rate_of, reading
+from dspgraph.io.audio import AudioSource, rate_of, reading, sound_info
 from dspgraph.plotting.canvas import label, new_figure, row_edges, save
 from dspgraph.streams import Array, Audio
 
@@ -121,18 +121,13 @@ def miniatures(files: Sequence[Path]) -> Miniatures:
     loudest point of all files down to black. Channels are averaged. The windows are Hann windows of 32 ms. The memory
     does not grow with the length of a file. Raises FileError for a file that cannot be read.
     """
-    infos = [_info(path) for path in files]
+    infos = [sound_info(path) for path in files]
     seconds = max((info.duration for info in infos), default=0.0)
     top = max((info.samplerate / 2 for info in infos), default=0.0)
     energies = [_miniature(path, seconds, top) for path in files]
     loudest = max((float(energy.max()) for energy in energies), default=0.0)
     levels = [_levels(energy, max(loudest, _SILENCE)) for energy in energies]
     return Miniatures([_png(one, "magma") for one in levels], [_difference(one, levels[0]) for one in levels])
-
-
-def _info(path: Path) -> Any:
-    with reading(path):
-        return soundfile.info(os.fsencode(path))
 
 
 def _miniature(path: Path, seconds: float, top: float) -> Array:

@@ -142,7 +142,7 @@ class Sidecar:
     def files(self) -> frozenset[str] | None:
         """Return the names of the output files in the sidecar on the disk; None if it is not a sidecar of this item.
 
-        The files belong into the folder of the sidecar; they may be missing. A name that dspgraph does not give to a
+        The files belong in the folder of the sidecar; they may be missing. A name that dspgraph does not give to a
         file of this item is left out. So is the name of a file that may belong to another item: `a.y.flac` is the
         output `y` of the item `a`, or the only output of `a.y` if `a.y.json` exists.
         """

@@ -37,7 +37,7 @@ from dspgraph.engine.batch import Batch
 from dspgraph.engine.blocks import blocks_of, joined
 from dspgraph.engine.plan import Plan
 from dspgraph.engine.session import Session
-from dspgraph.errors import LawError, NodeError
+from dspgraph.errors import DspgraphError, LawError
 from dspgraph.graph import Graph
 from dspgraph.streams import Array, gcd
 from dspgraph.testing.example import Example, check_signal
@@ -215,7 +215,9 @@ def check_short(example: Example, precision: Any, cuts: Sequence[int] = CUTS) ->
         where = f"{_where(example, precision)}: a signal of {float(seconds):g} s"
         try:
             whole, cut = one_block(graph, part), _stream(graph, part, (1,)).outputs
-        except NodeError as error:
+        except LawError as error:
+            raise LawError(error.law, f"{where}: {error.message}") from error
+        except DspgraphError as error:
             raise LawError(3, f"{where}: {error}") from error
         _differ(2, where, whole, cut)
 

@@ -217,7 +217,7 @@ class _Reference:
             binding = graph.bindings[name]
             places = [_place(graph, origin) for _, origin in graph.sources(name)]
             sources = [(_key(graph, source), port) for source, port in places]
-            begin = max([at, *(begins[source] for source, _ in sources if source in begins)])
+            begin = max([at, *(self.running[source].begin for source, _ in sources)])
             steps = [binding.period, *(1 / stream.rate for stream in binding.gives)]
             while any((begin / step).denominator != 1 for step in steps):
                 begin = min(math.floor(begin / step + 1) * step for step in steps)

@@ -87,6 +87,7 @@ def test_a_node_behind_one_that_has_not_begun_begins_no_earlier() -> None:
     session.push(x=X[:10])
     assert session.become(second) == {"y": Fraction(1, 100)}
     session.push(x=X[10:20])
+    assert session.become(second) == {"y": Fraction(1, 100)}, "a node that goes on, but has not begun"
     assert session.become(third) == {"y": Fraction(1, 100)}
     parts = [session.push(x=X[20:]), session.flush()]
     late = Graph({"late": ToyLate()}, {"late.x": "x"}, inputs, {"y": "late"})

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from dspgraph import RequestError, UnknownName, load
+from dspgraph import PipelineError, RequestError, UnknownName, load
 from dspgraph.evaluation.variants import Choice, choices
 from helpers import paths
 
@@ -95,6 +95,15 @@ def test_a_comma_in_a_bracket_or_in_quotes_parts_no_values(tmp_path: Path, overr
     found = choices(tmp_path / "mine.yaml", [override], plugins=[tmp_path / "listed.py"])
     nodes = [choice.graph.nodes["end"].model_dump() for choice in found if isinstance(choice, Choice)]
     assert [(tuple(node["values"]), node["text"]) for node in nodes] == values
+
+
+@pytest.mark.parametrize("slot", ["a.end", "a/end"])
+def test_a_slot_inside_a_pipeline_that_is_a_node_may_be_fixed(tmp_path: Path, slot: str) -> None:
+    (tmp_path / "in.yaml").write_text(ONE)
+    outer = "inputs: {x: {audio: 16000}}\nnodes: {a: {pipeline: in.yaml, x: x}}\noutputs: {y: a}\n"
+    assert listed(tmp_path, outer, swaps={slot: "late"}) == ["mine"]
+    with pytest.raises(PipelineError, match="has no variants of 'ent'; did you mean 'end'"):
+        listed(tmp_path, outer, swaps={slot.replace("end", "ent"): "late"})
 
 
 def test_what_cannot_be_compared_says_the_way_out(tmp_path: Path) -> None:

@@ -25,5 +25,15 @@ def test_the_relative_level_is_that_of_the_other_harmonics(m: int, level: float)
     assert relative_level(cosines(100, m, level), 16000.0, 8000.0, 100.0, m) == pytest.approx(level, rel=0.01)
 
 
+def test_no_harmonics_above_half_the_rate_are_compared() -> None:
+    """Harmonic k of 2000 / 15 Hz has, above half the rate of 2 kHz, the samples of harmonic 15 - k.
+
+    So odd harmonics, which are weak, would be as loud as even ones.
+    """
+    f, t = 2000 / 15, np.arange(2000) / 2000
+    lines = [(1.0 if k % 2 == 0 else 0.05) * np.cos(2 * np.pi * k * f * t + k) for k in range(1, 8)]
+    assert relative_level(sum(lines, np.zeros(2000)), 2000.0, 1000.0, f, 2) == pytest.approx(0.05, rel=0.1)
+
+
 def test_beyond_half_the_rate_every_pitch_is_a_pitch() -> None:
     assert relative_level(cosines(300, 2, 0.0), 2000.0, 8000.0, 300.0, 2) == 1

@@ -601,3 +601,6 @@ def test_a_hint_names_only_nodes_that_give_what_is_taken(tmp_path: Path) -> None
         text = f"inputs: {{x: {{frames: {kind}, rate: 100, width: 513}}}}\n{nodes}{TAIL}"
         with pytest.raises(PipelineError, match=rf"x gives Frames\('{kind}', 513 wide, 100 Hz\){hint}$"):
             load(written(tmp_path, text))
+    text = f"inputs: {{x: {{frames: foo, rate: 100, width: 513}}}}\nnodes:\n  end: {{node: griffin_lim, magnitude: x}}\n{TAIL}"
+    with pytest.raises(PipelineError, match=r"x gives Frames\('foo', 513 wide, 100 Hz\)$"):
+        load(written(tmp_path, text))

@@ -136,22 +136,25 @@ def wavenet_autoencoder() -> None:
     shutil.copy(autoencoder_file(network), "run/weights.safetensors")
 
 
-def half_a_second(weights: str, folder: str, *runs: str) -> None:
-    """Write half a second of speech to a new folder, and copy the file `weights` to a new folder for each of `runs`."""
-    Path(folder).mkdir()
-    soundfile.write(f"{folder}/half.wav", speech()[16000:24000], 16000)
+def clip_and_weights(weights: str, *runs: str) -> None:
+    """Write speech to the new folder `clip`, and copy the file `weights` to a new folder for each of `runs`.
+
+    The speech is half a second long, because the commands of the pages then run quickly.
+    """
+    Path("clip").mkdir()
+    soundfile.write("clip/clip.wav", speech()[16000:24000], 16000)
     for run in runs:
         Path(run).mkdir()
         shutil.copy(weights, f"{run}/weights.safetensors")
 
 
 def wavenet() -> None:
-    half_a_second(wavenet_file(tiny_wavenet(bands=80, scales=(16, 16), rate=16000)), "clip", "run", "clip_run")
+    clip_and_weights(wavenet_file(tiny_wavenet(bands=80, scales=(16, 16), rate=16000)), "run", "clip_run")
 
 
 def wavernn() -> None:
     network = WAVERNNS["categorical"].replace(features=80, factors=(4, 8, 8), widths=(9, 17, 17), rate=16000)
-    half_a_second(wavernn_file(network), "half", "run", "second")
+    clip_and_weights(wavernn_file(network), "run", "second")
 
 
 def phones() -> None:

@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import soundfile
@@ -113,11 +112,7 @@ class Beside:
                 self.new.append(path)
             part = AtomicFile(path)
             with part.attempt():
-                try:
-                    write(part.temporary)
-                except soundfile.SoundFileError as error:
-                    raise OSError(str(error)) from None
-            part.sync()
+                write(part.temporary)
             part.place()
         return quote(os.fsencode(f"{self.folder.name}/{name}"))
 
@@ -127,18 +122,16 @@ def data_uri(content: bytes, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def sound_info(path: Path) -> Any:
-    """Return the result of `soundfile.info` for an audio file, such as its rate. Raises FileError if this fails."""
-    with reading(path):
-        return soundfile.info(os.fsencode(path))
-
-
 def _copy(flac: bytes, target: Path) -> None:
+    """Write the samples of a FLAC file, given as bytes, to the WAV file `target`. Raises OSError if that fails."""
     with soundfile.SoundFile(io.BytesIO(flac)) as file:
         form = {"samplerate": file.samplerate, "channels": file.channels, "subtype": file.subtype, "format": "WAV"}
-        with soundfile.SoundFile(os.fsencode(target), "w", **form) as made:
-            while len(block := file.read(_BLOCK, dtype="int32")):
-                made.write(block)
+        try:
+            with soundfile.SoundFile(os.fsencode(target), "w", **form) as made:
+                while len(block := file.read(_BLOCK, dtype="int32")):
+                    made.write(block)
+        except soundfile.SoundFileError as error:  # the FLAC file has been read before, for its picture
+            raise OSError(str(error)) from None
 
 
 def flac_bytes(path: Path) -> bytes:

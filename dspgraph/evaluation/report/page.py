@@ -15,12 +15,13 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from dspgraph.evaluation.report.media import Beside, Inside, data_uri, flac_bytes, sound_info
+from dspgraph.evaluation.report.media import Beside, Inside, data_uri, flac_bytes
 from dspgraph.evaluation.report.numbers import count, duration, mean_rows, number_text, score_row, test_rows
 from dspgraph.evaluation.report.pitch import PitchCurves
 from dspgraph.evaluation.report.sounds import anchor_flac, gains, has_anchor
 from dspgraph.evaluation.results import Metric, Recording, Results, Score, Variant
 from dspgraph.io.atomic import AtomicFile
+from dspgraph.io.audio import sound_info
 from dspgraph.plotting.spectrogram import DIFFERENCE, MINIATURE, miniatures
 
 _REFERENCE_LABEL = "Reference"

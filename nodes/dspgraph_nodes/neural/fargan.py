@@ -86,7 +86,7 @@ class Fargan(Node):
     def start(self, cepstrum: Frames, pitch: Frames, correlation: Frames) -> State:
         from dspgraph_nodes._kernels.neural.fargan_synthesis import FarganState
 
-        self._file.check_unchanged()
+        self._file.begin_signal()
         return FarganState(self._file.packed, cepstrum.dtype)
 
     def flush(self, state: State) -> tuple[Array, ...]:

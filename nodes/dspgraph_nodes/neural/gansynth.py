@@ -90,7 +90,7 @@ class Gansynth(Node):
         return rows, rows.like(kind=layout.angle_kind)
 
     def start(self, latent: Frames, pitch: Symbols) -> State:
-        self._file.check_unchanged()
+        self._file.begin_signal()
         return None
 
     def step(self, state: State, latent: Array, pitch: Array) -> tuple[State, Array, Array]:

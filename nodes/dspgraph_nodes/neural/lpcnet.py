@@ -89,6 +89,8 @@ class Lpcnet(Node):
     )
     seed: int = Field(0, ge=0, description="seed of the excitation")
 
+    seedless = ("_file",)
+
     @cached_property
     def _file(self) -> "WeightsFile[Config, Network]":
         from dspgraph_nodes.models.lpcnet.weights import WEIGHTS
@@ -118,7 +120,7 @@ class Lpcnet(Node):
     def start(self, cepstrum: Frames, pitch: Frames, correlation: Frames, lpc: Frames) -> State:
         from dspgraph_nodes._kernels.neural.lpcnet_stream import SpeechState
 
-        self._file.check_unchanged()
+        self._file.begin_signal()
         draw = np.random.Generator(np.random.Philox(key=self.seed))
         return SpeechState(self._file.packed, cepstrum.width, lpc.width, cepstrum.dtype, self._file.config.hop, draw)
 

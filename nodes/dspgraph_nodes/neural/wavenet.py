@@ -77,6 +77,8 @@ class Wavenet(Node):
     )
     seed: int = Field(0, ge=0, description="seed of the draws")
 
+    seedless = ("_file",)
+
     @cached_property
     def _file(self) -> WeightsFile[Config, PackedWaveNet]:
         return WeightsFile(WEIGHTS, packer(packed, self.precision), "wavenet.weights", self.weights)
@@ -95,7 +97,7 @@ class Wavenet(Node):
         return Fraction(config.wait * config.hop, config.rate)
 
     def start(self, features: Frames) -> State:
-        self._file.check_unchanged()
+        self._file.begin_signal()
         return WaveNetState(self._file.packed, generator(self.seed)), features.dtype
 
     @property

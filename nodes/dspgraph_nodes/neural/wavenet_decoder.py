@@ -79,6 +79,8 @@ class WavenetDecoder(Node):
     )
     seed: int = Field(0, ge=0, description="seed of the draws")
 
+    seedless = ("_file",)
+
     @cached_property
     def _file(self) -> WeightsFile[Config, PackedWaveNet]:
         return WeightsFile(WEIGHTS, packed_decoder, "wavenet_decoder.weights", self.weights)
@@ -123,7 +125,7 @@ class WavenetDecoder(Node):
         return frames_read(z, (self.pitch or 0) - config.lowest, config)
 
     def start(self, z: Frames) -> State:
-        self._file.check_unchanged()
+        self._file.begin_signal()
         return WaveNetState(self._file.packed, generator(self.seed)), z.dtype
 
     def flush(self, state: State) -> tuple[Array, ...]:

@@ -84,7 +84,7 @@ class WavenetEncoder(Node):
         return Fraction(config.reach, config.rate)
 
     def start(self, x: Audio) -> State:
-        self._file.check_unchanged()
+        self._file.begin_signal()
         return EncoderState(self._file.packed), x.dtype
 
     def step(self, state: State, x: Array) -> tuple[State, Array]:

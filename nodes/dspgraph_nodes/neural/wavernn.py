@@ -72,6 +72,8 @@ class Wavernn(Node):
     )
     seed: int = Field(0, ge=0, description="seed of the draws")
 
+    seedless = ("_file",)
+
     @cached_property
     def _file(self) -> WeightsFile[Config, WaveRNNWeights]:
         return WeightsFile(WEIGHTS, packer(packed, self.precision), "wavernn.weights", self.weights)
@@ -95,7 +97,7 @@ class Wavernn(Node):
         return Fraction(config.context * config.hop, config.rate)
 
     def start(self, features: Frames) -> State:
-        self._file.check_unchanged()
+        self._file.begin_signal()
         return WaveRNNState(self._file.packed, generator(self.seed)), features.dtype
 
     @property

@@ -74,10 +74,9 @@ class HarmonicPercussive(Node):
         half = self.harmonic // 2
         if not len(rows):
             return self._parts(rows)
-        before = 0 if mirrored else half
         if mirrored:
             return self._parts(np.concatenate((rows, rows[len(rows) - half :][::-1])))
-        return self._parts(np.pad(rows, ((before, half), (0, 0)), mode="symmetric"))
+        return self._parts(np.pad(rows, ((half, half), (0, 0)), mode="symmetric"))
 
     def _parts(self, rows: Array) -> tuple[Array, Array]:
         """Return the harmonic and the percussive part of those rows whose neighbours in time are all in `rows`.

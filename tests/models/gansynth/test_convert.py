@@ -43,7 +43,8 @@ def test_both_shapes_are_converted_the_moving_average_where_there_is_one(name: s
     assert weights.keys() == arrays.keys()
     for key, array in arrays.items():
         assert_array_equal(weights[key], array)
-    assert [one.split()[0] for one in untold] == ["lowest", "form", "drop", "magnitude", "angle"]
+    assert all(one.endswith(")") for one in untold)
+    assert [one.partition(" (")[0] for one in untold] == ["lowest", "form", "drop", "magnitude", "angle"]
 
 
 def test_what_does_not_fit_is_refused() -> None:

@@ -44,7 +44,7 @@ def recognises(names: set[str]) -> bool:
 
 
 def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Config, dict[str, Array], list[str]]:
-    """Return the configuration, the arrays by the names of `network`, float32, and an empty list: no assumed values.
+    """Return the configuration, the arrays by the names of `network`, and the values that had to be assumed, as texts.
 
     found: the arrays of the checkpoint by name; given: values of fields of `Config`, by name. Only `rate`, 16000 by
     default, does not follow from the checkpoint. Raises ValueError if an array is missing, if the shapes do not fit

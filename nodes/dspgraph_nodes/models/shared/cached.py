@@ -20,8 +20,7 @@ class WeightsFile(Generic[Config, Packed]):
     """The file of weights that a parameter of a node names.
 
     `config` and `packed` read the file when they are first used, and keep the result: later changes of the file do not
-    change the samples of a signal. A node calls `check_unchanged` when a signal starts, because the file must still be
-    the one that was there when this object was made.
+    change the samples of a signal. The file must still be the one that was there when this object was made.
 
     weights: the layout of the file; pack: a function from the configuration and the arrays to the form that kernels
     use; place: the parameter, such as "lpcnet.weights"; path: its value. Raises ParameterError if no file is given or
@@ -36,7 +35,7 @@ class WeightsFile(Generic[Config, Packed]):
         path: str | None,
     ) -> None:
         self._weights, self._pack, self._place, self._path = weights, pack, place, path
-        self._first_key = self._key()
+        self._first = self._key()
 
     def _key(self) -> Key:
         if self._path is None:
@@ -45,44 +44,37 @@ class WeightsFile(Generic[Config, Packed]):
                 f"{self._weights.model}) and give the path of its weights"
             )
         try:
-            stat = Path(self._path).stat()
+            return _key_of(self._path)
         except (OSError, ValueError):
             raise ParameterError(
                 f"{self._place} is {self._path}; there is no such file: give the path of trained weights"
             ) from None
-        return str(Path(self._path).resolve()), stat.st_size, stat.st_mtime_ns
 
     @cached_property
     def config(self) -> Config:
         """The configuration of the network. Raises ParameterError if the file holds no weights of the model."""
         try:
-            return cast(Config, _config(self._weights, self._first_key))
+            return cast(Config, _config(self._weights, self._first))
         except ValueError as error:
             raise ParameterError(f"{self._place}: {error}") from None
 
     @cached_property
     def packed(self) -> Packed:
-        """The packed network, read at the first use.
-
-        Raises ParameterError if the file holds no weights of the model, or has changed since the node was made.
-        """
+        """The packed network. Raises ParameterError if the file holds no weights of the model, or has changed."""
         try:
-            found = cast(Packed, _packed(self._weights, self._pack, self._first_key))
+            return cast(Packed, _packed(self._weights, self._pack, self._first))
         except ValueError as error:
             raise ParameterError(f"{self._place}: {error}") from None
-        self.check_unchanged()  # the file may have changed before it was read
-        return found
 
-    def check_unchanged(self) -> None:
-        """Raise ParameterError if the file has changed since the node was made, or no longer exists.
+    def begin_signal(self) -> None:
+        """Read the network, if it has not been read; a node calls this when a signal begins.
 
-        Its size and the time of its last change are compared.
+        Raises ParameterError as `packed` does, also if the file has changed since it was read, or no longer exists. Its
+        size and the time of its last change are compared.
         """
-        if self._key() != self._first_key:
-            raise ParameterError(
-                f"{self._place}: {self._path} has changed since the node was made: make a new node, or load the "
-                "pipeline again"
-            )
+        if self._key() != self._first:
+            raise ParameterError(f"{self._place}: {_changed(self._first)}")
+        self.packed  # noqa: B018  # reads it
 
     def check_frames(self, frames: Frames, width: int, name: str = "features") -> None:
         """Raise ParameterError unless a stream of frames has the rate and the width that the network was trained with.
@@ -115,9 +107,29 @@ def packer(pack: Callable[..., Packed], precision: str) -> Callable[..., Packed]
 
 @lru_cache(maxsize=64)
 def _config(weights: WeightsFormat[Config], key: Key) -> Config:
-    return weights.read(key[0])[0]
+    return _read(weights, key)[0]
 
 
 @lru_cache(maxsize=4)
 def _packed(weights: WeightsFormat[Config], pack: Callable[..., Any], key: Key) -> Any:
-    return pack(*weights.read(key[0]))
+    return pack(*_read(weights, key))
+
+
+def _read(weights: WeightsFormat[Config], key: Key) -> tuple[Config, dict[str, Array]]:
+    """Return the configuration and the arrays in the file that `key` stands for.
+
+    Raises ValueError as `weights.read` does, and if the file is not, or no longer, the one of `key`.
+    """
+    found = weights.read(key[0])
+    if _key_of(key[0]) != key:
+        raise ValueError(_changed(key))
+    return found
+
+
+def _key_of(path: str) -> Key:
+    stat = Path(path).stat()
+    return str(Path(path).resolve()), stat.st_size, stat.st_mtime_ns
+
+
+def _changed(key: Key) -> str:
+    return f"{key[0]} has changed since the node was made: make a new node, or load the pipeline again"
