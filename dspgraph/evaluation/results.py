@@ -123,7 +123,7 @@ class Cell:
     mean: Mean
     decimals: int
     best: bool
-    """Whether no variant has a better mean of this metric; False without a mean, and if only one variant has a mean."""
+    """True if this and other variants have a mean of this metric, and none of them has a better one."""
 
     @property
     def text(self) -> str:

@@ -38,6 +38,7 @@ MOST_FILES = 20
 _TOO_MUCH = f"more than {MOST_VALUES} values or {MOST_LEVELS} levels: this is not a pipeline"
 
 _OUTER_VAR = re.compile(r"\$\{([\w.]+)\}")
+"""A var at the beginning of a text."""
 
 
 # ---- data with places -----------------------------------------------------------------------------------------------

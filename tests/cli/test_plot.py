@@ -44,7 +44,7 @@ def written(wav: Path) -> list[str]:
     "options", [["--rainbowgram"], ["--rainbowgram", "--swap", "spectrum=stft"], ["--spectrogram"]]
 )
 def test_the_picture_shows_sound_where_there_is_some(wav: Path, options: list[str]) -> None:
-    """Of half a second of tone, then silence, the left third of the picture has fewer dark pixels than the right."""
+    """The picture of a tone, then silence, has fewer dark pixels in its left third than in its right third."""
     time = np.arange(16000) / 16000
     soundfile.write(wav, np.where(time < 0.5, np.sin(2 * np.pi * 1000 * time), 0), 16000)
     result = plot(wav, *options, "-o", "tone.png")

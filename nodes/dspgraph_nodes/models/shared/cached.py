@@ -55,7 +55,7 @@ class WeightsFile(Generic[Config, Packed]):
         """The configuration of the network. Raises ParameterError if the file holds no weights of the model."""
         try:
             return cast(Config, _config(self._weights, self._first))
-        except ValueError as error:
+        except (OSError, ValueError) as error:  # OSError: the file was removed while it was read
             raise ParameterError(f"{self._place}: {error}") from None
 
     @cached_property
@@ -63,7 +63,7 @@ class WeightsFile(Generic[Config, Packed]):
         """The packed network. Raises ParameterError if the file holds no weights of the model, or has changed."""
         try:
             return cast(Packed, _packed(self._weights, self._pack, self._first))
-        except ValueError as error:
+        except (OSError, ValueError) as error:  # OSError: the file was removed while it was read
             raise ParameterError(f"{self._place}: {error}") from None
 
     def begin_signal(self) -> None:
