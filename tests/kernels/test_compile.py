@@ -9,9 +9,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 from numba.core import caching
+from numba.core.errors import NumbaError
 
 from dspgraph_nodes._kernels.compile import jit
 from helpers.copies import copied, run_in
@@ -250,3 +253,38 @@ jit.NOTICE = Notice()
     assert sorted(calls) == ["begin", "begin", "end", "end"]  # `used`, and `changed` inside it
     calls, *_ = run_in(tree, run)
     assert calls == []
+
+
+class Sums(NamedTuple):
+    """Arrays that a kernel reads and writes."""
+
+    values: Any
+    totals: Any
+
+
+def _add_up(sums: Sums, times: int) -> None:
+    for n in range(times):
+        row = sums.values[n] if n % 2 else sums.totals  # numba counts the references to an array that has two origins
+        for k in range(len(row)):
+            sums.totals[n] += row[k]
+
+
+def _make(sums: Sums, times: int) -> None:
+    sums.totals[:] = np.zeros(times)
+
+
+@pytest.mark.parametrize(("decorate", "counts"), [(jit.kernel, True), (jit.loop_kernel, False)])
+def test_a_loop_kernel_counts_no_references(decorate: Any, counts: bool) -> None:
+    compiled, sums = decorate(_add_up), Sums(np.arange(6.0).reshape(3, 2), np.ones(3))
+    compiled._cache = caching.NullCache()  # code from a cache cannot be inspected
+    compiled(sums, 3)
+    (code,) = compiled.inspect_llvm().values()
+    body = code[code.index("define") : code.index("define", code.index("define") + 1)]
+    assert list(sums.totals) == [4, 6, 22] and ("NRT_incref" in body) == counts
+
+
+def test_a_loop_kernel_that_makes_an_array_is_refused() -> None:
+    compiled: Any = jit.loop_kernel(_make)
+    compiled._cache = caching.NullCache()  # a compilation that fails would keep the lock of the cache
+    with pytest.raises(NumbaError):
+        compiled(Sums(np.zeros((3, 2)), np.zeros(3)), 3)

@@ -182,18 +182,23 @@ class SoftmaxBuffers(NamedTuple):
     """The buffers for draws from a softmax of logits.
 
     state: an array by whose shape a stage knows whether it computes one signal or sixteen. y: the exponentials.
-    scales, tops: log2(e) / temperature, and the largest logit of each lane.
+    scales, tops: log2(e) / temperature, and the largest logit of each lane. totals, goals, chosen: see `draw_class`.
     """
 
     state: Array  # [1, n] or [1, n, 16]: its shape tells whether there are 1 or 16 lanes; its numbers are not read
     y: Array  # level k of lane l at k * lanes + l; with room for a multiple of 16 numbers
     scales: Array  # [16]: factors before exponentials
     tops: Array  # [16]: the largest logits
+    totals: Array  # [16] float64: sums of exponentials
+    goals: Array  # [16] float64: the sums at which a level is drawn
+    chosen: Array  # [16] int64: the drawn levels
 
 
 def softmax_buffers(state: Array, levels: int, lanes: int) -> SoftmaxBuffers:
     """Return buffers for draws of one of `levels` levels. lanes: 1 or 16; state: as in `SoftmaxBuffers`."""
-    return SoftmaxBuffers(state, np.zeros(levels * lanes + WIDTH, np.float32), *np.zeros((2, WIDTH), np.float32))
+    (scales, tops), (totals, goals) = np.zeros((2, WIDTH), np.float32), np.zeros((2, WIDTH))
+    y, chosen = np.zeros(levels * lanes + WIDTH, np.float32), np.zeros(WIDTH, np.int64)
+    return SoftmaxBuffers(state, y, scales, tops, totals, goals, chosen)
 
 
 @network_stage
@@ -244,7 +249,9 @@ def draw_class(
     """
     lanes = len(drawn)
     _exponentiate(buffers, logits, levels, temperature)
-    y, total, goal, chosen = buffers.y, np.zeros(lanes), np.zeros(lanes), np.zeros(lanes, np.int64)
+    y, total, goal, chosen = buffers.y, buffers.totals, buffers.goals, buffers.chosen
+    for lane in range(lanes):
+        total[lane], goal[lane], chosen[lane] = 0.0, 0.0, 0
     for k in range(levels):
         for lane in range(lanes):
             goal[lane] += y[k * lanes + lane]

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
-from dspgraph_nodes._kernels.compile.jit import kernel, part_of_kernel
+from dspgraph_nodes._kernels.compile.jit import loop_kernel, part_of_kernel
 from dspgraph_nodes._kernels.neural.convolution import add_products, add_products_or_dots, normalise, rectify
 from dspgraph_nodes._kernels.neural.draws import SampleDraws, draw_samples
 from dspgraph_nodes._kernels.neural.layout import WIDTH, DotStack
@@ -39,7 +39,8 @@ class WaveNetWorkspace(NamedTuple):
     state: the rings, and the results of the layers; for sixteen signals its last axis is the lane. places: where the
     inputs of the present matrix begin in `state`. frames: the rows that features add to the gates, those of all
     signals. rows: [lanes], the first row that each lane uses for the present sample. mix: [lanes, rows of a sample],
-    the factors of these rows. work, softmax: working memory.
+    the factors of these rows. heads: [layers], the row of the present sample in every ring; zeros when a run begins.
+    shares: [lanes], not read. work, softmax: working memory.
     """
 
     state: Array  # [1, n] or [1, n, 16]: rings, sums of the gates, z, skip, the first layer of the head, the output,
@@ -49,6 +50,8 @@ class WaveNetWorkspace(NamedTuple):
     # module `wavenet_synthesis`
     rows: Array  # [lanes] int64: the first row of `frames` that a sample uses
     mix: Array  # [lanes, rows of a sample]: the factors of the rows that a sample uses
+    heads: Array  # [layers] int64: the row of the present sample in every ring; zeros when a run begins
+    shares: Array  # [lanes]: the probabilities of the drawn levels, which are not used
     work: Array  # [16, 16]: memory for transposing
     softmax: SoftmaxBuffers
     codes: Array  # this and the next two: see `convolution.rounding_buffers`
@@ -199,7 +202,7 @@ def _layers(
         add_products_or_dots(net, dots, room, net.layers[i, 2], 1, gate, skip, skips // WIDTH)
 
 
-@kernel
+@loop_kernel
 def run(
     net: WaveNetWeights, dots: DotStack, room: WaveNetWorkspace, given: WaveNetInputs, last: Array, out: WaveNetResults
 ) -> None:
@@ -218,7 +221,7 @@ def run(
     hidden, output = skip + skips, skip + 2 * skips
     stream, gated = output + width, len(net.norm_factor) == 0
     parameters = flat[output * lanes : (output + width) * lanes].reshape(width, lanes)
-    heads, shares, levels = np.zeros(len(net.layers), np.int64), np.zeros(lanes, np.float32), given.draws.levels
+    heads, levels = room.heads, given.draws.levels
     inputs, gate_count = len(net.first) // len(last), (2 if gated else 1) * gate * len(net.layers)
     for n in range(count):
         x = (net.layers[0, 3] + heads[0] * residual if gated else stream) * lanes
@@ -253,7 +256,7 @@ def run(
         for k in range(len(last) - 1, 0, -1):
             for lane in range(lanes):
                 last[k, lane] = last[k - 1, lane]
-        draw_samples(room.softmax, parameters, given.draws, n, last[0], shares)
+        draw_samples(room.softmax, parameters, given.draws, n, last[0], room.shares)
         for lane in range(lanes):
             out.samples[n, lane] = given.centres[int(last[0, lane])] if levels else last[0, lane]
             if n < len(given.forced):

@@ -166,7 +166,8 @@ def _workspace(net: WaveNetWeights, dots: DotStack, frames: Array, lanes: int, c
     state = np.zeros((1, units) if lanes == 1 else (1, units, lanes), np.float32)
     return kernels.WaveNetWorkspace(
         state, np.zeros(taps, np.int64), frames, np.zeros(lanes, np.int64), np.zeros((lanes, count), np.float32),
-        np.zeros((WIDTH, WIDTH), np.float32), softmax_buffers(state, output, lanes),
+        np.zeros(len(net.layers), np.int64), np.zeros(lanes, np.float32), np.zeros((WIDTH, WIDTH), np.float32),
+        softmax_buffers(state, output, lanes),
         *rounding_buffers(dots, state, max(taps * residual, gate)),
     )  # fmt: skip
 
