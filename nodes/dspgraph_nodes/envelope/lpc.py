@@ -14,13 +14,15 @@ def lpc(frames: Array, order: int, white_noise: float = 0.0, bandwidth: float = 
     int16); the sums are in float64. A silent frame, whose energy is at most finfo(dtype).tiny, has gain 0 and
     coefficients 0, not NaN.
     """
-    from dspgraph_nodes._kernels.maths.elementary import exp
     from dspgraph_nodes._kernels.signal.levinson import autocorrelation, levinson
 
     dtype = np.result_type(frames, np.float32)
     r = autocorrelation(frames, order)
-    r[:, 0] *= 1 + white_noise
+    if white_noise:
+        r[:, 0] *= 1 + white_noise
     if bandwidth:
+        from dspgraph_nodes._kernels.maths.elementary import exp
+
         r *= exp(-0.5 * (2 * np.pi * bandwidth / rate * np.arange(order + 1)) ** 2)
     return levinson(r, float(np.finfo(dtype).tiny)).astype(dtype, copy=False)
 

@@ -71,9 +71,9 @@ def search_pitch(state: PitchSearch, x: Array, lpc: Array, lookahead: int) -> tu
     samples[:past] = state.samples
     samples[past : past + len(x)] = x
     samples[past : past + len(x)] *= INT16_FULL_SCALE
-    more = np.zeros((count, 2, _CANDIDATES))
-    origin = np.concatenate((state.origin, more.astype(np.int64)))
-    gained = np.concatenate((state.gained, more))
+    origin = np.empty((waiting + count, 2, _CANDIDATES), np.int64)
+    gained = np.empty(origin.shape)
+    origin[:waiting], gained[:waiting] = state.origin, state.gained
     known = max(0, waiting + count - lookahead)
     pitch, correlation = np.empty((known, 1)), np.empty((known, 1))
     _search(
