@@ -20,7 +20,8 @@ jit.NOTICE.patience = 3600.0
 
 NOT_QUICK = [
     TESTS / name
-    for name in ("nodes", "kernels", "models", "training", "plotting", "cli/test_compare.py", "cli/test_notes.py",
+    for name in ("nodes", "kernels", "models", "training", "plotting", "live/test_devices.py", "live/test_live.py",
+                 "live/test_second_clock.py", "cli/test_live.py", "cli/test_compare.py", "cli/test_notes.py",
                  "cli/test_plot.py", "evaluation/test_compare.py", "evaluation/test_metric_formulas.py",
                  "evaluation/test_metrics.py", "evaluation/test_report.py", "io/test_containers.py", "io/test_flac.py",
                  "io/test_mpeg.py", "io/test_ogg.py", "io/test_positions.py", "system/test_levels.py",
@@ -28,8 +29,8 @@ NOT_QUICK = [
                  "testing/test_planted_faults.py")
 ]  # fmt: skip
 """Folders and files that `--quick` leaves out. Their tests compare with other programs, train, draw, use a browser,
-compare variants, render every pipeline, read audio files of every kind in many parts, or test the checks of nodes and
-models.
+compare variants, render every pipeline, read audio files of every kind in many parts, play in real time, or test the
+checks of nodes and models.
 """
 
 LEFT_OUT_OF_QUICK = {"slow", "process", "browser", "cluster", "training", "thorough"}
