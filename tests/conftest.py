@@ -1,5 +1,6 @@
 """The options of the test run, and the settings that tests need in their process."""
 
+import gc
 import signal
 from pathlib import Path
 
@@ -121,9 +122,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Import librosa, if tests compare with it, before the first test: see `LIBROSA`."""
+    """Import librosa, if tests compare with it, before the first test, see `LIBROSA`; spare Python old objects.
+
+    The garbage collector does not look again at the thousands of tests and modules that now exist and stay.
+    """
     if any(hasattr(getattr(item, "module", None), "librosa") for item in session.items):
         import_alone(LIBROSA)
+    gc.freeze()
 
 
 def _nodes_of(item: pytest.Item) -> set[str]:

@@ -14,10 +14,10 @@ from helpers.speech import speech
 
 WINDOW = get_window("blackman", 512)
 FRAMES = np.lib.stride_tricks.sliding_window_view(speech()[9000:16000], 512)[::100] * WINDOW
-STREAM = Frames(160, "wave", 512, "1/320")
+STREAM = Frames(160, "wave", 128, "1/320")
 EXAMPLES = [
-    Example(Mgcep(order=8), frames=(STREAM, FRAMES[:64])),
-    Example(Mgcep(order=5, gamma=-1, alpha=0), frames=(STREAM.like(width=300), FRAMES[:64, :300])),
+    Example(Mgcep(order=8), frames=(STREAM, FRAMES[:64, 192:320])),
+    Example(Mgcep(order=5, gamma=-1, alpha=0), frames=(STREAM.like(width=75), FRAMES[:64, 192:267])),
 ]
 
 
