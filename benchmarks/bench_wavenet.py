@@ -112,7 +112,7 @@ def rows() -> list[Row]:
     try:
         return [
             *_synthesis("wavenet", PRESETS["wavenet"], 2, 24, 5, 2.5, 0 if dot_paths()[0] == "plain" else 2),
-            *_synthesis("wavenet, 24 layers of 32 channels", REDUCED, 16, 48, 100, 15, 0),
+            *_synthesis("wavenet, 24 layers of 32 channels", REDUCED, 16, 48, 100, 15, 1),
             _training(),
         ]
     finally:

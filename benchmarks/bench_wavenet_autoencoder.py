@@ -164,4 +164,4 @@ def _decoding_normalised() -> list[Row]:
     one, other = milliseconds([ours, theirs], repeats=5)
     own, peer = one / frames / _NORMALISED.hop, other / _NORMALISED_STEPS
     name = "wavenet_decoder, normalised form, a sample"
-    return [faster(f"{name}: torch, step by step", own, peer, 50), below(name, 1000 * own, 40, "us")]
+    return [faster(f"{name}: torch, step by step", own, peer, 80), below(name, 1000 * own, 20, "us")]

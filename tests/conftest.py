@@ -30,8 +30,8 @@ NOT_QUICK = [
                  "testing/test_planted_faults.py")
 ]  # fmt: skip
 """Folders and files that `--quick` leaves out. Their tests compare with other programs, train, draw, use a browser,
-compare variants, render every pipeline, read audio files of every kind in many parts, play in real time, or test the
-checks of nodes and models.
+compare variants, render every pipeline, read audio files of every kind in many parts, play live or simulate an hour of
+it, or test the checks of nodes and models.
 """
 
 LEFT_OUT_OF_QUICK = {"slow", "process", "browser", "cluster", "training", "thorough"}
@@ -122,12 +122,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Import librosa, if tests compare with it, before the first test, see `LIBROSA`; spare Python old objects.
+    """Before the first test, import librosa if tests compare with it (see `LIBROSA`), and collect all garbage.
 
-    The garbage collector does not look again at the thousands of tests and modules that now exist and stay.
+    The tests and modules that exist then stay to the end: the garbage collector need not look at them again.
     """
     if any(hasattr(getattr(item, "module", None), "librosa") for item in session.items):
         import_alone(LIBROSA)
+    gc.collect()
     gc.freeze()
 
 

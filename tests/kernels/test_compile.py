@@ -270,21 +270,53 @@ def _add_up(sums: Sums, times: int) -> None:
 
 
 def _make(sums: Sums, times: int) -> None:
-    sums.totals[:] = np.zeros(times)
+    new = np.ones(times)
+    for n in range(times):
+        sums.totals[n] = new[n]
+
+
+def _same(x: Any) -> Any:
+    total = 0.0
+    for k in range(len(x)):
+        total += x[k]
+    x[0] = total
+    return x
 
 
 @pytest.mark.parametrize(("decorate", "counts"), [(jit.kernel, True), (jit.loop_kernel, False)])
 def test_a_loop_kernel_counts_no_references(decorate: Any, counts: bool) -> None:
-    compiled, sums = decorate(_add_up), Sums(np.arange(6.0).reshape(3, 2), np.ones(3))
-    compiled._cache = caching.NullCache()  # code from a cache cannot be inspected
+    compiled, sums = _fresh(decorate, _add_up), Sums(np.arange(6.0).reshape(3, 2), np.ones(3))
     compiled(sums, 3)
-    (code,) = compiled.inspect_llvm().values()
-    body = code[code.index("define") : code.index("define", code.index("define") + 1)]
-    assert list(sums.totals) == [4, 6, 22] and ("NRT_incref" in body) == counts
+    assert list(sums.totals) == [4, 6, 22] and ("NRT_incref" in _body(compiled)) == counts
+
+
+def _fresh(decorate: Any, function: Any) -> Any:
+    """Return a kernel without a cache on disk: a compilation that fails would keep the lock of the cache."""
+    compiled = decorate(function)
+    compiled._cache = caching.NullCache()
+    return compiled
 
 
 def test_a_loop_kernel_that_makes_an_array_is_refused() -> None:
-    compiled: Any = jit.loop_kernel(_make)
-    compiled._cache = caching.NullCache()  # a compilation that fails would keep the lock of the cache
-    with pytest.raises(NumbaError):
-        compiled(Sums(np.zeros((3, 2)), np.zeros(3)), 3)
+    sums = Sums(np.zeros((3, 2)), np.zeros(3))
+    _fresh(jit.kernel, _make)(sums, 3)
+    assert list(sums.totals) == [1, 1, 1]
+    with pytest.raises(NumbaError, match="Only accept returning of array passed into the function as argument"):
+        _fresh(jit.loop_kernel, _make)(sums, 3)
+
+
+def test_a_kernel_counts_references_whoever_calls_it_first() -> None:
+    same, x = _fresh(jit.kernel, _same), np.ones(3)
+
+    def first(x: Any) -> Any:
+        return same(x)[0]
+
+    assert _fresh(jit.loop_kernel, first)(x) == 3
+    assert "NRT_incref" in _body(same)
+
+
+def _body(compiled: Any) -> str:
+    """Return the LLVM code of the only version of a kernel."""
+    (code,) = compiled.inspect_llvm().values()
+    begin: int = code.index("define")
+    return str(code[begin : code.index("define", begin + 1)])

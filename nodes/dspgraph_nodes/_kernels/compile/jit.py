@@ -39,25 +39,30 @@ def kernel(function: Function) -> Function:
     imports directly or indirectly, has changed. If there is no folder for the cache that can be written to, every
     process compiles the kernels again.
     """
-    return _kept(function, njit(error_model="numpy")(function))
+    return _compiled(function, counted=True)
 
 
 def loop_kernel(function: Function) -> Function:
     """Return `function` as a kernel that makes no arrays; numba counts no references to the arrays that it reads.
 
-    In an ordinary kernel numba counts the references to every array that it cannot follow to its end, also in loops. In
-    the loop over samples of a WaveNet of 32 channels this took half of the time. A loop kernel cannot be compiled if
-    it, or a function that it calls, would make an array, as by `np.zeros(n)`: make arrays before the call. A view, such
-    as x[n] or x.reshape(4, -1), is no array of its own.
+    In an ordinary kernel numba counts references where it cannot show that it need not, also in loops. In the loop over
+    samples of a WaveNet of 32 channels this took half of the time. A loop kernel that would make an array itself, as by
+    `np.zeros(n)`, cannot be compiled: make arrays before the call. A view, such as x[n] or x.reshape(4, -1), is no
+    array of its own. A function that a loop kernel calls must not return an array, whose memory would never be freed.
 
     In all other respects it is a kernel, see `kernel`.
     """
-    without_counting: Any = {"_nrt": False}  # an option of numba that its types do not name
-    return _kept(function, njit(error_model="numpy", **without_counting)(function))
+    return _compiled(function, counted=False)
 
 
-def _kept(function: Function, compiled: Any) -> Function:
-    """Give a compiled function the cache on disk that `kernel` describes, and return it."""
+def _compiled(function: Function, counted: bool) -> Function:
+    """Return `function` as a kernel, with the cache on disk. counted: whether numba counts references to arrays.
+
+    The option is always given: otherwise numba takes it from the kernel that calls this one first, and the code that is
+    kept on disk would depend on the order of the calls.
+    """
+    options: Any = {"error_model": "numpy", "_nrt": counted}  # numba's types do not name `_nrt`
+    compiled = njit(**options)(function)
     try:
         compiled._cache = _Cache(function)  # type: ignore[no-untyped-call]  # where `njit(cache=True)` puts numba's own cache
     except RuntimeError:  # numba found no folder for a cache
@@ -68,8 +73,9 @@ def _kept(function: Function, compiled: Any) -> Function:
 def part_of_kernel(function: Function) -> Function:
     """Return `function` as a part of kernels: numba compiles it into each kernel that calls it, as if written there.
 
-    Numbers that are constant in the kernel are then constant in the part too. The part alone has no machine code on
-    disk.
+    If one compiled function passes arrays to another, numba may count references to them, which takes time in a loop. A
+    part of a kernel often avoids this, as long as the loop makes no view, such as `x.reshape(4, -1)`: make views before
+    the loop. `loop_kernel` avoids it always. The part alone has no machine code on disk.
     """
     return cast(Function, njit(error_model="numpy", inline="always")(function))
 

@@ -182,7 +182,8 @@ class SoftmaxBuffers(NamedTuple):
     """The buffers for draws from a softmax of logits.
 
     state: an array by whose shape a stage knows whether it computes one signal or sixteen. y: the exponentials.
-    scales, tops: log2(e) / temperature, and the largest logit of each lane. totals, goals, chosen: see `draw_class`.
+    scales, tops: log2(e) / temperature, and the largest logit of each lane. totals, goals, chosen: for each lane a
+    sum of exponentials, the sum at which the level is drawn, and this level.
     """
 
     state: Array  # [1, n] or [1, n, 16]: its shape tells whether there are 1 or 16 lanes; its numbers are not read

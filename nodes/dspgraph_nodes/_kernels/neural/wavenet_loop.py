@@ -39,8 +39,8 @@ class WaveNetWorkspace(NamedTuple):
     state: the rings, and the results of the layers; for sixteen signals its last axis is the lane. places: where the
     inputs of the present matrix begin in `state`. frames: the rows that features add to the gates, those of all
     signals. rows: [lanes], the first row that each lane uses for the present sample. mix: [lanes, rows of a sample],
-    the factors of these rows. heads: [layers], the row of the present sample in every ring; zeros when a run begins.
-    shares: [lanes], not read. work, softmax: working memory.
+    the factors of these rows. heads: [layers], the row of the present sample in every ring. shares: [lanes], zeros,
+    which only `draw_samples` reads and writes. work, softmax: working memory.
     """
 
     state: Array  # [1, n] or [1, n, 16]: rings, sums of the gates, z, skip, the first layer of the head, the output,
@@ -50,8 +50,8 @@ class WaveNetWorkspace(NamedTuple):
     # module `wavenet_synthesis`
     rows: Array  # [lanes] int64: the first row of `frames` that a sample uses
     mix: Array  # [lanes, rows of a sample]: the factors of the rows that a sample uses
-    heads: Array  # [layers] int64: the row of the present sample in every ring; zeros when a run begins
-    shares: Array  # [lanes]: the probabilities of the drawn levels, which are not used
+    heads: Array  # [layers] int64: the row of the present sample in every ring
+    shares: Array  # [lanes]: zeros, which only `draw_samples` reads and writes
     work: Array  # [16, 16]: memory for transposing
     softmax: SoftmaxBuffers
     codes: Array  # this and the next two: see `convolution.rounding_buffers`
@@ -223,6 +223,8 @@ def run(
     parameters = flat[output * lanes : (output + width) * lanes].reshape(width, lanes)
     heads, levels = room.heads, given.draws.levels
     inputs, gate_count = len(net.first) // len(last), (2 if gated else 1) * gate * len(net.layers)
+    for i in range(len(heads)):
+        heads[i] = 0
     for n in range(count):
         x = (net.layers[0, 3] + heads[0] * residual if gated else stream) * lanes
         for lane in range(lanes):
