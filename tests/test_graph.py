@@ -32,7 +32,7 @@ SPEECH = {"speech": Audio(Fraction(16000))}
 
 
 def two_paths(**changes: Any) -> Graph:
-    """Return a graph in which speech reaches a sum by two ways: through scale and late, and directly.
+    """Return a graph in which speech reaches `sum` by two ways: directly, and through `scale` and `late`.
 
     changes: arguments of `Graph` that replace those of this graph.
     """

@@ -32,9 +32,9 @@ def complete_swaps(ctx: click.Context, param: click.Parameter, start: str) -> li
 
 
 def complete_slots(ctx: click.Context, param: click.Parameter, start: str) -> list[CompletionItem]:
-    """Complete the last name in `start`, a list "slot,slot": return a list for every slot that begins with it.
+    """Complete the last name in `start`, a text "slot,slot": return the whole text for every slot that fits.
 
-    The slots are those of the pipeline that the command line names.
+    A slot fits if its name begins with that last name. The slots are those of the pipeline that the command line names.
     """
     slots = found.slots if (found := _pipeline(ctx)) else {}
     return _lists(slots, start)
@@ -63,7 +63,10 @@ def complete_nodes(ctx: click.Context, param: click.Parameter, start: str) -> li
 
 
 def complete_metrics(ctx: click.Context, param: click.Parameter, start: str) -> list[CompletionItem]:
-    """Complete the last name in `start`, a list "name,name": return a list for every metric that begins with it."""
+    """Complete the last name in `start`, a text "name,name": return the whole text for every metric that fits.
+
+    A metric fits if its name begins with that last name.
+    """
     from dspgraph.evaluation.metrics import METRICS
 
     return _lists(METRICS, start)

@@ -449,7 +449,7 @@ class Live:
 
     @property
     def stats(self) -> Stats:
-        """The counts and times up to now, or up to the end. The levels are those since the last access."""
+        """The counts and times up to now, with the levels since the last access; after the end, those of the end."""
         if self._last is not None:
             return self._last
         found = self._call("stats")

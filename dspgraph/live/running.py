@@ -1,4 +1,4 @@
-"""The interface of devices, a substitute for programs without a device, and the thread of the engine."""
+"""The interface of devices, what takes the place of a device in live graphs without one, and the engine's thread."""
 
 from __future__ import annotations
 

@@ -66,10 +66,10 @@ whole signal would take most of the time of all checks."""
 def check_node(
     example: Example, precisions: Sequence[Any] = (np.float32, np.float64), cuts: Sequence[int] = CUTS
 ) -> None:
-    """Run all checks of a node at every precision. Raises LawError that names the law and the first difference.
+    """Run all checks of a node at every precision. Raises LawError that names the law and what is different.
 
-    Samples are compared bit for bit. cuts: block sizes, as in `CUTS`. Random block sizes, the same in every run, are
-    tried too.
+    An example that is too short, or that does not vary, raises SignalError. Samples are compared bit for bit. cuts:
+    block sizes, as in `CUTS`. Random block sizes, the same in every run, are tried too.
     """
     for precision in precisions:
         for check in NODE_CHECKS.values():

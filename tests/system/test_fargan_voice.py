@@ -44,10 +44,10 @@ def test_the_card_is_of_this_file() -> None:
 
 
 def test_it_speaks_what_it_is_given_and_nothing_else() -> None:
-    """The output is nearer to the speech than noise with the same spectra, and as loud to within 3 dB.
+    """The output is nearer to the speech than a whisper is, and as loud as the speech to within 3 dB.
 
-    It is at least 3 dB nearer than itself moved by half a second. It has no outbursts: its peak is below 1.5 times that
-    of the speech.
+    The whisper is white noise through the LPC filters of the same speech. The output is at least 3 dB nearer than
+    itself moved by half a second. It has no outbursts: its peak is below 1.5 times that of the speech.
     """
     x = speech()
     y = load("fargan")(speech=x)["speech"]

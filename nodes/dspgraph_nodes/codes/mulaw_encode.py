@@ -13,7 +13,7 @@ class MulawEncode(Node):
         h = levels / 2,    mu = levels - 1
 
     A sample of 0 is exactly code h, -peak is code 0, and +peak is the last code, levels - 1; samples beyond +-peak are
-    clipped. If `mulaw_decode` expands a code, encoding the result gives the same code.
+    clipped. If `mulaw_decode` expands a code with the same peak, encoding the result gives the code again.
 
     Source: A. van den Oord et al., "WaveNet: A Generative Model for Raw Audio", arXiv:1609.03499, 2016; that one code
     stands for exactly 0 is taken from LPCNet (xiph/LPCNet), where the peak is 32768.

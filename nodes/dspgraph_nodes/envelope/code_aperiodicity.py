@@ -8,9 +8,9 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, 
 def code_aperiodicity(aperiodicity: Array, rate: float) -> Array:
     """Return the aperiodicity in dB at 3, 6, 9 ... kHz, up to rate / 2 - 3 kHz and at most 15 kHz: [n, bands].
 
-    aperiodicity: [n, n_fft / 2 + 1], from 0 to 1; values below finfo(dtype).tiny are replaced by finfo(dtype).tiny.
-    rate: sampling rate of the audio, Hz, at least 12 kHz. The result has the dtype of the aperiodicity (float32 for
-    int16).
+    Between two bins it is interpolated linearly in dB. aperiodicity: [n, n_fft / 2 + 1], from 0 to 1; rate: sampling
+    rate of the audio, Hz, at least 12 kHz. The result has the dtype of the aperiodicity (float32 for int16); values
+    below the least normal number of this dtype count as that number.
     """
     from dspgraph_nodes._kernels.signal.world_codec import code_bands
 

@@ -12,8 +12,9 @@ from dspgraph_nodes._kernels.signal.windows import Window, WindowNorm, window_va
 def overlap_add(frames: Array, window: Array, hop: int, first: int) -> Array:
     """Return y[n] = (sum_k f_k[n - k * hop - first]) / (sum_k w[n - k * hop - first]), [K * hop], for K frames f_k.
 
-    frames: [K, length], floats, already multiplied by w; window: w, [length], above 0 on the whole span of its own
-    frame; hop: samples from one frame to the next; first: where frame k begins, in samples after k * hop.
+    frames: [K, length], floats, already multiplied by w; first: where frame k begins, in samples after k * hop, at most
+    0; hop: samples from one frame to the next; window: w, [length], above 0 from w[-first] to w[hop - 1 - first], which
+    are the samples k * hop .. (k + 1) * hop - 1 of frame k.
     """
     from dspgraph_nodes._kernels.signal import overlap_add as overlap
 
@@ -28,8 +29,8 @@ class OverlapAdd(Node):
         y[n] = (sum_k f_k[n - k * hop - first]) / (sum_k w[n - k * hop - first]),    first = centre - length / 2
 
     The frames f_k are already multiplied by the window w, as `frame` does. Both sums run over the frames that exist, so
-    the edges of the signal are restored too. This requires that the window of every frame is above 0 on the whole span
-    of the frame.
+    the edges of the signal are restored too. This requires that the window of frame k is above 0 from sample k * hop to
+    sample (k + 1) * hop - 1.
 
     Source: J. B. Allen, Short Term Spectral Analysis, Synthesis, and Modification by Discrete Fourier Transform, IEEE
     Transactions on Acoustics, Speech, and Signal Processing 25(3), 1977.

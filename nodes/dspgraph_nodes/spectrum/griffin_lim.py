@@ -18,10 +18,11 @@ def griffin_lim(
 ) -> Array:
     """Return a signal [K * hop] whose short-time spectra have magnitudes near the given ones, found by iteration.
 
-    magnitude: [K, n_fft / 2 + 1]; phase: initial phases, radians, of the same shape; window: [length], above 0 on the
-    whole span of its own frame; hop: samples from one frame to the next; first: where the window of a frame begins, in
-    samples after the start of its span; momentum: 0 for the algorithm of 1984, whose error never grows; values near 1
-    converge faster. The result has the dtype of the window.
+    magnitude: [K, n_fft / 2 + 1]; phase: initial phases, radians, of the same shape; first: where the window of frame k
+    begins, in samples after k * hop, at most 0; hop: samples from one frame to the next; window: w, [length], above 0
+    from w[-first] to w[hop - 1 - first], which are the samples k * hop .. (k + 1) * hop - 1 of frame k; momentum: 0 for
+    the algorithm of 1984, whose error never grows; values near 1 converge faster. The result has the dtype of the
+    window.
     """
     from dspgraph_nodes._kernels.signal.framing import Framing
     from dspgraph_nodes._kernels.signal.griffin_lim import impose_magnitudes

@@ -14,8 +14,9 @@ def istft(spectrum: Array, window: Array, hop: int, first: int) -> Array:
     """Return y[n] = (sum_k w[i] * f_k[i]) / (sum_k w[i]**2), i = n - k * hop - first, [K * hop], for K spectra.
 
     spectrum: [K, n_fft / 2 + 1], n_fft even; f_k is the middle len(window) samples of the inverse transform of row k.
-    window: w, [length], above 0 on the whole span of its own frame; hop: samples from one frame to the next; first:
-    where the window of frame k begins, in samples after k * hop. The result has the dtype of the window.
+    first: where the window of frame k begins, in samples after k * hop, at most 0; hop: samples from one frame to the
+    next; window: w, [length], above 0 from w[-first] to w[hop - 1 - first], which are the samples k * hop .. (k + 1) *
+    hop - 1 of frame k. The result has the dtype of the window.
     """
     from dspgraph_nodes._kernels.signal.stft import resynthesise, split_rows
 
@@ -29,7 +30,7 @@ class Istft(Node):
 
     f_k is the middle `length` samples of the inverse transform of row k, with n_fft = 2 * (bins - 1). Both sums run
     over the frames that exist, so that unchanged spectra of `stft` give their signal back, edges included. This
-    requires that the window of every frame is above 0 on the whole span of the frame.
+    requires that the window of frame k is above 0 from sample k * hop to sample (k + 1) * hop - 1.
 
     Source: D. W. Griffin, J. S. Lim, Signal Estimation from Modified Short-Time Fourier Transform, IEEE Transactions on
     Acoustics, Speech, and Signal Processing 32(2), 1984 (equation 6).

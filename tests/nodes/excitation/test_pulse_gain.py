@@ -117,7 +117,8 @@ def test_a_predictor_that_float32_made_unstable_is_taken_as_stable() -> None:
 def test_a_gain_is_that_of_the_values_of_the_predictor_whatever_its_dtype(coef: float) -> None:
     """The gain for rows in float32 equals that for the same values in float64, bit for bit.
 
-    Rounding anew after the deemphasis would move poles that are near each other, such as those of two tones.
+    `coef` multiplies the predictor by 1 - coef / z. If this product were rounded to float32, poles that are near each
+    other, such as the poles of two tones, would move.
     """
     t = np.arange(512) / 16000
     x = np.cos(2 * np.pi * 400 * t) + np.cos(2 * np.pi * 800 * t) + 1e-4 * np.random.default_rng(0).standard_normal(512)

@@ -32,8 +32,9 @@ def distance_of_roots(true: Array, made: Array) -> tuple[float, Array]:
 def _add_distances(x: Array, y: Array, gradient: Array, slope: Array, sums: Array) -> None:
     """Add |sqrt|X| - sqrt|Y|| and sqrt|X| of every bin to sums [2, bins], and write the gradient of the first sum.
 
-    |X| and |Y| are raised to at least 1e-7. x, y: the spectra X and Y; gradient: overwritten; all three: [rows, 2 *
-    bins], each real part followed by its imaginary part. slope: [bins], working memory.
+    |X| and |Y| are raised to at least 1e-7. The gradient is that with respect to Y; where |Y| is raised, it is 0. x, y:
+    the spectra X and Y; gradient: overwritten; all three: [rows, 2 * bins], each real part followed by its imaginary
+    part. slope: [bins], working memory.
     """
     for row in range(len(x)):
         _add_row(x[row], y[row], gradient[row], slope, sums[0], sums[1])

@@ -71,9 +71,9 @@ def split_rows(rows: Array) -> Iterator[Array]:
 def resynthesise(spectrum: Iterable[Array], count: int, window: Array, hop: int, first: int) -> Array:
     """Return the signal [count * hop] whose windowed frames come nearest to the inverse transforms of `count` rows.
 
-    The distance is the sum of squares. spectrum: the rows, in pieces [m, n_fft / 2 + 1]; window: [length], above 0 on
-    the whole span of its own frame; first: where a frame begins, in samples after the start of its span, at most 0. The
-    result has the dtype of the window.
+    The distance is the sum of squares. spectrum: the rows, in pieces [m, n_fft / 2 + 1]; first: where frame k begins,
+    in samples after k * hop, at most 0; window: w, [length], above 0 from w[-first] to w[hop - 1 - first], which are
+    the samples k * hop .. (k + 1) * hop - 1 of frame k. The result has the dtype of the window.
     """
     tail = overlap.start(len(window), hop, first, window.dtype)
     y = overlap.step(tail, inverse_frames(spectrum, len(window)), count, window, window * window, hop)
