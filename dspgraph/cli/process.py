@@ -26,7 +26,7 @@ _DEFAULT = (signal.SIG_DFL, signal.default_int_handler)
 
 
 class Stopped(KeyboardInterrupt):
-    """The exception that is raised in running code by Ctrl-C (SIGINT), SIGTERM or SIGHUP.
+    """The exception that `signals_raised` raises in running code after Ctrl-C (SIGINT), SIGTERM or SIGHUP.
 
     number: the number of the signal.
     """

@@ -1,4 +1,7 @@
-"""The data of a diagram, which all formats (text, Mermaid, Graphviz, SVG) show: boxes, wires and remarks, in words."""
+"""The data from which diagrams in all formats are drawn: boxes, wires and remarks, in words.
+
+The formats are text, Mermaid, Graphviz and SVG. Mermaid and Graphviz leave out the remarks.
+"""
 
 from __future__ import annotations
 

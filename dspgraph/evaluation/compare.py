@@ -395,9 +395,9 @@ class CompareJob:
 
     @cached_property
     def digest(self) -> str:
-        """A hash of the names, graphs and outputs of the choices, or why they have no graph, and of the metrics.
+        """A hash of all choices, and of the metrics with their code.
 
-        The code of the metrics is part of it.
+        Of a choice it has the name, the graph and the name of the output, or the name and why there is no graph.
         """
         graphs = [[choice.name, choice.graph.digest, choice.output] for choice in self.made]
         code = code_provenance("dspgraph.evaluation.metrics")

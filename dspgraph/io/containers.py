@@ -347,9 +347,9 @@ def _sized_layout(path: Path, file: BinaryIO, magic: bytes, begin: int, size: in
 
 
 def _check_length(path: Path, found: _Samples, length: int, there: int, left: int) -> None:
-    """Raise FileError if a file has fewer bytes of samples than `length`, or if its header is too small for its length.
+    """Raise FileError if a file ends before it has `length` bytes, or if its header cannot express its length.
 
-    The header is too small if 4 GiB or more follow the samples and the header gives their length in 4 bytes.
+    The header cannot if it gives the length in 4 bytes, and 4 GiB or more follow the samples and all chunks.
 
     found: the place of the samples according to the header. length: the number of bytes that must be there from
     `found.begin` on. there: the number of bytes from `found.begin` to the end of the file. left: the number of bytes

@@ -99,7 +99,7 @@ def _htk_row(place: str, line: str) -> _HtkRow:
 def _unescaped(label: str) -> str:
     """Return a label without quotes around it (`"a"` or `'a'`), in which bytes written as `\\303\\244` are decoded.
 
-    HTK writes bytes so. Consecutive bytes are UTF-8 or, if they are not valid UTF-8, Latin-1.
+    HTK writes them in this way. Consecutive bytes are UTF-8 or, if they are not valid UTF-8, Latin-1.
     """
 
     def letters(match: re.Match[str]) -> str:

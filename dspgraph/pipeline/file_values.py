@@ -158,7 +158,7 @@ def nominal(wanted: tuple[Wanted, ...]) -> Values:
 
 
 def describe_values(values: Values) -> str:
-    """Return numbers from a file in words: "44100 Hz, channels: 2"."""
+    """Return rates and numbers of channels from files as text, such as "44100 Hz, channels: 2"."""
     return ", ".join(f"{number} Hz" if one.key == "audio" else f"channels: {number}" for one, number in values)
 
 

@@ -224,11 +224,11 @@ def _parsed_file(text: str, path: str) -> Source:
 
 
 def _extended(own: Source, name: Any, path: Path, chain: tuple[Path, ...]) -> Path:
-    """Return the path of the file that is named by the key `extends` of another file.
+    """Return the path of the file that a pipeline file extends.
 
-    own, path: the data and the path of the file that has the key. name: the value of the key. chain: as in
-    `Files.read`, with this file as the last one. Raises PipelineError if the value is not a text, if there is no such
-    file, if the files extend each other in a circle, or if the chain is too long.
+    own, path: the data and the path of the pipeline file. name: the value of its key `extends`. chain: as in
+    `Files.read`, with the pipeline file itself as the last one. Raises PipelineError if the value is not a text, if
+    there is no such file, if the files extend each other in a circle, or if the chain is too long.
     """
     place = own.place(("extends",))
     try:

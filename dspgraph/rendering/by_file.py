@@ -33,7 +33,7 @@ class JobsByFile(Generic[R]):
 
     @property
     def open_items(self) -> int:
-        """The largest number of items that are open at the same time."""
+        """The largest number of items that are open at the same time: that of the job with the largest batch."""
         return max(job.open_items for job in self.jobs.values())
 
     def check(self) -> None:

@@ -62,7 +62,7 @@ class Ledger:
         return row
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Append `row` as one line, at once. Raises FileError if that fails; the file is then as it was before.
+        """Append `row` as one line, immediately. Raises FileError if that fails; the file is then as it was before.
 
         row: the data of a line, with "id" and with "done" or "failed" as "status"; they are not checked.
         """

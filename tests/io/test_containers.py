@@ -342,7 +342,7 @@ def test_compressed_sphere_files_are_refused_with_the_command_that_converts_them
 def test_samples_that_begin_within_the_header_are_damage(tmp_path: Path) -> None:
     """A file whose samples begin within its header is refused.
 
-    A decoder reads such a file from one byte on without a seek, and from another byte on after a seek.
+    The reason: libsndfile reads such a file from one byte on without a seek, and from another byte on after a seek.
     """
     (tmp_path / "v.sph").write_bytes(sphere("sample_count -i 16000\n", header=8))
     content = written(tmp_path / "v.au", "au")

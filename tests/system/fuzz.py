@@ -82,7 +82,7 @@ class Valid(NamedTuple):
 
 
 def valid_files(folder: Path) -> list[Valid]:
-    """Return the valid files of every kind, and write what they need into a folder."""
+    """Return valid files of every kind, as bytes, and write into `folder` the other files that their commands need."""
     readers = (_audio, _arrays, _weights, _pipelines, _manifests, _alignments)
     return [valid for reader in readers for valid in reader(folder)]
 

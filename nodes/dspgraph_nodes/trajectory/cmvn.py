@@ -51,9 +51,9 @@ class Cmvn(Node):
         y[n, i] = (x[n, i] - m[n, i]) / sqrt(v[n, i])
 
     m and v are mean and variance of the rows n - back .. n + ahead that exist. A window has `window` rows: back =
-    window // 2 and ahead = window - 1 - back; with `centred: false` ahead = 0, and the node does not wait. With
-    `window: null` the window is the whole signal, and the node waits for its end. A variance is at least 1e-10. At the
-    ends of the signal the window is shorter here, while Kaldi shifts it into the signal.
+    window // 2 and ahead = window - 1 - back; with `centred: false` back = window - 1 and ahead = 0, and the node does
+    not wait. With `window: null` the window is the whole signal, and the node waits for its end. A variance is at least
+    1e-10. At the ends of the signal the window is shorter here, while Kaldi shifts it into the signal.
 
     Source: Kaldi, apply-cmvn-sliding; torchaudio reference, `SlidingWindowCmn`; O. Viikki and K. Laurila, Cepstral
     domain segmental feature vector normalization for noise robust speech recognition, Speech Communication 25, 1998.

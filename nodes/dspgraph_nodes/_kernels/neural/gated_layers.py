@@ -42,14 +42,14 @@ class LayersForm(NamedTuple):
 def pack_layers(
     form: LayersForm, arrays: Mapping[str, Array], first: Array, path: str = ""
 ) -> tuple[WaveNetWeights, Array, DotStack]:
-    """Return (packed weights, matrix from features to the numbers that they add to the gates, stack of 8-bit matrices).
+    """Return (packed weights, matrix of the features, stack of 8-bit matrices).
 
-    The matrix is [bands, n]. The last of the n numbers are added to the first layer of the head, if the network has
-    such weights. The matrix and most packed weights are float64; callers convert them by `packing.single`. The stack
-    has the matrices of the layers of a network in eight bits; the packed weights are then without them. path: the
-    instructions for the products of 8-bit numbers, a name in `compile.simd.DOT_PATHS`; "" for floats. In eight bits
-    each row of these matrices in `arrays` must be a factor times whole numbers, as `quantisation.dequantised` returns
-    it.
+    The matrix is [bands, n]: it turns features into the numbers that are added to the gates and, if the network has
+    such weights, at the end to the first layer of the head. The matrix and most packed weights are float64; callers
+    convert them by `packing.single`. The stack has the matrices of the layers of a network in eight bits; the packed
+    weights are then without them. path: the instructions for the products of 8-bit numbers, a name in
+    `compile.simd.DOT_PATHS`; "" for floats. In eight bits each row of these matrices in `arrays` must be a factor times
+    whole numbers, as `quantisation.dequantised` returns it.
 
     arrays: the arrays of a file of weights by name: "first.bias"; for every layer, for instance layer 3,
     "layers.3.gate", "layers.3.condition", "layers.3.skip" and, except for the last layer, "layers.3.out"; for the

@@ -105,11 +105,11 @@ NO_DOTS = DotStack(NoBlocks(np.zeros((0, 3), np.int64)))
 
 
 def _blocks(matrix: Array, piece: int, parts: int, first: int) -> tuple[Array, Array, Array, Array, Array]:
-    """Return weights [steps, 4, 16, piece], columns, steps, places and where, as in `Blocks`.
+    """Divide a matrix into pieces of sixteen rows; return weights, columns, steps, places and where, as in `Blocks`.
 
-    If `piece` is above 1, every group has an even number of steps, as in `DotBlocks`. piece: how many columns of the
-    matrix a piece has. The returned column of a piece is its first column divided by `piece`. The other arguments: as
-    in `blocks`.
+    weights: [steps, 4, 16, piece]. where: [parts * rows / 16 + 1, 3]. If `piece` is above 1, every group has an even
+    number of steps, as in `DotBlocks`. piece: how many columns of the matrix a piece has. The number of a piece in
+    `columns` is (first + its first column) / piece. The other arguments: as in `blocks`.
     """
     height, width = len(matrix), matrix.shape[1] // piece
     split = matrix.reshape(height // WIDTH, WIDTH, width, piece).swapaxes(1, 2)

@@ -100,8 +100,9 @@ def synthesise(
 
     A draw is d numbers: a level, two halves (d = 2), or a number from -1 to 1. The last column is the probability of
     the level or of the halves, or 1. The outputs are logits or the parameters of mixtures, without the temperature.
-    tap: whether to return them; otherwise they are [0, outputs]. temperature: as in `generate`. many: as in `in_lanes`;
-    0 takes the fastest. The states of the segments are changed in place.
+    tap: whether to return them; otherwise they are [0, outputs]. temperature: as in `generate`. many: the least number
+    of segments that are computed side by side, see `in_lanes`; 0 for the number from which this is faster. The states
+    of the segments are changed in place.
     """
     many = many or (SIDE_BY_SIDE_IN_EIGHT_BITS if isinstance(network.sample[-1], EightBitMatrix) else SIDE_BY_SIDE)
     empty = np.zeros((0, network.drawn + 1), np.float32), np.zeros((0, network.outputs), np.float32)

@@ -2,7 +2,7 @@
 
 A voice whose pulses are not equal, or not equally spaced, has weak lines between its harmonics, and a formant there
 raises one of them. The harmonics of a true pitch follow the formants: each harmonic is about as strong as its
-neighbours. The harmonics of a subharmonic f / m are weak between the harmonics of f.
+neighbours. The harmonics of a subharmonic f are weak between the harmonics of the true pitch m * f.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Conversion of the checkpoints of GANSynth that the program magenta wrote, to the files of this project."""
+"""Conversion of GANSynth's checkpoints, which the program magenta wrote, to weights of this project."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ class GeneratorBlock(nn.Module):
 
 
 class Generator(nn.Module):
-    """The network that makes a picture of a note from a latent vector and a pitch."""
+    """The network that makes the picture of a note, log magnitudes and angles, from a latent vector and a pitch."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()

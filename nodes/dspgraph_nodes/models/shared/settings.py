@@ -136,7 +136,10 @@ class MelSettings(TrainingSettings, frozen=True, extra="forbid"):
 
 
 class SparseSettings(BaseModel, frozen=True):
-    """Settings of a network with a sparse recurrent matrix: a second base class of a model's settings."""
+    """Settings for the pruning of a sparse recurrent matrix in training.
+
+    The settings of a model with such a matrix have this as a second base class.
+    """
 
     density_update: float = Field(
         0.05, gt=0, le=1, description="share of weight blocks that stay in the update gate of the first GRU"

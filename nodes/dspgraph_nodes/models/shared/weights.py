@@ -292,11 +292,11 @@ def layer_shapes(name: str, outputs: int, *inputs: int, bias: bool = True) -> di
 
 
 def norm_shapes(name: str, channels: int) -> dict[str, tuple[int, ...]]:
-    """Return name -> shape for the arrays of a layer of batch normalisation. name: the name of the layer."""
+    """Return array name -> shape for a layer of batch normalisation. name: the name of the layer."""
     return {f"{name}.{kind}": (channels,) for kind in ("weight", "bias", "running_mean", "running_var")}
 
 
 def gru_shapes(name: str, inputs: int, units: int) -> dict[str, tuple[int, ...]]:
-    """Return name -> shape for the arrays of a torch GRU of one layer. name: the name of the GRU."""
+    """Return array name -> shape for a torch GRU of one layer. name: the name of the GRU."""
     matrices = {f"{name}.weight_ih_l0": (3 * units, inputs), f"{name}.weight_hh_l0": (3 * units, units)}
     return {**matrices, f"{name}.bias_ih_l0": (3 * units,), f"{name}.bias_hh_l0": (3 * units,)}

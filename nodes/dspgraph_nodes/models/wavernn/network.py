@@ -44,8 +44,8 @@ class Conditions(nn.Module):
     """The part of WaveRNN that turns frames of features into a row of numbers for every sample.
 
     The frames are interpolated in steps. Each step repeats every row and smooths the result over time, with the same
-    filter for every feature. Besides, a residual network computes auxiliary numbers from the frames, which are the same
-    for all samples of a frame.
+    filter for every feature. If `auxiliary` is not 0, a residual network also computes auxiliary numbers from the
+    frames, which are the same for all samples of a frame.
     """
 
     def __init__(self, config: Config) -> None:
