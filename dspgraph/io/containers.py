@@ -35,13 +35,13 @@ class FileLayout(NamedTuple):
 
     pieces: the input of each decoder, in order; None: the file as it is. counted: whether a decoder knows the length
     before it decodes; if not, all samples are decoded to count them. most: the most samples per channel to read from
-    each piece; if empty, all. notes: sentences about what is wrong in the header.
+    each piece; if empty, all. notes: sentences about what is wrong in the file, and what is left out.
     """
 
     pieces: tuple[Piece | None, ...] = (None,)  # decoded one after the other; None: the file as it is
     counted: bool = True  # whether a decoder knows the length; if not, all samples are decoded to count them
     most: tuple[int, ...] = ()  # the most samples per channel to read from each piece; a decoder may give more
-    notes: tuple[str, ...] = ()  # sentences about what is wrong in the header
+    notes: tuple[str, ...] = ()  # sentences about what is wrong in the file, and what is left out
 
 
 _IGNORING = "ffmpeg -ignore_length 1 -i"

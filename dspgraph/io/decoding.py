@@ -84,7 +84,7 @@ class Decoder:
     """A reader of an audio file at its own rate; `blocks` yields the samples.
 
     Its attributes: rate, in Hz, from the header; channels; frames, the number of samples per channel; format and
-    subtype, as libsndfile names them; notes, sentences about what is wrong in the header.
+    subtype, as libsndfile names them; notes, as in `FileLayout`.
 
     If the headers do not give a reliable number of samples, the whole file is decoded once to count them. Raises
     FileError if the file is missing, is empty, is not audio, is of a format that is not read, if its rate or channels

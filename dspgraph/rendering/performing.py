@@ -184,9 +184,9 @@ class EventFile:
     def performance(self, latency: Fraction, happening: Iterable[tuple[int, Event]]) -> Performance:
         """Return a performance of the graph with events.
 
-        latency: the latency of the performance, in seconds. happening: pairs (number of the line, event) in any order.
-        Sounds can be played into the inputs that these events or the first line of a recording name. Raises FileError
-        that names the line of an event that does not fit the graph.
+        latency: the latency of the performance, in seconds. happening: pairs (number of the line in this file, event)
+        in any order. Sounds can be played into the inputs that these events name, or that the first line of this file
+        names if it is a recording. Raises FileError that names the line of an event that does not fit the graph.
         """
         numbered = sorted(happening, key=lambda one: time_of(one[1]))
         played = {*self.played, *(event.input for _, event in numbered if isinstance(event, Play | Stop))}

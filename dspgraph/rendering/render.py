@@ -293,7 +293,7 @@ class RenderJob:
         return self.batch
 
     def check(self) -> None:
-        """Raise RequestError if this process would not get the same samples as the process that made the job."""
+        """Raise RequestError unless graph and readers have the same digests as in the process that made the job."""
         check_same(self.graph.digest, self.digest)
         check_same(reader_provenance(), self.reader)
 

@@ -1,4 +1,4 @@
-"""Correct pipelines, and the graph that each of them describes."""
+"""Pipelines, and the graph that each of them describes; most errors are in test_errors.py."""
 
 from fractions import Fraction
 from pathlib import Path

@@ -208,7 +208,10 @@ class Worker:
 
     @property
     def deadline(self) -> float | None:
-        """The time (of `time.monotonic`) after which an open item is late; None without timeout or open item."""
+        """The time (of `time.monotonic`) after which the item that was opened first is late.
+
+        None without a timeout, and if no item is open. The limit is `timeout` seconds for each item that may be open.
+        """
         return min(self.opened.values()) + self._limit if self.timeout and self.opened else None
 
     def is_late(self) -> bool:

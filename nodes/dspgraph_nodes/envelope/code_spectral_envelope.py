@@ -6,10 +6,11 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, 
 
 
 def code_spectral_envelope(power: Array, rate: float, dimensions: int) -> Array:
-    """Return coded spectral envelopes [n, dimensions], in the dtype of the powers (float32 for int16).
+    """Return spectral envelopes coded as WORLD does, [n, dimensions], in the dtype of the powers (float32 for int16).
 
-    power: [n, n_fft / 2 + 1]; values below finfo(dtype).tiny are replaced by finfo(dtype).tiny. rate: sampling rate of
-    the audio, Hz; dimensions: numbers per envelope, at most n_fft / 2. Computed in float64.
+    A code is a cosine transform of ln(power) on a mel axis. power: [n, n_fft / 2 + 1]; values below the least normal
+    number of the result's dtype count as that number. rate: sampling rate of the audio, Hz; dimensions: numbers per
+    envelope, at most n_fft / 2. Computed in float64.
     """
     from dspgraph_nodes._kernels.signal.world_codec import code_envelope
 

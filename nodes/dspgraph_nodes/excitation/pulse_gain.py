@@ -48,13 +48,13 @@ class PulseGain(Node):
     up, as in noise. An unstable predictor raises ValueError that names its frame.
 
     The gain of a predictor gives white noise the power of the speech. A pulse train has power at the harmonics of its
-    pitch only. Where the filter has a peak that is narrower than the pitch, such as that of a tone, pulses are up to 6
-    dB too loud if a harmonic meets the peak, and too soft if all harmonics miss it. For speech the gain is within 2 dB
+    pitch only. Where the filter has a peak that is narrower than the pitch, such as that of a tone, pulses are too
+    loud if a harmonic meets the peak, and too soft if all harmonics miss it. For speech the gain is within 2 dB
     of 1. The spectral line of the pulses at 0 Hz, which cannot be heard, does not count as power.
 
     Set `coef` to the coefficient of a deemphasis that follows the filter, because a deemphasis makes low sounds
     stronger. The powers are then those after the deemphasis: A in the formulas is A(z) * (1 - coef / z). If `coef` is
-    left at 0 there, two tones at harmonics of the pitch come out 2 dB too loud.
+    left at 0 there, the power is wrong: two tones of DTMF came out of `lpc_vocoder` 2 dB too loud.
 
     Source: T. E. Tremain, The Government Standard Linear Predictive Coding Algorithm: LPC-10, Speech Technology, 1982,
     whose decoder gives every pitch period the RMS of the speech. Here the power is that of an infinite pulse train.

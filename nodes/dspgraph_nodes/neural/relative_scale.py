@@ -1,4 +1,4 @@
-"""Scales of mixtures of logistics, relative to the level of the sound."""
+"""How large the scales of mixtures of logistics are, relative to the level of the sound."""
 
 from fractions import Fraction
 

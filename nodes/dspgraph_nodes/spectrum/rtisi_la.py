@@ -48,7 +48,7 @@ class RtisiLa(Node):
     hop: int = Field(256, ge=1, le=MOST_HOP, description="samples from one frame to the next")
     length: int | None = Field(None, ge=1, le=MOST_POINTS, description="width of the window, samples; n_fft by default")
     window: Window = Field("hann", description="the window the frames were cut with")
-    iterations: int = Field(8, ge=1, le=1000, description="number of iterations for every frame")
+    iterations: int = Field(8, ge=1, le=1000, description="number of iterations before a frame becomes final")
     ahead: int = Field(3, ge=0, le=64, description="number of later frames to wait for")
 
     def streams(self, magnitude: Frames) -> tuple[Audio]:

@@ -231,9 +231,10 @@ class Code:
 
     @contextmanager
     def loop(self, end: Any, start: int = 0) -> Iterator[Any]:
-        """Repeat the code written in the `with` block for each position from `start` up to, not including, `end`.
+        """Write a loop that repeats the vector code of the `with` block for each position from `start` up to `end`.
 
-        The value of the `with` statement is the position. end: a position, or a Python number.
+        `end` itself is not a position of the loop. The value of the `with` statement is the position, an integer in
+        LLVM. end: such an integer, or a Python number.
         """
         end = ir.Constant(INT64, end) if isinstance(end, int) else end
         begin = ir.Constant(INT64, start) if start else None

@@ -1,9 +1,9 @@
 """Elementary functions that give the same bits on every machine.
 
 numpy and the C library run different code on different processors, and the last bits of their results differ. Here
-every function is a fixed sequence of IEEE sums, products, quotients and square roots. An exponential, a logarithm or an
-angle is a Taylor series with enough terms for double precision, of an argument reduced to a short interval. For a
-float32 argument the result is computed in double precision and rounded to float32 once.
+every function is a fixed sequence of IEEE sums, products, quotients and square roots. All but
+`squared_magnitude` are Taylor series with enough terms for double precision, of an argument reduced to a short
+interval. They are computed in double precision; for a float32 argument the result is then rounded to float32 once.
 
 Source: J.-M. Muller, Elementary Functions: Algorithms and Implementation, 3rd edition, Birkhauser, 2016 (chapter 11).
 """

@@ -118,9 +118,10 @@ class NoBlocks(NamedTuple):
 
 
 class DotStack(NamedTuple):
-    """Several matrices of 8-bit numbers, one below the other; each begins at a multiple of 64 rows, with a group.
+    """Several matrices of 8-bit numbers, one below the other.
 
-    m: all the matrices. The columns of each matrix count from 0. In a network with floats, m is `NoBlocks`.
+    Each is filled up with rows of zeros to a multiple of 64, so that each begins with a new group (see `Blocks`). m:
+    all the matrices. The columns of each matrix count from 0. In a network with floats, m is `NoBlocks`.
     """
 
     m: DotBlocks | NoBlocks

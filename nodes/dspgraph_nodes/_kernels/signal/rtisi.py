@@ -12,9 +12,9 @@ from dspgraph_nodes._kernels.signal.stft import spectra
 class Rtisi:
     """The settings of the reconstruction of phases.
 
-    window: [length], the window of the analysis; hop, n_fft: in samples; iterations: how many iterations are made
-    before each frame becomes final; ahead: how many later frames must be known before the phases of a frame become
-    final.
+    window: [length], the window of the analysis; hop, n_fft: in samples; iterations: how many times the phases of all
+    held frames are computed anew before the first of them becomes final; ahead: how many later frames must be known
+    before the phases of a frame become final.
     """
 
     window: Array
