@@ -182,7 +182,10 @@ def _imported(name: str, path: Path, source: SourceFile) -> Iterator[str]:
 
 
 def _may_hold_modules(name: str) -> bool:
-    """Return whether `name` is a package: a module with an `__init__` file, or a folder without one."""
+    """Return whether `name` is a package: a module with an `__init__` file, or a folder without one.
+
+    Return False for packages of the standard library.
+    """
     top, *inner = name.split(".")
     if top in sys.stdlib_module_names:
         return False

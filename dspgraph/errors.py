@@ -147,8 +147,8 @@ class NodeError(DspgraphError):
 def describe_error(error: BaseException) -> str:
     """Return the message of an error. If it is not a DspgraphError, the name of its class comes first.
 
-    For a MemoryError the message is advice in place of Python's own message. If the environment variable
-    DSPGRAPH_TRACEBACK is not empty, the traceback follows.
+    For a MemoryError the message is advice only, without Python's own message and the name of the class. If the
+    environment variable DSPGRAPH_TRACEBACK is not empty, the traceback follows.
     """
     message = str(error)
     if isinstance(error, MemoryError):

@@ -176,7 +176,7 @@ def models() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class NodeSource:
-    """A node that the registry knows, and that can be loaded.
+    """A node that the registry knows. `load` may fail: the class may not have been imported yet.
 
     name: the type of the node, such as "lpc". domain: for a built-in node, its folder in dspgraph_nodes, such as
     "spectrum"; for any other node, the package that announces it, or "plugin". where: the file or the entry point.

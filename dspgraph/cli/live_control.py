@@ -24,9 +24,9 @@ _WORDS = "swap SLOT=VARIANT, set CONTROL VALUE [over SECONDS], play INPUT FILE, 
 class LiveSession:
     """A running live graph of a pipeline, and its present variants and controls.
 
-    pipeline: its name or path. given: overrides, swaps and plugins at the beginning. variants: (slot -> variant, graph)
-    for every graph that a key selects, the graph of the beginning first; the mapping has only the slots that are
-    swapped. controls: name -> value at the beginning.
+    pipeline: its name or path. given: overrides, swaps and plugins at the beginning. variants: pairs (slot -> variant,
+    graph), the graph of the beginning first; the keys 1 to 9 select the first nine. The mapping has only the slots that
+    are swapped. controls: name -> value at the beginning.
     """
 
     def __init__(

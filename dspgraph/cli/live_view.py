@@ -77,10 +77,10 @@ class View:
         return [line[: max(0, width - 1)] for line in lines]
 
     def _bars(self, levels: Mapping[str, float], width: int) -> list[str]:
-        """Return a line with the level of each input and output: in dB relative to full scale, and as a bar.
+        """Return a line for each input and output, with its level in dB relative to full scale, and as a bar.
 
-        levels: name of an input, or "out:" and the name of an output -> the largest magnitude of its samples. width:
-        the width of the terminal in characters.
+        A level below -60 dB is shown as -60 dB. levels: name of an input, or "out:" and the name of an output -> the
+        largest magnitude of its samples. width: the width of the terminal in characters.
         """
         return [
             f"{name.removeprefix('out:') + (' ->' if name.startswith('out:') else ' <-'):>16} {_db(level):6.1f} dB "

@@ -133,7 +133,8 @@ class Reporter:
     def count(self, kind: str, seconds: float) -> None:
         """Count one item, and advance the progress bar. kind: "done", "failed" or "cached" (done in an earlier run).
 
-        seconds: the length of its audio, which the totals leave out if the kind is "cached".
+        The progress bar does not count items of the kind "cached". seconds: the length of the item's audio, which the
+        totals leave out if the kind is "cached".
         """
         self.counts[kind] += 1
         self.seconds += 0.0 if kind == "cached" else seconds

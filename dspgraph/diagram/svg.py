@@ -14,7 +14,7 @@ from dspgraph.wiring.wiring import Wiring
 
 _PAD = 11  # pixels between the text in a box and its edge
 _HEAD, _ROW, _LINE = 44, 17, 14  # heights in pixels: of name and type together, a row of ports, a line of parameters
-_LONGEST = 30  # the most characters in a line of a box
+_LONGEST = 30  # the most characters in the name of a box, in a parameter, and in a line of parameters
 _NARROW, _WIDE = frozenset("iljtfrI.,:;'|!()[]/ "), frozenset("mwMWGOQ@%")
 
 

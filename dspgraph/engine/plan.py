@@ -4,7 +4,7 @@ A plan has one stage per node that runs, in an order in which every block is com
 computed in rounds: in a round the inputs get new blocks, and every stage runs once. Every stream has a slot, a numbered
 place for its block of the present round. A stage that has one input stream and takes blocks of any length gets the
 block in the slot. Every other stage puts incoming blocks into queues, and takes whole periods from them, so that all
-blocks of one call cover the same time span.
+blocks of one call cover the same time span. At the end of the signal it also takes the items that are left.
 """
 
 from __future__ import annotations
@@ -232,7 +232,10 @@ class Stage:
         return [tuple(blocks[a:b]) if many else blocks[a] for a, b, many in self.port_groups]
 
     def start(self) -> State:
-        """Return the node's state before the first item. Raises NodeError if the node fails."""
+        """Return the node's state before the first item.
+
+        If the node fails, raises NodeError, or the error of the node as it is if that is a DspgraphError.
+        """
         try:
             return self.node.start(*self.binding.takes)
         except DspgraphError:
@@ -255,8 +258,8 @@ class Stage:
         """Run the node for one round, but without the input items before the time at which the node begins.
 
         Only for a stage that has an entry in `state.late`. The entry is removed when all these items have passed. If
-        the signal ends before that time, the node is not run. The slots of the input have their whole blocks again
-        afterwards, if later stages use them.
+        the signal ends at or before that time, the node is not run. The slots of the input have their whole blocks
+        again afterwards, if later stages use them.
         """
         late = state.late[self.index]
         blocks = {slot: state.slots[slot] for slot in late}
@@ -348,7 +351,7 @@ class Stage:
         return f"{self.name}.{self.node.outputs[port].name}"
 
     def _end(self, state: SessionState, port: int, slot: int) -> None:
-        """Check the number of items of an output at the end of the signal, and drop items that begin after the end.
+        """Check the number of items of an output at the end of the signal; drop items that begin at or after the end.
 
         port, slot: the number of the output port, from 0, and of its slot. Raises LawError (law 3) if the node has
         output more or fewer items than it must for the input that it was given.

@@ -72,7 +72,7 @@ class Profile:
     names, types, calls, seconds, worst, at_end, held: each has one value for each node, in running order, and a last
     one for the engine; `Row` says what the values mean. quantum: the length of a quantum, in seconds. wait: the latency
     of the graph, in seconds. whole: the names of the nodes that need the whole signal. peak: the slowest quantum. All
-    numbers of a new profile are 0.
+    numbers of a new profile are 0, except quantum and wait.
     """
 
     names: tuple[str, ...]

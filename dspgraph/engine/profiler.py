@@ -12,9 +12,10 @@ and `flush`. The rest of the time of a round is counted for the engine; it inclu
 less than a microsecond per call. The calls of `start`, the reading of blocks and the copying of outputs are not
 measured.
 
-In a round every node runs once, for a block of one signal or of every signal of a batch. A block lasts one quantum at
-most. For one signal, the time of a quantum is the sum over its rounds. In a batch, every round counts as one quantum,
-and its time is that of all signals together. A round in which a signal ends counts as no quantum.
+In a round every node runs once, for a block of one signal or of every signal of a batch. A block that `profiler.blocks`
+yields lasts one quantum at most. For one signal, the time of a quantum is the sum over its rounds. In a batch, every
+round counts as one quantum, and its time is that of all signals together. A round in which a signal ends counts as no
+quantum.
 """
 
 from __future__ import annotations
@@ -184,8 +185,8 @@ class Profiler:
         """Add a round to the profile: the calls and seconds in the clocks of the nodes, the rest for the engine.
 
         states: the session states of the round. elapsed: seconds that it took. done: False if an error ended it: the
-        lengths of signal are then not added. A round in which a signal ends belongs to no quantum, nor does a round
-        without new items, unless an error ended it.
+        lengths of signal are then not added. A round in which a signal ends belongs to no quantum. A round without new
+        items belongs to no quantum either, unless an error ended it.
         """
         profile, clocks = self.profile, [self.clocks[stage.index] for stage in self.plan.stages]
         nodes = [clock.seconds for clock in clocks]

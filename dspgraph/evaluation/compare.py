@@ -51,7 +51,7 @@ _SUFFIX = ".flac"
 """The suffix of the audio files."""
 
 LONGEST = 100
-"""Largest number of characters in the name of a folder for a choice, whose own name may contain a whole path."""
+"""Largest number of characters that the name of a folder takes from the name of a choice, which may contain a path."""
 
 
 def compare(

@@ -21,7 +21,7 @@ class Compared:
     """The result of one recording: a score for each choice, or the error that prevented all scores.
 
     id, source, seconds: the recording, its file and its duration. notes: sentences about the recording. audio: the
-    names of the reference and the choices whose audio was written; none if there is an error. input_exists: whether the
+    names of the reference and the choices whose audio was written; none if `error` is not "". input_exists: whether the
     file of the recording was there. stamp: the size and the time of the last change of this file, before it was read.
     cached: whether an earlier run has made this result.
     """

@@ -115,9 +115,9 @@ class Summary:
     """The results of all tests in several files of answers.
 
     listeners: the names of all listeners. mushra: a result for each sound, the best first. abx, preference: a result
-    for each pair. tests: paired tests of the scores of MUSHRA, for each pair of variants. left_out: listener -> the
-    reason why the scores of this listener were left out. open: the number of answers that were not given: one for each
-    sound of a trial of MUSHRA, one for each pair.
+    for each pair. tests: paired tests of the scores of MUSHRA, for each pair of variants with at least two recordings
+    in common. left_out: listener -> the reason why the MUSHRA scores of this listener were left out. open: the number
+    of answers that were not given: one for each sound of a trial of MUSHRA, one for each trial with a pair.
     """
 
     listeners: Sequence[str]

@@ -36,7 +36,7 @@ MOST_IN_PAIRS = 10
 """The largest number of variants of which all pairs are tested."""
 
 _BLOCK = 2**20
-"""Largest number of indices that are drawn at a time: 8 MiB."""
+"""Largest number of indices that are drawn at a time, unless one mean needs more: 8 MiB."""
 
 
 @dataclass(frozen=True)
@@ -219,7 +219,7 @@ class Results:
         return hashlib.sha256(json.dumps([self.pipeline, *compared]).encode()).hexdigest()[:16]
 
     def _repr_html_(self) -> str:
-        """Return the table of means in HTML, which a notebook shows. The best mean of each metric is bold."""
+        """Return the table of means in HTML, which a notebook shows. The best means are bold (see `Cell.best`)."""
 
         def row(tag: str, cells: Iterable[str]) -> str:
             return "<tr>" + "".join(f"<{tag}>{cell}</{tag}>" for cell in cells) + "</tr>"

@@ -74,7 +74,7 @@ class OpenChoice:
 
     pipeline: the pipeline; `given` returns the choice with its graph for the rate and channels of a file. way_out: the
     end of the error message for a file for which no graph can be made: the options of the command line that avoid the
-    error.
+    error; "" if no swap is the cause.
     """
 
     name: str
@@ -116,7 +116,7 @@ class OpenChoice:
 class NoGraph:
     """A choice that has no graph for the rate and channels of a file.
 
-    reason: why there is no graph, and which options avoid this.
+    reason: why there is no graph and, if a swap can be the cause, which options avoid this.
     """
 
     name: str
@@ -136,8 +136,8 @@ def choices(
     "name=value,value" makes one graph for each value. swaps: slot -> "variant", for all graphs, or slot ->
     "variant,variant", for one graph with each variant. plugins: Python files with nodes. vary: slots; one graph is made
     for each combination of their variants. If `vary` is None, one slot at a time is varied while the other slots keep
-    their default; but if an override or a swap has several values, only these are varied. Several values of overrides
-    and swaps, and the variants of `vary`, are combined with each other.
+    their default, or their variant in `swaps`; but if an override or a swap has several values, only these are varied.
+    Several values of overrides and swaps, and the variants of `vary`, are combined with each other.
 
     Raises the errors of `pipeline.load`, UnknownName for a slot that does not exist, and RequestError for a slot that
     is in `vary` and in `swaps`, for a graph that cannot be made, and for more than MOST_CHOICES graphs.

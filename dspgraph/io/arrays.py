@@ -173,8 +173,9 @@ class ArraySource:
     def _reading(self, fault: str = f" is no {SUFFIX} file, or is damaged") -> Iterator[None]:
         """Turn every error of zipfile and numpy into a FileError with the path of the file and `fault`.
 
-        fault: words for the message, with a space at the beginning. Every class of error is caught, because zipfile and
-        numpy can raise any class for a damaged file. The code inside the `with` block only reads the file.
+        fault: words for the message, with a space at the beginning; not used for an OSError. Every class of error is
+        caught, because zipfile and numpy can raise any class for a damaged file. The code inside the `with` block only
+        reads the file.
         """
         try:
             yield
@@ -252,10 +253,11 @@ class ArraySource:
         return headers
 
     def _header(self, archive: zipfile.ZipFile, name: str) -> _Header:
-        """Return the header of the array called `name`, which must be in the archive. Only the header is decompressed.
+        """Return the header of the array called `name`, which must be in the archive.
 
-        Raises FileError if this is not an array of numbers or texts, if it is compressed by a method that numpy does
-        not write, or if it does not have the size that its header states.
+        Only the beginning of the array is decompressed. Raises FileError if this is not an array of numbers or texts,
+        if it is compressed by a method that numpy does not write, or if it does not have the size that its header
+        states.
         """
         member = archive.getinfo(f"{name}.npy")
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):

@@ -64,8 +64,8 @@ class AudioSource:
     `length` give the place of the part in the file, in samples per channel.
 
     In every format, at the rate of the file, a part has the same samples as the corresponding slice of the whole file.
-    The samples do not depend on the sizes of the blocks (`dspgraph.testing.check_file` checks this). In lossy formats
-    everything before the part is decoded too.
+    The samples do not depend on the sizes of the blocks (`dspgraph.testing.check_file` checks this). In formats such as
+    MP3 and Ogg, the samples before the part are decoded too.
 
     Raises FileError if the file is missing, is empty, is not audio, or is truncated (`find_layout` lists the formats);
     if the part or the channel does not exist; if the number of channels cannot be converted. Channels can be averaged

@@ -71,14 +71,15 @@ _LAST_SAMPLES, _LAST_PAGE = "the samples, whose length its header has", "the las
 def find_layout(path: Path) -> FileLayout:
     """Return the layout with which a decoder reads the whole file.
 
-    path: a file that can be opened; otherwise an OSError is raised. A file of any other format is read as it is.
+    path: a file that can be opened; otherwise an OSError is raised. A file of a format that is not named here is read
+    as it is.
 
     Raises FileError if the file is truncated (in the formats WAV, RF64, W64, AIFF, IFF, CAF, AU, NIST, Ogg, and in MP3
-    if the header has a length), if it is damaged (Ogg, MP3), if it has more samples than its format allows (WAV), if
-    its samples are compressed (NIST), or if it consists of more than _MOST_JOINED files (FLAC). A damaged or truncated
-    FLAC file is noticed when it is decoded. Truncated files of IRCAM and PVF are not noticed, because their headers
-    have no length. The layouts of the last files are kept in a cache, because many parts of a long file are often read
-    one after the other.
+    if the header has a length), if it is damaged (Ogg, MP3, and AIFF, CAF, AU, NIST if the samples cannot begin where
+    the header says), if it has more samples than its format allows (WAV, AIFF, IFF, AU), if its samples are compressed
+    (NIST), or if it consists of more than _MOST_JOINED files (FLAC). A damaged or truncated FLAC file is noticed when
+    it is decoded. Truncated files of IRCAM and PVF are not noticed, because their headers have no length. The layouts
+    of the last files are kept in a cache, because many parts of a long file are often read one after the other.
     """
     stat = path.stat()
     if time.time_ns() - stat.st_mtime_ns < _SETTLED:
@@ -116,7 +117,7 @@ def _layout(path: Path, size: int) -> FileLayout:
 
 
 def _behind_id3(file: BinaryIO) -> int:
-    """Return the offset, in bytes, at which the ID3 tags at the beginning of a file end; 0 if there are none."""
+    """Return the offset, in bytes, at which the ID3 tags (at most 10) at the beginning of a file end; 0 if none."""
     at = 0
     for _ in range(10):
         file.seek(at)
@@ -218,7 +219,7 @@ CHUNKED = {
         16, 8, "little", 40, 8, 24, samples=(bytes.fromhex("64617461f3acd3118cd100c04f8edb8a"),), bounded=False
     ),
 }
-"""First four bytes of a file -> layout, for files that consist of chunks."""
+"""First four bytes of a file -> form of its chunks, for files that consist of chunks."""
 
 _BLOCK_TAGS = (0x02, 0x11, 0x31, 0x38)  # MS ADPCM, IMA ADPCM, GSM 6.10, NMS ADPCM
 """Formats in WAV files whose samples are coded in blocks. The header has the true length of a block.

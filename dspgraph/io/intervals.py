@@ -55,7 +55,8 @@ def exact_number(place: str, name: str, text: object) -> Fraction:
     """Return the exact value of a decimal number in a file: 1/4 for "0.25".
 
     place, name: for the message: where in the file the number is, and its name, such as "start". Raises FileError for
-    anything but a str that `is_number` accepts, for more than 40 digits in a row, and for an exponent of three digits.
+    anything but a str that `is_number` accepts, for more than 40 digits in a row, and for an exponent of three digits
+    or more.
     """
     try:
         if isinstance(text, str) and is_number(text):

@@ -55,9 +55,10 @@ def read_htk(path: Path, lines: Lines) -> LabelledSpeech:
     If any time in `lines` has a decimal point or an exponent, all times are in seconds. An interval without END ends
     where the next interval begins, or, if it is the last one, at its own start. Labels are decoded (see `_unescaped`).
     Consecutive states of one phone (`b[2]`, `b[3]`) become one interval (see `_without_states`). A full-context label
-    or triphone, such as `x^a-b+c=d/...`, is reduced to the phone between "-" and "+". Words after a label and one score
-    are not read. Notes say what was changed or not read, except for decoded labels, and whether times are so short that
-    their unit may be another one. Raises FileError for a line without times, and for a negative time.
+    or triphone, such as `x^a-b+c=d/...`, is reduced to the phone between "-" and "+". Words after the label, such as a
+    score, are not read. Notes say what was changed or not read, except for decoded labels and single scores, and
+    whether times are so short that their unit may be another one. Raises FileError for a line without times, and for a
+    negative time.
     """
     rows = [_htk_row(f"{path}, line {number}", line) for number, line in lines]
     seconds = any(set(text) & set(".eE") for row in rows for text in row.times)

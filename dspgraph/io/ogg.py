@@ -126,8 +126,8 @@ def _has_page(file: BinaryIO, at: int) -> bool:
 def find_links(path: Path, at: int) -> tuple[Link, ...]:
     """Return the links of a file. at: the offset of the first page.
 
-    A stream of sound is one of Opus or Vorbis. Raises FileError if the file is truncated, if a page is damaged or
-    missing, if positions fall, and if a link has no stream of sound or several streams of sound.
+    A stream of sound is one of Opus or Vorbis. Raises FileError if the file is truncated, if a page is damaged, if
+    pages of sound are missing, if positions fall, and if a link has no stream of sound or several streams of sound.
     """
     links: list[Link] = []
     link = _OpenLink(at)

@@ -25,7 +25,7 @@ class Numbered(NamedTuple):
     """
 
     piece: Piece
-    is_right: bool  # whether nothing had to be corrected: the piece is the stream as it is in the file
+    is_right: bool  # whether nothing had to be corrected: the stream can be used as it is in the file
     notes: tuple[str, ...] = ()  # sentences about what was wrong
 
 
@@ -214,9 +214,9 @@ class _Positions:
 def count_positions(pages: Iterator[Page]) -> Numbered:
     """Return an Opus or Vorbis stream in which the position of every page is the number of samples up to its end.
 
-    pages: the pages of the stream, in order. Pages without content are left out. Only the last page is marked as the
-    end; padding at its end is not counted. If the headers of the stream cannot be read, the result has an empty piece,
-    and `is_right` is True: use the stream as it is in the file.
+    pages: the pages of the stream, in order. A page on which no packet ends has the position -1. Pages without content
+    are left out. Only the last page is marked as the end; padding at its end is not counted. If the headers of the
+    stream cannot be read, the result has an empty piece, and `is_right` is True: use the stream as it is in the file.
     """
     packets = _Packets()
     heads, headers = _headers(pages, packets)

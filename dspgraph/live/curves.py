@@ -198,9 +198,9 @@ class Player:
         self.voices.append(_Voice(at, event.sound, event.loops, self.stop(at), event.skip))
 
     def stop(self, at: Fraction) -> bool:
-        """Let the sounds that are playing fade out from the time `at` on, in seconds.
+        """Let the sounds that are playing, and do not fade out yet, fade out from the time `at` on, in seconds.
 
-        Return whether a sound was playing.
+        Return whether there was such a sound.
         """
         left = [voice for voice in self.voices if voice.end is None and (voice.over(self.stream.rate) or at + 1) > at]
         for voice in left:

@@ -74,7 +74,7 @@ class Live:
     Raises RequestError, UnknownName and ParameterError for arguments that do not fit the graph or each other, and
     FileError for a file that cannot be played. At the beginning of the `with` block, LiveError is raised for a device
     that is missing. An error while the graph runs is raised once, by `wait` or at the end of the `with` block; until
-    then the output is silent.
+    then the output is silent. Other calls, such as `push`, can raise it too.
     """
 
     def __init__(

@@ -280,8 +280,8 @@ class Performance:
     def _next_change(self) -> tuple[Fraction, Callable[[], None]] | None:
         """Return (time in seconds, function that makes the change) for the next change, or None if there is none.
 
-        A change is the beginning or the end of a swap, `Play`, or `Stop`. Moves of controls are none: their curves hold
-        them. A swap begins only after the end of the swap before it.
+        A change is a `Play`, a `Stop`, or the beginning or the end of a swap. Moves of controls are none: their curves
+        hold them. A swap begins only after the end of the swap before it.
         """
         changes: list[tuple[Fraction, Callable[[], None]]] = []
         if self._crossing is not None:

@@ -105,8 +105,8 @@ def serve(pipe: Connection, payload: bytes) -> None:
 
     pipe: the connection to the program. payload: a pickled `LiveOrder`. An error that prevents the start is sent as the
     message ("failed", error). The first error of the running graph is sent as ("error", error), and again at the end in
-    ("closed", statistics, error); this message has None in place of the error if there was none. If the running graph
-    was ended by a LiveError, such as a lost device, the process is ended by `os._exit`.
+    ("closed", statistics, error). If there was none, this message has the error of completing the recording, or None.
+    If the running graph was ended by a LiveError, such as a lost device, the process is ended by `os._exit`.
     """
     ignore_signals()
     signal.signal(signal.SIGTERM, _stop)

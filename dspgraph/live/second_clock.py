@@ -16,7 +16,7 @@ import numpy as np
 from dspgraph.streams import Array
 
 CROSSINGS = 48
-"""Zero crossings of the interpolation filter on each side."""
+"""Half the length of the interpolation filter, in samples at the lower of the two rates."""
 
 BAND = 0.932
 """The cutoff frequency of this filter (-6 dB), as a share of the lower of the two Nyquist frequencies.
@@ -40,7 +40,7 @@ FIRST_BANDWIDTH = 0.1
 """Hz, of the loop in its first 5 seconds."""
 
 MOST_DRIFT = 0.005
-"""The largest deviation of the ratio from that of the nominal rates."""
+"""The largest deviation of the ratio from that of the nominal rates, as a share of the latter."""
 
 _MOST_ERROR = 0.02
 """Seconds. The loop leaves the ratio as it is while the error of the delay is larger; see `_RESET`."""

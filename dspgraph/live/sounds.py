@@ -24,7 +24,7 @@ READ_WHOLE = 60
 """Seconds of sound up to which a file is read before it is played. Longer ones are read while they are played."""
 
 _PIECE = 10
-"""Seconds of a file, at least, in each of the pieces that are resampled on their own."""
+"""Seconds of a file, at least, in each of the pieces that are resampled on their own; the last may be shorter."""
 
 _MARGIN = 2048
 """Samples, at the lower of the two rates, that are resampled with a piece on each side; the filter is shorter."""

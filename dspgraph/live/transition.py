@@ -84,7 +84,7 @@ class Outlet:
     def begin(self, first: int | None) -> None:
         """Begin a transition.
 
-        first: the number of the first item that the new graph computes, from time 0 on; None: the first item after
+        first: the number of the first item that the new graph computes, counted from time 0; None: the first item after
         those that the running graph has computed.
         """
         self.new = Line(self.line.end if first is None else first)

@@ -128,8 +128,9 @@ def play(
     of a path through random vectors (see `latent_at`). note: a function that is called with each line for the user,
     about notes that are left out or cut. The sound of a note is scaled to a peak of 1, rises in RISE seconds, fades in
     FADE seconds after the end of the note, and is multiplied by the velocity. A note that is longer than its sound ends
-    with the sound; the result ends FADE seconds after the last end of a note. Raises RequestError if no note has a
-    pitch that the graph makes, or if the result would be longer than MOST_SECONDS, and the errors of the graph.
+    with the sound; the result ends FADE seconds after the last end of a played note in the score. Raises RequestError
+    if no note has a pitch that the graph makes, or if the result would be longer than MOST_SECONDS, and the errors of
+    the graph.
     """
     rate, size, lowest = int(graph.audio.rate), graph.pitch.size, graph.lowest
     playable = [one for one in notes if 0 <= one.pitch - lowest < size]

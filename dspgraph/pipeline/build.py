@@ -1,7 +1,8 @@
 """Build the graph that a checked pipeline file describes.
 
 This module makes the nodes, finds the origin of every wire, and inserts the nodes of pipelines that are used as nodes.
-Every error says the file, the line, and the path of keys to the fault, such as nodes.lpc.order.
+Every error says the path of keys to the fault, such as nodes.lpc.order, and its file and line or the override that
+set it.
 """
 
 from __future__ import annotations

@@ -32,8 +32,8 @@ which uses the next one twice, make about 2**40 values.
 def fill_vars(source: Source) -> dict[str, Any]:
     """Return a copy of the data of a pipeline file, in which every `${var}` in a value is replaced by the var's value.
 
-    The key `vars` comes first. Keys are left as they are. Raises PipelineError for a fault; the message says file, line
-    and path.
+    The key `vars` comes first. Keys are left as they are. Raises PipelineError for a fault; the message says the path,
+    and file and line or the override.
     """
     filler, data = _Filler(source), source.data
     keys = sorted(data, key=lambda key: key != "vars")  # vars first: a fault in a var is shown at its own line

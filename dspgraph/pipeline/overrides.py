@@ -6,7 +6,8 @@
 
 A dot, or a slash as in names of nodes of a graph, leads into a pipeline that is used as a node: "codec.excitation" is
 the slot `excitation` of the pipeline that is used as the node `codec`. Swaps and overrides of such an inner pipeline
-are not applied here: the functions return them, and they are applied when the inner pipeline is read.
+are not applied here: the functions return them, and they are applied when the inner pipeline is read. But a new value
+for one of its vars, as in "codec.hop=80", is written into the entry of the node.
 """
 
 from __future__ import annotations
@@ -118,8 +119,9 @@ def split_overrides(overrides: Iterable[str]) -> Iterator[tuple[str, str, str]]:
 def apply_overrides(source: Source, name: str, overrides: Iterable[str]) -> dict[str, list[str]]:
     """Set parameters, vars and settings in `source`. Return the overrides for pipelines used as nodes, by node.
 
-    Example of the result: {"codec": ["lpc.order=24"]}. name: the name of the pipeline, for messages. overrides: texts
-    such as "lpc.order=24"; the value is read as YAML. Whether the node has the parameter is not checked here. Raises
+    Example of the result: {"codec": ["lpc.order=24"]}. An override of a var of such a pipeline, "codec.hop=80", is set
+    in the entry of the node `codec`. name: the name of the pipeline, for messages. overrides: texts such as
+    "lpc.order=24"; the value is read as YAML. Whether the node has the parameter is not checked here. Raises
     UnknownName for a node or var that does not exist, RequestError for an override without `=` and for two overrides of
     the same value, and PipelineError for a value that is not YAML.
     """

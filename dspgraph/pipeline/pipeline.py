@@ -273,9 +273,10 @@ def load(
     file. variables: values of vars of the pipeline, or of `precision` and `seed`.
 
     Raises PipelineError for a fault in a file (the message says file, line and path), UnknownName if an argument
-    names a pipeline, node, var, slot or variant that does not exist, and RequestError for an override or a swap without
-    `=` and for two that set the same value or slot. If an input takes its rate or channels from `file`, raises
-    FileError if the file cannot be read, and RequestError for an .npz file.
+    names a pipeline, node, var, slot or variant that does not exist (PipelineError if it is missing inside a pipeline
+    that is used as a node), and RequestError for an override or a swap without `=` and for two that set the same value
+    or slot. If an input takes its rate or channels from `file`, raises FileError if the file cannot be read, and
+    RequestError for an .npz file.
     """
     written = [f"{key}={json.dumps(value, default=_plain, ensure_ascii=False)}" for key, value in variables.items()]
     pipeline = Pipeline(name, [*overrides, *written], _swaps(swap), plugins)

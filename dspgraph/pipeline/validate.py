@@ -56,7 +56,7 @@ def validate(source: Source, plugins: Iterable[str | Path] = ()) -> Document:
 
     source: the data, after `check_shape`, swaps, overrides and `put_values`. plugins: Python files with nodes, for
     hints in messages. Raises PipelineError for a fault in the vars, for keys and values that `Document` refuses (one
-    line for each), and for an input and a var with the same name.
+    line for each of the first five), and for an input and a var with the same name.
     """
     try:
         document = Document.model_validate(fill_vars(source))

@@ -29,7 +29,7 @@ MOST_LINES = 40
 """The largest number of columns of frames that are drawn as lines. Wider frames, and spectra, are drawn as an image."""
 
 _TOP = 1500.0
-"""The highest frequency in Hz of the spectrogram behind a pitch, unless the pitch is higher."""
+"""The highest frequency in Hz of the spectrogram behind a pitch, unless 1.2 times the highest pitch is higher."""
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ _LEVELS = 64
 """The number of colours of a small spectrogram: each colour covers 1.25 dB of the range of 80 dB."""
 
 DIFFERENCE = 24
-"""The largest difference in dB that the colours of a picture of differences show: two dB for each colour."""
+"""The largest difference in dB that the colours of a picture of differences show: about 2 dB for each colour."""
 
 _BLOCK = 2**18
 """The number of samples per channel that are read in one step for a small spectrogram."""

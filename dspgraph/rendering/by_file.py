@@ -56,7 +56,10 @@ class JobsByFile(Generic[R]):
         return job.summary() if job else None
 
     def add_summary(self, value: Any) -> None:
-        """Add `value`, a summary of another process, to the job; ignore it where `summary` returns None."""
+        """Add `value`, a summary of another process, to the job.
+
+        Ignore it if there are several jobs, or if the only job is no `JobWithSummary`.
+        """
         if job := self._only():
             job.add_summary(value)
 

@@ -91,7 +91,8 @@ def _time_column(name: str) -> Column | None:
 def unused_columns(names: tuple[str, ...], labels: Collection[str] = (), inputs: Collection[str] = ()) -> list[str]:
     """Return the names of the columns of a manifest that are not used, in their order.
 
-    names: the names of all columns. labels, inputs: the names of columns that are used in addition, as in `line_item`.
+    Every column that names a path, a time, a channel or an id counts as used. names: the names of all columns. labels,
+    inputs: the names of columns that are used in addition, as in `line_item`.
     """
     used = {name for name, _, _ in _columns(names)} | {name for name in names if labels and _plain(name) in labels}
     used |= {name for name in names if name in inputs}
@@ -250,7 +251,7 @@ def _other_path(place: str, fields: Mapping[str, _Field]) -> str | None:
     """Return the path of a line that has no column `path`, from a column with another name; None if there is none.
 
     fields: the fields of the line, by plain name. Raises RequestError if several columns have different paths, and if a
-    column has samples in place of a path.
+    column has samples, even together with a path.
     """
     for field in (fields[name] for name in PATHS if name in fields):
         if isinstance(field.value, dict) and (held := {"bytes", "array"} & {k for k, v in field.value.items() if v}):

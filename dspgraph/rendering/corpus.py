@@ -130,7 +130,8 @@ def _listed(counts: Counter[str], most: int = 8) -> str:
 class _FolderSearch:
     """A search of folders and patterns for input files: files with one of `suffixes` that are not hidden.
 
-    Files in the output folder are left out, unless a pattern begins inside it. suffixes, out, note: as in `gather`.
+    Files in the output folder are left out, unless the folder or pattern to search begins inside it. suffixes, out,
+    note: as in `gather`.
     """
 
     def __init__(self, suffixes: Collection[str], out: Path | None, note: Callable[[str], None]) -> None:

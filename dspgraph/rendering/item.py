@@ -24,7 +24,7 @@ class Item:
     start: Fraction = Fraction(0)  # seconds
     duration: Fraction | None = None  # seconds; None: to the end of the file
     channel: int | None = None  # number of the channel, from 0; None: all channels, mixed if the graph takes one
-    listed: str = field(default="", compare=False)  # relative path, as a manifest gives it; empty: not from a manifest
+    listed: str = field(default="", compare=False)  # path in a manifest, if it is relative there; otherwise empty
     labels: Mapping[str, str] = field(default_factory=dict, compare=False)  # name of a further column -> its value
 
     inputs: tuple[tuple[str, Path], ...] = ()

@@ -202,7 +202,8 @@ def _dialect(path: Path, first: str) -> dict[str, Any]:
     """Return the arguments with which `csv.DictReader` reads a table. first: the first line of the table.
 
     In a .tsv file, tabs separate the columns, and quotes are part of the text (IANA, text/tab-separated-values). In any
-    other file, the separator is the first of comma, semicolon and tab that `first` has; a comma if it has none.
+    other file, the separator is a comma if `first` has one, otherwise a semicolon if it has one, otherwise a tab; a
+    comma if it has none of these.
     """
     if os.path.splitext(path.name.lower().removesuffix(_GZIP))[1] == ".tsv":
         return {"delimiter": "\t", "quoting": csv.QUOTE_NONE}

@@ -304,13 +304,13 @@ def render_events(
 ) -> list[Path]:
     """Render recordings as a performance with events; return the audio files that were written, one per output.
 
-    The outputs are as long as the first recording. They are delayed, as in a performance: by the latency that the file
-    of events has recorded or, without it, by the largest latency of all graphs. They are written in blocks. out: the
-    output folder, which is made; suffix, subtype: the format of the files, which have the name of the first recording
-    and, if there are several outputs, that of the output. note: called with sentences, such as that a recording was
-    cut. Raises RequestError for inputs without recordings, for outputs that are not audio, for an output file that
-    would replace an input file, and, without `overwrite`, for output files that exist already. Raises FileError for a
-    faulty event, and for a file that cannot be read or written.
+    The outputs are as long as the first recording, in the order of the inputs of the graph. They are delayed, as in a
+    performance: by the latency that the file of events has recorded or, without it, by the largest latency of all
+    graphs. They are written in blocks. out: the output folder, which is made; suffix, subtype: the format of the files,
+    which have the name of the first recording and, if there are several outputs, that of the output. note: called with
+    sentences, such as that a recording was cut. Raises RequestError for inputs without recordings, for outputs that are
+    not audio, for an output file that would replace an input file, and, without `overwrite`, for output files that
+    exist already. Raises FileError for a faulty event, and for a file that cannot be read or written.
     """
     graph, happening = events.graph, list(events.numbered())
     check_outputs(graph)

@@ -88,7 +88,7 @@ def render(
 
     An item that cannot be rendered has a result with its error; the other items are rendered. If all input files of a
     failed item exist, the outputs that an earlier run has written for that item are removed, so that nothing looks like
-    its result. Every result is appended to `ledger.jsonl` in `out`.
+    its result. Every new result is appended to `ledger.jsonl` in `out`.
 
     resume: keep the result of an earlier run for every item that was rendered, or failed, with the same input, graph
     and settings (see `resume.earlier_result`). retry_failed: as `resume`, but render the items again that failed.
@@ -149,8 +149,8 @@ def _gather(
 ) -> list[Item]:
     """Return the items that `files` name, as `corpus.gather` does.
 
-    Folders are searched for audio files if `graph` is a pipeline or has one audio input, otherwise for .npz files. out,
-    note: as in `corpus.gather`.
+    Folders are searched for audio files if `graph` is a pipeline, or if its only input is audio; otherwise for .npz
+    files. out, note: as in `corpus.gather`.
     """
     if isinstance(graph, Pipeline):
         names = tuple(graph.document.inputs)

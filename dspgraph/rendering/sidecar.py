@@ -66,10 +66,10 @@ def _stamped(path: Path) -> dict[str, Any]:
 class Sidecar:
     """The sidecar of one item: a JSON file that says how the output of the item was made.
 
-    Its content depends on the item, its file, the graph and the settings only, and not on the time, the machine or the
-    number of workers of a run. path: where the sidecar is written. settings: the result of `item_settings`. graph: the
-    description of the graph as JSON. command: the part of the command line that made the graph; empty if no command
-    line did.
+    Its content depends on the item, its file, the graph, the settings and `command` only, and not on the time, the
+    machine or the number of workers of a run. path: where the sidecar is written. settings: the result of
+    `item_settings`. graph: the description of the graph as JSON. command: the part of the command line that made the
+    graph; empty if no command line did.
     """
 
     path: Path

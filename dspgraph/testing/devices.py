@@ -103,7 +103,8 @@ class FakeDevice:
     def _heard(self, samples: int) -> Iterator[tuple[Array, int]]:
         """Yield (block [samples, inputs], number of samples lost before it) for each block that is recorded.
 
-        samples: the number of samples in a block. With `repeat`, blocks come without end.
+        samples: the number of samples in a block. With `repeat`, blocks come without end, unless `heard` is shorter
+        than one block.
         """
         at = number = 0
         while True:

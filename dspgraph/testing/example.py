@@ -96,8 +96,8 @@ def example_signals(graph: Graph, audio: Callable[[Audio], Array], seconds: floa
     """Return name of an input -> array of about `seconds` seconds, for every input of a graph.
 
     audio: a function that returns the samples for an audio stream; they may be longer or shorter than `seconds`. Frames
-    are random numbers from 0 to 1 and symbols random ones, the same in every call. All arrays are cut to the duration
-    of the shortest array.
+    are random numbers from 0 to 1. Symbols are random too. Both are the same in every call. All arrays are cut to the
+    duration of the shortest array.
     """
     draw = generator(0)
     signals = {}

@@ -31,7 +31,8 @@ def check_file(path: str | Path, parts: int = 10, seed: int = 0) -> str:
     of the file is compared, and the text that is returned says how much.
 
     parts: the number of random parts. seed: determines these parts. Raises FileError if the file cannot be read, and if
-    samples differ; the message names the format, the cut, and the first sample that differs.
+    samples differ; the message names the format, the cut, and the first sample that differs, or both numbers of samples
+    if these differ.
     """
     path = Path(path)
     decoder = Decoder(path)

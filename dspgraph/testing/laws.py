@@ -14,9 +14,9 @@ law 5  noise belongs to the state       random numbers come from a generator in 
         check(example, np.float32)
 
 All checks of a node take the same arguments, and raise LawError, or SignalError for an unfit signal. example: the node
-with its signal. precision: the dtype of the streams, float32 or float64. cuts: block sizes, as in `CUTS`; checks that
-cut no signal ignore them. In helpers, `where` is the beginning of the message of an error, `arrays` the signal (name of
-an input -> array), and `whole` the outputs for the signal in one block.
+with its signal. precision: the dtype of the streams, float32 or float64. cuts: block sizes, as in `CUTS`; only
+`check_cuts` and `check_lookahead` use them. In helpers, `where` is the beginning of the message of an error, `arrays`
+the signal (name of an input -> array), and `whole` the outputs for the signal in one block.
 """
 
 from __future__ import annotations
@@ -97,8 +97,9 @@ def check_graph(graph: Graph, arrays: Mapping[str, Any], cuts: Sequence[int] = C
 def check_cut(graph: Graph, arrays: Mapping[str, Any], sizes: Sequence[int], whole: Outputs | None = None) -> None:
     """Check law 2 for one sequence of block sizes, and law 3 too if the graph was made by `Example.graph`.
 
-    arrays: name of an input -> array. sizes: in items of the input with the highest rate; the sequence is repeated to
-    the end of the signal. whole: the outputs for the signal in one block; None to compute them.
+    A lookahead that is too long is not found here. arrays: name of an input -> array. sizes: in items of the input with
+    the highest rate; the sequence is repeated to the end of the signal. whole: the outputs for the signal in one block;
+    None to compute them.
     """
     if whole is None:
         whole = one_block(graph, arrays)
@@ -270,7 +271,7 @@ def _unless_noise(check: NodeCheck) -> NodeCheck:
 
 
 NodeCheck: TypeAlias = Callable[..., None]
-"""A check of a node: check(example, precision) or check(example, precision, cuts). Raises LawError."""
+"""A check of a node: check(example, precision) or check(example, precision, cuts). Raises LawError or SignalError."""
 
 NODE_CHECKS: Mapping[str, NodeCheck] = MappingProxyType(
     {

@@ -58,9 +58,9 @@ class ModelExample:
 
     deterministic: whether the samples are the parameters themselves, so that nothing is drawn; `cumulative` is then
     None. lanes: the numbers of lanes with which `forced` is tried. unseen: the fields of the configuration on which no
-    array depends. frames: the length of the signals, in frames. draws: the number of samples for the statistics.
-    tolerance: the largest difference between the parameters of kernel and network. steps, fall: after `steps` steps the
-    training loss must have fallen by `fall`.
+    array depends. frames: the length of the signals, in frames. draws: the least number of samples for the statistics;
+    in shapes, draws is the number of parts of a sample. tolerance: the largest difference between the parameters of
+    kernel and network. steps, fall: after `steps` steps the training loss must have fallen by `fall`.
     """
 
     model: str

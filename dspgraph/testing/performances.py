@@ -46,8 +46,8 @@ def check_performance(
     """Check the four laws of a performance, bit for bit, and return its outputs: name -> array.
 
     Law 3 is left out if sounds are played into an input. graph, recording, events, controls, latency, played, seconds:
-    as for `perform`. cuts: lengths of blocks, as in `PERFORMANCE_CUTS`. Raises PerformanceError that names the law, the
-    cut, the output and the first item that differs, and the errors of `perform`.
+    as for `perform`. cuts: lengths of blocks, as in `PERFORMANCE_CUTS`. Raises PerformanceError that names the law, for
+    laws 1 and 2 the cut, the output and the first item that differs, and the errors of `perform`.
     """
     events, controls = sorted(events, key=time_of), dict(controls or {})
     played = {*played, *(event.input for event in events if isinstance(event, Play | Stop))}
@@ -135,7 +135,10 @@ def _same(what: str, found: Mapping[str, Array], expected: Mapping[str, Array]) 
 
 @dataclass(frozen=True)
 class _Ran:
-    """The outputs of one node, as one array per output port. begin: the time in seconds at which the node began."""
+    """The outputs of one node, one array per output port, or the array of one input of the graph.
+
+    begin: the time in seconds at which the node began; 0 for an input.
+    """
 
     begin: Fraction
     arrays: tuple[Array, ...]

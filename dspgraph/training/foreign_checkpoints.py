@@ -30,11 +30,12 @@ def read_checkpoint(path: Path) -> dict[str, Array]:
     """Return name -> array, for the arrays in a checkpoint.
 
     path: a file of torch (a ZIP file, or in the older format a pickle), safetensors, numpy (.npz) or HDF5; or a
-    checkpoint of TensorFlow: its index, one of its data files, or the path NAME that these files share. The content of
-    the file, and not its suffix, tells the format. From a file of torch that has several parts, only the state of the
-    network is returned, see `_state`; bfloat16 becomes float32. Values that are not arrays are left out, and so are
-    arrays of HDF5 and TensorFlow that are not of integers or floats (for TensorFlow see `tensorflow._TYPES`). The name
-    of an array in HDF5 is its path, such as "group/x".
+    checkpoint of TensorFlow: its index, one of its data files, or the path NAME that these files share. A path that
+    belongs to an index is read as TensorFlow; for any other path the content of the file, and not its suffix, tells the
+    format. From a file of torch that has several parts, only the state of the network is returned, see `_state`;
+    bfloat16 becomes float32. Values that are not arrays are left out, and so are arrays of HDF5 and TensorFlow that are
+    not of integers or floats (for TensorFlow see `tensorflow._TYPES`). The name of an array in HDF5 is its path, such
+    as "group/x".
 
     Nothing in the file is executed: torch reads only plain data, and refuses everything else. Raises FileError if the
     file cannot be read, is in another format, is refused, or is larger than `_LARGEST`, and RequestError for HDF5 if

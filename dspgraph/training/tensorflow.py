@@ -3,9 +3,9 @@
 A checkpoint is a file NAME.index and one or more data files such as NAME.data-00000-of-00001. The index is a table of
 LevelDB without compression. Its blocks are lists of (key, value), sorted by key. If a key begins with the same bytes as
 the key before it, only the rest of the key is stored. The last 48 bytes of the index give the place of a block that
-lists the places of all other blocks. A key is the name of an array. Its value is a message of protocol buffers: the
-type and shape of the array, and file, place and size of its numbers. The numbers are in the data files, in row-major
-order.
+lists the places of the blocks with arrays. A key there is the name of an array. Its value is a message of protocol
+buffers: the type and shape of the array, and file, place and size of its numbers. The numbers are in the data files, in
+row-major order.
 
 Sources: leveldb, doc/table_format.md; TensorFlow, tensor_bundle.proto; Protocol Buffers, Encoding.
 """

@@ -46,12 +46,12 @@ def log_f0_rmse(pair: Pair) -> float | None:
         1200 * sqrt(mean over t of log2(f0(t) / f0'(t))**2)
 
     The pipeline `f0` with the tracker SWIPE' tracks the pitch every 5 ms; the signals are resampled to its rate, 16
-    kHz. A frame is voiced if its pitch lies in the range `f0_range` of the pair, which is 40 to 1000 Hz if no other
-    range is given. Raises NoValue if no frame is voiced in both signals, if the pitch cannot be tracked, or if the
-    range is wrong for the voice: if in either signal more than a tenth of the frames with a pitch have it at or beyond
-    an end of the range. The level of a signal changes nothing. Tests found no octave errors in three vowels at every
-    semitone from 45 to 809 Hz, in eight vowels at every quarter tone up to 500 Hz, and in speech that was band-limited
-    to 300 to 3400 Hz.
+    kHz. A frame is voiced if its pitch lies inside the range `f0_range` of the pair, not at an end; the range is 40 to
+    1000 Hz if no other is given. Raises NoValue if no frame is voiced in both signals, if the pitch cannot be tracked,
+    or if the range is wrong for the voice: if in either signal more than a tenth of the frames with a pitch have it at
+    or beyond an end of the range. The level of a signal changes nothing. Tests found no octave errors in three vowels
+    at every semitone from 45 to 809 Hz, in eight vowels at every quarter tone up to 500 Hz, and in speech that was
+    band-limited to 300 to 3400 Hz.
 
     Source: Deep learning-based expressive speech synthesis: a systematic review, EURASIP Journal on Audio, Speech, and
     Music Processing, 2024, doi:10.1186/s13636-024-00329-7, table 8 (RMSE; here of the logarithm).

@@ -12,7 +12,7 @@ import numpy as np
 from dspgraph.streams import Array
 
 _BLOCK = 2**19
-"""Largest number of values in a block of spectra (4 MiB)."""
+"""Largest number of values (4 MiB) in the frames of a block of spectra, each frame with `n_fft` values."""
 
 DECIBELS = 10 / math.log(10)
 """Factor from the natural logarithm of a power to decibels: 10 * log10(p) = DECIBELS * ln(p)."""
@@ -21,8 +21,9 @@ DECIBELS = 10 / math.log(10)
 def power_spectra(x: Array, length: int, hop: int, n_fft: int) -> Iterator[Array]:
     """Yield the power spectra |X|**2 of the frames of a signal, as blocks [frames, n_fft // 2 + 1].
 
-    x: [n], taken as 0 outside. There are n // hop + 1 frames; a block has as many as fit into _BLOCK values. Frame t is
-    centred on sample t * hop, and has a Hann window of `length` samples. n_fft: the size of the FFT, at least `length`.
+    x: [n], taken as 0 outside. There are n // hop + 1 frames; a block has at most _BLOCK // n_fft of them, or one if
+    this is 0. Frame t is centred on sample t * hop, and has a Hann window of `length` samples. n_fft: the size of the
+    FFT, at least `length`.
     """
     from scipy import fft
 

@@ -48,7 +48,7 @@ class Processes:
 
     The processes are new ones (start method "spawn"), not copies of this process.
 
-    jobs: the number of workers, by default one for each core.
+    jobs: the largest number of workers, by default one for each core; there are never more than items.
 
     timeout: seconds that an item may take, counted from its opening. The worker of an item that takes longer is killed
     and replaced. In a batch of n items, each item may take n times as long, because the items share one core. If an

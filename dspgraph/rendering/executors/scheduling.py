@@ -47,7 +47,7 @@ class ItemQueue(Generic[R]):
     When a worker fails (it dies, or an item takes too long), one of its open items is the cause: an item that the
     worker has begun and not finished. The open items are put back as two chunks, each with half of the items, and the
     items that were not begun as one chunk. If a chunk of open items fails, it is halved again, until a chunk has one
-    item. An item that fails alone is tried alone once more (MAX_TRIES), then reported as failed.
+    item. An item that fails alone is tried alone once more. If it fails again (MAX_TRIES), it is reported as failed.
 
     job: the job that the workers run. workers: the number of workers, 1 or more; chunks are smaller if there are more
     workers.

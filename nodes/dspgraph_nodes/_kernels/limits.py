@@ -17,7 +17,7 @@ MOST_POINTS = 2**16
 """Longest FFT in points: 1.4 s at 48 kHz."""
 
 MOST_RATE = 1_000_000
-"""Highest sampling rate in Hz: five times 192 kHz."""
+"""Highest sampling rate in Hz: about five times 192 kHz."""
 
 MOST_CEPSTRUM_POINTS = 2**13
 """Longest FFT, in points, for a mel-cepstrum, which is computed with a matrix of cosines [bins, bins]."""

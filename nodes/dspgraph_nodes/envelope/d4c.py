@@ -18,10 +18,10 @@ class D4c(Node):
     `f0`. A frame without pitch is all noise, and so is a frame whose power up to 4 kHz is less than `threshold` times
     its power up to 7.9 kHz. At rates below 15800 Hz WORLD does not make this test, so such audio is analysed at twice
     its rate. n_fft must be the same as in `cheaptrick`, because `world_synthesis` takes rows of one width. The node
-    waits for 2.25 periods of 47 Hz, the longest part of a window that lies after the time of its row. WORLD's generator
-    of noise is started anew for each row; therefore the rows differ from the rows that WORLD computes in one call for
-    the whole signal, by up to 0.004 in soft speech. At rates below 15800 Hz the difference is 0.01 on average, because
-    only the window is resampled.
+    waits for 2.25 periods of 47 Hz, and at rates below 15800 Hz for 128 samples more: the longest part of a window that
+    lies after the time of its row. WORLD's generator of noise is started anew for each row; therefore the rows differ
+    from the rows that WORLD computes in one call for the whole signal, by up to 0.004 in soft speech. At rates below
+    15800 Hz the difference is 0.01 on average, because only the window is resampled.
 
     Source: M. Morise, D4C, a band-aperiodicity estimator for high-quality speech synthesis, Speech Communication 84,
     2016; the code is WORLD's, called through pyworld (`pip install 'dspgraph[world]'`).

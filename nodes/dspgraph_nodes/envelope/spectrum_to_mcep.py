@@ -32,7 +32,8 @@ class SpectrumToMcep(Node):
 
     c is the cepstrum: the inverse DFT of ln|H|**2. c~ is the mel-cepstrum: the cepstrum on the warped frequency scale.
     The spectrum has n_fft / 2 + 1 bins, n_fft even. This is the inverse of `mcep_to_spectrum` if n_fft is long enough
-    to hold the cepstrum. For windowed frames of speech use `mcep`: the log of a periodogram is a biased estimate.
+    to hold the cepstrum and no bin lies below the relative floor. For windowed frames of speech use `mcep`: the log of
+    a periodogram is a biased estimate.
 
     Source: K. Tokuda, T. Kobayashi, T. Masuko and S. Imai, Mel-generalized cepstral analysis: a unified approach to
     speech spectral estimation, ICSLP, 1994; A. V. Oppenheim and D. H. Johnson, Discrete representation of signals,

@@ -8,7 +8,7 @@ from dspgraph_nodes._kernels.signal.pitch_clock import clock_fault, clock_start,
 
 
 def harmonic_sum(pitch: Array, phase: Array, rate: float, most: int) -> Array:
-    """Return sqrt(2 / K) * sum_(k = 1 .. K) cos(2 * pi * k * p), 0 where the pitch is 0, [n] float64.
+    """Return sqrt(2 / K) * sum_(k = 1 .. K) cos(2 * pi * k * p), 0 where the pitch or K is 0, [n] float64.
 
     pitch: [n], Hz, at least 0; phase: p in the formula is in cycles, the argument is [n] uint64 in units of 2**-64
     cycles; rate: Hz. K is the number of harmonics below half the rate, at most `most`.
@@ -29,9 +29,9 @@ class HarmonicSource(Node):
         y[n] = sqrt(2 / K) * sum_(k = 1 .. K) cos(2 * pi * k * p[n]),    p[n + 1] = p[n] + f0[n] / rate,    p[0] = 0
 
     K is the number of harmonics below rate / 2, or `harmonics` if that is less. The output is a pulse train without
-    aliasing; where the pitch is 0 it is silent. Sample n has the pitch of the frame in which the sample begins. A
-    negative or NaN pitch counts as 0; a pitch above rate / 2 raises ValueError. The phase p is counted in steps of
-    2**-53 cycles, exactly.
+    aliasing; where the pitch is 0 or rate / 2 it is silent. Sample n has the pitch of the frame in which the sample
+    begins. A negative or NaN pitch counts as 0; a pitch above rate / 2 raises ValueError. The phase p is counted in
+    steps of 2**-53 cycles, exactly.
 
     Source: T. F. Quatieri and R. J. McAulay, Speech transformations based on a sinusoidal representation, IEEE
     Transactions on Acoustics, Speech, and Signal Processing 34(6), 1986 (harmonics in phase at pulses).

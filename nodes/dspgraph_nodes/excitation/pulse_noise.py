@@ -21,8 +21,9 @@ class PulseNoiseState:
 
     ratio: a number of frames and the number of samples that last as long. f0: the received rows (f0) or (f0, gain),
     from the frame in which the next sample begins. passed: the states of the all-pass filters. phase: the sum of f0
-    over the samples since the last pulse; when it reaches `rate`, a pulse is due. frames, samples: the numbers of
-    frames received and of samples returned so far.
+    over the samples since the last pulse, plus the amount by which it was above `rate` at that pulse; from `rate` on, a
+    pulse is due, as at the start and after an unvoiced sample. frames, samples: the numbers of frames received and of
+    samples returned so far.
     """
 
     draw: np.random.Generator
@@ -30,7 +31,7 @@ class PulseNoiseState:
     ratio: tuple[int, int]  # whole numbers of frames and of samples that last equally long, in lowest terms
     f0: Array  # received rows (f0) or (f0, gain), from the frame in which the next sample begins
     passed: Array  # [_SECTIONS, 2, 1], float64: states of the sections of the all-pass
-    phase: float  # sum of f0 over the samples since the last pulse; from `rate` on a pulse is due
+    phase: float  # sum of f0 since the last pulse, plus its excess over `rate` there; from `rate` on a pulse is due
     frames: int = 0  # frames received so far
     samples: int = 0  # samples returned so far
 

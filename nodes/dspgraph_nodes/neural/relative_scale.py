@@ -8,11 +8,11 @@ from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, Parameter
 
 
 def relative_scale(mixture: Array, x: Array, half: int, floor: float = 2.0**-15) -> Array:
-    """Return the relative scale of n mixtures by the formula of `RelativeScale`, [n, 1], in the dtype of the mixture.
+    """Return the relative scale of n mixtures by the formula of `RelativeScale`: [n, 1].
 
     mixture: [n, 3 * K], K logits, K means and K log-scales; x: [n + 2 * half], the n samples with `half` more samples
     on either side, zeros beyond the ends of the signal; half: the window of the RMS has 2 * half + 1 samples; floor:
-    the least RMS.
+    the least RMS. The result has the dtype of the mixture (float32 for int16).
     """
     from dspgraph_nodes._kernels.maths.elementary import log
     from dspgraph_nodes._kernels.neural import mixture_statistics as statistics

@@ -45,11 +45,12 @@ class Wavenet(Node):
     which the network was trained, are undone.
 
     Frame j gives the samples from j * hop up to (j + 1) * hop. A sample waits for as many frames after its own frame as
-    the network reads: four for the published network. Where the network reads beyond the ends of the signal, it reads
-    the first or the last frame again. The rate, the hop and the features must be those of the training. `dspgraph train
-    wavenet` makes weights; `dspgraph weights convert` converts weights of published programs. The output `distribution`
-    has one row for every sample: K logits (unnormalised ln w), K means and K log-scales ln(T * scale) of a mixture; or
-    the probabilities of all levels. It describes the samples before pre-emphasis and gain are undone.
+    the network reads: four for the published network. Beyond the ends of the signal the first convolution over frames
+    reads the first or the last frame again, and the smoothing after it reads 0. The rate, the hop and the features must
+    be those of the training. `dspgraph train wavenet` makes weights; `dspgraph weights convert` converts weights of
+    published programs. The output `distribution` has one row for every sample: K logits (unnormalised ln w), K means
+    and K log-scales ln(T * scale) of a mixture; or the probabilities of all levels. It describes the samples before
+    pre-emphasis and gain are undone.
 
     With the precision int8 the matrices of the dilated layers are rounded to eight bits, with a scale for each row, and
     the input of each of their products is rounded to m / 127 * round(127 * x / m), where m is the largest |x| of the

@@ -29,7 +29,7 @@ def _read(x: Array) -> Array:
 
 
 class WavenetEncoder(Node):
-    """Describe a sound by a few numbers for every 512 samples, from which `wavenet_decoder` makes the sound again.
+    """Describe a sound by a few numbers for every frame, from which `wavenet_decoder` makes the sound again.
 
         v[t] = floor(128 * sgn(x) * ln(1 + 255 * |x|) / ln(256)) / 128
         h_0[t] = sum_k W_k v[t + k - 1] + b,    k = 0 .. 2
@@ -37,7 +37,8 @@ class WavenetEncoder(Node):
         z[j] = mean over the samples t of frame j of (W h[t] + b), with h of the last layer
 
     W and V are matrices, b and c vectors of biases; every formula has weights of its own. The published network has 30
-    layers of 128 channels with the dilations d_i = 1, 2, 4 .. 512, three times, and 16 numbers in a frame.
+    layers of 128 channels with the dilations d_i = 1, 2, 4 .. 512, three times, and 16 numbers in a frame of 512
+    samples.
 
     A network of the normalised form (the field `form` of its configuration) has a table E with one row for every level
     k, factors f_i and offsets o_i for every channel, and leaky ReLUs r(x) = max(x, x / 5) instead:
@@ -46,10 +47,10 @@ class WavenetEncoder(Node):
         h_(i+1)[t] = h_i[t] + V r(sum_k W_k a_i[t + (k - 1) d_i] + b) + c
         z[j] = mean over the samples t of frame j of (W (h[t] - h_0[t]) + b)
 
-    Samples beyond +-1 count as +-1. Frame j has the samples from j * hop up to (j + 1) * hop. It also depends on
-    samples before and after them, on each side as many as 1 plus the sum of the dilations: 3070 in the published
-    network (without the 1 in the normalised form). The node waits for the samples after the frame. Before and after the
-    signal every convolution reads zeros.
+    Samples of 1 and above have v = 127 / 128; samples below -1 count as -1. Frame j has the samples from j * hop up to
+    (j + 1) * hop. It also depends on samples before and after them, on each side as many as 1 plus the sum of the
+    dilations: 3070 in the published network (without the 1 in the normalised form). The node waits for the samples
+    after the frame. Before and after the signal every convolution reads zeros.
 
     The published program takes whole frames only. Here zeros fill the last frame of a signal, so that its encoding is
     that of the signal with these zeros at its end.

@@ -14,9 +14,9 @@ class Dio(Node):
     filter whose four kinds of intervals agree best gives the period. With `refine`, StoneMask corrects the pitch by the
     instantaneous frequency. DIO is fast and meant for clean recordings. The search reaches 20 % beyond `f0_min` and
     `f0_max`, at most up to a quarter of the rate. A pitch f0 that is a subharmonic, because nearly all energy lies at
-    the harmonics of p * f0 (p = 2, 3, 5, 7 ...), is replaced by p * f0. If the pitch then lies at or beyond an end of
-    the range f0_min .. f0_max, the frame is unvoiced. Row k is the pitch at sample k * hop, the start of its span, so
-    the centre of the rows is 0. The node needs the whole signal.
+    the harmonics of p * f0 (p = 2, 3, 5, 7, 9 ...), is replaced by p * f0. If the pitch then lies at or beyond an end
+    of the range f0_min .. f0_max, the frame is unvoiced. Row k is the pitch at sample k * hop, the start of its span,
+    so the centre of the rows is 0. The node needs the whole signal.
 
     Source: M. Morise, H. Kawahara and H. Katayose, Fast and reliable F0 estimation method based on the period
     extraction of vocal fold vibration of singing voice and speech, AES 35th International Conference, 2009; the code is

@@ -11,7 +11,7 @@ class Harvest(Node):
 
     Band-pass filters give candidates, the instantaneous frequency refines and scores them, and the best contour over
     time is chosen. The search reaches an octave below `f0_min` and 20 % above `f0_max`, at most up to a quarter of the
-    rate. A pitch f0 that is a subharmonic, because nearly all energy lies at the harmonics of p * f0 (p = 2, 3, 5, 7
+    rate. A pitch f0 that is a subharmonic, because nearly all energy lies at the harmonics of p * f0 (p = 2, 3, 5, 7, 9
     ...), is replaced by p * f0. If the pitch then lies at or beyond an end of the range f0_min .. f0_max, the frame is
     unvoiced. Row k is the pitch at sample k * hop, the start of its span, so the centre of the rows is 0. Harvest marks
     more frames as voiced than other trackers; `d4c` then decides which of these are noise. The node needs the whole

@@ -24,9 +24,9 @@ class LpcnetF0(Node):
 
         f0 = rate / T,    T = (100 * pitch + 200) / 2,    0 where correlation <= threshold
 
-    T is the mean of the lags of the two halves of a frame, in samples. Both inputs are those of `lpcnet_pitch`, which
-    needs no later frames: a vocoder with this pitch has a shorter latency than one with `pyin`. The range is that of
-    `lpcnet_pitch`: 62.7 to 485 Hz at 16 kHz.
+    T is the mean of the lags of the two halves of a frame, in samples. Both inputs are outputs of `lpcnet_pitch`, which
+    by default needs no later frames: a vocoder with this pitch has a shorter latency than one with `pyin`. The range is
+    that of `lpcnet_pitch`: 62.7 to 485 Hz at 16 kHz.
 
     Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis through Linear Prediction, ICASSP
     2019, for the meaning of the two features. The paper does not say which frames are voiced. A threshold of 0 is the

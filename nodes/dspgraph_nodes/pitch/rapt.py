@@ -24,8 +24,8 @@ class Rapt(Node):
     The search reaches from two thirds of `f0_min` to 1.2 times `f0_max`, but not up to half the rate. It is wider than
     the range f0_min .. f0_max because otherwise, for a pitch near or beyond an end, RAPT would return a fraction or a
     multiple of this pitch. A pitch f0 that is a subharmonic, because nearly all energy lies at the harmonics of p * f0
-    (p = 2, 3, 5, 7 ...), is replaced by p * f0. If the pitch then lies at or beyond an end of the range, the frame is
-    unvoiced.
+    (p = 2, 3, 5, 7, 9 ...), is replaced by p * f0. If the pitch then lies at or beyond an end of the range, the frame
+    is unvoiced.
 
     Source: D. Talkin, "A robust algorithm for pitch tracking (RAPT)", in W. B. Kleijn and K. K. Paliwal (eds.), Speech
     Coding and Synthesis, Elsevier, 1995; the code is SPTK's, called through pysptk.

@@ -30,8 +30,9 @@ class Cepstrum(Node):
         minimum_phase:  the same, with c[m] doubled for 0 < m < n_fft / 2
 
     The real cepstrum is even, and only its first half is computed: ln|X(w)| = c[0] + 2 * sum_(m > 0) c[m] * cos(m * w),
-    if the coefficients above `order` are 0. The minimum-phase cepstrum is that of the causal, stable filter with this
-    magnitude: ln|X(w)| = c[0] + sum_(m > 0) c[m] * cos(m * w), as in a mel-cepstrum with alpha = 0.
+    if order < n_fft / 2 and the coefficients above `order` are 0. The minimum-phase cepstrum is that of the causal,
+    stable filter with this magnitude: ln|X(w)| = c[0] + sum_(m > 0) c[m] * cos(m * w), as in a mel-cepstrum with alpha
+    = 0.
 
     Source: A. V. Oppenheim, R. W. Schafer, Discrete-Time Signal Processing, 3rd edition, Prentice Hall, 2010 (chapter
     13, cepstrum analysis).

@@ -41,8 +41,8 @@ class Log(Node):
         f = 1 (natural),    f = 10 / ln(10) for dB of a power,    f = 20 / ln(10) for dB of a magnitude
 
     With a `range`, the output is at least its largest value in the whole signal minus `range`. With `reference: null`
-    the reference is the largest value of the signal. In both cases the node waits for the whole signal. In dB, with a
-    floor of 1e-10, the output is that of librosa's `power_to_db` with top_db=range. `exp` is the inverse.
+    the reference is the largest value of the signal. In both cases the node waits for the whole signal. In dB of a
+    power, with a floor of 1e-10, the output is that of librosa's `power_to_db` with top_db=range. `exp` is the inverse.
 
     Source: librosa 0.11 reference, `librosa.power_to_db` and `librosa.amplitude_to_db`.
     """

@@ -336,7 +336,7 @@ class Code:
     # ---- 8-bit numbers ----------------------------------------------------------------------------------------------
 
     def floats(self, a: Any) -> Any:
-        """Return a vector of integers as floats; integers above 2**24 are rounded."""
+        """Return a vector of integers as floats. In float32, integers above 2**24 or below -2**24 are rounded."""
         return self.builder.sitofp(a, self.vector)
 
     def rounded(self, a: Any) -> Any:

@@ -136,7 +136,7 @@ def check_fft(x: Any, n_fft: int | None) -> int:
 
 
 def fft_size(rate: Fraction, low: float = 71.0) -> int:
-    """Return the FFT length that WORLD chooses: the least power of two above three periods of the lowest pitch, plus 1.
+    """Return the FFT length that WORLD chooses: the least power of two above 3 * rate / low + 1.
 
     rate: the sampling rate, Hz; low: the lowest pitch, Hz.
     """
@@ -230,10 +230,10 @@ def dio(x: Array, rate: Fraction, hop: int, low: float, high: float, allowed_ran
 
     x: [n], n >= 1, full scale +-1; rate: the sampling rate, Hz; low, high: the range of the pitch, Hz, which
     `check_search` must accept; allowed_range: the largest relative change of the pitch from frame to frame: with small
-    values more frames are unvoiced; refine: whether StoneMask refines the result. DIO searches a range that is 20 %
-    wider at both ends, at most up to a quarter of the rate. A value that is a subharmonic of the signal is then
-    replaced by its multiple (see `raise_subharmonics`), and a pitch outside low .. high, or at an end, becomes 0. Value
-    k is the pitch at sample k * hop. Raises ValueError if n is 0, or for a sample that `check_samples` refuses.
+    values more frames are unvoiced; refine: whether StoneMask refines the result. DIO searches from low / 1.2 to high *
+    1.2, at most up to a quarter of the rate. A value that is a subharmonic of the signal is then replaced by its
+    multiple (see `raise_subharmonics`), and a pitch outside low .. high, or at an end, becomes 0. Value k is the pitch
+    at sample k * hop. Raises ValueError if n is 0, or for a sample that `check_samples` refuses.
     """
     world, samples = pyworld(), _at_least(_samples(x), rate / 20)
     lowest, highest = low / SEARCH_MARGIN, min(high * SEARCH_MARGIN, float(rate / 4))

@@ -67,9 +67,9 @@ class RowWindows:
 
         window: [2 * reach + 1] float64; pitch: [1], Hz; time: [1], that of the row in seconds after the first sample of
         the window. end: whether the signal ends here; then windows that are not complete are filled up, and rows that
-        begin after the end of the signal are not yielded. This is a generator: nothing is added or checked before the
-        first `next`, and it must be run to its end. Raises ValueError for a sample or a pitch that WORLD does not take,
-        with its number in the whole signal.
+        begin at the end of the signal or later are not yielded. This is a generator: nothing is added or checked before
+        the first `next`, and it must be run to its end. Raises ValueError for a sample or a pitch that WORLD does not
+        take, with its number in the whole signal.
         """
         check_samples(x, self.first + len(self.x))
         check_pitches(f0, self.rate, self.row + len(self.f0))

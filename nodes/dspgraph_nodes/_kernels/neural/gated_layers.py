@@ -55,11 +55,11 @@ def pack_layers(
     "layers.3.gate", "layers.3.condition", "layers.3.skip" and, except for the last layer, "layers.3.out"; for the
     head, which follows the layers, "head.0" and "head.1". Each of these names is followed by ".weight" or ".bias"; the
     condition of a layer may lack its bias. If there is an array "skip", the result of the first convolution has a skip
-    connection too; if there is "condition", the features are also added to the result of "head.0"; both need a weight
-    and a bias. Weights are [outputs, inputs]. The inputs of "gate" have the order [tap, channel], the oldest tap first;
-    its outputs, and those of the layer's "condition", are all those before a tanh, then those before a sigmoid. For
-    layers without gates, "gate" is the dilated convolution. first: [taps * inputs, channels], the first convolution,
-    see `WaveNetWeights`.
+    connection too (only with gates); if there is "condition", the features are also added to the result of "head.0";
+    both need a weight and a bias. Weights are [outputs, inputs]. The inputs of "gate" have the order [tap, channel],
+    the oldest tap first; its outputs, and those of the layer's "condition", are all those before a tanh, then those
+    before a sigmoid. For layers without gates, "gate" is the dilated convolution. first: [taps * inputs, channels], the
+    first convolution, see `WaveNetWeights`.
     """
 
     def wide(name: str) -> Array:

@@ -1,6 +1,6 @@
 """The backward passes of a GRU's gates and of LPCNet's last layer, DualFC, without the matrix products in them.
 
-Each function reads and writes every array once.
+Each function goes through the rows of a batch once.
 """
 
 from dspgraph_nodes._kernels.arrays import Array

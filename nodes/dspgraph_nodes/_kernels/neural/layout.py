@@ -161,7 +161,7 @@ class LayerBuffers(NamedTuple):
 class EightBitBuffers(NamedTuple):
     """The memory for one call of a layer with 8-bit numbers: that of `LayerBuffers`, and its whole numbers.
 
-    For sixteen signals, codes and y have the order [block, lane, unit in block], the others [unit, lane].
+    For sixteen signals, codes and y have the order [block, lane, unit in block]; state and out have [unit, lane].
     """
 
     state: Array  # as in `LayerBuffers`

@@ -141,7 +141,8 @@ def _gru_a_of_one(net: SampleNetwork, workspace: Workspace, h: int, new: int) ->
     eight = len(workspace.codes) > 0
     for k in range((blocks + 1) // 2):
         b0, b1 = neighbours(k, blocks) if eight else pair_of(k, blocks)
-        sum_of_rows(net, workspace, b0, b0)  # these two stages do nothing in eight bits, the next one in float32
+        # sum_of_rows and gates_a do nothing in eight bits, gates_in_eight_bits does nothing in float32.
+        sum_of_rows(net, workspace, b0, b0)
         sum_of_rows(net, workspace, b1, b1)
         gates_a(net, workspace, h, b0, b0, b1, b1)
         gates_in_eight_bits(net, workspace, h, b0, b0, b1, b1)

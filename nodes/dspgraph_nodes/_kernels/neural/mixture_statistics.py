@@ -16,13 +16,17 @@ from dspgraph_nodes._kernels.compile.jit import kernel
 from dspgraph_nodes._kernels.maths.elementary import exp, log
 
 _MOST_LOG_SCALE = 300.0
-"""Logarithms of scales are limited to +-300 where scales are divided: e**600 is finite in float64."""
+"""Before a division by a scale, its logarithm is raised to -300 if it is less. In `entropy`, whose formulas have
+quotients of two scales, it is also limited to 300: e**600 is finite in float64."""
 
 _LEAST = -1e300
 """The least logarithm of a probability: differences of two such numbers are finite."""
 
 _ROOM = 2**15
-"""The number of elements of the arrays with which `entropy` works: they stay in the cache of a processor."""
+"""The most elements of an array with which `entropy` works, so that it stays in the cache of a processor.
+
+A single mixture may need more.
+"""
 
 
 class Mixture(NamedTuple):

@@ -1,7 +1,7 @@
 """Weights of neural networks, packed for the kernels.
 
-* Matrices are stored in pieces of sixteen rows and one column; pieces with only zeros are left out. This form suits
-dense matrices, and those that are sparse in blocks.
+* Matrices are stored in pieces of sixteen rows and one column, those of 8-bit numbers in pieces of four columns; pieces
+with only zeros are left out. This form suits dense matrices, and those that are sparse in blocks.
 * The kernels compute sigmoid and tanh with powers of 2. The weights and biases before a sigmoid are therefore
 multiplied by -1 / ln(2), and those before a tanh by 2 / ln(2). A weighted sum is then x, where it would have been v:
 
@@ -107,7 +107,7 @@ NO_DOTS = DotStack(NoBlocks(np.zeros((0, 3), np.int64)))
 def _blocks(matrix: Array, piece: int, parts: int, first: int) -> tuple[Array, Array, Array, Array, Array]:
     """Divide a matrix into pieces of sixteen rows; return weights, columns, steps, places and where, as in `Blocks`.
 
-    weights: [steps, 4, 16, piece]. where: [parts * rows / 16 + 1, 3]. If `piece` is above 1, every group has an even
+    weights: [steps, 4, 16, piece]. where: [parts * rows / 16, 3]. If `piece` is above 1, every group has an even
     number of steps, as in `DotBlocks`. piece: how many columns of the matrix a piece has. The number of a piece in
     `columns` is (first + its first column) / piece. The other arguments: as in `blocks`.
     """

@@ -13,7 +13,7 @@ import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
 
-LARGEST_CODE = 127  # of the 8-bit numbers; -128 is not used, so that the products of two pairs fit into 16 bits
+LARGEST_CODE = 127  # of the 8-bit numbers; -128 is not used, so that the sum of two products fits into 16 bits
 _DIGITS = 16
 LEAST_LARGEST = 2.0**-100  # a row whose scale would be below this is zeros; least m in the module `eight_bits`
 

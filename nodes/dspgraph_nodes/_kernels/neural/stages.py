@@ -333,7 +333,7 @@ def sum_of_parts_of(parts: str, condition: str, matrix: str = "") -> Any:
     """Return a stage that writes ((y0 + y1) + (y2 + y3)) + condition to `inputs`, for one block of a GRU.
 
     y0 .. y3 are partial sums in the array `parts`: those of y0 begin at row 0, those of y1 at row `rows`, and so on.
-    condition: the name of the array of numbers that are added last; it has the shape of `inputs`. matrix: the name of
+    condition: the name of the array of numbers that are added last; it has the order of `inputs`. matrix: the name of
     the matrix, if it may have 8-bit numbers; the sum of the parts is then multiplied by its scale before the condition
     is added. A kernel calls the stage with two numbers: `rows` and the number of the block, which is also the number of
     its slot.

@@ -24,9 +24,9 @@ class WaveNetWeights(NamedTuple):
 
     weights: Array
     layers: Array  # [layers, 6] int64: where gate, out and skip begin (see above); ring: begin and rows; dilation
-    sizes: Array  # [5] int64: taps, then the channels between layers, of a gate, of skip connections, and of the output
-    first: Array  # [taps * inputs, residual], the newest tap first: with one input the factor of the sample, else a row
-    # for each level
+    sizes: Array  # [5] int64: taps of a layer; channels between layers, of a gate, of skip connections, of the output
+    first: Array  # [taps * inputs, residual], with its own number of taps, the newest tap first: with one input the
+    # factor of the sample, else a row for each level
     first_bias: Array  # [residual]
     norm_factor: Array  # [layers * residual]; empty with gates
     norm_offset: Array  # [layers * residual]; empty with gates

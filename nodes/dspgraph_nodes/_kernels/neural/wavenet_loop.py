@@ -208,10 +208,10 @@ def run(
 ) -> None:
     """Generate n samples in every lane, and leave in the rings the inputs that the next run needs.
 
-    n is len(given.rows). The samples are written to `out`. last: [taps, lanes] float64, the samples, or their levels,
-    that the first convolution reads before the first new sample, the newest first. They are changed in place: after the
-    run they are the last samples, forced ones where there are such. When the run begins, row 0 of every ring is the
-    oldest; when it ends, the oldest is row n modulo the number of rows.
+    n is len(given.rows). The samples are written to `out`. last: [taps of the first convolution, lanes] float64, the
+    samples, or their levels, that this convolution reads for the first new sample, the newest first. They are changed
+    in place: after the run they are the last samples, forced ones where there are such. When the run begins, row 0 of
+    every ring is the oldest; when it ends, the oldest is row n modulo the number of rows.
     """
     count, lanes = given.rows.shape
     residual, gate, skips, width = net.sizes[1], net.sizes[2], net.sizes[3], net.sizes[4]

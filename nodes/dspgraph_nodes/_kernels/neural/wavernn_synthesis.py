@@ -39,9 +39,9 @@ class WaveRNNState:
         """Add the next frames [n, features]; return the segment of all samples that are now determined.
 
         Frames may have more columns than the network has features (it may have none): these are not read. The random
-        numbers of the samples are drawn. last: whether the signal ends after these frames. Beyond its ends the network
-        reads frames of zeros, in the form that `seen` returns. Raises ValueError for numbers that are not finite, in
-        any column.
+        numbers of the samples are drawn. last: whether the signal ends after these frames. Beyond the ends of the
+        signal the network reads frames of zeros, in the form that `seen` returns. Raises ValueError for numbers that
+        are not finite, in any column.
         """
         check_finite(frames, "wavernn")
         windows = self.frames.push(seen(frames[:, : len(network.frame.blended)], network.frame.decibels), last)

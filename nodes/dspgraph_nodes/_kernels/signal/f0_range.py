@@ -10,7 +10,7 @@ import numpy as np
 from dspgraph_nodes._kernels.arrays import Array
 
 SEARCH_MARGIN = 1.2
-"""RAPT, Harvest, DIO and pYIN search up to the highest wanted pitch times this.
+"""RAPT, Harvest, DIO and pYIN search up to the highest wanted pitch times this, as far as the rate allows.
 
 DIO and pYIN also search down to the lowest wanted pitch divided by this.
 """
@@ -25,5 +25,5 @@ def highest_checked(high: float) -> float:
 
 
 def drop_outside(f0: Array, low: float, high: float) -> Array:
-    """Return a copy of the pitch f0 [n], Hz, with 0 (unvoiced) for every pitch that is not above low and below high."""
+    """Return a copy of the pitch f0 [n], Hz, with 0 (unvoiced) for every pitch outside low < pitch < high."""
     return np.where((f0 > low) & (f0 < high), f0, np.zeros_like(f0))

@@ -261,11 +261,11 @@ def mel_edges(bins: int, rate: float) -> Array:
     """Return the edges of the mel bands, in Hz, [bins + 2].
 
     At first the edges are equally spaced from 0 to rate / 2 in mel = 1127 * ln(1 + f / 700). Then, from the lowest band
-    to the highest, a band that is narrower than 1.5 bins is widened to 1.5 bins, by the same number of mel on both
-    sides. The upper edge of a band is also the peak of the next band and the lower edge of the band after that, so
-    these two bands change too; at 16 kHz, the peaks up to 5 kHz are finally 3/4 of a bin apart. The published program
-    changes them in this way because its lower edges, peaks and upper edges are views of one array, and the published
-    weights expect the result.
+    to the highest, a band that is narrower than 1.5 bins is widened to 1.5 bins, with both edges at the same distance
+    in mel from its peak. The upper edge of a band is also the peak of the next band and the lower edge of the band
+    after that, so these two bands change too; at 16 kHz, the peaks up to 5 kHz are finally 3/4 of a bin apart. The
+    published program changes them in this way because its lower edges, peaks and upper edges are views of one array,
+    and the published weights expect the result.
 
     Source: magenta, models/gansynth/lib/spectral_ops.py, linear_to_mel_weight_matrix.
     """

@@ -14,7 +14,10 @@ from dspgraph_nodes._kernels.compile.jit import kernel
 
 WINDOW_PERIODS = 8  # periods of the pitch in the window of a spectrum
 HIGHEST_LEVEL = 2500.0
-"""Hz: higher harmonics are not compared. The smallest change of a period disturbs them."""
+"""Hz: higher harmonics are not compared from number 2 * m on, see `relative_level`.
+
+The smallest change of a period disturbs them.
+"""
 
 CLEARLY_A_PITCH = 0.3
 """If the relative level over the windows computed so far is above this, no further window is computed."""
@@ -29,8 +32,9 @@ def relative_level(x: Array, rate: float, at: float, f: float, m: int) -> float:
     A(k): the magnitude at k * f, by a Hann window of eight periods of f; B(k): the magnitude at k * f on a straight
     line, in log A over k, between the two harmonics of m * f beside k. Both sums also run over up to three windows: one
     around `at`, then one half a window before it and one half a window after it; the next one is left out if the level
-    so far is above CLEARLY_A_PITCH. Harmonics below HIGHEST_LEVEL and half the rate are compared, at least up to number
-    2 * m. If number 2 * m is beyond half the rate, there are too few harmonics to compare, and the result is 1.
+    so far is above CLEARLY_A_PITCH. Harmonics are compared up to the last harmonic of m * f that is not above
+    HIGHEST_LEVEL or half the rate, at least up to number 2 * m. If number 2 * m is beyond half the rate, there are too
+    few harmonics to compare, and the result is 1.
 
     x: [n]; rate: the sampling rate, Hz; at: the sample in the middle of the first window, which is moved inwards if the
     three windows do not lie inside x; f: Hz; m: at least 2. The windows are shorter if x is.

@@ -12,10 +12,10 @@ _MOST_HARMONICS = 4096  # more harmonics are closer together than any peak of a 
 def pulse_gains(f0: Array, lpc: Array, parcor: Array, rate: float, most: float) -> Array:
     """Return the gains that make a pulse train as strong as white noise after filtering with 1 / A(z): [n] float64.
 
-    f0: [n], the pitch in Hz; the gain is 1 where f0 is 0 or negative, and where the number of harmonics up to rate / 2
-    is 0 or above 4096. lpc: [n, order + 1], rows (gain, a[1..order]) of A(z). parcor: the same predictors as rows
-    (gain, k[1..order]) with |k| < 1. The gains in these rows do not matter. rate: the sampling rate, Hz. most: at least
-    1; gains are limited to 1 / most .. most. The formula is that of the node `pulse_gain`.
+    f0: [n], the pitch in Hz; the gain is 1 where f0 is 0 or negative, and where rate / 2 / f0 is below 1 or above 4096.
+    lpc: [n, order + 1], rows (gain, a[1..order]) of A(z). parcor: the same predictors as rows (gain, k[1..order]) with
+    |k| < 1. The gains in these rows do not matter. rate: the sampling rate, Hz. most: at least 1; gains are limited to
+    1 / most .. most. The formula is that of the node `pulse_gain`.
     """
     hertz = np.where(f0 > 0, f0, 0.0).astype(np.float64)
     turn = phasor(-2 * np.pi / rate * hertz)
@@ -26,7 +26,7 @@ def pulse_gains(f0: Array, lpc: Array, parcor: Array, rate: float, most: float) 
 
 @kernel
 def _gains(hertz: Array, re: Array, im: Array, lpc: Array, parcor: Array, rate: float, gains: Array) -> None:
-    """Write the gains, without limits, to `gains` [n], for frames with 1 to 4096 harmonics up to rate / 2.
+    """Write the gains, without limits, to `gains` [n], for frames where rate / 2 / hertz is from 1 to 4096.
 
     The gains of the other frames are left as they are. hertz: [n], the pitch; re, im: [n], real and imaginary part of
     exp(-2j * pi * hertz / rate). The other arguments are those of `pulse_gains`, in float64.

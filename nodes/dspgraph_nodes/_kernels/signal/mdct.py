@@ -36,7 +36,7 @@ def half_windows(window: MdctWindow, bins: int, dtype: str) -> tuple[Array, Arra
 
 
 def forward(frames: Array, left: Array, right: Array) -> Array:
-    """Return the MDCT [n, N] of frames [n, 2 * N], multiplied by a window with the halves `left` and `right`.
+    """Return the MDCT [n, N] of frames [n, 2 * N] times a window with the halves `left` and `right`.
 
     left, right: [n, N] or [N]; N is even. A windowed frame with the quarters (a, b, c, d) is folded to (-c_r - d, a -
     b_r), where _r means reversed; the result is the orthonormal DCT-IV of this.

@@ -98,7 +98,7 @@ def even_samples(levels: int, mulaw: bool = True) -> Array:
 
     None of them is 0 if `levels` is even. The sample of level k is y = 2 * k / mu - 1, where mu = levels - 1, or, if
     `mulaw` is true, sgn(y) * ((1 + mu)**abs(y) - 1) / mu. Several published vocoders use these levels. The samples of
-    `mulaw_decode` differ from them by about half a level.
+    `mulaw_decode` are lower: by half a level in the middle, from 0 at level 0 up to a whole level at the last one.
     """
     mu = levels - 1
     y = 2 * np.arange(levels) / mu - 1
@@ -113,7 +113,7 @@ def even_levels(x: Array, levels: int, mulaw: bool = True) -> Array:
 
     The level is floor((y + 1) / 2 * mu + 1/2), where mu = levels - 1, and y is x or, if `mulaw` is true, sgn(x) * ln(1
     + mu * abs(x)) / ln(1 + mu). The logarithm is numpy's, so that the level of a sample at the edge between two levels
-    can depend on the machine. Samples beyond +-1 are not clipped: they get numbers that are no levels.
+    can depend on the machine. Samples beyond +-1 are not clipped: they can get numbers that are no levels.
     """
     mu = levels - 1
     y = np.sign(x) * np.log1p(mu * np.abs(x)) / np.log1p(mu) if mulaw else x

@@ -42,7 +42,7 @@ class PitchClock:
     def step(self, f0: Array, source: ClockedSource) -> Array:
         """Add rows of pitch [n] in Hz; return the samples, [m], that end no later than these rows.
 
-        A sample that begins in the last row and ends after it is returned by the next call, or by `flush`. A sample has
+        A sample that begins in these rows and ends after them is returned by the next call, or by `flush`. A sample has
         the pitch of the row in which it begins; where the pitch is not above 0 it counts as 0, and the phase stands
         still. source: computes the samples. Raises ValueError that names the first row above half the rate.
         """
@@ -59,7 +59,10 @@ class PitchClock:
         return source(*self._until(self.rows * samples // rows)).astype(self.dtype, copy=False)
 
     def flush(self, source: ClockedSource) -> Array:
-        """Return the samples that begin in the last row and have not been returned yet, [m]. source: as in `step`."""
+        """Return the samples that begin before the end of the last row and have not been returned yet, [m].
+
+        source: as in `step`.
+        """
         rows, samples = self.ratio
         return source(*self._until(-(-self.rows * samples // rows))).astype(self.dtype, copy=False)
 

@@ -123,7 +123,7 @@ class PsolaSignal:
         return channel, 1.0 if self.high[channel] >= -self.low[channel] else -1.0
 
     def _lay(self, end: bool) -> None:
-        """Add all grains whose mark and samples are known to the output.
+        """Add to the output all grains whose mark and samples are known.
 
         end: whether the signal ends here; then all grains are added.
         """

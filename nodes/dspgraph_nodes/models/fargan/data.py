@@ -22,7 +22,9 @@ PIPELINE = "fargan_features"
 FARGAN_DELAY = (
     FARGAN_HOP // 2
 )  # samples; a frame begins half a hop before its span, because its window is centred on the start of the span
-BEFORE = 2  # frames before a chunk: their samples are the first past, and their features the context
+# Frames of the recording that a chunk needs on each side: the samples before it are the first past, and the features of
+# one frame on each side are the context.
+BEFORE = 2
 _START = 3 * FARGAN_HOP  # zeros before a recording, so that there are chunks that begin in silence
 FARGAN_EMPHASIS = 0.85
 _GAINS = -10.0, 6.0  # lowest and highest change of the level, dB
@@ -76,11 +78,11 @@ def arrays(data: Sequence[VoiceRecording]) -> Iterator[Array]:
 
 
 def another_voice(samples: Array, random: Generator, speed: float) -> Array:
-    """Return a copy of a recording, [m], with another pitch, speed, filter, sign and level.
+    """Return a copy of a recording, [m], with another pitch, speed, filter and level, and a random sign.
 
     The recording is resampled so that it is faster by a random factor between 1 / speed and speed, log-uniformly
-    distributed; pitch and formants rise by the same factor. Then `shared.data.augmented` filters the copy and changes
-    its sign and level. samples: [n], 16 kHz, full scale +-1; speed: at least 1.
+    distributed; pitch and formants rise by the same factor. Then `shared.data.augmented` filters the copy and gives it
+    a random sign and level. samples: [n], 16 kHz, full scale +-1; speed: at least 1.
     """
     factor = speed ** random.uniform(-1, 1)
     return augmented(np.asarray(soxr.resample(samples, FARGAN_RATE, FARGAN_RATE / factor)), random)

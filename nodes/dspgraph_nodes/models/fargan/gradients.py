@@ -30,8 +30,8 @@ class LoopInputs(NamedTuple):
     """The inputs of `SubframeLoop` besides conditions, gains and weights.
 
     places: [frames, batch, subframe + 4], see `network.places`. past: [batch, 256], the samples before the first
-    sub-frame. true: [batch, m], the true samples of the first m / subframe sub-frames; the sub-frames after them read
-    these samples as their past, in place of the generated ones. noise: the noise that training adds, one tensor
+    sub-frame. true: [batch, m], the true samples of the first m / subframe sub-frames; every later sub-frame reads the
+    true samples before it as its past, in place of the generated ones. noise: the noise that training adds, one tensor
     [subframes, batch, width] for each of: past period and last sub-frame together, y0, h1, y1, h2, y2, h3, y3 (names as
     in `network.FARGAN`) and the last hidden layer; or empty.
     """

@@ -50,7 +50,7 @@ class FARGAN(nn.Module):
 
     If T is shorter than 42, samples of the past period that are not known yet are replaced by those of one period
     before. The signal is pre-emphasised, full scale +-1. In training, uniform noise from -1 / 254 to 1 / 254 is added
-    to c, p, q, to every h and y, and to the inner tanh of z.
+    to c, p, q, to every y, to every h in G h (not to the h that the GRU reads next), and to the inner tanh of z.
     """
 
     def __init__(self, config: Config) -> None:

@@ -77,7 +77,7 @@ def _told(arrays: Mapping[str, Array], found: Mapping[str, Array], given: Mappin
 
     arrays: the result of `_generator`. found, given: as in `convert`. If the checkpoint has no discriminator, the
     number of pitches is taken from `given` or, if it is not there, from the defaults of `Config`. A missing array
-    raises KeyError, and one with too few axes IndexError: see `complete`.
+    raises KeyError, and one with too few axes IndexError (see `complete`) or ValueError.
     """
     inputs, *start = arrays["blocks.0.conv0.weight"].shape[1:]
     pitches = len(found[_PITCHES]) if _PITCHES in found else given.get("pitches", Config().pitches)

@@ -147,9 +147,10 @@ class Data:
 def data_of(settings: Settings, recordings: Mapping[str, Array], features: FeatureFunction, labels: NoteLabels) -> Data:
     """Return the notes for training and for validation. The arguments are those of `task`.
 
-    Recordings with a pitch that the network does not have are left out. If no recording is kept for validation, all
-    others are used for validation too. Raises RequestError if a recording lacks a label (the timbre is needed for the
-    kind "regression" alone) or has a wrong pitch, if no recording has a pitch of the network, or if all are silent.
+    Recordings with a pitch that the network does not have are left out. If no recording is held out for validation, the
+    notes for training are used for validation too. Raises RequestError if a recording lacks a label (the timbre is
+    needed for the kind "regression" alone) or has a wrong pitch, if no recording has a pitch of the network, or if all
+    with such a pitch are silent.
     """
     config: Config = settings.config
     known = known_pitches(recordings, labels, config.lowest, config.pitches)

@@ -30,9 +30,9 @@ def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Confi
     """Return the configuration and the weights of a published network, and the values that had to be assumed, as texts.
 
     A text is such as "rate (16000)". found: arrays with the names and the layout that `from_keras` expects, with or
-    without a folder before the names; given: `rate` and `hop`, if they differ from the published values. Raises
-    ValueError if the arrays are not those of an LPCNet, if a given value is out of bounds, or if `given` has another
-    name than these two.
+    without a folder before the names; given: `rate` and `hop`, if they differ from the published values. Raises errors
+    as `from_keras` does if the arrays are not those of an LPCNet, and ValueError if a given value is out of bounds, or
+    if `given` has another name than these two.
 
     A network needs the features that it was trained on, and the file does not say which features these are. The
     pipeline `lpcnet_features` computes the features of the C program from 2020 on. The first published program differs

@@ -52,7 +52,7 @@ class WeightsFile(Generic[Config, Packed]):
 
     @cached_property
     def config(self) -> Config:
-        """The configuration of the network. Raises ParameterError if the file holds no weights of the model."""
+        """The configuration of the network. Raises ParameterError as `packed` does."""
         try:
             return cast(Config, _config(self._weights, self._first))
         except (OSError, ValueError) as error:  # OSError: the file was removed while it was read

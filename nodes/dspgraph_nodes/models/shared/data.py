@@ -118,7 +118,7 @@ def fingerprint(arrays: Iterable[Array]) -> str:
 
 
 def augmented(samples: Array, random: Generator) -> Array:
-    """Return a filtered copy of a recording with another sign and level, as if from another room and microphone.
+    """Return a filtered copy of a recording with a random sign and level, as if from another room and microphone.
 
         H(z) = (1 + b1 * z**-1 + b2 * z**-2) / (1 + a1 * z**-1 + a2 * z**-2),    b1, b2, a1, a2 uniform in -3/8 .. 3/8
 

@@ -30,7 +30,7 @@ from dspgraph_nodes.models.shared.trainer import LoggedSound, Task
 from dspgraph_nodes.models.shared.weights import WeightsFormat
 
 _READ_NOISE = 2
-"""A number in the key of the random numbers of `ReadNoise`; the keys of other random numbers do not have it."""
+"""The last number in the key of the random numbers of `ReadNoise`, after seed, epoch and place."""
 
 Speech = Callable[[Any, Mapping[str, Array], Array, np.random.Generator], Array]
 """A function that synthesises a signal: (configuration, arrays of a file of weights, frames as the network reads them,
@@ -71,8 +71,8 @@ class MelChunks:
     recordings: their signals are samples, or levels as whole numbers; frames: the number of frames in a chunk; edges:
     the frames beyond the ends of a recording; before: every sample or level before the first one of a recording; seed:
     the seed of the random positions of the crops and of the noise; noise: the noise in the samples that the network
-    reads in training, by default none. An index is (epoch, place), as in `Crops`. In every epoch the crops begin at
-    other frames, as in `Crops` with `beyond` set to half a chunk.
+    reads in training, by default none. An index is (epoch, place), as in `Crops`. In every epoch except -1 the crops
+    are moved by random numbers of frames, as in `Crops` with `beyond` set to half a chunk.
 
     An item has three tensors, with (a, b) = `edges.beyond(hop)`: the frames [a + frames + b + 2 * context, bands]; the
     samples [lead + 1 + frames * hop], of which the chunk is the last frames * hop; and the same samples as the network

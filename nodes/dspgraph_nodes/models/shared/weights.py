@@ -4,9 +4,10 @@ A file of weights is a safetensors file with float32 arrays, or float16 arrays, 
 have three texts: `model`, the name of the model; `format`, the version of this layout; and `config`, the configuration
 in JSON. Nothing in such a file is executed when it is read.
 
-A file in eight bits has format 2 and a fourth text, `precision`: "int8". Each of its matrices is stored as int8, and
-beside it, as float32, NAME.scale: a factor for each row, by which the numbers of this row are multiplied when the file
-is read. The diagonals of recurrent matrices stay exact: they are stored as float32, in NAME.diagonal.
+A file in eight bits has format 2 and a fourth text, `precision`: "int8". The matrices that the field `matrices` of its
+`WeightsFormat` names are stored as int8, and beside each, as float32, NAME.scale: a factor for each row, by which the
+numbers of this row are multiplied when the file is read. The diagonals of recurrent matrices stay exact: they are
+stored as float32, in NAME.diagonal. All other arrays are float32.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ EIGHT_BIT_FORMAT = "2"
 """The version of the layout of files in eight bits."""
 
 Numbers = Literal["float32", "float16", "int8"]
-"""The numbers in a file of weights."""
+"""The type of the numbers in a file of weights."""
 
 _LONGEST_HEADER = 2**20
 """The largest size of the header of a file of weights, in bytes. The header for an LPCNet has about 2000 bytes."""

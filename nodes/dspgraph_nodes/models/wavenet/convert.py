@@ -60,9 +60,10 @@ def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Confi
     found: the arrays of the checkpoint, by name; given: values that the checkpoint does not hold, by their names in the
     program wavenet_vocoder or in `Config`; also `mean` and `scale` of the features, each a list with one number per
     band, and `speaker`, the number of the speaker if the network has several; values of other names are ignored. Values
-    that are neither given nor in the checkpoint are assumed to be the published values. Raises ValueError if the arrays
-    are those of another network or of a form that is not supported, if a given value contradicts them, if `speaker` is
-    needed and not given, or if `stacks` is not given and the number of layers is not the published one.
+    that are neither given nor in the checkpoint are assumed to be the published values, but a mean of 0 and a scale of
+    1. Raises ValueError if the arrays are those of another network or of a form that is not supported, if a given value
+    contradicts them, if `speaker` is needed and not given, or if `stacks` is not given and the number of layers is not
+    the published one.
     """
     with complete("WaveNet"):
         return _converted(folded(found), given)

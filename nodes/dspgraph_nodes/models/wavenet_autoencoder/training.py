@@ -1,9 +1,9 @@
 """A training run of the WaveNet autoencoder: both networks learn together to predict the samples of crops.
 
 The encoder reads a crop, and the decoder predicts each of its samples from the encoding and from the samples before.
-Before and after a crop both networks read silence, as in the published program. In that program a crop has 12 frames, a
-batch has 32 crops, and the learning rate falls from 2e-4 to 2e-5 in 200,000 batches. If the decoder reads a pitch,
-which the published one does not, every recording needs a label "pitch".
+Beyond the ends of a crop the convolutions of both networks read 0, as in the published program. In that program a crop
+has 12 frames, a batch has 32 crops, and the learning rate falls from 2e-4 to 2e-5 in 200,000 batches. If the decoder
+reads a pitch, which the published one does not, every recording needs a label "pitch".
 
 Source: J. Engel et al., Neural Audio Synthesis of Musical Notes with WaveNet Autoencoders, ICML 2017,
 arXiv:1704.01279; magenta, models/nsynth/wavenet.
@@ -127,7 +127,7 @@ class LevelCrops:
     An index is (epoch, place), as in `Crops`. An item has four tensors: the levels of a crop, [frames * hop] int64; the
     pitch of the recording, one number (see `recording_of`); the levels that the encoder reads, [frames * hop] int64;
     and the number of the recording's timbre, 0 without partners. frames: the number of frames in a crop. In every epoch
-    the crops begin at other frames, as in `Crops` with `beyond` set to half a crop.
+    except -1 the crops begin at other frames, as in `Crops` with `beyond` set to half a crop.
 
     The encoder reads the crop itself. With `partners` it reads, except in epoch -1, a crop at the same frames of a
     recording of the same timbre, drawn at random; it can be the same recording. If that recording ends before these

@@ -1,8 +1,8 @@
 """WaveRNN in torch, with teacher forcing.
 
 The network has one of two forms, depending on the field `kind` of the configuration. `Stacked` (categorical, mixture)
-has two GRUs and three dense layers, which read the frames; `Split` (coarse_fine) has one GRU, whose state is divided
-into a coarse and a fine half.
+has two GRUs and three dense layers; `Split` (coarse_fine) has one GRU, whose state is divided into a coarse and a fine
+half.
 
 Source: N. Kalchbrenner et al., Efficient Neural Audio Synthesis, ICML 2018; the program fatchord/WaveRNN.
 """
