@@ -185,7 +185,7 @@ class PhoneStudy:
         return write_whole(path, csv_bytes(self.table()))
 
     def widest(self) -> str:
-        """Return the phone whose least and greatest scale differ most.
+        """Return the phone with the largest ratio of its greatest to its least scale.
 
         The labels of pauses, and of samples outside all intervals, are considered only if there are no other labels.
         """

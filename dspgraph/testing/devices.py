@@ -81,9 +81,10 @@ class FakeDevice:
         return DeviceFormat(rate, samples, self.outputs, request.columns(channels, self.outputs), "fake device", second)
 
     def run(self, engine: Engine, stop: threading.Event) -> None:
-        """Run the script until the array that is recorded ends, or until `stop` is set, with `engine` computing.
+        """Act as the device of `engine` until the array `heard` ends, or until `stop` is set.
 
-        Raises LiveError at the quantum `dies`. It replaces `engine.exchange.deliver`.
+        What happens at which quantum is the script of this object. Raises LiveError at the quantum `dies`. The
+        attribute `engine.exchange.deliver` is set to a function of this object, and stays so.
         """
         engine.report("running", engine.form)
         if self.threads:
@@ -164,9 +165,10 @@ class FakeDevice:
         engine.exchange.deliver = lambda *block: ready.append((free, *block))  # type: ignore[method-assign]
 
         def compute(until: Fraction | None) -> None:
-            """Let the engine compute all waiting quanta that it begins before the time `until`.
+            """Let the engine compute the waiting quanta whose computation begins before the time `until`.
 
-            until: in seconds; None to compute all quanta that wait.
+            A computation begins when the quantum does, or, if the engine is still busy then, when it is free. until: in
+            seconds; None to compute all quanta that wait.
             """
             nonlocal free
             while waiting:

@@ -121,7 +121,7 @@ class WeightsConversion(Protocol):
     def convert(
         self, found: Mapping[str, Array], given: Mapping[str, Any]
     ) -> tuple[Any, dict[str, Array], Sequence[str]]:
-        """Return the parts of a file of weights: (configuration, arrays by name, assumed values as texts).
+        """Convert a checkpoint; return (configuration, arrays by name, assumed values as texts) for a file of weights.
 
         found: name -> array, from the checkpoint to convert. given: name -> value, for settings of the network that the
         checkpoint does not contain. A value that is neither in `found` nor in `given` is assumed; its text, such as

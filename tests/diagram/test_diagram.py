@@ -458,7 +458,7 @@ def test_a_node_that_holds_the_whole_signal_is_marked() -> None:
 @pytest.mark.slow
 @pytest.mark.process
 def test_two_runs_give_the_same_files() -> None:
-    """Two interpreters that hash strings differently write the same files, so no order depends on a set."""
+    """Two interpreters that hash strings differently make the same diagrams, so no order depends on a set."""
     code = f"import runpy; g = runpy.run_path({__file__!r}); print(*(f(x) for f in g['FORMATS'].values() for x in g['GRAPHS'].values()))"
     runs = {
         subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONHASHSEED": seed}, check=True,

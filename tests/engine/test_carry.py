@@ -78,7 +78,7 @@ class ToyBlocks(Node):
 
 
 def test_a_node_behind_one_that_has_not_begun_begins_no_earlier() -> None:
-    """The graph changes twice; the node `blocks`, new in the first change, has not begun when the second comes."""
+    """The node `blocks` is new in the second graph, and has not begun when the session changes to the third."""
     inputs, blocks = {"x": Audio(16000)}, ToyBlocks()
     first = Graph({"s": ToyScale()}, {"s.x": "x"}, inputs, {"y": "s"})
     second = Graph({"blocks": blocks}, {"blocks.x": "x"}, inputs, {"y": "blocks"})

@@ -58,7 +58,7 @@ class PlainWaveRNN:
     """A reference for WaveRNN: the equations of the network in numpy and float64, one sample at a time."""
 
     def __init__(self, config: Config, arrays: Mapping[str, Array], frames: Array) -> None:
-        """Compute the features of every sample.
+        """Compute what the network is given of the frames: `smooth`, a row per sample; `auxiliary`, a row per frame.
 
         arrays: the weights, by name; frames: [n, features], without context; zeros before and after them are added.
         """

@@ -57,9 +57,10 @@ def trained(out: Path, resume: bool = False, **settings: Any) -> dict[str, Array
 
 @pytest.mark.parametrize("name", SMALL)
 def test_the_code_of_a_drawn_sample_is_what_was_drawn(name: str) -> None:
-    """The codes for training and the samples of the node are inverse to each other, for every level.
+    """For every level, training gives to the node's sample of this level the level itself as its code.
 
-    Samples beyond -1 .. 1 get the first or the last code. For a mixture, a code stands for a sample to half a level.
+    Samples beyond -1 .. 1 get the first or the last code. For a mixture, the sample that a code stands for differs from
+    the given one by half a level at most.
     """
     config = SMALL[name]
     net = packed(config, random_weights(config))

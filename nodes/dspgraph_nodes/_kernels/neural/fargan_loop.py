@@ -94,7 +94,10 @@ def _gated(matrix: Matrix, work: FarganMemory, x: int, to: int, count: int) -> N
 
 @kernel
 def _powers(matrix: Matrix, work: FarganMemory, lanes: int) -> None:
-    """Replace the first sixteen sums y of a layer, in work.y, by 2**y in every lane. matrix: as in `_tanh_layer`."""
+    """Replace the first sixteen sums y of a layer, in work.y, by 2**y in every lane, as `_power` does.
+
+    matrix: as in `_tanh_layer`.
+    """
     for k in range(0, WIDTH * lanes, WIDTH):
         _power(matrix, work, k)
 

@@ -44,11 +44,12 @@ def samples_beyond(n_fft: int) -> int:
 
 @dataclass
 class Responses:
-    """The state of a synthesis from rows that arrive in blocks: the rows and pulses that later samples need.
+    """The state of WORLD's synthesis from rows that arrive in blocks: the rows and pulses that later samples need.
 
     `push` takes rows, and returns the samples that are determined by then. rate: samples per second; frames: rows per
     second; centre: time of row 0 in seconds; n_fft: length of a response, samples. The first row is also used before
-    its time, and the last row after its time.
+    its time. After the time of the last row, its power and aperiodicity are used, while pitch and voicing continue on
+    the straight line through the last two rows (see `_find_pulses`).
     """
 
     rate: Fraction

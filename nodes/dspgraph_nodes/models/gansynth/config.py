@@ -76,7 +76,7 @@ class Config(ModelConfig):
 
     @property
     def rows(self) -> int:
-        """The number of rows of a picture."""
+        """The number of rows of the picture of a note, that of the last block; a row is a frame in time."""
         return self.start_rows << (self.blocks - 1)
 
     @property

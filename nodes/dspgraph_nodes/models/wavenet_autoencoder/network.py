@@ -50,7 +50,7 @@ def with_pitch(z: Tensor, pitch: Tensor | None, config: Config) -> Tensor:
 class EncoderLayer(nn.Module):
     """A dilated convolution of the encoder, and the dense layer after it. The convolution has three taps.
 
-    The columns of its weights are [tap, channel], the oldest tap first.
+    The columns of the weights of the convolution are [tap, channel], the oldest tap first.
     """
 
     def __init__(self, config: Config, dilation: int) -> None:
