@@ -25,7 +25,7 @@ SAMPLES = 0.1 * np.random.Generator(np.random.Philox(key=0)).standard_normal(RAT
 def chain() -> Graph:
     """Return a chain of ten nodes: pre-emphasis, mu-law encoder, mu-law decoder, de-emphasis and gain, and these again.
 
-    The second five have other parameters.
+    The second five, except the decoder, have other parameters.
     """
     nodes: dict[str, Node] = {
         "pre": Preemphasis(coef=0.85),

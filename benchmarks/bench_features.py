@@ -1,6 +1,6 @@
-"""Benchmark of LPCNet's features, and of conversions of prediction coefficients, compared with pysptk.
+"""Benchmark of LPCNet's features, and of conversions of prediction coefficients.
 
-The speed of the features is given in seconds of speech per CPU second.
+The speed of the features is given in seconds of speech per CPU second. Only the conversions are compared with pysptk.
 """
 
 import numpy as np

@@ -2,10 +2,10 @@
 
 The speed is compared with that of the same network in torch, and with the peak speed of a core. The network has random
 weights and the published sizes: GRUs of 384 and 16 units; a table has other sizes too. Of the recurrent weights of the
-first GRU, a share is not 0: 0.05 for gate r, 0.05 for gate z and 0.2 for gate n. They form blocks of 16 rows and 4
-columns. In float32 the number of columns of a block does not change the speed; in eight bits, blocks of one column take
-longer. The published C program makes 9 to 10 seconds of audio per CPU second in float32, and 27 to 29 in int8, on a
-core like the one for which the promises below were made.
+first GRU, the diagonal and a share of the others are not 0: 0.05 for gate r, 0.05 for gate z and 0.2 for gate n. This
+share forms blocks of 16 rows and 4 columns. In float32 the number of columns of a block does not change the speed; in
+eight bits, blocks of one column take longer. The published C program makes 9 to 10 seconds of audio per CPU second in
+float32, and 27 to 29 in int8, on a core like the one for which the promises below were made.
 """
 
 import os
@@ -85,7 +85,7 @@ def random_arrays(config: Config, columns: int = 4) -> dict[str, Array]:
     """Return random weights, by name, of about the magnitude that trained weights have; the same at every call.
 
     columns: the number of columns in a block of recurrent weights of the first GRU; it divides `config.gru_a`. Most of
-    these blocks are 0, except on the diagonal.
+    these blocks are 0, except for the elements of the diagonal.
     """
     draw = np.random.Generator(np.random.Philox(key=0))
     arrays = {}
@@ -311,7 +311,7 @@ def _check(model: LPCNet, network: Network, found: dict[str, Array]) -> None:
 def _gradients() -> Row:
     """Return the row of the gradients of LPCNet's sample-rate network: their time relative to torch.nn, on one core.
 
-    The training batch is as large as in examples/train_lpcnet_on_one_clip.py.
+    There are as many samples as in one update of the network in examples/train_lpcnet_on_one_clip.py.
     """
     torch.manual_seed(0)
     model = LPCNet(PRESETS["lpcnet-small"])

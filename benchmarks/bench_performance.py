@@ -44,7 +44,7 @@ def rows() -> list[Row]:
 def _times(performance: Performance, x: Array, quantum: int) -> list[float]:
     """Push x [n] in blocks of `quantum` samples; return the CPU times of the pushes in ms, without the first quarter.
 
-    performance: has one input, `speech`.
+    At the end of x, 1 to `quantum` samples are left out. performance: has one input, `speech`.
     """
     times = []
     for at in range(0, len(x) - quantum, quantum):

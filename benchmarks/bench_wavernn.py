@@ -3,11 +3,11 @@
 The networks have random weights and the published sizes. One has two GRUs of 512 units and one softmax of 9 bits. The
 other has a state of 896 units in two halves, for the coarse and the fine 8 bits of a sample, each with its softmax.
 
-In eight bits one signal is made at least 4 times as fast as by torch: on AMD Zen 2, with AVX2, 31 times for the first
-network and 19 times for the second. In float32 the promises are 3.5 for the first network and 2.5 for the second. There
-the weights, 12 MB or more, are read for every sample, and the products wait for memory, in torch too. So the ratio
-depends on what else uses the cache that cores share: it was 4.1 and 3.9 while nothing else ran, and as low as 3.7 and
-3.0 beside other work.
+In eight bits one signal is made at least 4 times as fast as by torch, unless plain code makes it: on AMD Zen 2, with
+AVX2, 31 times for the first network and 19 times for the second. In float32 the promises are 3.5 for the first network
+and 2.5 for the second. There the weights, 12 MB or more, are read for every sample, and the products wait for memory,
+in torch too. So the ratio depends on what else uses the cache that cores share: it was 4.1 and 3.9 while nothing else
+ran, and as low as 3.7 and 3.0 beside other work.
 """
 
 from collections.abc import Callable

@@ -39,7 +39,7 @@ VOCODERS = (
     "lpc_vocoder", "bark_lpc_vocoder", "mcep_mlsa", "mlpg_mcep", "world", "griffin_lim", "mel_vocoder", "gansynth",
     "gansynth_if", "gansynth_mel", "mulaw_bits",
 )  # fmt: skip
-"""The shipped pipelines from speech to speech."""
+"""The shipped pipelines from speech to speech that are in the table; see LEFT_OUT for the others."""
 
 _TRAINED = "the level depends on the training of the network"
 
@@ -116,7 +116,7 @@ class Vocoder:
     def graph(self, rate: int) -> Graph:
         """Return the graph of this vocoder at a sample rate, Hz: 16000 or a rate in ALPHA.
 
-        Its frames are as long, in ms, as at 16 kHz.
+        The frames of the pipelines in MILLISECONDS, but not of others, are about as long, in ms, as at 16 kHz.
         """
         given = [f"precision={self.precision}", f"rate={rate}"]
         if rate != 16000 and self.pipeline in MILLISECONDS:

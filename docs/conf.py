@@ -36,7 +36,8 @@ nitpicky = True
 def setup(app: Sphinx) -> None:
     """Set up the site: Sphinx calls this function before it looks for pages.
 
-    Writes all other pages into the folder `generated`, and lets `relink` change the links of the pages of this folder.
+    Writes the pages of nodes and pipelines, and copies of pages such as README.md, into the folder `generated`. Lets
+    `relink` change the links of the pages of this folder.
     """
     pages.write_all(HERE / "generated")
     app.connect("source-read", relink)

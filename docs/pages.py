@@ -1,4 +1,4 @@
-"""Pages of the site that are not in `docs`.
+"""Pages of the site that are not in `docs`, except those of the examples, which sphinx-gallery makes.
 
 A page for each node and each pipeline is made from code; pages of other folders, such as README.md, are copied, with
 changed links.
@@ -39,7 +39,7 @@ the cards of weights that come with them."""
 
 
 def write_all(folder: Path) -> None:
-    """Write all pages into a folder, whose old content is removed.
+    """Write all pages that this module makes into a folder, whose old content is removed.
 
     Sphinx copies the files in its subfolder `copied`, such as sounds, to the site without changes.
     """

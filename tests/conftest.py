@@ -47,7 +47,7 @@ MARK_OF_FIXTURE = {
 """Name of a fixture -> the mark of all tests that use it."""
 
 SHARED = ("browser", "cluster", "undisturbed", "alone")
-"""Fixtures that take long to make. All tests that use such a fixture run in one process."""
+"""Fixtures that take long to make. For each of them, the tests that use it run in one process."""
 
 COMPILED = {
     TESTS / "models" / "fargan": "fargan training",
@@ -73,8 +73,8 @@ SPREAD = {
         "system/test_pipelines.py",
     )
 }
-"""Files whose tests take long and share little. Like all slow tests, they may run in several processes; the tests of
-other files run in one process per file.
+"""Files whose tests take long and share little. Like slow tests, those without a group may run in several processes;
+the other tests without a group run in one process per file.
 """
 
 
@@ -148,5 +148,5 @@ def _nodes_of(item: pytest.Item) -> set[str]:
 
 @pytest.fixture
 def quick(request: pytest.FixtureRequest) -> bool:
-    """Return whether the option `--quick` is given: laws are then checked at a few cuts, in one precision."""
+    """Return whether the option `--quick` is given: laws are then checked in one precision only."""
     return bool(request.config.getoption("--quick"))

@@ -3,10 +3,11 @@
 python examples/voice/corpus.py FOLDER [--packages DIRECTORY]
 
 The program writes WAV files at 16 kHz, and the manifests train.jsonl, validation.jsonl, test.jsonl and unseen.jsonl,
-whose rows have the columns id, path, speaker, language, licence and source. A prompt (a sentence, known by the name of
-its file) is in the same manifest in all languages, so that no held-out prompt is trained on in another language. With
---packages the packages are read from files *.deb in that directory; otherwise `apt-get download` gets them. The program
-ffmpeg decodes G.722, the format of most of the recordings.
+whose rows have the columns id, path, speaker, language, licence and source. A prompt of the five speakers (a sentence,
+known by the path of its file below the folder of the voice) is in the same manifest in all languages, so that no
+held-out prompt is trained on in another language. With --packages the packages are read from files *.deb in that
+directory; otherwise `apt-get download` gets them. The program ffmpeg decodes G.722, the format of most of the
+recordings.
 """
 
 from __future__ import annotations

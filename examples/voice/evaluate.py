@@ -2,12 +2,13 @@
 
 python examples/voice/evaluate.py CORPUS -o OUT [--weights FILE] [--lpcnet FILE] [--count N]
 
-CORPUS is a folder that `corpus.py` has made. Two tables are printed, with means and 95 % confidence intervals: one for
-N prompts of the speakers of the training, the same number from every source of recordings; and one for N words of other
-speakers in other languages, the same number from every language. The last column has the outbursts per minute: pieces
-of 10 ms with a sample beyond 1.5 times the peak of the original. A third table is for the sentence that comes with
-pysptk. A last line has the outbursts of FARGAN in ten minutes of prompts. In OUT, a folder is made for every table and
-vocoder, with a page to listen to. A vocoder whose results OUT has already is not rendered again, unless it has changed.
+CORPUS is a folder that `corpus.py` has made. With --lpcnet, a network with these weights, LPCNet, is compared too. Two
+tables are printed, with means and 95 % confidence intervals: one for N prompts of the speakers of the training, the
+same number from every source of recordings; and one for N words of other speakers in other languages, the same number
+from every language. The last column has the outbursts per minute: pieces of 10 ms with a sample beyond 1.5 times the
+peak of the original. A third table is for the sentence that comes with pysptk. A last line has the outbursts of FARGAN
+in ten minutes of prompts. In OUT, a folder is made for every table and vocoder, with a page to listen to. A vocoder
+whose results OUT has already is not rendered again, unless it has changed.
 """
 
 from __future__ import annotations
@@ -39,9 +40,9 @@ LONG = 600.0  # seconds of speech in which outbursts are counted
 def chosen(corpus: Path, part: str, count: int) -> list[Path]:
     """Return the paths, sorted, of at most `count` recordings of a part of the corpus, "test" or "unseen".
 
-    corpus: the folder that `corpus.py` has made. The number is the same for every source and language, as far as there
-    are enough recordings; variants of a language, such as "en@x", count as one. Recordings shorter than SHORTEST, and
-    unseen words in a language of the training, are left out.
+    corpus: the folder that `corpus.py` has made. The numbers for any two pairs of source and language are equal or
+    differ by one, as far as there are enough recordings; variants of a language, such as "en@x", count as one.
+    Recordings shorter than SHORTEST, and unseen words in a language of the training, are left out.
     """
     groups: dict[tuple[str, str], list[Path]] = defaultdict(list)
     for line in (corpus / f"{part}.jsonl").read_text(encoding="utf-8").splitlines():

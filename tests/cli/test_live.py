@@ -197,7 +197,7 @@ def test_the_package_is_imported_without_sounddevice() -> None:
 class FakeLive:
     """A stand-in for a live graph: it computes nothing, and records what its methods are asked for in `asked`.
 
-    `set` refuses a value above 1.
+    `set` refuses a value above 1, and does not record it.
     """
 
     form = None

@@ -206,7 +206,8 @@ def test_a_signal_ends_the_run_with_a_sentence_and_leaves_nothing(
 ) -> None:
     """After a signal, the exit code is 128 + the number of the signal, and no unfinished file and no worker is left.
 
-    jobs: the number of workers; to_all: whether the signal goes to the workers too, as it does from a terminal.
+    jobs: the option `-j`; with 1 there are no workers. to_all: whether the signal goes to the workers too, as it does
+    from a terminal.
     """
     process = started(tmp_path, clips, "-j", jobs)
     below = children(process)

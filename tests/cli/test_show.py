@@ -49,7 +49,7 @@ def test_show_of_a_wrong_graph_prints_nothing_but_the_error(tmp_path: Path) -> N
 
 
 def test_a_node_can_be_set_by_the_name_that_show_prints(tmp_path: Path) -> None:
-    """A node of a pipeline within a pipeline is set by its name in the graph, and by its path."""
+    """A node of a pipeline within a pipeline is set by its name in the graph, also with a dot in place of the slash."""
     swap = ("--swap", "excitation=mulaw_residual")
     for name in ("excitation.codes", "excitation/codes"):
         result = dspgraph("show", "lpc_vocoder", *swap, "-s", f"{name}.levels=64")

@@ -161,9 +161,9 @@ def nested() -> Graph:
 
 
 def tangle(n: int, seed: int) -> Graph:
-    """Return a random graph of n nodes, each of which takes from one to three of the eight streams before it.
+    """Return a random graph of n nodes, each with one to three wires from the at most eight streams before it.
 
-    The input comes before the first node. A node may take from a stream more than once.
+    The input comes before the first node. Several wires of a node may come from one stream.
     """
     draw, names = random.Random(seed), ["speech"]
     wires = {}

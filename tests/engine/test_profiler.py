@@ -160,7 +160,7 @@ def spending(*milliseconds: float) -> Array:
 
 
 def everything(rate: Any, peak: bool) -> Graph:
-    """Return a graph with the input "x" and the outputs "y" and "sign", whose nodes take blocks in all possible ways.
+    """Return a graph with the input "x" and the outputs "y" and "sign", whose nodes differ in how they take blocks.
 
     There are a node that holds samples back, frames, two rates, an input with many wires, noise and, if `peak` is true,
     a node that waits for the whole signal. rate: of the input, Hz.
@@ -180,7 +180,7 @@ def everything(rate: Any, peak: bool) -> Graph:
 @pytest.mark.parametrize("cut", [7, 441, 30000])
 @pytest.mark.parametrize("rate", [22050, "44100/7"])
 def test_outputs_are_bit_for_bit_those_of_a_session(rate: Any, cut: int, peak: bool) -> None:
-    """The profiler computes the first second of a signal twice, once before it measures; this changes no output.
+    """The profiler computes the first second of its first signal twice, once unmeasured; this changes no output.
 
     One signal is shorter than a second, and one is longer, which is left out for blocks of 7 samples. A quantum of 10
     ms has 220.5 samples at one rate and 63 at the other. cut: samples in a block; peak: whether a node waits for the
@@ -359,7 +359,7 @@ def test_a_node_that_sleeps_is_found_and_the_verdict_hears_of_it() -> None:
 
 
 class ToyTogether(Node):
-    """Return the signal; on the test's clock, a step of one signal takes 1 ms, and a step of several takes 2 ms."""
+    """Return the signal; on the test's clock, `step` takes 1 ms, and `step_many` 2 ms for any number of signals."""
 
     x = Input(Audio)
     y = Output(Audio)

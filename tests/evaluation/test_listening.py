@@ -35,7 +35,7 @@ Row = dict[str, str | float]
 def wide(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
     """Return a comparison of two recordings; the last variant of the second one has failed.
 
-    The rate is 16 kHz, so blind tests have a low-pass filtered copy (an anchor) too.
+    The rate is 16 kHz, so MUSHRA tests have a low-pass filtered copy of the reference (an anchor) too.
     """
     return comparison(tmp_path_factory.mktemp("wide") / "sounds", ["one", "two"], ENGLISH, (1, 3), 16000)
 

@@ -160,7 +160,7 @@ def test_the_filters_weigh_the_same_at_other_rates(rate: int) -> None:
 
 
 def test_loudness_is_gated() -> None:
-    """Silence does not count, and neither do blocks more than 10 LU below the mean of the rest.
+    """Silence does not count, and neither do blocks more than 10 LU below the mean of all blocks but the silent ones.
 
     A part that is 13.5 dB softer and equally long lies 10.7 LU below that mean; a part that is 12 dB softer lies 9.3 LU
     below it and counts. A signal that lies below -70 LUFS has no loudness.

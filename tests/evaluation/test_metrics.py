@@ -279,7 +279,8 @@ def test_a_delay_of_one_sample_is_heard_by_waveform_metrics_only() -> None:
 def test_warping_undoes_a_delay_of_whole_frames() -> None:
     """A delay costs `mcd_dtw` less than a tenth of what it costs `mcd`.
 
-    The delay is 0.1 s, 20 frames. On the path, every frame meets its copy, except for the first 20 frames.
+    The delay is 0.1 s, 20 frames. On the path, every frame of the reference meets its copy, except for the last 20
+    frames, whose copies are cut off.
     """
     x = speech(48000)
     delayed = np.concatenate([np.zeros(1600), x])
@@ -310,7 +311,7 @@ def test_white_noise_at_a_known_snr_gives_that_si_sdr() -> None:
 
 
 def test_what_is_60_db_softer_than_the_loudest_frame_is_silence() -> None:
-    """Replace the soft half of a noise by a tone: `mcd` and `mcd_dtw` exceed 5 dB only if this half is not silence.
+    """Replace the soft half of a noise by a tone: `mcd` and `mcd_dtw` exceed 5 dB if this half is heard, else not.
 
     The half is heard if it is 55 dB softer than the other, and silence if it is 66 dB softer. The energies of frames of
     noise differ by up to 2 dB.

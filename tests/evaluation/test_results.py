@@ -143,7 +143,8 @@ FORMULAS = [
 def test_no_text_of_the_table_is_a_formula(tmp_path: Path, text: str) -> None:
     """In the table, a text that a spreadsheet could take for a formula has a single quote before it.
 
-    It is otherwise unchanged. Numbers have no quote, and in the JSON file texts have none either.
+    So has a text that begins with a single quote. Both are otherwise unchanged. No quote is added to numbers, or to
+    texts in the JSON file.
     """
     given = Results("p", "", [Variant(text, "")], [Recording(text, text, 1.0)], [metric("m")], [Score(text, text, {"m": -1.5}, text)])  # fmt: skip
     table, data = write(given, tmp_path)

@@ -10,8 +10,8 @@ LIBROSA = ("librosa.beat", "librosa.core.audio", "librosa.core.pitch", "librosa.
 """The modules of librosa with gufuncs, which numba compiles and caches when they are imported.
 
 numba keeps the machine code of a gufunc in one file and that of its wrapper in another. If two processes compile a gufunc
-at the same time, one of them can load the wrapper that the other has saved; this wrapper has another name than its own,
-so that the process calls address 0 and dies. Later processes that load such a pair of files die too.
+at the same time, one of them can load the wrapper that the other has saved; this wrapper has another name than the one
+that the process looks for, so that it calls address 0 and dies. Later processes that load such a pair of files die too.
 """
 
 LOCK = Path(tempfile.gettempdir(), "dspgraph_tests_import.lock")

@@ -23,7 +23,8 @@ def soon() -> Iterator[None]:
 def calls(work: Callable[[], object]) -> int:
     """Call `work`, and return the number of calls of Python and C functions in it, at any depth, in this thread.
 
-    The number is the same on a busy machine and under coverage.
+    The call of `work` counts, and so does one call of `sys.setprofile` after it. The number is the same on a busy
+    machine and under coverage.
     """
     count = 0
 

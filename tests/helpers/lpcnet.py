@@ -98,7 +98,7 @@ def pitches(x: Array, rows: Array, ahead: int = 0) -> tuple[Array, Array]:
 
     The correlation is reduced by 1 / 2. x: the pre-emphasised signal, 160 samples for each frame; rows: the predictors
     of the frames, [n, 17]; ahead: the result for a frame is taken from the best path up to the frame that is this
-    number of frames later.
+    number of frames later, or up to the last frame.
     """
     taps = np.array([0.026184, -0.098339, 0.369938, 0.837891, -0.184969, 0.070242, -0.020947])
     signal = np.pad(SCALE * x, (96, 320))

@@ -34,8 +34,8 @@ def sized(gru_a: int, gru_b: int, **others: int) -> Config:
 def random_arrays(config: Config, seed: int = 0, densities: tuple[float, ...] = (0.3, 0.3, 0.5)) -> dict[str, Array]:
     """Return the weights of a random network whose output depends on all inputs.
 
-    densities: for each gate of GRU_A, the share of recurrent weights that are not 0. Weights are 0 in pieces of 16 rows
-    and one column, but the diagonals are never 0.
+    densities: for each gate of GRU_A, about the share of recurrent weights that are not 0. Weights are 0 in pieces of
+    16 rows and one column, but the diagonals are never 0.
     """
     draw = np.random.Generator(np.random.Philox(key=seed))
     arrays = {}

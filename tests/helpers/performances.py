@@ -18,9 +18,9 @@ LATENCY = Fraction(1, 4)
 
 @dataclass(frozen=True)
 class Score:
-    """The arguments of `check_performance` of dspgraph.testing.
+    """The first four arguments of `check_performance` of dspgraph.testing.
 
-    They are a graph, its input signals, the events, and the first values of the controls.
+    They are a graph, its recorded input signals, the events, and the first values of the controls.
     """
 
     graph: Graph
@@ -33,8 +33,8 @@ def vocoder(draw: np.random.Generator, rate: int, dtype: str) -> Graph:
     """Return a random graph with the inputs "speech", "music", "volume" and "on", and the output "y".
 
     The signal may be delayed, framed or echoed; noise and the sound "music" may be added; the control "on" switches an
-    effect, and "volume" sets the level. In one of ten graphs the output is the echo alone, which no control changes.
-    draw: the random generator; rate: Hz; dtype: of all streams.
+    effect, and "volume" sets the level. In about one of ten graphs the output is the echo alone, which no control
+    changes. draw: the random generator; rate: Hz; dtype: of all streams.
     """
     hop = int(draw.choice([rate // 100, 147, 64]))
     late, factor = int(draw.choice([37, 100])), float(draw.choice([0.5, 1.0]))

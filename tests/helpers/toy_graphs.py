@@ -14,9 +14,9 @@ from helpers.toys import ToyApply, ToyEnergy, ToyFailing, ToyFrames, ToyLate, To
 def everything(rate: Any = 16000, hop: int = 160, peak: bool = False) -> Graph:
     """Return a graph whose nodes differ in how they take and return blocks.
 
-    Its input is "x"; its outputs are "y", "level" and "sign". There are a node that delays samples, a node that makes
-    rows, a node with inputs of two rates, a port with many wires, noise, and, if `peak` is true, a node that waits for
-    the whole signal. rate: of the input, Hz, a number or a text for `Fraction`; hop: samples in a row.
+    Its input is "x"; its outputs are "y", "level" and "sign". There are a node that holds samples back, a node that
+    makes rows, a node with inputs of two rates, a port with many wires, noise, and, if `peak` is true, a node that
+    waits for the whole signal. rate: of the input, Hz, a number or a text for `Fraction`; hop: samples in a row.
     """
     nodes: dict[str, Node] = {
         "late": ToyLate(samples=37), "frames": ToyFrames(hop=hop), "energy": ToyEnergy(), "apply": ToyApply(),

@@ -83,7 +83,7 @@ class ToyFrames(Node):
 
 
 class ToyEnergy(Node):
-    """Compute the energy of each row, the sum of the squares, and the sign of its first sample."""
+    """Compute the energy of each row (the sum of the squares of its samples), and the sign of its first sample."""
 
     frames = Input(Frames, "wave")
     level = Output(Frames, "level")

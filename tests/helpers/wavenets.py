@@ -55,8 +55,8 @@ def published(config: Config, arrays: dict[str, Array], speakers: int = 0) -> di
     """Return the arrays, by name, of the checkpoint that the program wavenet_vocoder would write for these weights.
 
     In it weights are stored with weight normalisation, as lengths and directions, except those of the first layer of
-    `stretch`. The mean and deviation of the features are not in it. speakers: the number of speakers that the
-    checkpoint knows, by random weights; 0: it has no weights for speakers.
+    `stretch` and the table `embed_speakers`. The mean and deviation of the features are not in it. speakers: the number
+    of speakers that the checkpoint knows, by random weights; 0: it has no weights for speakers.
     """
     draw, found = np.random.Generator(np.random.Philox(key=3)), {}
 

@@ -422,7 +422,7 @@ def test_a_second_chunk_of_samples_is_left_out_and_it_is_said(tmp_path: Path) ->
 @pytest.mark.parametrize("coder", ["pcm_s16le", "pcm_s24le", "pcm_f32le", "pcm_f64le", "pcm_alaw", "pcm_mulaw"])
 @pytest.mark.parametrize("channels", [1, 6])
 def test_a_w64_with_the_extensible_header_has_the_samples_of_ffmpeg(tmp_path: Path, coder: str, channels: int) -> None:
-    """Floats and A-law codes are decoded as such, although libsndfile takes them for integers in such a file."""
+    """All samples are equal to those of ffmpeg, although libsndfile takes floats and A-law codes for integers here."""
     path = tmp_path / "v.w64"
     soundfile.write(tmp_path / "source.wav", SAMPLES, 16000)
     run_ffmpeg("-i", tmp_path / "source.wav", "-ac", channels, "-c:a", coder, path)

@@ -158,8 +158,8 @@ def test_the_end_of_a_file_is_searched_once(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_second_file_is_found_wherever_it_begins(tmp_path: Path, at: int) -> None:
     """A second file is found at any place.
 
-    The file is searched in pieces of 2**20 bytes. at: the bytes before the second file, which also begins near the end
-    of a piece.
+    The file is searched in pieces of 2**20 bytes. at: the number of zeros between the first 42 bytes of a FLAC file and
+    the second file, which begins near the start or near the end of the first piece.
     """
     content = with_length(tmp_path / "v.flac", 20000).read_bytes()
     (tmp_path / "v.flac").write_bytes(content[:42] + bytes(at) + content)

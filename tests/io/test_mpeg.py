@@ -184,7 +184,7 @@ FRAMES = {
     "ffe318c4": (8000, 1, 72), "fffd8400": (48000, 2, 384),
 }  # fmt: skip
 """A frame header in hexadecimal -> the sample rate in Hz, the channels, and the length of the frame in bytes. The
-length is 144 * bit rate / sample rate, or 72 * for MPEG 2, rounded down, plus 1 if the frame is padded.
+length is 144 * bit rate / sample rate, or 72 * for MPEG 2 and 2.5, rounded down, plus 1 if the frame is padded.
 """
 
 

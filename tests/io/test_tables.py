@@ -12,7 +12,10 @@ FORMULAS = ["=1+1", "+a", "-a", "@sum", " =1", "\t=1", "\ta", "\uff1d1", "'a", "
 
 @pytest.mark.parametrize("text", FORMULAS)
 def test_no_text_is_a_formula(text: str) -> None:
-    """A text that a spreadsheet could take for a formula has a single quote before it, and is otherwise unchanged."""
+    """A text that a spreadsheet could take for a formula, or that begins with a single quote, gets a single quote.
+
+    It stands before the text, which is otherwise unchanged.
+    """
     table = io.StringIO(csv_bytes([[text, -1.5]]).decode(), newline="")
     assert list(csv.reader(table)) == [[f"'{text}", "-1.5"]]
     assert as_text(text) == f"'{text}"

@@ -64,9 +64,10 @@ def test_rows_may_be_counted_by_several_axes_and_diagonals_stay_as_they_are() ->
 
 
 def test_the_short_series_has_an_error_of_1e_4() -> None:
-    """The largest relative error of 2**r for r from -1/2 to 1/2 is 1.013e-4, the least of a series of this degree.
+    """The largest relative error of 2**r for r from -1/2 to 1/2 is 1.013e-4.
 
-    By Chebyshev's criterion: the error, times the sign of r, reaches its extremes four times with alternating signs.
+    This is the least of all series of this degree that are exactly 1 at r = 0. By Chebyshev's criterion: the error,
+    times the sign of r, reaches its extremes four times with alternating signs.
     """
     r = np.linspace(-0.5, 0.5, 10001)
     error = np.polyval([*SHORT_SERIES[::-1], 1.0], r) / 2.0**r - 1
@@ -252,7 +253,7 @@ def test_all_paths_give_a_layer_the_same_bits() -> None:
 
 @pytest.mark.parametrize("path", DOT_PATHS)
 def test_a_layer_with_an_input_that_is_not_finite_gives_only_nan(path: str) -> None:
-    """A network that overflows is noticed. Signals beside it keep their bits."""
+    """All outputs of the signal are NaN, so that an overflow is noticed. The signals in other lanes keep their bits."""
     if path not in dot_paths():
         pytest.skip(f"this machine cannot run {path}")
     eight, bias = quantised((drawn(40, 48, seed=9) - 0.5).astype(np.float32)), drawn(40, seed=10)

@@ -26,9 +26,9 @@ def test_the_relative_level_is_that_of_the_other_harmonics(m: int, level: float)
 
 
 def test_no_harmonics_above_half_the_rate_are_compared() -> None:
-    """Harmonic k of 2000 / 15 Hz has, above half the rate of 2 kHz, the samples of harmonic 15 - k.
+    """The level is right to 10 % if the rate is 2 kHz and harmonic k of 2000 / 15 Hz, from 8 on, has the alias 15 - k.
 
-    So odd harmonics, which are weak, would be as loud as even ones.
+    If these were compared too, odd harmonics, which are weak, would be as loud as even ones.
     """
     f, t = 2000 / 15, np.arange(2000) / 2000
     lines = [(1.0 if k % 2 == 0 else 0.05) * np.cos(2 * np.pi * k * f * t + k) for k in range(1, 8)]

@@ -59,7 +59,7 @@ def test_tanh_in_eight_bits_is_close_to_tanh() -> None:
 def rounded_tables(embedding: Array, weights: Array) -> Array:
     """Return tables [3, 256, 3 * units] of what each of the three codes adds to the gates of GRU_A, rounded to 16 bits.
 
-    The step of a gate is the sum of the largest numbers of the three tables, divided by 32764, and rounded to float32.
+    The step of a column is the sum of its largest magnitudes in the three tables, divided by 32764, rounded to float32.
     embedding: [256, size]; weights: [3 * units, 3 * size].
     """
     factor = LOG2_E * np.repeat([-1.0, -1.0, 2.0], len(weights) // 3)

@@ -60,7 +60,7 @@ SIZES = [SMALL, sized(16, 16), sized(32, 32), sized(80, 48)]
 
 @pytest.mark.parametrize("config", [*SIZES, Config()], ids=lambda c: f"{c.gru_a}/{c.gru_b}")
 def test_a_lane_has_the_bits_its_signal_has_alone(config: Config) -> None:
-    """Each signal has the same samples and states in a batch of 2, 16 or 17 signals as alone.
+    """Each signal has the same samples, and the first the same states, in a batch of 2, 16 or 17 signals as alone.
 
     The signals have different lengths: some lanes are idle, all are in use, or lanes are used again.
     """

@@ -165,7 +165,7 @@ def test_frames_before_the_last_do_not_need_the_end() -> None:
 @pytest.mark.parametrize("name", ["head", "y2018"])
 @pytest.mark.parametrize("many", [ALONE, TOGETHER])
 def test_with_the_recorded_random_numbers_it_draws_the_samples_of_the_published_program(name: str, many: int) -> None:
-    """Samples and parameters agree with the recorded ones to 1e-4, free-running and teacher-forced."""
+    """Free-running samples and parameters, and teacher-forced parameters, agree with the recorded ones to 1e-4."""
     path = GOLDEN / f"wavenet_{name}.npz"
     if not path.is_file():
         pytest.skip("what the programs gave is recorded beside the repository")

@@ -129,7 +129,7 @@ def test_a_take_can_be_rendered_again_with_the_same_bytes(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("kind", [np.int16, np.complex128, bool])
 def test_samples_that_are_no_floats_are_refused(kind: type) -> None:
-    """Integers would be taken for samples of up to 32767 times full scale."""
+    """Integers would be taken for samples of up to 32768 times full scale."""
     with Live(scaled(1), x=FrameInput(), out=FrameOutput()) as live, pytest.raises(SignalError):
         live.push(x=np.zeros(100, kind))
 
@@ -168,9 +168,10 @@ def test_nothing_is_dropped_without_a_device_however_late_it_is_pulled(tmp_path:
 
 
 def test_wait_for_sounds_returns_when_none_is_left(tmp_path: Path) -> None:
-    """`wait` returns when the sound has ended: by itself, by `stop`, or because another sound replaced it.
+    """`wait` returns when the sound has ended by itself or by `stop`.
 
-    The other sound is then waited for. A sound that is to begin later has not ended: `wait` returns after its timeout.
+    If another sound has replaced it, `wait` returns when the other sound has ended. A sound that is to begin later has
+    not ended: `wait` returns after its timeout.
     """
     soundfile.write(tmp_path / "a.wav", X[:160], RATE, "DOUBLE")
     inputs = {"x": AUDIO, "music": AUDIO}

@@ -147,7 +147,7 @@ def test_the_recording_is_what_the_graph_got_and_renders_again(tmp_path: Path) -
 
 
 def test_lost_samples_are_zeros_and_the_time_stays() -> None:
-    """1000 samples that the device loses become zeros; outside them the output is that without the loss."""
+    """1000 samples that the device loses become zeros; outside them the output is that without the loss, to 0.005."""
     x = sine(20)
     found = []
     for lost in ({}, {150: 1000}):  # a block of 50 ms, the first is 0.5 s before the quantum 0

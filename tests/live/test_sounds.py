@@ -259,7 +259,7 @@ def test_a_file_that_changes_is_not_played(file: Path) -> None:
 def test_a_file_is_copied_once_and_nobody_waits_for_the_copy(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`Recorder.sound` returns before the file is read. Here, the file can be read only once `close` waits for it.
+    """`Recorder.sound` returns before the file is read. Here, the file cannot be read before `close` waits for it.
 
     Of four sounds, three are the same part of the file: there are two copies. After `close`, a sound is refused.
     """

@@ -106,9 +106,10 @@ def test_latents_are_drawn_as_the_node_says(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_more_notes_than_are_computed_together_change_no_sound() -> None:
-    """With a network, the sound of a note depends on its time, its pitch and the seed, but not on the other notes.
+    """With a network, the last of 18 notes sounds the same without the other notes.
 
-    Its level is left out: `play` scales the sum of all notes.
+    Another seed gives other sounds; the same seed gives the same again. The level of the last note is left out:
+    `play` scales the sum of all notes.
     """
     graph = NoteGraph(load("gansynth_notes", overrides()))
     many = [ScoredNote(0.4 * k, 0.02, 24 + k % 7) for k in range(18)]

@@ -393,7 +393,7 @@ def test_a_pipeline_that_stands_in_many_places_is_read_once(tmp_path: Path, monk
     ],
 )
 def test_pipelines_that_would_fill_the_memory_are_refused(tmp_path: Path, levels: int, message: str) -> None:
-    """Each level uses the level below twice: 2**30 pipelines in 30 levels, and 2**11 in 11.
+    """Each level uses the level below twice: the lowest of 30 levels is used 2**30 times, and that of 11 2**11 times.
 
     levels: the number of levels.
     """
@@ -595,7 +595,10 @@ def test_an_unknown_node_names_the_option_for_plugins(tmp_path: Path) -> None:
 
 
 def test_a_hint_names_only_nodes_that_give_what_is_taken(tmp_path: Path) -> None:
-    """The node `log_magnitude` returns log_magnitude for magnitudes, but log_mel, which does not fit, for mel bands."""
+    """The node `log_magnitude` is proposed for magnitudes, but not for mel bands.
+
+    For mel bands it returns log_mel, which does not fit. For the unknown kind foo, no node is proposed.
+    """
     nodes = "nodes:\n  end: {node: cepstrum, log_magnitude: x}\n"
     for kind, hint in [("magnitude", ": put a 'log_magnitude' node between them"), ("mel", "")]:
         text = f"inputs: {{x: {{frames: {kind}, rate: 100, width: 513}}}}\n{nodes}{TAIL}"

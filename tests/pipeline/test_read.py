@@ -77,7 +77,7 @@ def test_an_integer_of_more_than_128_bits_is_refused_wherever_it_stands(tmp_path
 
 
 def nested(levels: int) -> str:
-    """Return YAML text of `levels` lists, a0, a1 and so on, each of which has the list before it twice, by aliases.
+    """Return YAML text of `levels` lists: a0 is [1, 1], and a1, a2 ... have the list before it twice, by aliases.
 
     The last one has 2**levels values.
     """

@@ -52,8 +52,8 @@ def test_a_scale_that_is_set_for_each_phone_is_recovered_within_a_bin(spread: fl
 def test_the_counts_are_those_of_independent_draws() -> None:
     """The counts are sums of weights; drawn components have a total variation distance below 0.05 from these counts.
 
-    There are 20,000 samples. If all samples share one vector of random numbers, as in a published script, the numbers
-    of the components have a distance above 0.3 from the weights (median of ten vectors).
+    There are 20,000 samples. If all samples share one vector of random numbers, as in a published script, the shares
+    of samples for which each component is drawn have a distance above 0.3 from the weights (median of ten vectors).
     """
     found, rows, _ = study(0.5)
     edges, counts = found.histogram()

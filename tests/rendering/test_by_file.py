@@ -334,9 +334,9 @@ def test_an_array_file_has_no_rate(tmp_path: Path) -> None:
 
 
 def test_a_comparison_compares_every_file_at_its_own_rate(tmp_path: Path, corpus: Path) -> None:
-    """Sounds and scores are those of comparisons of each file alone, with its rate and channels written out.
+    """Sounds and scores are those of comparisons of a file alone, with its rate and channels written out.
 
-    With `resume`, the results of all files are taken from the first run.
+    Two of the three files are also compared alone. With `resume`, all three results are taken from the first run.
     """
     path = written(tmp_path, OWN)
     several = choices(path, ())

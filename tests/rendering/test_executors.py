@@ -265,7 +265,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def ledger(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return the lines of the ledger by id, without the measured time and the command line.
+    """Return the lines of the ledger by id, without the id, the measured time and the command line.
 
     The test fails if an id has several lines.
     """

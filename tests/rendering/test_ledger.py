@@ -117,7 +117,7 @@ def test_a_line_is_in_the_file_as_soon_as_it_is_appended(tmp_path: Path) -> None
 
 @pytest.mark.thorough
 def test_a_row_takes_less_than_300_bytes_of_memory(tmp_path: Path) -> None:
-    """An open ledger takes less than 300 bytes of memory per row, and returns every row as its line has it.
+    """An open ledger takes less than 300 bytes of memory per row, and returns four rows as their lines have them.
 
     Only the id of a row and its place in the file are in memory: about 170 bytes.
     """

@@ -31,7 +31,7 @@ from helpers.toys import ToyFrames, ToyScale
 
 
 class Divides(Node):
-    """Divide by the difference between the first sample of a block and `MARK`: not finite if the block begins so."""
+    """Divide a block by its first sample minus `MARK`: the output is not finite if the block begins with `MARK`."""
 
     x = Input(Audio)
     y = Output(Audio)

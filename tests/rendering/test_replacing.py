@@ -21,7 +21,7 @@ def spoilt(good: Path) -> None:
 
 
 def with_rows(node: Node) -> Graph:
-    """Return a graph with the outputs y, which is the input through `node`, z, the input, and rows for an .npz file."""
+    """Return a graph with the outputs y (the input through `node`), z (the input) and rows (for an .npz file)."""
     nodes = {"end": node, "rows": ToyFrames()}
     wires = {"end.x": "x", "rows.x": "x"}
     return Graph(nodes, wires, {"x": Audio(16000)}, {"y": "end", "z": "x", "rows": "rows"})

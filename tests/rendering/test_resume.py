@@ -144,7 +144,10 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, noisy: Path) -> tuple[
 
 
 def moments(draw: random.Random, n: int) -> list[int]:
-    """Draw for each of three kills how many of n items come between the kill before and it; n / 5 or more are left."""
+    """Return how many of n items come before each of three kills, after the kill before: 0, then two that are drawn.
+
+    n // 5 or more items are left.
+    """
     middle = draw.randrange(n // 4, n // 2)
     return [0, middle, n - middle - draw.randrange(n // 5, n // 4)]
 

@@ -11,7 +11,10 @@ from helpers.alone import LOCK, import_alone
 
 
 def test_an_import_waits_for_that_of_another_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second lock of the file stands for the other process: locks of one process exclude each other too."""
+    """`import_alone` imports a module only after another holder of the lock has released it.
+
+    A second lock of the file stands for the other process: locks of one process exclude each other too.
+    """
     (tmp_path / "imported_alone.py").write_text("")
     monkeypatch.syspath_prepend(str(tmp_path))
     with open(LOCK, "ab") as other:

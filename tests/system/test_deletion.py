@@ -1,4 +1,4 @@
-"""Deleting the files of nodes breaks the tests of these nodes, and no others of nodes, engine, graphs and pipelines."""
+"""Deleting the files of nodes breaks the tests of these nodes, and no other test that is run here."""
 
 import shutil
 import subprocess
@@ -17,10 +17,10 @@ NODES = [path for path in FILES if path.parent.name != "models"]
 @pytest.mark.parametrize("deleted", [0, 1])
 @pytest.mark.parametrize("bit", range(len(NODES).bit_length()))
 def test_deleting_node_files_breaks_their_own_tests_only(bit: int, deleted: int, tmp_path: Path) -> None:
-    """The test files that fail are exactly those of the deleted nodes.
+    """Of the test files that are run, exactly those of the deleted nodes fail.
 
-    Nodes are numbered. In each run about half of them are deleted: those whose number has `deleted` as bit `bit`. So
-    for any two nodes there is a run in which only one of them is deleted.
+    Nodes are numbered. In each run the nodes are deleted whose number has `deleted` as bit `bit`. So for any two nodes
+    there is a run in which only one of them is deleted.
     """
     gone = [path for number, path in enumerate(NODES) if number >> bit & 1 == deleted]
     ignored = shutil.ignore_patterns(".venv", ".git", ".*_cache", "dist", "demo")

@@ -53,7 +53,7 @@ def commands(text: str) -> list[str]:
 
 
 ENTRY_POINTS = (registry.NODE_GROUP, registry.PIPELINE_GROUP, registry.MODEL_GROUP, registry.METRIC_GROUP)
-"""Groups of entry points. Their names have dots too, but are no names of modules."""
+"""Groups of entry points. Their names have dots too, but need not be names of modules."""
 
 OTHERS = {"distributed.md": {"--num-cpus"}}
 """Name of a page -> options of other programs that it names."""

@@ -20,8 +20,8 @@ FLOORS = [
     "shown _version closure processes", "errors", "streams parameters", "node", "function_node wiring", "diagram engine", "graph", "io",
     "live", "registry", "testing pipeline nodes", "plotting rendering notes", "training evaluation", "cli", "__main__",
 ]  # fmt: skip
-"""The floors of the core, from the lowest to the highest: a package or module imports only from floors below its own.
-"""
+"""The floors of the core, from the lowest to the highest: a package or module imports only from itself and from floors
+below its own."""
 
 FILES = sorted(CORE.rglob("*.py"))
 SCOPES = ("head", "functions", "types")
@@ -141,7 +141,10 @@ def test_deleting_a_node_breaks_only_its_own_test() -> None:
 
 
 PLAIN_WORDS = {"delay", "frame", "gain", "gate", "log", "mix", "resample", "reverb", "scale", "sine", "swipe"}
-"""Node names that are words of English too: a sentence may use them, an identifier or a whole string may not."""
+"""Node names that are words of English too. They may stand in a longer string.
+
+An identifier or a whole string may be one of them only if it is in CALLED too.
+"""
 
 CALLED = {"add", "concatenate", "echo", "exp", "gate", "log", "multiply", "pad", "scale", "swipe"}
 """Node names that are functions of Python, numpy or click, variables of the core, or variants, too: they may stay."""

@@ -1,4 +1,7 @@
-"""Every shipped vocoder is as loud as its input for all recordings of the table of `python -m benchmarks.levels`."""
+"""Shipped vocoders are as loud as their input for all recordings of the table of `python -m benchmarks.levels`.
+
+Those in LEFT_OUT are not in this table.
+"""
 
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ from helpers.networks import overrides
 from helpers.speech import speech
 
 FITS = ("lpc_vocoder", "bark_lpc_vocoder", "mcep_mlsa")
-"""The vocoders that fit a smooth spectrum, each in its own way."""
+"""Three vocoders that fit a smooth spectrum, each in its own way."""
 
 QUICK = [
     *((recording, Vocoder(pipeline)) for recording in ("recorded at 8000 Hz", "offset 0.5") for pipeline in FITS),

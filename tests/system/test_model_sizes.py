@@ -1,4 +1,4 @@
-"""The sizes of models: the lines of code in the folder of each model are counted."""
+"""The sizes of models: the lines of code of each model, in its folder, its kernels and its nodes, are counted."""
 
 import ast
 import io
@@ -13,7 +13,7 @@ PACK = ROOT / "nodes" / "dspgraph_nodes"
 MOST = {"lpcnet": 1400, "wavenet": 900, "wavernn": 900, "gansynth": 900, "wavenet_autoencoder": 900, "fargan": 1020}
 """Each model has fewer lines of code than this. A model that needs more shares too little with the others.
 
-lpcnet and fargan have more: their gradients are written out, for training on a CPU.
+lpcnet and fargan may have more than the others: their gradients are written out, for training on a CPU.
 """
 
 NODES = {"wavenet_autoencoder": ["wavenet_encoder", "wavenet_decoder"]}

@@ -1,4 +1,7 @@
-"""Public names: each has one meaning in the whole repository."""
+"""Names with a capital first letter, at the top level of a module: only one file of the core or nodes defines each.
+
+The names in PRESCRIBED are exceptions.
+"""
 
 import ast
 from collections import defaultdict

@@ -1,4 +1,8 @@
-"""The commands and programs on the pages of the site run. Those of the README are run by test_readme.py."""
+"""The commands and programs on the pages of the site run. Those of the README are run by test_readme.py.
+
+Training, most programs of `examples`, and most commands in blocks marked `sh`, which need a device or an installation,
+are not run.
+"""
 
 import json
 import re
@@ -41,7 +45,7 @@ def blocks(page: str, kind: str) -> list[str]:
 
 
 def commands(page: str, kind: str = "") -> list[list[str]]:
-    """Return the words of every command line of a page, the program first.
+    """Return the words of every command line of one kind on a page, the program first.
 
     page: a key of PAGES; kind: "sh" for the commands that need a device or an installation, "" for all others.
     """

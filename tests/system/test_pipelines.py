@@ -19,7 +19,7 @@ from helpers.networks import overrides
 from helpers.speech import speech
 
 OTHER_INPUTS = {"gansynth_blend", "gansynth_notes", "noisy", "wavenet_blend"}
-"""Pipelines whose input is not one recording. The same checks of these are in test_gansynth_notes.py,
+"""Pipelines whose input is not one recording. That no cut changes them is checked in test_gansynth_notes.py,
 test_everyday_pipelines.py and tests/nodes/mix/test_blend_frames.py."""
 
 EVERY = [(name, swap) for name in shipped_pipelines() if name not in OTHER_INPUTS for swap in variants(name)]

@@ -1,4 +1,4 @@
-"""The README: its commands and its Python run. Links, make targets and extras exist on all pages."""
+"""The README: its commands and its Python run. The links, make targets and extras named on all pages exist."""
 
 import re
 import shlex
@@ -65,7 +65,7 @@ def test_the_python_runs() -> None:
 
 @pytest.mark.process
 def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The commands of the README run without an error.
+    """The commands of dspgraph in the README, without those that need a sound device, run without an error.
 
     They run in the order of the page, because `score` reads files that `compare` has written. QUICKER shortens some.
     """

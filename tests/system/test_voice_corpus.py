@@ -22,7 +22,7 @@ FOLDER = ROOT / "examples" / "voice"
 def example(name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Return name -> value of all that a program of examples/voice defines; its main part is not run.
 
-    name: that of its file, without .py. For the rest of the test it is in `sys.modules`.
+    name: that of its file, without .py. For the rest of the test the program is in `sys.modules`.
     """
     monkeypatch.setitem(sys.modules, name, type(sys)(name))
     found = runpy.run_path(str(FOLDER / f"{name}.py"), run_name=name)

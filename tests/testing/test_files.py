@@ -33,7 +33,10 @@ KINDS_OF_LIBSNDFILE = [
     for channels in (1, 2)
     if channels == 1 or kind not in MONO_ONLY
 ]
-"""Every kind of file with two channels if it can have them; with one channel in the slow tests."""
+"""Every kind of file with two channels, or with one if it cannot have two.
+
+In the slow tests, the kinds that can have two channels are there with one too.
+"""
 
 
 @pytest.mark.parametrize(("kind", "channels"), KINDS_OF_LIBSNDFILE)

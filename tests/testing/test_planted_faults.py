@@ -494,7 +494,7 @@ def test_a_lookahead_that_is_too_long_is_told_the_shortest() -> None:
 @pytest.mark.parametrize("make", [UnseededNoise, GlobalNoise])
 @pytest.mark.parametrize("name", ["law5_noise", "law2_cuts", "law4_batch", "law1_snapshot", "law0_blocks"])
 def test_noise_from_outside_the_state_is_blamed_on_law_5(make: Callable[[], Node], name: str) -> None:
-    """All checks that compare samples would find the fault; all of them name law 5 and the remedy."""
+    """Each of these five checks finds the fault, and names law 5 and the remedy."""
     with pytest.raises(LawError, match=r"made with dspgraph.generator\(self.seed\)") as caught:
         NODE_CHECKS[name](Example(make(), x=SIGNAL), np.float32)
     assert caught.value.law == 5

@@ -257,7 +257,7 @@ def test_the_picture_of_a_distribution_has_no_pipeline_to_change(tmp_path: Path)
 
 
 def test_a_manifest_selects_parts_of_recordings(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`train` reads manifests as `render` does."""
+    """`train` gives the model the parts of recordings that a manifest lists, by their ids."""
     parts = [{"id": f"part {k}", "path": str(data / "a.wav"), "start": k / 4, "duration": 0.125} for k in range(2)]
     manifest = tmp_path / "m.jsonl"
     manifest.write_text("\n".join(map(json.dumps, parts)))

@@ -40,10 +40,10 @@ print(json.dumps({"nodes": nodes, "graphs": graphs}))
 
 
 def plugin_graph(folder: Path, name: str, code: str) -> Graph:
-    """Return a graph of one node of a plugin, which runs one line of code in `step`.
+    """Return a graph of one node of a plugin; the node runs some code in `step`.
 
-    folder: where the plugin is written; name: the class of the node, one capital and small letters; code: the line,
-    which may change the samples x.
+    folder: where the plugin is written; name: the class of the node, one capital and small letters; code: one line, or
+    several with 8 blanks more before all but the first. It may change the samples x.
     """
     path = folder / f"{name.lower()}.py"
     path.write_text(NODE.format(name=name, code=code))

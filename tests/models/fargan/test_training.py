@@ -65,9 +65,10 @@ def test_another_level_is_heard_in_the_cepstrum() -> None:
 
 
 def test_a_copy_has_another_pitch() -> None:
-    """With a speed of 1.25, a tone of 200 Hz gets a pitch from 160 to 250 Hz, and its length is divided by the factor.
+    """With a largest factor of 1.25, copies of a tone of 200 Hz have pitches from 160 to 250 Hz.
 
-    Among six copies, one is below 190 Hz and one is above 210 Hz.
+    The length of a copy is divided by the factor by which its pitch is multiplied, to 1 %. Among six copies, at least
+    one is below 190 Hz and at least one above 210 Hz.
     """
     tone = 0.1 * np.sin(2 * np.pi * 200 / 16000 * np.arange(16000))
     heights = []

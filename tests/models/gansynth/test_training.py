@@ -142,7 +142,8 @@ def test_generator_first_each_update_changes_one_of_both() -> None:
 def test_a_resumed_run_is_the_unbroken_one(kind: str, tmp_path: Path) -> None:
     """Weights and the last line of the log are the same; the run is interrupted after batch 5, within a stage.
 
-    Only the column for the speed may differ. The figures of the validation are finite.
+    Only the column for the speed may differ. The share of right pitches in the validation lies between 0 and 1; in an
+    adversarial run, the penalty and the cross-entropy of real pitches are finite.
     """
     more: dict[str, Any] = {"kind": kind, "stage_images": 12}
     whole = trained(tmp_path / "whole", **more)

@@ -113,8 +113,8 @@ def test_the_right_target_leaves_the_error_white_and_small(deviation: float) -> 
     """In place of a network that makes errors, noise is added to the targets.
 
     If the targets come from the loop that contains the noise, the error of the signal is white, and at least 8 dB lower
-    than if they come from the clean signal; then it has the spectrum of speech. deviation: the standard deviation of
-    the noise, in levels.
+    than if they come from the clean signal. In that second case, the error has a spectrum like that of speech.
+    deviation: the standard deviation of the noise, in levels.
     """
     noise = gaussian(deviation)
     right = closed_loop(clip().signal, clip().lpc, noise).noisy

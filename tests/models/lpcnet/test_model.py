@@ -68,7 +68,7 @@ def write(path: Path, seed: int) -> None:
 def per_sample(rows: Array, count: int) -> Array:
     """Return for each of `count` samples the row of its frame, [count, ...]. rows: [frames, ...].
 
-    Frame k has the HOP samples around k * HOP, and the last frame all that follow.
+    Frame k has the HOP samples around k * HOP, without those before sample 0, and the last frame all that follow.
     """
     row = np.minimum((np.arange(count) + HOP // 2) // HOP, len(rows) - 1)
     found: Array = rows[row]
@@ -167,7 +167,7 @@ def forward(path: Path, given: Features, codes: Array, eight_bits: bool = False)
 def forced(path: Path, given: Features, codes: Array, lanes: int, eight_bits: bool = False) -> Array:
     """Return the distributions [n, 256] of the codes of a signal, computed by the kernel, teacher-forced.
 
-    The arguments are those of `forward`. lanes: how many signals the kernel computes together.
+    The arguments are those of `forward`. lanes: how many copies of the signal the kernel computes together, 1 or 16.
     """
     network = packed(path, eight_bits)
     one = FrameNetworkState(network.frame, CONFIG.bands)

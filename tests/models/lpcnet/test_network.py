@@ -368,7 +368,10 @@ def test_the_published_network_is_computed() -> None:
 
 
 def test_weights_are_read_and_synthesised_without_torch() -> None:
-    """Reading weights and synthesis do not import torch, so rendering does not depend on its version or wait for it."""
+    """The import of the modules of the node, of the weights and of the kernel does not import torch.
+
+    So rendering does not depend on the version of torch, or wait for its import.
+    """
     modules = "dspgraph_nodes.models.lpcnet.weights, dspgraph_nodes._kernels.neural.lpcnet_stream"
     code = f"import sys, dspgraph_nodes.neural.lpcnet, {modules}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

@@ -104,7 +104,11 @@ def test_the_example_writes_notes_and_a_manifest_with_their_labels(
 
 
 def test_a_note_can_be_made_with_another_pitch_or_timbre() -> None:
-    """A given pitch or timbre changes no other random number of the note; its own pitch or timbre changes nothing."""
+    """A note that is given its own pitch and timbre does not change.
+
+    With another pitch, it has this pitch, also as it is heard, and its timbre and velocity stay. With another timbre,
+    it has this timbre.
+    """
     note = made_note(0, 3, 4000, 60, 67)
     again = made_note(0, 3, 4000, 60, 67, note.pitch, note.timbre)
     assert np.array_equal(note.samples, again.samples)

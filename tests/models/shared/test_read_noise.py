@@ -58,7 +58,7 @@ def test_the_bounds_of_levels_and_samples_hold() -> None:
 
 
 def test_chunks_have_it_in_training_and_not_in_validation() -> None:
-    """The noise of a chunk depends only on the epoch and on the number of the chunk in it.
+    """The noise of a chunk is the same each time it is read, and differs between epochs and between chunks.
 
     The samples that the network must predict have no noise; those that it reads have noise, except in validation (epoch
     -1) and with `ReadNoise()`.

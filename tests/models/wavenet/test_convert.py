@@ -1,4 +1,4 @@
-"""Conversion of published checkpoints of WaveNet, and of the values that they do not contain."""
+"""Conversion of published checkpoints of WaveNet; values that a checkpoint lacks are given or assumed."""
 
 import json
 from pathlib import Path

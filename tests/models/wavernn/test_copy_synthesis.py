@@ -19,7 +19,10 @@ SECOND = [
     "read_noise=10", "muon_rate=0.012", "learning_rate=0.002", "decay=0.004", "ema=0.99", "steps=450",
     "validate_every=450",
 ]  # fmt: skip
-"""Settings of the commands in docs/wavernn.md."""
+"""Settings of both commands for training in docs/wavernn.md, then those of the first and of the second one only.
+
+`device` and `validate_every` are added here.
+"""
 
 
 @pytest.mark.slow

@@ -32,7 +32,10 @@ UNSEEN = {
     "mixture": frozenset({"bits", "biases"}),
     "one bias": frozenset({"components", "auxiliary", "compute", "blocks", "pad"}),
 }
-"""Kind -> fields of the configuration on which its arrays do not depend; `example` adds those of all kinds."""
+"""Name of a network in SMALL -> fields of the configuration on which its arrays do not depend.
+
+`example` adds the fields on which the arrays of no network depend.
+"""
 
 
 def frames(config: Config, count: int, seed: int) -> ModelFeatures:

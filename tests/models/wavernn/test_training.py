@@ -1,4 +1,4 @@
-"""Training of WaveRNN: codes and losses, the files of a run, resuming, sparse matrices, and overfitting."""
+"""Training of WaveRNN: codes and losses, resuming, sparse matrices, the edges of recordings, and toy data."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,8 +59,8 @@ def trained(out: Path, resume: bool = False, **settings: Any) -> dict[str, Array
 def test_the_code_of_a_drawn_sample_is_what_was_drawn(name: str) -> None:
     """For every level, training gives to the node's sample of this level the level itself as its code.
 
-    Samples beyond -1 .. 1 get the first or the last code. For a mixture, the sample that a code stands for differs from
-    the given one by half a level at most.
+    Samples beyond -1 .. 1 get the first or the last code. For a mixture, another property is tested: the sample that a
+    code stands for differs from the given one by half a step of 16 bits at most.
     """
     config = SMALL[name]
     net = packed(config, random_weights(config))

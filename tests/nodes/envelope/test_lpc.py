@@ -124,8 +124,8 @@ def test_predictable_frames_are_finite_and_stable(dtype: type) -> None:
 def reflections(a: Array) -> list[float]:
     """Return the reflection coefficients of the predictor a[1..order], the last one first, by the step-down recursion.
 
-    The filter is stable if all magnitudes are below 1. The list ends with the first coefficient whose magnitude is
-    1 - 1e-9 or more, because the recursion divides by 1 - k**2.
+    The filter is stable if all magnitudes are below 1 - 1e-9. The list ends with the first coefficient k whose
+    magnitude is 1 - 1e-9 or more, because the recursion divides by 1 - k**2.
     """
     found = []
     while len(a):

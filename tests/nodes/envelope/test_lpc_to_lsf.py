@@ -21,8 +21,8 @@ EXAMPLES = [
 def by_roots(row: Array) -> Array:
     """Return the line spectral frequencies [order] of a row (gain, a[1..order]), ascending, as angles of zeros.
 
-    The zeros are those of the sum and of the difference of A(z) and its mirrored polynomial, without the zeros at the
-    angles 0 and pi. The gain is left out.
+    The zeros are those of the sum and of the difference of A(z) and its mirrored polynomial, at angles between 0 and
+    pi, without these two angles. The gain is left out.
     """
     a = np.r_[1.0, row[1:], 0.0]
     angles = np.concatenate([np.angle(np.roots(a + sign * a[::-1])) for sign in (1, -1)])

@@ -172,7 +172,7 @@ def gradient(frames: Array, found: Array, alpha: float) -> float:
 
 
 def hard() -> Array:
-    """Return 20 difficult frames of 512 samples, from soft to very loud.
+    """Return 20 difficult frames of 512 samples, some soft, some very loud.
 
     They are whistles, clicks (frames 2 and 3), an offset, a window, a decay, a very loud window, and bands of noise.
     """

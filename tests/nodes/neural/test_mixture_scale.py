@@ -27,7 +27,7 @@ def mixtures(n: int, k: int = K) -> Array:
 def draws(rows: Array, clip: bool = True) -> tuple[Array, Array]:
     """Draw a sample from each mixture: return the samples [n], and the number of the component of each [n].
 
-    rows: [n, 3 * K], the mixtures; clip: whether samples are limited to -1 .. 1.
+    rows: [n, 3 * k], the mixtures of k components; clip: whether samples are limited to -1 .. 1.
     """
     logits, means, log_scales = np.split(rows, 3, axis=1)
     component = (logits + RNG.gumbel(size=logits.shape)).argmax(axis=1)
@@ -64,7 +64,7 @@ def test_expected_scale_and_deviation_are_the_formulas() -> None:
 def test_a_narrow_mixture_far_from_0_keeps_its_deviation() -> None:
     """The deviation is right where E x**2 - (E x)**2 is useless in float64.
 
-    It is 0 for the scales 1e-12 at the mean 0.9 and e**-400 at 0.5, and overflows for e**400.
+    This difference is 0 for the scales 1e-12 at the mean 0.9 and e**-400 at 0.5, and overflows for e**400.
     """
     rows = np.array(
         [[0, 0, 0.9, 0.9, math.log(1e-12), math.log(1e-12)], [0, 0, 0.5, 0.5, -400, -400], [0, 0, 0, 0, 400, 400]]
@@ -122,7 +122,7 @@ def test_drawn_scales_have_the_distribution_of_those_that_were_drawn(bits: int |
 def test_samples_in_steps_are_explained_by_components_narrower_than_a_step() -> None:
     """In 16-bit steps, a sample 18 scales from the mean of a narrow component is still attributed to this component.
 
-    The density of the component at the sample is only about e**-18 of its peak, but the step reaches to its mean. By
+    The density of the component at the sample is only about e**-17 of its peak, but the step reaches to its mean. By
     density alone, the sample is attributed to the wide component.
     """
     step = 2 / 65535

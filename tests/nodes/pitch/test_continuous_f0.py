@@ -14,7 +14,7 @@ STREAM = Frames(200, "f0", 1, "3/400")
 def contour(frames: int = 300) -> Array:
     """Return a new random pitch contour [frames] around 120 Hz, with gaps of 0, unvoiced at both ends.
 
-    frames: above 290. The longest gap has 43 frames.
+    frames: from 291 to 333. The longest gap has 43 frames.
     """
     f0: Array = 120 + 20 * np.sin(np.arange(frames) / 11) + RNG.standard_normal(frames)
     for begin, end in ((0, 13), (40, 41), (77, 120), (200, 203), (290, frames)):

@@ -73,7 +73,7 @@ def test_phase_is_the_angle_of_the_spectrum_in_half_turns() -> None:
 
 
 def test_mel_bands_that_are_not_widened_are_librosas() -> None:
-    """Bands that are not widened equal librosa's, although the factor of HTK's scale is rounded differently.
+    """Bands that are not widened, but for the first two, equal librosa's, although the constant of the scale differs.
 
     The scale is 2595 * log10(1 + f / 700) in librosa and 1127 * ln(1 + f / 700) here; a constant factor does not change
     the bands.

@@ -44,7 +44,7 @@ EXAMPLES = [
 
 
 def convergence(y: Array, wanted: Array) -> float:
-    """Return the error of the magnitudes of y, in dB: the norm of their difference from `wanted`, over its norm.
+    """Return the error of the magnitudes of y, in dB: the norm of their difference from `wanted` over that of `wanted`.
 
     y: [n], with as many frames as `wanted`, [frames, 513].
     """
@@ -62,9 +62,10 @@ def phases(shape: tuple[int, ...], seed: int = 7) -> Array:
 def test_a_note_comes_nearer_round_by_round(
     midi: int, momentum: float, after_32: float, after_300: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The error falls to `after_32` dB after 32 iterations and `after_300` dB after 300, and rises by 0.1 dB at most.
+    """The error is at most `after_32` dB after 32 iterations and `after_300` dB after 300.
 
-    In every case it must be at most -13 dB after 32 iterations and -18 dB after 300.
+    No iteration raises it by more than 0.1 dB. In every case the error must be at most -13 dB after 32
+    iterations and -18 dB after 300.
     """
     wanted, found = magnitudes(note(midi).astype(np.float32)), []
 
@@ -102,7 +103,7 @@ def test_without_momentum_no_round_makes_it_worse() -> None:
 
 @pytest.mark.slow
 def test_it_comes_as_near_as_librosas() -> None:
-    """For 2 s of speech, the error is at most 0.3 dB above librosa's, and 4 dB below that without momentum.
+    """For 2 s of speech, the error is at most 0.3 dB above librosa's, and at least 4 dB below that without momentum.
 
     The errors are means over three sets of initial phases, which change an error by 1 dB.
     """

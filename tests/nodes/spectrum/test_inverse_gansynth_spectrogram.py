@@ -218,7 +218,7 @@ def test_the_floor_is_silence_however_it_is_scaled(
 @pytest.mark.parametrize("precision", [np.float32, np.float64])
 @pytest.mark.parametrize("scale", ["linear", "mel", "phasor_mel"])
 def test_a_magnitude_above_80_counts_as_80(scale: str, precision: Any) -> None:
-    """e**800 is too large for float64, so log magnitudes above 80 nats, which are 695 dB, are limited to 80."""
+    """e**800 is too large for float64, so logarithms of magnitudes, or of powers of mel bands, are limited to 80."""
     kinds = IF if scale == "linear" else ("gansynth_mel", f"gansynth_{scale}_if")
     angle = np.random.default_rng(1).uniform(-1, 1, (9, 64))
     found = [render(np.full((9, 64), level), angle, kinds, precision, scale=scale) for level in (800.0, 80.0)]

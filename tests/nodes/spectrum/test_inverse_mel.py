@@ -20,9 +20,9 @@ RNG = np.random.default_rng(38)
 
 
 def bands_of(n: int, count: int) -> Array:
-    """Return new random mel bands [n, count] over many orders of magnitude, some of them 0, four whole rows among them.
+    """Return new random mel bands [n, count] over many orders of magnitude; four rows and four other values are 0.
 
-    They are computed by products only, so that they are the same on every machine.
+    They are computed by sums and products only, so that they are the same on every machine.
     """
     u = RNG.random((n, count)) ** 2
     found: Array = 1e-8 + 100 * (u * u) * (u * u)

@@ -117,7 +117,8 @@ def test_it_gives_the_signal_back_for_every_pair_that_can() -> None:
 def test_a_long_transform_gives_full_scale_noise_back_at_the_largest_hop(n_fft: int, window: Window) -> None:
     """At the largest hop that the node takes, at least 0.7 * n_fft, noise of full scale is restored to 1e-12.
 
-    Rounding errors grow with the length of a transform, most of all if the length has a large prime factor.
+    The hops that are tried go up to n_fft in steps of n_fft / 512. Rounding errors grow with the length of a transform,
+    most of all if the length has a large prime factor.
     """
 
     def taken(hop: int) -> bool:

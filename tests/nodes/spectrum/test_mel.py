@@ -19,7 +19,7 @@ POWER, MAGNITUDE = Frames("62.5", "power", 257, "1/125"), Frames(100, "magnitude
 def rows(n: int, width: int) -> Array:
     """Return new random rows [n, width] over many orders of magnitude; four rows in the middle are 0.
 
-    They are computed by products only, so that they are the same on every machine.
+    They are computed by sums and products only, so that they are the same on every machine.
     """
     u = RNG.random((n, width)) ** 2
     found: Array = 1e-8 + 100 * (u * u) * (u * u)

@@ -57,7 +57,10 @@ def test_rate_and_centre_are_kept() -> None:
 
 
 def test_a_constant_q_transform_has_a_magnitude_and_a_phase_of_its_own() -> None:
-    """Mel bands, cepstra and Griffin-Lim need the bins of a Fourier transform, so the kinds must differ from theirs."""
+    """For a constant-Q transform, the kinds are constant_q_magnitude and constant_q_phase, not magnitude and phase.
+
+    Mel bands, cepstra and Griffin-Lim need the bins of a Fourier transform.
+    """
     found = [stream.kind for stream in Polar().streams(STREAM.like(kind="constant_q"))]
     assert found == ["constant_q_magnitude", "constant_q_phase"]
 

@@ -65,7 +65,7 @@ def test_it_is_librosas_bit_for_bit(n_fft: int, hop: int) -> None:
         signal = x.astype(dtype)
         expected = librosa.stft(signal, n_fft=n_fft, hop_length=hop, center=False, window=window).T
         assert_array_equal(stft(signal, np.ones(n_fft, dtype), hop, 0)[:count], expected)
-    # Its windows that are named are float64: then float32 samples are transformed in double and rounded.
+    # A window that librosa takes by its name is float64: then float32 samples are transformed in double and rounded.
     expected = librosa.stft(x.astype(np.float32), n_fft=n_fft, hop_length=hop, center=False, window="boxcar").T
     double = stft(x.astype(np.float32).astype(np.float64), np.ones(n_fft), hop, 0)[:count]
     assert_array_equal(double.astype(np.complex64), expected)
@@ -80,7 +80,7 @@ def test_a_short_window_lies_where_librosa_puts_it() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_many_frames_have_the_bits_of_few(dtype: Any) -> None:
-    """A frame has the same bits alone and among many, which are computed in pieces that fit the cache.
+    """Spectra of many frames, computed in pieces that fit the cache, have the bits of scipy's for one frame alone.
 
     60,000 samples are more than one piece.
     """

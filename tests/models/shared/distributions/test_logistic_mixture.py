@@ -71,7 +71,10 @@ def test_the_probabilities_of_all_levels_add_up_to_one(mean: float) -> None:
 
 
 def test_only_the_outermost_levels_are_open() -> None:
-    """Levels beyond +-0.999, outermost ones in the published formula, have the probabilities of their own intervals."""
+    """The losses of the levels -1 and 1 are those of the open tails, to 1e-4; at +-0.9995 they are larger by over 5.
+
+    In the published formula, all levels beyond +-0.999 are open.
+    """
     row = torch.tensor([0.0, 0.0, -2.0])
     loss = LogisticMixture(1).loss(row.expand(4, -1), torch.tensor([0.9995, 1.0, -0.9995, -1.0]))
     tail = math.log1p(math.exp((1 - 1 / 65535) * math.exp(2)))
