@@ -290,7 +290,7 @@ def is_library(top: str) -> bool:
     """Return whether the top-level package `top` is a library, and not the user's own code.
 
     A library lies in a folder of installed packages, or has neither a file nor a folder, like a package that is not
-    found. Not for modules of the standard library.
+    found. Do not call this function for modules of the standard library.
     """
     file, folders = _top_level(top)
     places = [str(file)] if file else list(folders)

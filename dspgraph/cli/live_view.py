@@ -12,7 +12,7 @@ from dspgraph.errors import DspgraphError
 from dspgraph.live.engine import Stats
 
 _LOOK = 0.1
-"""Seconds between two pictures."""
+"""Seconds between two pictures. After a key is pressed, the next picture is drawn at once."""
 
 _FLOOR = -60.0
 """The level in dB at which a bar is empty."""

@@ -52,8 +52,8 @@ PATH = _Path(path_type=Path)
 def exact_number(text: str) -> Fraction:
     """Return the exact number that a text stands for: 1/100 for "0.01", 1/3 for "1/3".
 
-    Spaces around it are ignored. Unlike Python's `float` it refuses "1_0", digits of other scripts, and "nan". Raises
-    ParameterError as `to_fraction` does.
+    Spaces around the number are ignored. Unlike Python's `float`, this function refuses "1_0", digits of other scripts,
+    and "nan". Raises ParameterError as `to_fraction` does.
     """
     from dspgraph.streams import to_fraction
 

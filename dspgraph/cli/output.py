@@ -146,7 +146,10 @@ class Reporter:
             )
 
     def end(self) -> None:
-        """Print the totals: JSON to stdout always, text to stderr if not quiet and there was more than one item."""
+        """Print the totals: with `as_json` as JSON to stdout, otherwise as text to stderr.
+
+        The text is printed only if not quiet and if there was more than one item.
+        """
         counts, seconds = self.counts, time.perf_counter() - self._begun
         if self.as_json:
             click.echo(json.dumps({**counts, "audio_seconds": self.seconds, "seconds": seconds}))

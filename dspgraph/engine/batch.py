@@ -19,9 +19,9 @@ from dspgraph.wiring.wiring import Wiring
 class Batch:
     """Signals that one graph computes together, at most n at a time.
 
-    A node with its own `step_many` gets the blocks of all n signals in one call; every other node is called for each
-    signal. When a signal ends, the next one takes its place. Every signal gives, bit for bit, the outputs that it would
-    give alone. A signal with an error ends, and the other signals continue. But an error inside a node's own
+    A node with its own `step_many` gets the blocks of all these signals in one call; every other node is called for
+    each signal. When a signal ends, the next one takes its place. Every signal gives, bit for bit, the outputs that it
+    would give alone. A signal with an error ends, and the other signals continue. But an error inside a node's own
     `step_many` ends all signals of that call, because it is not known which signal caused the error.
 
     plan: a plan of the graph; by default a new one. Raises SessionError if n is below 1.

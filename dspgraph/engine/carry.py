@@ -15,8 +15,8 @@ def carry(old: SessionState, before: Plan, plan: Plan, at: Fraction) -> tuple[Se
 
     old, before: the state so far, between two rounds, and its plan. `old` must not be used afterwards, because the
     returned state takes over parts of it. plan: the new plan, of a graph with the same inputs. at: the earliest time at
-    which new nodes may begin, in seconds. The returned mapping has the new nodes, and
-    those that have not begun by `at`.
+    which new nodes may begin, in seconds. The returned mapping has the new nodes, and of the nodes that continue those
+    that begin after `at`.
 
     A node of `plan` whose cone occurs in `before` continues: its state, its queues and the numbers of items that it has
     output so far are moved from `old`. If several nodes have the same cone, all but the first get copies, because nodes

@@ -36,10 +36,11 @@ class Watched(Protocol):
 
 
 class Instrument(Protocol):
-    """An observer of all calls of the nodes of a plan, given to the plan as in `Plan(wiring, instrument)`.
+    """An observer of a plan: of its rounds, and of the calls of `step`, `step_many` and `flush` of every node.
 
-    A new plan calls `around_step`, `around_step_many` and `around_flush` of its instrument once for every node. The
-    sessions of the plan then call the functions that these methods returned, in place of the node's own methods.
+    It is given to the plan as in `Plan(wiring, instrument)`. A new plan calls `around_step`, `around_step_many` and
+    `around_flush` of its instrument once for every node. The sessions of the plan then call the functions that these
+    methods returned, in place of the node's own methods.
     """
 
     def around_step(self, stage: Watched, step: Step) -> Step:

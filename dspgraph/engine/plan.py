@@ -87,7 +87,11 @@ class SessionState:
         self.inputs = [Queue() for _ in plan.inputs]
         """Items of each input that wait until the other inputs have reached the same time."""
         self.slots: list[Array | None] = [None] * plan.size
-        """The block of each stream in the present round; None for a stream without items in this round."""
+        """The block of each stream in the present round; None for a stream without items in this round.
+
+        The slot of a stream that is no output of the graph is set to None again when the last stage that uses it has
+        run.
+        """
         self.emitted = [0] * plan.size
         """The number of items of each stream so far, this round included.
 

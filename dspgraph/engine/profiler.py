@@ -93,7 +93,7 @@ class Profiler:
 
         Before the first block of the first signal is yielded, the blocks of its first second are taken from `blocks`
         and run without being measured, and the outputs are discarded. Kernels are thus compiled, and tables are made,
-        before the measurement begins. Blocks without items are left out.
+        before the measurement begins. Then these blocks are yielded like all others. Blocks without items are left out.
         """
         pieces = _at_quanta(self.graph, blocks, self.quantum)
         ahead = []

@@ -22,7 +22,8 @@ def render_arrays(session: Session, signals: Arrays) -> dict[str, Array]:
     """Run a whole signal; return output name -> whole array. session: a new session. signals: input name -> array.
 
     The arrays of the input are not copied, because the caller cannot change the arrays before this function returns.
-    The session is flushed. An instrument of its plan would watch the calls of the nodes, but only the last round.
+    The session is flushed. An instrument of its plan watches all calls of `step` and `flush`, but its `around_round` is
+    used only for the last round.
     """
     parts = []
     for blocks in blocks_of(session.graph, signals):
@@ -65,8 +66,9 @@ class Session:
         """Process the next items of one or more inputs; return output name -> its next items, as far as they are known.
 
         blocks: input name -> array, as keyword arguments: `push(speech=x)`. Raises UnknownName for a name that is no
-        input, and SignalError for an array that does not fit its input; the session can continue after both. Raises
-        NodeError or LawError for an error in a node; after that, and after `flush`, SessionError.
+        input, and SignalError for an array that does not fit its input; the session can continue after both. An error
+        in a node is raised as a NodeError or, if it is a DspgraphError, as it is. Raises SessionError after an error in
+        a node, and after `flush`.
         """
         self.feed(blocks)
         self._run_watched()
@@ -77,7 +79,7 @@ class Session:
 
         In total an output then has ceil(T * rate) items, where T is the length of the signal in seconds. The outputs of
         nodes that change the duration are longer or shorter: see `dspgraph.wiring.duration`. Raises SignalError if the
-        inputs have different durations, and NodeError, LawError and SessionError as `push` does.
+        inputs have different durations, and SessionError and the errors in nodes as `push` does.
         """
         self.finish()
         self._run_watched()

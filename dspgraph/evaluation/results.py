@@ -180,7 +180,8 @@ class Results:
         """Return the paired tests of every metric for the pairs of variants, with p-values corrected by Holm.
 
         All pairs are tested for up to MOST_IN_PAIRS variants, otherwise each variant with the first. The p-values are
-        corrected for the number of pairs of a metric. A pair with fewer than two common recordings has no test.
+        corrected for the number of tests of a metric. A pair has no test of a metric if fewer than two recordings have
+        a value for both variants.
         """
         values = {(score.variant, score.recording): score.values for score in self.scores}
         found = []

@@ -242,8 +242,8 @@ def _way_out(slots: Mapping[str, Sequence[str]], swap: Mapping[str, str], swaps:
 def _values(name: str, text: str) -> list[str]:
     """Return one override "name=value" for each value of the text "value,value".
 
-    The values are separated as in a YAML list. If the text is not the inside of a YAML list, it is one value: the error
-    comes later, from the pipeline.
+    The values are separated as in a YAML list, but after a comma at the end there is one more value, which is empty. If
+    the text is not the inside of a YAML list, it is one value: the error comes later, from the pipeline.
     """
     override = f"{name}={text}"
     try:

@@ -44,7 +44,7 @@ _LINE_READERS: dict[str, Callable[[Path, Lines], LabelledSpeech]] = {
 }
 
 ALIGNMENT_FORMATS = (*_LINE_READERS, "mlf", "ctm", "gentle", "textgrid")
-"""The names of the formats. "htk" is also used for labels in seconds, which are recognised by a decimal point."""
+"""The names of the formats. "htk" is also used for labels in seconds, which have a decimal point or an exponent."""
 
 _SUFFIXES = {
     ".textgrid": "textgrid", ".ctm": "ctm", ".json": "gentle", ".mlf": "mlf", ".phn": "timit", ".wrd": "timit",
@@ -126,8 +126,8 @@ def read_alignment(
 class AlignmentFile:
     """A file with the alignment of one utterance or, in the formats "mlf" and "ctm", of several.
 
-    form, tier: as in `read_alignment`. The file is read at once; the errors are those of `read_alignment`. The
-    attribute `form` is the format as given, or as found.
+    form, tier: as in `read_alignment`. The constructor reads the file. The constructor and `read` raise the errors of
+    `read_alignment`. The attribute `form` is the format as given, or as found.
     """
 
     def __init__(self, path: Path, form: str | None = None, tier: str | None = None) -> None:
@@ -174,9 +174,10 @@ class AlignmentFile:
 def _form_of(path: Path, text: str) -> str:
     """Return the format of a file.
 
-    The first of these decides: a mark at the start of the content; a suffix that only one format has; a line "#", for
-    "festival"; a tab in the first line of a `.txt` file, for "audacity"; any other suffix of alignments, which means
-    "htk". text: the content. Raises FileError if nothing shows the format.
+    The first of these decides: a mark at the start of the content; a suffix that only one format has; a line "#" among
+    the first 100 lines that are not blank, for "festival"; a tab in the first of these lines of a `.txt` file, for
+    "audacity"; any other suffix of alignments, which means "htk". text: the content. Raises FileError if nothing shows
+    the format.
     """
     start = text[:4000].lstrip()
     for mark, form in {"#!MLF!#": "mlf", "File type": "textgrid", "ooBinaryFile": "textgrid", "{": "gentle"}.items():

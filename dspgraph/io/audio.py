@@ -42,9 +42,9 @@ The number is fixed, because the output of a lossy encoder depends on it.
 """
 
 _FEW = 2**12
-"""The least number of samples per channel in a block, unless the block would then have more than `_BLOCK` values.
+"""A block can always have this number of samples per channel, unless it would then have more than `_BLOCK` values.
 
-Without it, a block of a second would be one sample if the header of a file has a rate of 1 Hz.
+Without this rule, a block of a second would be one sample if the header of a file has a rate of 1 Hz.
 """
 
 _BLOCK = 2**20

@@ -62,7 +62,7 @@ Two changes of a file within one tick of the file system's clock (up to 2 s) may
 UNKNOWN_LENGTH = "read to its end: its header has no length"
 
 _LOOKED_AT = 2**20
-"""The number of bytes at each end of what follows the samples that are looked at: are they padding?"""
+"""To find out whether the bytes after the samples are padding, this number of the first and of the last are read."""
 
 _LAST_SAMPLES, _LAST_PAGE = "the samples, whose length its header has", "the last whole page"
 """Names of the last thing that is read of a file, for notes about the bytes after it."""
@@ -297,7 +297,7 @@ class _Samples(NamedTuple):
 
     @property
     def is_unknown(self) -> bool:
-        """True if the header does not give the length: it has no samples, or a mark for an unknown length."""
+        """True if the length in the header leaves no byte for samples, or is a mark for an unknown length."""
         return self.length <= self.inside or _is_mark(self.length + self.counted, self.size)
 
 

@@ -56,7 +56,7 @@ class FilePart(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        """Return the position in the part, in bytes."""
+        """Return the position in the piece, in bytes."""
         return self._at
 
     def seek(self, offset: int, whence: int = SEEK_SET) -> int:

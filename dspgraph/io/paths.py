@@ -77,7 +77,7 @@ def read_start(path: Path, most: int) -> bytes:
 
 
 def is_text(start: bytes) -> bool:
-    """Return whether bytes are text in UTF-8, without control characters other than white space.
+    """Return whether bytes are text in UTF-8 that consists of printable characters and white space only.
 
     start: the first bytes of a file. The last character may be incomplete. No bytes are no text.
     """
@@ -89,5 +89,5 @@ def is_text(start: bytes) -> bool:
 
 
 def convert_hint(path: Path) -> str:
-    """Return the end of a message: the command that converts a file to WAV, to be run in its folder."""
+    """Return the end of a message: the command that converts a file to WAV, to be run in the folder of the file."""
     return f"convert it: ffmpeg -i {shlex.quote(path.name)} out.wav"

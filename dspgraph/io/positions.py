@@ -158,7 +158,7 @@ class _Positions:
 
     def __init__(self, codec: _Codec, packets: _Packets) -> None:
         self.parts: list[bytes | Span] = []  # the pages with right positions
-        self.is_right = True  # whether no page was changed
+        self.is_right = True  # whether no page was changed or left out
         self.notes: dict[str, None] = {}
         self._codec, self._packets = codec, packets
         self._last: Page | None = None  # the last page with sound, which is not among the parts yet

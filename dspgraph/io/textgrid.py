@@ -1,8 +1,8 @@
 """TextGrids of Praat: the long and the short text format, and texts with free spacing and comments.
 
-All three are read in the same way, as Praat reads them. Only three things count, in their order: numbers, texts in
-double quotes, and flags such as `<exists>`. There must be a blank or a line end before each of them. All other words
-are ignored, such as `xmin =` or `intervals [1]:`.
+All three are read in the same way, as Praat reads them. Only three things count: numbers, texts in double quotes, and
+flags such as `<exists>`. Their order in the file gives their meaning. There must be a blank or a line end before each
+of them. All other words are ignored, such as `xmin =` or `intervals [1]:`.
 
 Source: P. Boersma and D. Weenink, Praat manual, "TextGrid file formats".
 """

@@ -75,9 +75,9 @@ class Exchange:
     def swap(self, block: Array, lost: int = 0, time: float = 0.0) -> Array:
         """Give the engine the samples that the device recorded; return those to play now, [samples, `channels`].
 
-        They are silence if the engine is late. block: [samples, channels that the device records]; it is not copied,
-        and not used if there is a second clock. lost: the number of samples that the device lost since the last call.
-        time: see `Quantum`.
+        They are silence in the first `ahead` calls, and whenever the engine is late. block: [samples, channels that the
+        device records]; it is not copied, and not used if there is a second clock. lost: the number of samples that the
+        device lost since the last call. time: see `Quantum`.
         """
         number = self.number
         self.number += 1

@@ -342,7 +342,7 @@ class Live:
         return found
 
     def seek(self, input: str, position: Number, at: Any = None) -> Play:
-        """Continue the file that is playing in an input at another position. Return the event with its time.
+        """Continue, at another position, the file that is playing in an input. Return the event with its time.
 
         position: in seconds from the beginning of the file. at: the time of the change, in seconds of the performance;
         None: as soon as possible (see `add`). The passes of the file (`loops`) are counted anew. The file is the one

@@ -35,7 +35,7 @@ _WARM = 0.5
 """Seconds in which a recording device with a clock of its own runs before the other one starts."""
 
 _STREAM: Mapping[str, Any] = {"dtype": "float32", "latency": "low", "clip_off": True, "dither_off": True}
-"""Settings of every stream."""
+"""Settings of every stream of PortAudio."""
 
 _MOST_LOST = 10
 """Seconds: a jump of the device's clock by more is no loss of samples."""

@@ -43,7 +43,7 @@ class DevicePort:
         return cls(name or "default", int(channel))
 
     def columns(self, wanted: int, channels: int, output: bool = False) -> tuple[int, ...]:
-        """Return the numbers of the channels of a device that a stream uses, from 0.
+        """Return the numbers, counted from 0, of the channels of a device that a stream uses.
 
         There is one number for each channel of the stream; but two numbers for a mono output without `channel`, if the
         device has two channels. wanted: the number of channels of the stream. channels: the number of channels of the

@@ -84,9 +84,10 @@ class Recorder:
         self._copier.start()
 
     def put(self, side: str, name: str, block: Array) -> None:
-        """Record a block of an input (side "in") or of an output (side "out"), if it is recorded.
+        """Record a block of an input (side "in") or of an output (side "out").
 
-        A thread writes the block later, in float32; it must not be changed.
+        A block of an input or output that has no file is ignored. A thread writes the block later, in float32: the
+        caller must not change the block.
         """
         if (side, name) in self._sinks:
             self._queue.put(((side, name), block))

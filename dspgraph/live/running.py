@@ -82,7 +82,10 @@ class EngineThread(threading.Thread):
         self.engine, self.realtime = engine, realtime
 
     def run(self) -> None:
-        """Compute all quanta that the device records; those that wait together are computed in one call."""
+        """Compute the quanta that come through the exchange, until it ends.
+
+        Quanta that wait together are computed in one call.
+        """
         if self.realtime:
             self.engine.priority = ask_for_priority()
         while (quanta := self.engine.exchange.waiting()) is not None:

@@ -54,7 +54,10 @@ class Line:
             self.items.put(block)
 
     def take(self, end: int) -> Array:
-        """Remove all items whose number is below `end`, and return them: at least one, and all must be in the queue."""
+        """Remove all items whose number is below `end`, and return them.
+
+        There must be at least one such item, and all of them must be in the queue.
+        """
         n = end - self.first
         self.first = end
         return self.items.take(n)

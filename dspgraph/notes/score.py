@@ -82,8 +82,8 @@ def read_midi(path: Path) -> tuple[list[ScoredNote], list[str]]:
     """Return the notes of a MIDI file in the order in which they begin, and lines for the user about notes left out.
 
     The drums, channel 10, are left out. A note that is not ended lasts to the end of the file. Raises FileError if the
-    file cannot be read, has no notes but drums, or has more than MOST_NOTES, and RequestError if the package mido is
-    missing.
+    file cannot be read, or has no notes, only drums, or more than MOST_NOTES other notes, and RequestError if the
+    package mido is missing.
     """
     try:
         import mido

@@ -25,7 +25,7 @@ NAME = "[A-Za-z_][A-Za-z0-9_]*"
 
 
 def _number(value: Any) -> Fraction:
-    """Return the fraction that a number or a text stands for as it is written: 1/100 for 0.01, 44100/160 for a text.
+    """Return the fraction that a number or a text stands for as it is written: 1/100 for 0.01, 1/3 for "1/3".
 
     See `to_fraction`. Raises ValueError for anything else, also for a boolean, NaN and infinity.
     """

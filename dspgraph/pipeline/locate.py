@@ -14,9 +14,9 @@ def locate(name: str | Path, beside: Path | None = None) -> Path:
     """Return the path of the file of a pipeline.
 
     name: the name of the pipeline, or the path of its file. A text that ends in .yaml or .yml, or that contains a
-    slash, is a path. beside: the file in which `name` is written, a pipeline or a file of events. A relative
-    path starts from the folder of this file; with None, it starts from the working directory. Raises UnknownName if
-    there is no such pipeline.
+    slash, is a path. beside: the file in which `name` is written, a pipeline or a file of events. A relative path
+    starts from the folder of this file; with None, it starts from the working directory. Raises UnknownName if no
+    pipeline has this name, or if there is no file at the path that can be read.
     """
     text = str(name)
     if text.endswith((".yaml", ".yml")) or os.sep in text:

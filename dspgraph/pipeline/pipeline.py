@@ -87,10 +87,10 @@ class _Used:
 class Pipeline:
     """A pipeline file with swaps and overrides applied. `graph` is the graph that it describes, `slots` its slots.
 
-    name, overrides, plugins: as in `load`. swap: slot -> name of a variant; no text. outer, node: only for a pipeline
-    that is used as a node: the pipeline that contains the node, and the name of the node. The entry of the node can
-    then set vars of this pipeline, and precision and seed are taken from the outer pipeline. Raises the same errors as
-    `load`; faults of nodes and wires are raised by `graph`, at its first use.
+    name, overrides, plugins: as in `load`. swap: slot -> name of a variant; a text is not allowed here. outer, node:
+    only for a pipeline that is used as a node: the pipeline that contains the node, and the name of the node. The entry
+    of the node can then set vars of this pipeline, and precision and seed are taken from the outer pipeline. Raises the
+    same errors as `load`; faults of nodes and wires are raised by `graph`, at its first use.
 
     An input may have the rate or the number of channels of the file that is rendered (see `file_values`). values: such
     numbers, as far as they are known. The attribute `from_file` has all of them: number -> path at which `file` is

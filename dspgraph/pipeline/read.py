@@ -172,11 +172,12 @@ class Files:
         self.bytes = self.values = 0
 
     def read(self, path: Path, chain: tuple[Path, ...] = ()) -> Source:
-        """Return the data of a pipeline file without `extends`, merged with the data of the file that it extends.
+        """Return the data of a pipeline file, merged with the data of the file that it extends, if it extends one.
 
-        The caller may change the data. chain: the files that were read before, as resolved paths: each of them extends
-        the next, and the last one extends this file. Raises PipelineError for a file that cannot be read, is not YAML,
-        is not a mapping, exceeds a limit, or extends itself, directly or through other files.
+        The result has no key `extends`. The caller may change it. chain: the files that were read before, as resolved
+        paths: each of them extends the next, and the last one extends this file. Raises PipelineError for a file that
+        cannot be read, is not YAML, is not a mapping, exceeds a limit, or extends itself, directly or through other
+        files.
         """
         own = self._read_file(path)
         if not isinstance(own.data, dict):

@@ -91,9 +91,9 @@ class ItemsByFile(Generic[J]):
         return self.jobs.get(item.values, self.any_job)
 
     def ledger_line(self, item: Item, line: dict[str, Any]) -> dict[str, Any]:
-        """Return a line for the ledger that a job has made. For a refused item, its digest and recipe are set to "".
+        """Return a line of the ledger for an item; the line of a refused item gets "" as its digest and recipe.
 
-        item: the item. line: the line, which is not changed.
+        line: the line as a job has made it, which is not changed.
         """
         return {**line, "digest": "", "recipe": ""} if item.id in self.refused else line
 

@@ -131,7 +131,8 @@ def _input_files(place: str, line: Mapping[str, Any], inputs: Sequence[str]) -> 
     """Return (name of an input, path) for each input, from the columns with the inputs' names; [] without such columns.
 
     place: file and line, for messages. line: name of a column -> value. inputs: the names of the inputs. Raises
-    RequestError if only some of the columns are there, or if one has no path. A mapping has its path under "path".
+    RequestError if only some of the columns are there, or if one has no path. If a value is a mapping, its path is the
+    value under "path".
     """
     if not any(name in line for name in inputs):
         return []
@@ -292,9 +293,9 @@ def is_path(text: str) -> bool:
 def checked_id(place: str, name: Any) -> str:
     """Return an id as text, without superfluous parts: "a/./b//c" becomes "a/b/c".
 
-    place: file and line, for messages. name: the id as the manifest has it. Raises RequestError for an id that is empty
-    or not text or a whole number, that begins or ends with "/", that is longer than a path can be, that leads out of
-    the output folder, or that has a backslash or a character that cannot be printed.
+    place: file and line, for messages. name: the id as the manifest has it, a text or a whole number. Raises
+    RequestError for any other value, and for an id that is empty, that begins or ends with "/", that is longer than a
+    path can be, that leads out of the output folder, or that has a backslash or a character that cannot be printed.
     """
     if not isinstance(name, str | int) or isinstance(name, bool) or name == "":
         raise RequestError(f"{place}: 'id' must be text; found {shown(name)}")

@@ -81,7 +81,8 @@ class AlignedFiles:
     def blocks(self) -> Iterator[dict[str, Array]]:
         """Yield name of an input -> block.
 
-        In total, the first input has all items of its file, and every other as many as last as long (`Stream.count`).
+        In total, the first input gets all items of its file. Every other input gets the number of items that its stream
+        has in the same time (`Stream.count`).
         """
         (first, leading), *others = self._sources.items()
         rest = {name: _Rest(one) for name, one in others}

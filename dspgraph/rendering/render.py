@@ -293,7 +293,7 @@ class RenderJob:
         return self.batch
 
     def check(self) -> None:
-        """Raise RequestError unless graph and readers have the same digests as in the process that made the job."""
+        """Raise RequestError unless `digest` and `reader` would be the same if the job was made in this process."""
         check_same(self.graph.digest, self.digest)
         check_same(reader_provenance(), self.reader)
 

@@ -46,7 +46,8 @@ def earlier_refusal(line: Mapping[str, Any] | None, sidecar: Sidecar, reason: st
 
     A refused item is one that no job can do (`by_file.ItemsByFile.refused`). line: the last line of the item in the
     ledger. sidecar: as in `earlier_result`. reason: why the item is refused now. The line is used if it has the same
-    reason, the source and settings of this run, and the size and time of the input file.
+    reason, the source and settings of this run with the digest "" (no graph was made), and the size and time of the
+    input file.
     """
     item, settings = sidecar.item, {**sidecar.settings, "digest": ""}
     if line is None or line["status"] != "failed" or not is_current(line, item, settings):

@@ -366,7 +366,10 @@ def no_memory_between_signals(example: ModelExample, folder: Path) -> None:
 
 
 def cuts(example: ModelExample, folder: Path) -> None:
-    """Raise ModelError unless samples and parameters are the same, bit for bit, for any number of frames per block."""
+    """Raise ModelError unless samples and parameters are the same, bit for bit, in small blocks and in one block.
+
+    The small blocks have 1, 2 and 5 frames.
+    """
     path, features = example.weights(folder), example.features(example.frames, 0)
     whole, parameters = example.tapped(path, features, 0)
     for cut in (1, 2, 5):
@@ -434,7 +437,8 @@ def draws_follow_the_distribution(example: ModelExample, folder: Path) -> None:
 def draws_independent(example: ModelExample, folder: Path) -> None:
     """Raise ModelError unless draws are uncorrelated: neighbouring samples, the parts of a sample, and two signals.
 
-    The correlations are those of the numbers u in `draws_follow_the_distribution`.
+    Of neighbouring samples and of two signals the first parts are compared, and in a sample the first part with each
+    other part. The correlations are those of the numbers u in `draws_follow_the_distribution`.
     """
     seeds = range(_signals(example, folder))
     u = _uniform(example, folder, seeds) - 0.5

@@ -111,7 +111,7 @@ def seeded_run(graph: Graph, arrays: Mapping[str, Array], seed: int) -> Outputs:
 
 @contextmanager
 def counted_entropy() -> Iterator[list[str]]:
-    """Return a context manager that notes where its `with` block takes a seed or random bytes from the system.
+    """Return a context manager that notes each time that its `with` block takes a seed or random bytes from the system.
 
     It gives a list that gets an entry whenever a generator of the module `random` is made without a seed, or the system
     is asked for random bytes. numpy's generators without a seed count too: they ask the system through the module

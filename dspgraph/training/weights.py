@@ -64,7 +64,7 @@ def describe_weights(weights: Path) -> WeightsDescription:
     """Return the description of a file of weights.
 
     No array is loaded, and whether the arrays fit the model is not checked. Raises FileError if the file cannot be
-    read, or if its metadata name no model.
+    read, or if its metadata name no model or have no configuration.
     """
     from safetensors import SafetensorError, safe_open
 

@@ -39,7 +39,7 @@ class Binding:
     stretch: Fraction = Fraction(1)
     """Seconds of output for each second of input."""
     extra: Fraction = Fraction(0)
-    """Seconds of output after the end of the input."""
+    """Seconds of output beyond `stretch` times the duration of the input."""
 
     @property
     def flat(self) -> tuple[Stream, ...]:

@@ -125,8 +125,8 @@ def _order(metric: Metric, value: float | None) -> str:
 def _scale(means: Sequence[Mean]) -> Callable[[float], str]:
     """Return a function that maps a value to its horizontal position in a drawing, in percent, as text.
 
-    The lowest end of the confidence intervals of `means` is at 4 %, the highest end at 96 %. If there is one end only,
-    or none, every value is at 50 %. means: each of at least one recording.
+    The lowest end of the confidence intervals of `means` is at 4 %, the highest end at 96 %. If all ends are equal,
+    or there is none, every value is at 50 %. means: each of at least one recording.
     """
     ends = [_ends(mean) for mean in means]
     low = min((low for low, _ in ends), default=0.0)

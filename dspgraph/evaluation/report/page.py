@@ -32,7 +32,7 @@ _SCRIPTS = ("player.js", "pictures.js", "tables.js", "tests.js", "begin.js")
 """The files of the page's script. They share one scope, in this order."""
 
 FIGURES = 3
-"""Number of metrics whose values are shown under a player. The table has the values of all metrics."""
+"""The most metrics whose values are shown under a player. The table has the values of all metrics."""
 
 BEST = {"lower": "the lowest", "higher": "the highest", "zero": "nearest to zero"}
 

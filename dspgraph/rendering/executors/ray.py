@@ -125,8 +125,8 @@ def _run_actors(ray: Any, actors: Sequence[_RemoteActor], queue: ItemQueue[R]) -
     """Compute all items in the queue in the actors, and yield the results.
 
     ray: the module ray. Every actor that is ready always has up to CHUNKS_PER_WORKER chunks of items, so that it need
-    not wait for the next one. Raises RequestError if no core is free for FREE_CORE_WAIT seconds, and as
-    `_RemoteActor.receive` does.
+    not wait for the next one. Raises RequestError if no actor works on an item and no core becomes free within
+    FREE_CORE_WAIT seconds, and as `_RemoteActor.receive` does.
     """
     while True:
         for actor in actors:
@@ -226,7 +226,7 @@ class _RemoteActor:
             yield from queue.worker_failed(unfinished[0], "its worker was lost with its machine", LOST_ADVICE)
 
     def stop(self) -> None:
-        """Kill the actor. Its items are lost: `_replace` puts them back into the queue."""
+        """Kill the actor. Its unfinished items get no result, unless the caller puts them back into the queue."""
         self.ray.kill(self.actor)
 
 

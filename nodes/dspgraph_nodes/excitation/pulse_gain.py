@@ -43,8 +43,8 @@ class PulseGain(Node):
         gain**2 = P_noise / P_pulses,    P_noise = mean of 1 / |A(f)|**2 over all f
         P_pulses = 2 * f0 / rate * sum_k 1 / |A(k * f0)|**2,    k = 1 .. floor(rate / 2 / f0)
 
-    The output rows (f0, gain) are for `pulse_noise`. The gain is 1 in unvoiced frames, and where the sum has no term or
-    more than 4096. It is also 1 where the frame before is voiced too, and the higher of the two pitches is more than
+    The output rows (f0, gain) are for `pulse_noise`. The gain is 1 in unvoiced frames, and where rate / 2 / f0 is below
+    1 or above 4096. It is also 1 where the frame before is voiced too, and the higher of the two pitches is more than
     1.1 times the lower: such pulses come at irregular intervals, so their powers add up, as in noise. An unstable
     predictor raises ValueError that names its frame.
 

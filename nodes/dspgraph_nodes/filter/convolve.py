@@ -18,9 +18,9 @@ class ConvolutionState:
     """The state of a convolution.
 
     response: the spectra of the parts of the impulse response. spectra: the spectra of the last blocks of the input,
-    newest first. before: the last block of the input. dtype: that of the results. length: the number of samples of the
-    whole impulse response. left: the results of the last block that lie after the end of the input, if that block was
-    shorter than the others.
+    each joined to the block before it, newest first. before: the last block of the input. dtype: that of the results.
+    length: the number of samples of the whole impulse response. left: the results of the last block that lie after the
+    end of the input, if that block was shorter than the others.
     """
 
     response: Array  # [parts, channels, block + 1]: spectra of the parts of the impulse response

@@ -1,4 +1,4 @@
-"""Products of the numbers of two rows."""
+"""Products of rows, number by number."""
 
 from collections.abc import Sequence
 

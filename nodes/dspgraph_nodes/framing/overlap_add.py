@@ -30,7 +30,7 @@ class OverlapAdd(Node):
 
     The frames f_k are already multiplied by the window w, as `frame` does. Both sums run over the frames that exist, so
     the edges of the signal are restored too. This requires that the window of frame k is above 0 from sample k * hop to
-    sample (k + 1) * hop - 1.
+    sample (k + 1) * hop - 1. The centre is that of the stream `frames`, in samples after the start of the span.
 
     Source: J. B. Allen, Short Term Spectral Analysis, Synthesis, and Modification by Discrete Fourier Transform, IEEE
     Transactions on Acoustics, Speech, and Signal Processing 25(3), 1977.

@@ -19,7 +19,7 @@ def limit_peak(x: Array, like: Array, ratio: float, before: float) -> tuple[Arra
 
 
 class LimitPeak(Node):
-    """Clip a signal to a multiple of the largest sample that another signal has had so far.
+    """Clip a signal to a multiple of the largest magnitude that another signal has had so far.
 
         y[n] = max(-m[n], min(m[n], x[n])),    m[n] = ratio * largest |like[j]| of all channels, j = 0 .. n
 

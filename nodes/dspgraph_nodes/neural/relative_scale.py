@@ -33,9 +33,9 @@ class RelativeScale(Node):
         rms[n]      = sqrt(mean of x[j]**2),    j = n - h .. n + h,    h = window * rate / 2, rounded
 
     A model is less certain of loud sounds, so the scale grows with the level. Relative to the level, the scale says how
-    well a sample is predicted: it is the negative of the prediction gain, in nats. Row n of the mixture, which has K
-    logits, K means and K natural logarithms of scales ln s, describes sample n of x; the weights w are the softmax of
-    the logits. Samples of x before the first and after the last count as 0.
+    well a sample is predicted: apart from a constant, it is about the negative of the prediction gain, in nats. Row n
+    of the mixture, which has K logits, K means and K natural logarithms of scales ln s, describes sample n of x; the
+    weights w are the softmax of the logits. Samples of x before the first and after the last count as 0.
 
     Source: N. S. Jayant and P. Noll, Digital Coding of Waveforms, Prentice Hall, 1984 (prediction gain).
     """

@@ -35,7 +35,7 @@ class InverseMdct(Node):
         return Fraction(1, 2) / mdct.rate
 
     def start(self, mdct: Frames) -> State:
-        return None  # the later half of the last inverse transform, without window
+        return None  # after a row: the later half of its inverse transform, without window
 
     def step(self, before: State, mdct: Array) -> tuple[State, Array]:
         from dspgraph_nodes._kernels.signal.mdct import backward, half_windows

@@ -8,7 +8,7 @@ The limits below were found with pysptk 1.0.1:
 * rapt returns uninitialised memory for a signal of less than one frame, and never analyses the last 30 to 60 ms of any
   signal. Zeros are appended to every signal, which avoids both.
 * rapt writes past its buffers at rates below 6000 Hz and at amplitudes of 1e7 times full scale or more. At 99000 Hz
-  and above its linear prediction fails. Such rates and amplitudes are refused.
+  and above its linear prediction fails. This module refuses such amplitudes; its caller, the node, such rates.
 """
 
 import math

@@ -17,8 +17,9 @@ from dspgraph_nodes._kernels.maths.elementary import exp_of, log
 from dspgraph_nodes._kernels.neural.sampling import SoftmaxBuffers, draw_class
 
 OUTERMOST = 1e-5
-"""The least random number of a draw from a mixture; 1 - OUTERMOST is the largest. So no draw is further than 11.5
-scales from a mean (11.5 = ln(1 / OUTERMOST)). Published WaveNets and WaveRNNs have the same limits."""
+"""The least random number of a draw from a mixture; 1 - OUTERMOST is the largest. At temperature 1, and before
+it is limited to -1 .. 1, no draw is thus further than 11.5 scales from the mean of its component (11.5 = ln(1 /
+OUTERMOST)). Published WaveNets and WaveRNNs have the same limits of random numbers."""
 
 
 def inner_numbers(numbers: Array) -> Array:

@@ -45,7 +45,9 @@ def _gru_row(
 
 @kernel
 def dual_fc(grad: Array, half: Array, factor: Array, of_twice: Array, of_factor: Array) -> None:
-    """Compute the gradients of y = factor[0] * tanh(a[0]) + factor[1] * tanh(a[1]) with respect to 2 * a and factor.
+    """Compute the gradients of the loss L with respect to 2 * a and factor, from its gradient with respect to y.
+
+        y = factor[0] * tanh(a[0]) + factor[1] * tanh(a[1])
 
     Read: grad: dL/dy [count, levels]; half: sigmoid(2 * a) [count, 2 * levels], so that tanh(a) = 2 * half - 1; factor:
     [2, levels].

@@ -25,7 +25,8 @@ class Segment(NamedTuple):
     frame, the inputs of the loop. wait: how many samples use the first frame; later frames are used for `hop` samples
     each (see `in_lanes`), the last one for the rest. numbers: [n, ...], random numbers. forced: [m, ...], samples that
     the network reads in place of the first m that it generates. Segments that are computed side by side must have the
-    same m; otherwise the smallest m holds for all of them.
+    same m; otherwise the smallest m holds for all of them. In FARGAN each "sample" is a sub-frame, each "frame" one row
+    of conditions, and the numbers are zeros, which are not read.
     """
 
     state: Any  # the state of the signal, which the loop changes in place
@@ -75,8 +76,8 @@ def in_lanes(
     most samples in one run of the loop.
 
     As long as at least `many` segments have samples left, up to sixteen are computed side by side: those with the most
-    samples left, until one of them is complete. If fewer are left, they are computed one after the other. The states
-    of the segments are changed in place.
+    samples left, in each run until one of them is complete, or for `longest` samples. If fewer are left, they are
+    computed one at a time. The states of the segments are changed in place.
     """
     frames = _joined([segment.frames for segment in segments])
     firsts = np.cumsum([0] + [len(segment.frames[0]) for segment in segments])

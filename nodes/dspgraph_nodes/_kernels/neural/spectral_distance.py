@@ -13,11 +13,11 @@ LEAST_POWER = 1e-14  # least power of a bin
 def distance_of_roots(true: Array, made: Array) -> tuple[float, Array]:
     """Return the distance of the spectra X and Y, and its gradient with respect to the real and imaginary parts of Y.
 
-        D = sum |sqrt|X| - sqrt|Y|| / sum sqrt|X|,    |X| and |Y| at least 1e-7
+        D = sum |sqrt|X| - sqrt|Y|| / sum sqrt|X|
 
-    Both sums run over all rows and bins. true, made: X and Y, [rows, bins], contiguous, both complex64 or both
-    complex128. The gradient has the shape and dtype of Y: dD / dRe(Y) + i * dD / dIm(Y), and 0 where |Y| is 1e-7 or
-    less.
+    Both sums run over all rows and bins; an |X| or |Y| below 1e-7 counts as 1e-7. true, made: X and Y, [rows, bins],
+    contiguous, both complex64 or both complex128. The gradient has the shape and dtype of Y: dD / dRe(Y) + i * dD /
+    dIm(Y), and 0 where |Y| is 1e-7 or less.
     """
     parts = made.real.dtype
     x, y, gradient = true.view(parts), made.view(parts), np.empty_like(made)

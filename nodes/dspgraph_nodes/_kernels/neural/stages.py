@@ -324,9 +324,10 @@ def tanh_in_place(code: NetworkCode, first: Any) -> None:
 # A block is sixteen units of a GRU. The numbers of gates have the order [block, gate, unit] or, for sixteen signals,
 # [block, gate, unit, lane]. A *slot* is the place of a block in an array that one stage writes and another one reads.
 # For one signal there is a slot for every block. For sixteen signals a slot is sixteen times as large, so GRU_A and
-# DualFC use only two slots, for the two blocks that are being computed: two slots fit the cache. GRU_B is small and has
-# a slot for every block. h and new are positions in `state`: the state of a GRU before the step begins at h, its state
-# after the step at new. b0 and b1 are the numbers of two blocks, s0 and s1 the numbers of their slots.
+# DualFC of LPCNet use only two slots, for the two blocks that are being computed: two slots fit the cache. LPCNet's
+# GRU_B and the GRUs of other networks have a slot for every block. h and new are positions in `state`: the state of a
+# GRU before the step begins at h, its state after the step at new. b0 and b1 are the numbers of two blocks, s0 and s1
+# the numbers of their slots.
 
 
 def sum_of_parts_of(parts: str, condition: str, matrix: str = "") -> Any:

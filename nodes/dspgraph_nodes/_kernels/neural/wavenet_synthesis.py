@@ -22,8 +22,7 @@ from dspgraph_nodes._kernels.neural.layout import WIDTH, DotStack
 from dspgraph_nodes._kernels.neural.sampling import softmax_buffers
 from dspgraph_nodes._kernels.neural.wavenet_layout import PackedWaveNet, Upsampling, WaveNetForm, WaveNetWeights
 
-LONGEST_RUN = {True: 16, False: 1}  # frames whose rows are computed at once: if the upsampling is linear, and if it is
-# not
+LONGEST_RUN = {True: 16, False: 1}  # whether the upsampling is linear -> most frames in one run of the loop
 
 
 # ---- features -------------------------------------------------------------------------------------------------------

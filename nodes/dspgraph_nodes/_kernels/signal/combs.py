@@ -1,4 +1,4 @@
-"""Comb filters: filters with one delayed tap. Feedback is added in pieces no longer than the delay."""
+"""Comb filters: filters with a single delay. Feedback is added in pieces no longer than the delay."""
 
 from dataclasses import dataclass
 from typing import Any

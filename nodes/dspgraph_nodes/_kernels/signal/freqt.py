@@ -1,7 +1,7 @@
 """Cepstra on the warped frequency scale of a first-order all-pass: z~**-1 = (z**-1 - alpha) / (1 - alpha * z**-1).
 
-Every sum runs in one fixed order, and every table comes from `elementary`. So the bits of a row are the same on every
-machine, and do not depend on the other rows that are computed with it.
+Every sum runs in one fixed order, and all cosines and angles come from `elementary`. So the bits of a row are the same
+on every machine, and do not depend on the other rows that are computed with it.
 """
 
 from functools import lru_cache

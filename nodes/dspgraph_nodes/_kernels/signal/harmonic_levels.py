@@ -14,7 +14,7 @@ from dspgraph_nodes._kernels.compile.jit import kernel
 
 WINDOW_PERIODS = 8  # periods of the pitch in the window of a spectrum
 HIGHEST_LEVEL = 2500.0
-"""Hz: higher harmonics are not compared from number 2 * m on, see `relative_level`.
+"""Hz: of the harmonics above number 2 * m, those above this are not compared, see `relative_level`.
 
 The smallest change of a period disturbs them.
 """

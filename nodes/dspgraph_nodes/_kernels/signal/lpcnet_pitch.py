@@ -58,9 +58,10 @@ def search_pitch(state: PitchSearch, x: Array, lpc: Array, lookahead: int) -> tu
     """Return the pitch and the correlation of the frames that are now determined, [m, 1] each, as LPCNet's features.
 
     pitch: (min(T1 + T2, 510) - 200) / 100 with the lags T1 and T2 of the two halves of a frame, in samples.
-    correlation: c - 0.5, where c is the mean of the normalised correlations of the two halves, weighted by their
-    energies. Both are those of the best path up to the end of the frame that is `lookahead` frames later; so the last
-    `lookahead` frames wait for more frames, or for `last_pitches`. lookahead: the same in every call.
+    correlation: c - 0.5, where c is the mean of the normalised correlations of the two halves, changed by `_refine` and
+    weighted by the energies of the halves. Both are those of the best path up to the end of the frame that is
+    `lookahead` frames later; so the last `lookahead` frames wait for more frames, or for `last_pitches`. lookahead: the
+    same in every call.
 
     x: the next n * 160 samples after pre-emphasis, full scale +-1; at the end of the signal some of the last 160 may be
     missing, and count as 0. Frame k covers the samples from 160 * k - 80 up to 160 * k + 80; those before x are in the

@@ -55,8 +55,8 @@ def lsf_of_parcor(parcor: Array) -> Array:
 def lpc_of_lsf(lsf: Array, first_row: int = 0) -> Array:
     """Convert rows (gain, w[1..order]), w in radians, to predictors, rows (gain, a[1..order]). lsf: [n, order + 1].
 
-    order: at least 1. Raises ValueError that names the first row whose w descend, lie below 0, or lie above pi by
-    more than rounding to the dtype of lsf; equal w are accepted. first_row: the number of row 0 in that message.
+    order: at least 1. Raises ValueError that names the first row whose w are NaN, descend, lie below 0, or lie above pi
+    by more than rounding to the dtype of lsf; equal w are accepted. first_row: the number of row 0 in that message.
     """
     frequencies = lsf[:, 1:].astype(np.float64)
     within = (frequencies[:, :1] >= 0) & (

@@ -25,8 +25,8 @@ def pqmf_filters(bands: int, taps: int, cutoff: float, beta: float) -> tuple[Arr
         p[n] = sin(pi * cutoff * (n - taps / 2)) / (pi * (n - taps / 2)) * (Kaiser window of beta)
         h_k[n] = 2 * p[n] * cos((2 * k + 1) * pi / (2 * bands) * (n - taps / 2) +- (-1)**k * pi / 4)
 
-    The sign is + for analysis, - for synthesis. taps: an even number; cutoff: the cutoff frequency of the filter p,
-    divided by half the rate; beta: the shape of the Kaiser window.
+    The sign is + for analysis, - for synthesis. taps: the order of the filters, an even number; cutoff: the cutoff
+    frequency of the filter p, divided by half the rate; beta: the shape of the Kaiser window.
 
     Source: Y.-P. Lin and P. P. Vaidyanathan, A Kaiser window approach for the design of prototype filters of cosine
     modulated filterbanks, IEEE Signal Processing Letters 5(6), 1998; ParallelWaveGAN, layers/pqmf.py.

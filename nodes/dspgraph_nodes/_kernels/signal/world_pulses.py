@@ -57,7 +57,7 @@ class Responses:
     centre: Fraction
     n_fft: int
     rows: int = 0  # how many were given
-    row: int = 0  # the number of the first row that is kept, of those with the copies before the first
+    row: int = 0  # the number of the first row that is kept; the copies before row 0 count too
     sample: int = 0  # up to which sample pulses are known
     given: int = 0  # how many samples were returned or left out
     pulses: list[tuple[int, float, bool]] = field(default_factory=list)  # sample, part after it, whether voiced

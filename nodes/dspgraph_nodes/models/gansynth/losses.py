@@ -75,7 +75,7 @@ def discriminator_loss(
     generator: Generator, discriminator: Discriminator, latent: Tensor, pitch: Tensor, real: Tensor,
     real_pitch: Tensor, between: Tensor, progress: float, weights: LossWeights = LossWeights(),
 ) -> dict[str, Tensor]:  # fmt: skip
-    """Return the loss of the discriminator as "loss", and its parts: "distance", "penalty", "real_pitch".
+    """Return the loss of the discriminator as "loss", and three parts: "distance", "penalty", "real_pitch".
 
     "distance" is E[D(x)] - E[D(G)]; "penalty" and "real_pitch" are the gradient penalty and the cross-entropy of the
     pitches of real pictures, in nats, without their weights.

@@ -65,7 +65,7 @@ class StartConvolution(Convolution):
 
     The convolution would read the pixel with kernel - 1 zeros on each side of it. The products with these zeros are not
     computed: output pixel (row, bin) is the pixel's numbers times the weights at (row, bin), counted from the end of
-    the kernel.
+    the kernel, plus the bias.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int]) -> None:
@@ -90,7 +90,7 @@ class DenseScore(nn.Module):
 
 
 def normalised(x: Tensor) -> Tensor:
-    """Return x / sqrt(mean of x**2 over the channels + 1e-8), so that every pixel has the same power.
+    """Return x / sqrt(mean of x**2 over the channels + 1e-8), so that each pixel has a power of about 1.
 
     x: [notes, channels, rows, bins].
     """
@@ -114,7 +114,7 @@ def shares(blocks: int, progress: float) -> list[float]:
     """Return the share that the picture of each block has in the mixed picture, for block 1 to block `blocks`.
 
     progress: a number from 0 to blocks - 1, see the module. If it is whole, the share of block progress + 1 is 1;
-    otherwise the two blocks around it have shares that sum to 1.
+    otherwise the two blocks whose numbers are nearest to progress + 1 have shares that sum to 1.
     """
     return [max(0.0, min(progress - (k - 2), k - progress)) for k in range(1, blocks + 1)]
 

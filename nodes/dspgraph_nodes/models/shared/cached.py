@@ -1,4 +1,4 @@
-"""Files of weights for nodes. A file is read once for all nodes that use it."""
+"""Files of weights for nodes. Nodes share a cache of the four packed networks that were used last."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ class WeightsFile(Generic[Config, Packed]):
     def begin_signal(self) -> None:
         """Read the network, if it has not been read; a node calls this when a signal begins.
 
-        Raises ParameterError as `packed` does, also if the file has changed since it was read, or no longer exists. Its
-        size and the time of its last change are compared.
+        Raises ParameterError as `packed` does, also if the file has changed since this object was made, or no longer
+        exists. Its size and the time of its last change are compared.
         """
         if self._key() != self._first:
             raise ParameterError(f"{self._place}: {_changed(self._first)}")

@@ -60,7 +60,7 @@ class VoronoiBins:
         return cls(centres, _shares(rows, centres), len(rows))
 
     def different(self, rows: Array) -> float:
-        """Return the share of the bins in which made rows [m, features] are more or less frequent than real ones.
+        """Return the share of the bins whose shares of made rows [m, features] and of real rows differ significantly.
 
         The result is NDB, the number of different bins in the paper, divided by the number of all bins. A bin that
         holds the share p of n real rows and the share q of m made rows is different if

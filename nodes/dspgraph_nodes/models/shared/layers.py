@@ -161,9 +161,9 @@ def gru_layer(x: Tensor, weights: list[Tensor], state: Tensor, read: Read = exac
     """Return the outputs [batch, samples, units] of a GRU, and its last state [batch, units].
 
     x: [batch, samples, inputs]; weights: input matrix, recurrent matrix, input bias and recurrent bias, as those of
-    torch.nn.GRU with one layer; state: [batch, units], before the first sample. On a CPU, with gradients enabled and
-    without autocast, `gru` computes the outputs; otherwise torch does. read: applied to the states before they are
-    multiplied with the recurrent matrix, except for its diagonals; slow if it is not `exact`.
+    torch.nn.GRU with one layer; state: [batch, units], before the first sample; read: applied to the states before
+    they are multiplied with the recurrent matrix, except for its diagonals; slow if it is not `exact`. If it is
+    `exact`, on a CPU, with gradients enabled and without autocast, `gru` computes the outputs; otherwise torch does.
     """
     if read is not exact:
         return _gru_with_reading(x, weights, state, read)

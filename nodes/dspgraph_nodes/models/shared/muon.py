@@ -18,7 +18,7 @@ and 1 to values between 0.7 and 1.2. Source: as for `Muon`.
 class Muon(torch.optim.Optimizer):
     """An optimiser that moves each matrix by the nearest orthogonal matrix to its mean gradient.
 
-    With the gradient G of a matrix W [rows, columns], the learning rate r, and m = 0.95:
+    With the gradient G of a matrix W [rows, columns], the learning rate r, and the momentum m, 0.95 by default:
 
         M <- m M + G,    W <- W - r sqrt(max(1, rows / columns)) orthogonal(G + m M)
 

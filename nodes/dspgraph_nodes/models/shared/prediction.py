@@ -20,7 +20,7 @@ MEL_RATE, MEL_HOP, MEL_BANDS = 16000, 256, 80
 """Sample rate (Hz), hop and bands of the pipeline `mel_features`."""
 
 MIXTURE_LEVELS = 256
-"""A mixture is shown by the probabilities of this number of equal intervals from -1 to 1."""
+"""A mixture is shown by the probabilities of this number of equal intervals, whose centres go from -1 to 1."""
 
 
 def check_fits(weights: Path, config: Any, pipeline: str, expected: Mapping[str, Any]) -> None:

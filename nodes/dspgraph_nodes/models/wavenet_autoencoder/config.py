@@ -77,7 +77,7 @@ class Config(ModelConfig):
 
     @property
     def reach(self) -> int:
-        """The number of samples before and after a frame on which its encoding depends."""
+        """The number of samples on each side of a frame, outside the frame, on which the frame's encoding depends."""
         return sum(self.dilations) + (self.form == "gated")
 
 

@@ -5,7 +5,7 @@ of a few numbers; its convolutions with the dilations d_i read samples on both s
 
     h_0[t] = sum_k W_k v[t + k - 1] + b,    k = 0 .. 2
     h_(i+1)[t] = h_i[t] + V relu(sum_k W_k relu(h_i[t + (k - 1) d_i]) + b) + c
-    z[j] = mean of W h_30[t] + b over the samples t of frame j
+    z[j] = mean of W h_L[t] + b over the samples t of frame j,    L = number of layers
 
 The decoder predicts the level of sample t from the samples before it and from the frame j in which it lies:
 

@@ -55,7 +55,7 @@ def convert(found: _Arrays, given: Mapping[str, Any]) -> _Converted:
 
     found: the arrays of the checkpoint by name; given: fields of `Config` that do not follow from the checkpoint, such
     as rate and mulaw; if they are not given, their defaults are assumed. Raises ValueError if the arrays have none of
-    the four layouts, if they do not fit each other, or if a given value contradicts them.
+    the four layouts, if they do not fit each other, or if a given value is no field of `Config` or contradicts them.
     """
     for needed, own in _LAYOUTS:
         if needed <= set(found):

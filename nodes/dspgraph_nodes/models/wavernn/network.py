@@ -83,10 +83,11 @@ class Conditions(nn.Module):
 class Stacked(nn.Module):
     """The form of WaveRNN with two GRUs and three dense layers.
 
-    x = I @ [sample, frame, a1]; x += GRU1(x); x += GRU2([x, a2]).
+    x = I @ [sample, frame, a1] + b; x += GRU1(x); x += GRU2([x, a2]).
 
-    I is a matrix, a1 .. a4 are the quarters of the auxiliary numbers. The first dense layer reads [x, a3]; the second
-    reads the result of the first and a4; both end with ReLU. The third gives the parameters of the distribution.
+    I is a matrix, b a vector of biases; a1 .. a4 are the quarters of the auxiliary numbers. The first dense layer reads
+    [x, a3]; the second reads the result of the first and a4; both end with ReLU. The third gives the parameters of the
+    distribution.
     """
 
     def __init__(self, config: Config) -> None:
