@@ -161,9 +161,10 @@ def nested() -> Graph:
 
 
 def tangle(n: int, seed: int) -> Graph:
-    """Return a random graph of n nodes, each with one to three wires from the at most eight streams before it.
+    """Return a random graph of n nodes, each with one to three wires from the last eight streams before it.
 
-    The input comes before the first node. Several wires of a node may come from one stream.
+    The first stream is the input. The first nodes have fewer streams before them. Several wires of a node may come from
+    one stream.
     """
     draw, names = random.Random(seed), ["speech"]
     wires = {}

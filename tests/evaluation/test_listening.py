@@ -1,4 +1,4 @@
-"""Blind tests in the page, in a real browser, and the answers of several listeners together."""
+"""Blind tests, players and pictures of the page, in a real browser, and the answers of several listeners together."""
 
 import csv
 import re

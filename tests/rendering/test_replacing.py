@@ -73,7 +73,11 @@ def test_a_file_that_no_run_has_written_stays(tmp_path: Path, good: Path, what: 
 
 
 def test_a_file_of_another_name_in_a_sidecar_stays(tmp_path: Path, good: Path) -> None:
-    """A sidecar that somebody has changed is removed, but no file outside its folder and none that it does not name."""
+    """An item is rendered, its sidecar is changed to name the file `../voice.flac`, and the item fails in a later run.
+
+    Then the sidecar is removed. That file stays, because it lies outside the folder; `good.wav` stays too, because the
+    sidecar no longer names it.
+    """
     out = tmp_path / "out"
     render(graph(), [good], out, ".wav")
     (tmp_path / "voice.flac").write_text("mine")

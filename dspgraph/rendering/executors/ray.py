@@ -263,6 +263,9 @@ class _Actor:
         return ""
 
     def run(self, chunk: list[Item]) -> Iterator[tuple[Any, Any]]:
-        """Yield (result, summary) for every item as soon as it is known; summary is None if the job has no summary."""
+        """Yield (result, summary) for every item of a chunk as soon as its result is known.
+
+        summary: what the job has collected since the pair before; None if it has nothing to add.
+        """
         for result in run_workers([self.worker], ItemQueue(self.job, chunk, 1)):
             yield result, self.job.summary() if isinstance(self.job, JobWithSummary) else None

@@ -44,10 +44,10 @@ def test_the_shapes_are_those_of_the_network(config: Config) -> None:
     assert found == shapes(config)
 
 
-def test_the_full_network_has_as_many_weights_as_the_published_one() -> None:
-    """The published network has 1.24 million weights, of which 54 * 128 are for features that are always 0.
+def test_the_full_network_has_the_weights_of_the_published_one_but_those_of_unused_features() -> None:
+    """The network lacks only 54 * 128 weights of the published one, which has 1,239,904 of them.
 
-    These are 18 features in the three taps of the first convolution, which has 128 outputs.
+    Those are for 18 features that are always 0, in the three taps of the first convolution, which has 128 outputs.
     """
     assert sum(int(np.prod(shape)) for shape in shapes(Config()).values()) + 54 * 128 == 1_239_904
 

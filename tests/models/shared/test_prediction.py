@@ -50,10 +50,10 @@ def drawn(node: Node, rows: Array) -> tuple[Array, Array]:
 
 @pytest.mark.parametrize(("model", "kind"), EVERY)
 def test_on_speech_that_was_drawn_it_is_the_distribution_of_the_draws(model: str, kind: str) -> None:
-    """Teacher-forced with drawn samples, the network gives the rows from which they were drawn, and their levels.
+    """Teacher-forced with samples that it drew itself, the network gives the same rows as when it drew them.
 
-    For a mixture, a row has the probabilities of 256 levels; for the kind coarse_fine, those of the coarse half. The
-    level of each drawn sample has a probability above 0, and there are more than 10 different levels.
+    A row of a mixture is compared as the probabilities of 256 levels; of the kind coarse_fine, only the coarse half.
+    The level of each drawn sample has a probability above 0, and there are more than 10 different levels.
     """
     weights = NETWORKS[model][kind]()
     mel = load("mel_features")(speech=speech()[16000:17024])["mel"]

@@ -88,9 +88,10 @@ def _encode(code: NetworkCode, taps: Any, blocks: Any, source: Place, target: Pl
 
 @network_stage
 def decode_sums(code: NetworkCode, block: Any) -> None:
-    """Write vector code that writes scale * step * y + start to `out`, for one block of rows of the matrix.
+    """Write vector code that writes scale * step * y + start to `out`, for block number `block` of sixteen rows.
 
-    y are the sums of whole numbers; of sixteen signals, they are in the order [block, lane, unit].
+    y are the sums of whole numbers; of sixteen signals, they are in the order [block, lane, unit]. step: that of the
+    rounded inputs, one for each signal.
     """
     if not code.path("m"):
         return

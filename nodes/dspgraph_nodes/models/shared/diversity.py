@@ -38,12 +38,12 @@ class VoronoiBins:
 
     @classmethod
     def of(cls, rows: Array, bins: int, seed: int) -> Self:
-        """Return the bins that k-means finds in real rows.
+        """Return the cells of the centres that k-means finds in `rows`, with the share of the rows in each.
 
-        rows: [n, features]; bins: the number of bins, at most n; seed: the seed of the random numbers. The first
-        centres for k-means are rows drawn one after another; the probability of a row is proportional to the squared
-        distance from the nearest of the rows drawn before. Source: D. Arthur and S. Vassilvitskii, k-means++: The
-        Advantages of Careful Seeding, SODA 2007.
+        rows: [n, features], those of real sounds; bins: the number of bins, at most n; seed: the seed of the random
+        numbers. The first centres for k-means are rows drawn one after another; the probability of a row is
+        proportional to the squared distance from the nearest of the rows drawn before. Source: D. Arthur and S.
+        Vassilvitskii, k-means++: The Advantages of Careful Seeding, SODA 2007.
         """
         rows, draw = rows.astype(np.float64), rng(seed)
         centres, apart = np.empty((bins, rows.shape[1])), np.ones(len(rows))
