@@ -162,7 +162,8 @@ def samples(network: WaveRNNWeights, drawn: Array) -> Array:
     """Convert draws, as `synthesise` returns them, to samples, [n] float64, from -1 to 1, still pre-emphasised.
 
     drawn: [n, d + 1], d numbers for each sample and their probability, which is not used. The number of a level gives
-    its sample; a draw from a mixture is the sample. Two halves c and f of b bits give the sample (c * 2**b + f) / 2**(2 * b - 1) - 1.
+    its sample; a draw from a mixture is the sample. Two halves c and f of b bits give the sample (c * 2**b + f) / 2**(2
+    * b - 1) - 1.
     """
     if not network.levels:
         return drawn[:, 0].astype(np.float64)

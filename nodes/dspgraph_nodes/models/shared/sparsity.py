@@ -77,7 +77,7 @@ class Pruning:
     columns: int = 1
 
     def prune(self, network: nn.Module, batches: int) -> None:
-        """Set blocks of the network's matrices to 0, if the schedule removes some right after batch number `batches`."""
+        """Set blocks of the network's matrices to 0, if the schedule removes some right after batch `batches`."""
         if self.schedule.due(batches):
             for name, last in self.densities.items():
                 shares = tuple(self.schedule.density(batches, density) for density in last)
