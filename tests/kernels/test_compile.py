@@ -283,18 +283,25 @@ def _same(x: Any) -> Any:
     return x
 
 
-@pytest.mark.parametrize(("decorate", "counts"), [(jit.kernel, True), (jit.loop_kernel, False)])
-def test_a_loop_kernel_counts_no_references(decorate: Any, counts: bool) -> None:
-    compiled, sums = _fresh(decorate, _add_up), Sums(np.arange(6.0).reshape(3, 2), np.ones(3))
-    compiled(sums, 3)
-    assert list(sums.totals) == [4, 6, 22] and ("NRT_incref" in _body(compiled)) == counts
-
-
 def _fresh(decorate: Any, function: Any) -> Any:
     """Return a kernel without a cache on disk: a compilation that fails would keep the lock of the cache."""
     compiled = decorate(function)
     compiled._cache = caching.NullCache()
     return compiled
+
+
+def _body(compiled: Any) -> str:
+    """Return the LLVM code of the only version of a kernel."""
+    (code,) = compiled.inspect_llvm().values()
+    begin: int = code.index("define")
+    return str(code[begin : code.index("define", begin + 1)])
+
+
+@pytest.mark.parametrize(("decorate", "counts"), [(jit.kernel, True), (jit.loop_kernel, False)])
+def test_a_loop_kernel_counts_no_references(decorate: Any, counts: bool) -> None:
+    compiled, sums = _fresh(decorate, _add_up), Sums(np.arange(6.0).reshape(3, 2), np.ones(3))
+    compiled(sums, 3)
+    assert list(sums.totals) == [4, 6, 22] and ("NRT_incref" in _body(compiled)) == counts
 
 
 def test_a_loop_kernel_that_makes_an_array_is_refused() -> None:
@@ -313,10 +320,3 @@ def test_a_kernel_counts_references_whoever_calls_it_first() -> None:
 
     assert _fresh(jit.loop_kernel, first)(x) == 3
     assert "NRT_incref" in _body(same)
-
-
-def _body(compiled: Any) -> str:
-    """Return the LLVM code of the only version of a kernel."""
-    (code,) = compiled.inspect_llvm().values()
-    begin: int = code.index("define")
-    return str(code[begin : code.index("define", begin + 1)])

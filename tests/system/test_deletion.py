@@ -17,7 +17,7 @@ NODES = [path for path in FILES if path.parent.name != "models"]
 @pytest.mark.parametrize("deleted", [0, 1])
 @pytest.mark.parametrize("bit", range(len(NODES).bit_length()))
 def test_deleting_node_files_breaks_their_own_tests_only(bit: int, deleted: int, tmp_path: Path) -> None:
-    """Of the test files that are run, exactly those of the deleted nodes fail.
+    """Delete some nodes: of the test files that are run, exactly those of the deleted nodes fail.
 
     Nodes are numbered. In each run the nodes are deleted whose number has `deleted` as bit `bit`. So for any two nodes
     there is a run in which only one of them is deleted.

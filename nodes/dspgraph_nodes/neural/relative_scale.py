@@ -1,4 +1,4 @@
-"""How large the scales of mixtures of logistics are, relative to the level of the sound."""
+"""A measure of the scales of mixtures of logistics, relative to the level of the sound."""
 
 from fractions import Fraction
 
